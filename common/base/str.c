@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/base/str.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
+void buf_reset(struct buf *b)
+{
+	mem_free(b->data);
+	*b = (struct buf){0};
+}
+
+void buf_clear(struct buf *b)
+{
+	b->len = 0;
+}
+
+void buf_reserve(struct buf *b, size_t more)
+{
+	CHECK(more < SIZE_MAX / 4 - b->len);
+	b->data = mem_grow(b->data, &b->cap, b->len + more, 1);
+}
+
+void buf_add(struct buf *b, const void *p, size_t n)
+{
+	if (n == 0)
+		return;
+	buf_reserve(b, n);
+	memcpy(b->data + b->len, p, n);
+	b->len += n;
+}
+
+void buf_adds(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+
+void buf_addc(struct buf *b, char c)
+{
+	buf_add(b, &c, 1);
+}
+
+void buf_addi(struct buf *b, int64_t v)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%" PRId64, v);
+
+	buf_add(b, text, (size_t)n);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	CHECK(n >= 0);
+	buf_reserve(b, (size_t)n + 1);
+	va_start(ap, fmt);
+	(void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	b->len += (size_t)n;
+}
+
+void buf_drop(struct buf *b, size_t n)
+{
+	CHECK(n <= b->len);
+	if (n == 0)
+		return;
+	memmove(b->data, b->data + n, b->len - n);
+	b->len -= n;
+}
+
+const char *buf_cstr(struct buf *b)
+{
+	buf_reserve(b, 1);
+	b->data[b->len] = '\0';
+	return b->data;
+}
+
+char *buf_take(struct buf *b)
+{
+	char *s;
+
+	(void)buf_cstr(b);
+	s = b->data;
+	*b = (struct buf){0};
+	return s;
+}
+
+bool str_equal(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+bool str_starts(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+bool str_ends(const char *s, const char *suffix)
+{
+	size_t n = strlen(s);
+	size_t m = strlen(suffix);
+
+	return n >= m && memcmp(s + n - m, suffix, m) == 0;
+}
+
+void str_copy(char *dst, size_t n, const char *src)
+{
+	size_t len = strlen(src);
+
+	CHECK(n > 0);
+	if (len >= n)
+		len = n - 1;
+	memcpy(dst, src, len);
+	dst[len] = '\0';
+}
+
+bool str_to_u64(const char *s, size_t n, uint64_t *out)
+{
+	uint64_t v = 0;
+	size_t i;
+
+	if (n == 0 || n > 20)
+		return false;
+	for (i = 0; i < n; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+		if (__builtin_mul_overflow(v, 10U, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
+			return false;
+	}
+	*out = v;
+	return true;
+}
+
+bool str_to_i64(const char *s, size_t n, int64_t *out)
+{
+	bool minus = n > 0 && s[0] == '-';
+	uint64_t v;
+
+	if (!str_to_u64(s + (minus ? 1 : 0), n - (minus ? 1 : 0), &v) || v > INT64_MAX)
+		return false;
+	*out = minus ? -(int64_t)v : (int64_t)v;
+	return true;
+}
+
+void str_hex(char *out, const void *p, size_t n)
+{
+	static const char digit[] = "0123456789abcdef";
+	const unsigned char *b = p;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		out[2 * i] = digit[b[i] >> 4];
+		out[2 * i + 1] = digit[b[i] & 15];
+	}
+	out[2 * n] = '\0';
+}
+
+size_t str_utf8_len(const char *s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	unsigned char low = 0x80;
+	unsigned char high = 0xbf;
+	size_t len;
+	size_t i;
+
+	if (n == 0)
+		return 0;
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		len = 2;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		len = 3;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+	if (len > n)
+		return 0;
+	/* Overlong forms, surrogates and what lies above U+10FFFF (RFC 3629 section 4). */
+	if (p[0] == 0xe0)
+		low = 0xa0;
+	if (p[0] == 0xf0)
+		low = 0x90;
+	if (p[0] == 0xed)
+		high = 0x9f;
+	if (p[0] == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (i = 2; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+bool str_is_utf8(const char *s, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		size_t len = str_utf8_len(s + i, n - i);
+
+		if (len == 0)
+			return false;
+		i += len;
+	}
+	return true;
+}
+
+unsigned str_distance(const char *a, const char *b)
+{
+	unsigned row[64];
+	size_t n = strlen(a);
+	size_t m = strlen(b);
+	size_t i;
+	size_t j;
+
+	if (n >= ARRAY_LEN(row) || m >= ARRAY_LEN(row))
+		return UINT32_MAX;
+	for (j = 0; j <= m; j++)
+		row[j] = (unsigned)j;
+	for (i = 1; i <= n; i++) {
+		unsigned diag = row[0];
+
+		row[0] = (unsigned)i;
+		for (j = 1; j <= m; j++) {
+			unsigned sub = diag + (a[i - 1] == b[j - 1] ? 0 : 1);
+
+			diag = row[j];
+			row[j] = MIN(sub, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[m];
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * str - a growing byte buffer and the few string helpers we share.
+ *
+ * Owns:    buf owns its bytes; buf_reset() releases them. `{ 0 }` is empty.
+ * Blocks:  never.
+ * Errors:  none; a buffer grows through mem.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/cdefs.h"
+
+struct buf {
+	char *data; /* owned; not NUL-terminated unless buf_cstr() was called */
+	size_t len;
+	size_t cap;
+};
+
+void buf_reset(struct buf *b);
+void buf_clear(struct buf *b); /* keeps the room */
+void buf_reserve(struct buf *b, size_t more);
+void buf_add(struct buf *b, const void *p, size_t n);
+void buf_adds(struct buf *b, const char *s);
+void buf_addc(struct buf *b, char c);
+void buf_addi(struct buf *b, int64_t v);
+void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void buf_drop(struct buf *b, size_t n); /* removes the first n bytes */
+const char *buf_cstr(struct buf *b);	/* NUL-terminated view, valid until the next change */
+char *buf_take(struct buf *b);		/* the NUL-terminated bytes are the caller's now */
+
+bool str_equal(const char *a, const char *b); /* NULL equals NULL only */
+bool str_starts(const char *s, const char *prefix);
+bool str_ends(const char *s, const char *suffix);
+
+/* Copies with truncation; dst is always terminated. n is the size of dst. */
+void str_copy(char *dst, size_t n, const char *src);
+
+/* Decimal, whole string, no sign, no blank. False when it is anything else or overflows. */
+bool str_to_u64(const char *s, size_t n, uint64_t *out);
+bool str_to_i64(const char *s, size_t n, int64_t *out);
+
+/* Lower-case hexadecimal; out needs 2 * n + 1 bytes. */
+void str_hex(char *out, const void *p, size_t n);
+
+/* Length of the valid UTF-8 sequence at s, 0 when it is not one (RFC 3629). */
+size_t str_utf8_len(const char *s, size_t n);
+bool str_is_utf8(const char *s, size_t n);
+
+/* Damerau-free edit distance, for "did you mean"; strings beyond 63 bytes are far apart. */
+unsigned str_distance(const char *a, const char *b);

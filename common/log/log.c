@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/log/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/str.h"
+
+/* One process has one log. */
+static struct {
+	atomic_int fd;
+	atomic_int level;
+	enum log_format format;
+	const char *name; /* not owned */
+	char *path;	  /* owned; NULL: stderr */
+} sink = {STDERR_FILENO, LOG_NOTE, LOG_LOGFMT, "zonesync", NULL};
+
+static const char *const level_names[LOG__COUNT] = {"error", "warn", "note", "debug"};
+
+struct log_kv log_kv_str(const char *key, const char *v)
+{
+	return (struct log_kv){key, LOG_TYPE_STR, {.s = v == NULL ? "" : v}};
+}
+
+struct log_kv log_kv_i64(const char *key, int64_t v)
+{
+	return (struct log_kv){key, LOG_TYPE_I64, {.i = v}};
+}
+
+struct log_kv log_kv_u64(const char *key, uint64_t v)
+{
+	return (struct log_kv){key, LOG_TYPE_U64, {.u = v}};
+}
+
+struct log_kv log_kv_bool(const char *key, bool v)
+{
+	return (struct log_kv){key, LOG_TYPE_BOOL, {.b = v}};
+}
+
+static int open_file(const char *path, struct err *e)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+
+	return fd >= 0 ? fd : err_errno(e, errno, "log file %s", path);
+}
+
+int log_open(const char *path, const char *name, enum log_level level, enum log_format format,
+	     struct err *e)
+{
+	int fd = STDERR_FILENO;
+
+	if (path != NULL) {
+		fd = open_file(path, e);
+		if (fd < 0)
+			return fd;
+	}
+	log_close();
+	atomic_store(&sink.fd, fd);
+	atomic_store(&sink.level, (int)level);
+	sink.path = mem_strdup(path);
+	sink.name = name;
+	sink.format = format;
+	return 0;
+}
+
+int log_reopen(struct err *e)
+{
+	int fd;
+
+	if (sink.path == NULL)
+		return 0;
+	fd = open_file(sink.path, e);
+	if (fd < 0)
+		return fd;
+	/* dup3 keeps the number: another thread may be writing right now. */
+	if (dup3(fd, atomic_load(&sink.fd), O_CLOEXEC) < 0) {
+		int rc = err_errno(e, errno, "log file %s", sink.path);
+
+		(void)close(fd);
+		return rc;
+	}
+	(void)close(fd);
+	return 0;
+}
+
+void log_close(void)
+{
+	int fd = atomic_exchange(&sink.fd, STDERR_FILENO);
+
+	if (fd != STDERR_FILENO)
+		(void)close(fd);
+	mem_free(sink.path);
+	sink.path = NULL;
+}
+
+void log_set_level(enum log_level level)
+{
+	atomic_store(&sink.level, (int)level);
+}
+
+bool log_level_parse(const char *s, enum log_level *out)
+{
+	unsigned i;
+
+	if (str_equal(s, "info"))
+		s = "note";
+	for (i = 0; i < LOG__COUNT; i++) {
+		if (str_equal(s, level_names[i])) {
+			*out = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
+static bool is_plain(const char *s)
+{
+	if (*s == '\0')
+		return false;
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s <= ' ' || (unsigned char)*s >= 0x7f || *s == '"' ||
+		    *s == '=' || *s == '\\')
+			return false;
+	return true;
+}
+
+/* JSON string rules serve logfmt too. */
+static void add_quoted(struct buf *b, const char *s)
+{
+	size_t n = strnlen(s, LOG_VALUE_MAX_BYTES + 1);
+	bool cut = n > LOG_VALUE_MAX_BYTES;
+	size_t i = 0;
+
+	if (cut)
+		n = LOG_VALUE_MAX_BYTES;
+	buf_addc(b, '"');
+	while (i < n) {
+		size_t len = str_utf8_len(s + i, n - i);
+		unsigned char c = (unsigned char)s[i];
+
+		if (len == 0)
+			buf_adds(b, "\\ufffd");
+		else if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", c);
+		else if (c == '\n')
+			buf_adds(b, "\\n");
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(b, "\\u%04x", c);
+		else
+			buf_add(b, s + i, len);
+		i += len == 0 ? 1 : len;
+	}
+	buf_adds(b, cut ? "...\"" : "\"");
+}
+
+static void add_value(struct buf *b, const struct log_kv *kv, bool json)
+{
+	switch (kv->type) {
+	case LOG_TYPE_I64:
+		buf_printf(b, "%" PRId64, kv->v.i);
+		break;
+	case LOG_TYPE_U64:
+		buf_printf(b, "%" PRIu64, kv->v.u);
+		break;
+	case LOG_TYPE_BOOL:
+		buf_adds(b, kv->v.b ? "true" : "false");
+		break;
+	case LOG_TYPE_STR:
+		if (!json && is_plain(kv->v.s) && strlen(kv->v.s) <= LOG_VALUE_MAX_BYTES)
+			buf_adds(b, kv->v.s);
+		else
+			add_quoted(b, kv->v.s);
+		break;
+	}
+}
+
+static void add_time(struct buf *b)
+{
+	int64_t ms = clock_wall_ms();
+	time_t s = (time_t)(ms / 1000);
+	char text[32];
+	struct tm tm;
+
+	(void)gmtime_r(&s, &tm);
+	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	buf_printf(b, "%s.%03dZ", text, (int)(ms % 1000));
+}
+
+static void write_line(int fd, struct buf *b)
+{
+	if (b->len > LOG_LINE_MAX_BYTES)
+		b->len = LOG_LINE_MAX_BYTES;
+	buf_addc(b, '\n');
+	/* A log that cannot be written must not stop the daemon. */
+	if (write(fd, b->data, b->len) < 0)
+		return;
+}
+
+static void emit(int fd, const char *name, const char *level, const char *event,
+		 const struct log_kv *kv, unsigned n)
+{
+	bool json = sink.format == LOG_JSON;
+	struct buf b = {0};
+	unsigned i;
+
+	buf_adds(&b, json ? "{\"ts\":\"" : "ts=");
+	add_time(&b);
+	buf_printf(&b,
+		   json ? "\",\"level\":\"%s\",\"proc\":\"%s\",\"pid\":%d,\"event\":\"%s\""
+			: " level=%s proc=%s pid=%d event=%s",
+		   level, name, (int)getpid(), event);
+	for (i = 1; i < n; i++) {
+		buf_printf(&b, json ? ",\"%s\":" : " %s=", kv[i].key);
+		add_value(&b, &kv[i], json);
+	}
+	if (json)
+		buf_addc(&b, '}');
+	write_line(fd, &b);
+	buf_reset(&b);
+}
+
+void log_emit(enum log_level level, const char *event, const struct log_kv *kv, unsigned n)
+{
+	if ((int)level > atomic_load(&sink.level))
+		return;
+	emit(atomic_load(&sink.fd), sink.name, level_names[level], event, kv, n);
+}
+
+void log_emit_to(int fd, const char *name, const char *event, const struct log_kv *kv, unsigned n)
+{
+	emit(fd, name, level_names[LOG_WARN], event, kv, n);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/event.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+
+#define REF_PREFIX "API:"
+
+void event_reset(struct event *ev)
+{
+	mem_free(ev->id);
+	mem_free(ev->ref_id);
+	mem_free(ev->version);
+	buf_reset(&ev->payload);
+	*ev = (struct event){0};
+}
+
+void event_name(struct buf *out, enum kind k, const char *id, const char *ref_id)
+{
+	if (ref_id != NULL) {
+		buf_adds(out, REF_PREFIX);
+		buf_adds(out, ref_id);
+		buf_addc(out, ':');
+	}
+	buf_adds(out, kind_name(k));
+	buf_addc(out, ':');
+	buf_adds(out, id);
+}
+
+const char *action_name(enum action a)
+{
+	return a == ACTION_DEPLOY ? "DEPLOY" : "UNDEPLOY";
+}
+
+bool action_parse(const char *s, size_t n, enum action *out)
+{
+	if (n == 6 && memcmp(s, "DEPLOY", 6) == 0)
+		*out = ACTION_DEPLOY;
+	else if (n == 8 && memcmp(s, "UNDEPLOY", 8) == 0)
+		*out = ACTION_UNDEPLOY;
+	else
+		return false;
+	return true;
+}
+
+void event_hash(struct hash *h, const struct event *ev)
+{
+	struct buf name = {0};
+
+	event_name(&name, ev->kind, ev->id, ev->ref_id);
+	hash_event(h, (char)ev->action, buf_cstr(&name), ev->payload.data,
+		   ev->action == ACTION_DEPLOY ? ev->payload.len : 0);
+	buf_reset(&name);
+}
+
+int event_name_ref(const char *name, enum kind k, const char *id, const char **ref, size_t *ref_len,
+		   struct err *e)
+{
+	struct buf tail = {0};
+	size_t len = strlen(name);
+	size_t skip = strlen(REF_PREFIX);
+	size_t tail_len;
+	bool ends;
+
+	event_name(&tail, k, id, NULL);
+	tail_len = tail.len;
+	ends = str_ends(name, buf_cstr(&tail));
+	buf_reset(&tail);
+	if (ends && len == tail_len) {
+		*ref = NULL;
+		*ref_len = 0;
+		return 0;
+	}
+	if (!ends || !str_starts(name, REF_PREFIX) || len < skip + tail_len + 1 ||
+	    name[len - tail_len - 1] != ':')
+		return err_set(e, ERR_PARSE, "key is not that of %s %s", kind_name(k), id);
+	*ref = name + skip;
+	*ref_len = len - tail_len - 1 - skip;
+	return 0;
+}

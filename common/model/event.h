@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * event - what is distributed: one entity's newest state, or its withdrawal.
+ *
+ * The *name* of an event is its key without "distributed_event:<zone id>:"
+ * (wire page 1.1): "API:a1", or "API:a1:SUBSCRIPTION:s1" for a child of a1. It is
+ * what the local store and the hash are keyed by.
+ *
+ * Owns:    event_reset() releases the strings and the payload.
+ * Blocks:  never; pure.
+ * Errors:  event_name_ref() refuses what is no name.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/digest.h"
+#include "common/base/err.h"
+#include "common/base/str.h"
+#include "common/model/kind.h"
+
+enum action { ACTION_DEPLOY = 'D', ACTION_UNDEPLOY = 'U' };
+
+struct event {
+	enum kind kind;
+	enum action action;
+	char *id;	    /* owned */
+	char *ref_id;	    /* owned; NULL: no reference. The reference's type is always API */
+	struct buf payload; /* owned; empty on UNDEPLOY */
+
+	/*
+	 * Version of what the event was made from (zone-protocol 1, "zsVer"): decimal ms of a
+	 * database row, or "x" and a digest of the content for files. Owned.
+	 */
+	char *version;
+};
+
+void event_reset(struct event *ev);
+
+/* "API:a1:SUBSCRIPTION:s1", appended to `out`. */
+void event_name(struct buf *out, enum kind k, const char *id, const char *ref_id);
+
+/* "DEPLOY" or "UNDEPLOY", as in the hashes. */
+const char *action_name(enum action a);
+bool action_parse(const char *s, size_t n, enum action *out);
+
+/* The hash of the event under its name (digest.h). */
+void event_hash(struct hash *h, const struct event *ev);
+
+/*
+ * Finds the reference in a name, given kind and id (the grammar escapes nothing, so a
+ * name cannot be cut without them). *ref is inside `name`; NULL when there is none.
+ * ERR_PARSE when the name does not belong to that kind and id.
+ */
+int event_name_ref(const char *name, enum kind k, const char *id, const char **ref, size_t *ref_len,
+		   struct err *e) MUST_USE;

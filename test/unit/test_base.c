@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/backoff.h"
+#include "common/base/digest.h"
+#include "common/base/err.h"
+#include "common/base/mem.h"
+#include "common/base/str.h"
+
+static void err_keeps_code_and_adds_context(void **state)
+{
+	struct err e = {0};
+
+	UNUSED(state);
+	assert_int_equal(err_errno(&e, ENOENT, "open %s", "x"), -ENOENT);
+	assert_int_equal(err_wrap(&e, "load"), -ENOENT);
+	assert_string_equal(e.text, "load: open x: No such file or directory");
+	assert_int_equal(err_set(NULL, ERR_BUSY, "nobody listens"), ERR_BUSY);
+}
+
+static void buf_grows_and_drops(void **state)
+{
+	struct buf b = {0};
+
+	UNUSED(state);
+	buf_adds(&b, "hello");
+	buf_addi(&b, -42);
+	buf_printf(&b, "%s", "!");
+	buf_drop(&b, 5);
+	assert_string_equal(buf_cstr(&b), "-42!");
+	buf_reset(&b);
+	assert_int_equal(b.cap, 0);
+}
+
+static void numbers_are_refused_when_they_overflow(void **state)
+{
+	uint64_t u = 7;
+	int64_t i = 7;
+
+	UNUSED(state);
+	assert_true(str_to_u64("18446744073709551615", 20, &u));
+	assert_true(u == UINT64_MAX);
+	assert_false(str_to_u64("18446744073709551616", 20, &u));
+	assert_false(str_to_u64("", 0, &u));
+	assert_false(str_to_u64("1 ", 2, &u));
+	assert_true(str_to_i64("-5", 2, &i));
+	assert_int_equal(i, -5);
+	assert_false(str_to_i64("-", 1, &i));
+	assert_false(str_to_i64("9223372036854775808", 19, &i));
+}
+
+static void utf8_follows_rfc3629(void **state)
+{
+	UNUSED(state);
+	assert_true(str_is_utf8("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9));
+	assert_false(str_is_utf8("\xc0\x80", 2));
+	assert_false(str_is_utf8("\xed\xa0\x80", 3));
+	assert_false(str_is_utf8("\xf4\x90\x80\x80", 4));
+	assert_false(str_is_utf8("\xe2\x82", 2));
+}
+
+static void distance_finds_typos(void **state)
+{
+	UNUSED(state);
+	assert_int_equal(str_distance("redis.hsot", "redis.host"), 2);
+	assert_int_equal(str_distance("abc", "abc"), 0);
+	assert_int_equal(str_distance("", "abc"), 3);
+}
+
+static void backoff_doubles_to_its_bound(void **state)
+{
+	struct backoff b = {.min_ms = 100, .max_ms = 500};
+
+	UNUSED(state);
+	assert_int_equal(backoff_next_ms(&b, 0), 100);
+	assert_int_equal(backoff_next_ms(&b, 0), 200);
+	assert_int_equal(backoff_next_ms(&b, 0), 400);
+	assert_int_equal(backoff_next_ms(&b, 0), 500);
+	assert_int_equal(backoff_next_ms(&b, 125), 375);
+	backoff_reset(&b);
+	assert_int_equal(backoff_next_ms(&b, 0), 100);
+}
+
+static void digest_is_a_sum_of_live_members(void **state)
+{
+	struct digest d = {0};
+	struct digest empty = {0};
+	struct hash a;
+	struct hash b;
+	struct hash gone;
+
+	UNUSED(state);
+	hash_event(&a, 'D', "API:a", "x", 1);
+	hash_event(&b, 'D', "API:b", "x", 1);
+	hash_event(&gone, 'U', "API:c", NULL, 0);
+	assert_false(hash_equal(&a, &b));
+	digest_add(&d, &a);
+	digest_add(&d, &b);
+	digest_add(&d, &gone);
+	assert_int_equal(d.count, 2);
+	digest_sub(&d, &a);
+	digest_sub(&d, &gone);
+	digest_sub(&d, &b);
+	assert_true(digest_equal(&d, &empty));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(err_keeps_code_and_adds_context),
+		cmocka_unit_test(buf_grows_and_drops),
+		cmocka_unit_test(numbers_are_refused_when_they_overflow),
+		cmocka_unit_test(utf8_follows_rfc3629),
+		cmocka_unit_test(distance_finds_typos),
+		cmocka_unit_test(backoff_doubles_to_its_bound),
+		cmocka_unit_test(digest_is_a_sum_of_live_members),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
