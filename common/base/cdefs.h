@@ -10,14 +10,13 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/param.h> /* MIN, MAX: libuv brings them too */
 
 #define ARRAY_LEN(a)	  (sizeof(a) / sizeof((a)[0]))
 #define PRINTF_LIKE(f, v) __attribute__((format(printf, f, v)))
 #define MUST_USE	  __attribute__((warn_unused_result))
 #define NORETURN	  __attribute__((noreturn))
 #define UNUSED(x)	  ((void)(x))
-#define MIN(a, b)	  ((a) < (b) ? (a) : (b))
-#define MAX(a, b)	  ((a) > (b) ? (a) : (b))
 
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \

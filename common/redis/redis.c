@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/redis/redis.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "common/base/backoff.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/redis/reader.h"
+
+#define REDIS_MAGIC	 0x52454449u
+#define READ_BYTES	 65536
+#define KEEPALIVE_S	 2
+#define GREETING_WAITING 4
+
+enum link {
+	LINK_DOWN,    /* waiting for the retry timer */
+	LINK_RESOLVE, /* name being resolved */
+	LINK_CONNECT, /* connect on its way */
+	LINK_GREET,   /* AUTH, CLIENT SETNAME, PING on their way */
+	LINK_UP
+};
+
+struct waiting {
+	redis_reply_fn *fn; /* NULL: of the greeting */
+	void *arg;
+	int64_t sent_ms;
+};
+
+/* One TCP or Unix connection; outlives struct redis until libuv has closed it. */
+struct sock {
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} u;
+	uv_connect_t connect;
+	struct redis *owner; /* NULL once given up */
+	char chunk[READ_BYTES];
+};
+
+struct write_req {
+	uv_write_t req;
+	struct sock *sock;
+	struct buf data; /* owned */
+};
+
+struct redis {
+	unsigned magic;
+	uv_loop_t *loop;
+	struct redis_opts o; /* strings owned */
+	struct redis_hooks hooks;
+	enum link link;
+	bool closing;
+	bool writing; /* a uv_write is on its way */
+	bool subscribed;
+	unsigned handles; /* of ours that libuv still holds */
+	struct sock *sock;
+	struct reader *reader;
+	struct buf out; /* not yet handed to libuv */
+	uv_timer_t retry;
+	uv_timer_t deadline;
+	uv_prepare_t flush; /* active while `out` holds bytes */
+	uv_getaddrinfo_t resolve;
+	bool resolving; /* libuv still holds `resolve` */
+	struct backoff backoff;
+	struct waiting *queue; /* ring of o.window + GREETING_WAITING */
+	size_t queue_cap;
+	size_t head;
+	size_t len;
+	int64_t connect_ms; /* when the attempt began */
+	int64_t heard_ms;
+};
+
+static void start(struct redis *r);
+
+static uint32_t any_number(void)
+{
+	uint32_t v = 0;
+
+	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) < 0)
+		v = (uint32_t)clock_boot_us();
+	return v;
+}
+
+static struct redis *self_of(void *data)
+{
+	struct redis *r = data;
+
+	CHECK(r->magic == REDIS_MAGIC);
+	return r;
+}
+
+bool redis_is_up(const struct redis *r)
+{
+	return r != NULL && r->link == LINK_UP;
+}
+
+/* --- the end of things --- */
+
+static void free_if_done(struct redis *r)
+{
+	if (!r->closing || r->handles > 0 || r->resolving)
+		return;
+	r->magic = 0;
+	mem_free((void *)(uintptr_t)r->o.host);
+	mem_free((void *)(uintptr_t)r->o.socket);
+	mem_free((void *)(uintptr_t)r->o.username);
+	mem_free_secret((char *)(uintptr_t)r->o.password);
+	mem_free((void *)(uintptr_t)r->o.client_name);
+	reader_free(&r->reader);
+	buf_reset(&r->out);
+	mem_free(r->queue);
+	mem_free(r);
+}
+
+static void on_sock_closed(uv_handle_t *h)
+{
+	mem_free(h->data);
+}
+
+static void on_own_closed(uv_handle_t *h)
+{
+	struct redis *r = self_of(h->data);
+
+	r->handles--;
+	free_if_done(r);
+}
+
+static void give_up_sock(struct redis *r)
+{
+	struct sock *s = r->sock;
+
+	r->sock = NULL;
+	if (s == NULL)
+		return;
+	s->owner = NULL;
+	uv_close(&s->u.handle, on_sock_closed);
+}
+
+/* Ends every waiting command; their callbacks may close the connection for good. */
+static void fail_waiting(struct redis *r, const struct err *e)
+{
+	size_t n = r->len;
+
+	while (n-- > 0 && r->len > 0) {
+		struct waiting w = r->queue[r->head];
+
+		r->head = (r->head + 1) % r->queue_cap;
+		r->len--;
+		if (w.fn != NULL)
+			w.fn(w.arg, NULL, e);
+		if (r->closing)
+			return;
+	}
+}
+
+static void on_retry(uv_timer_t *t)
+{
+	start(self_of(t->data));
+}
+
+/* The connection is of no use any more: tell everyone, try again later. */
+static void lose(struct redis *r, const struct err *why)
+{
+	bool was_up = r->link == LINK_UP;
+	int64_t wait_ms;
+
+	if (r->closing || r->link == LINK_DOWN)
+		return;
+	give_up_sock(r);
+	reader_free(&r->reader);
+	buf_clear(&r->out);
+	r->link = LINK_DOWN;
+	r->writing = false;
+	r->subscribed = false;
+	(void)uv_timer_stop(&r->deadline);
+	(void)uv_prepare_stop(&r->flush);
+	wait_ms = was_up ? 1 : backoff_next_ms(&r->backoff, any_number());
+	CHECK(uv_timer_start(&r->retry, on_retry, (uint64_t)wait_ms, 0) == 0);
+	fail_waiting(r, why);
+	if (!r->closing)
+		r->hooks.down(r->hooks.arg, why);
+}
+
+void redis_fail(struct redis *r, int code, const char *why)
+{
+	struct err e = {0};
+
+	(void)err_set(&e, code, "%s", why);
+	lose(r, &e);
+}
+
+void redis_close(struct redis **rp)
+{
+	struct redis *r = *rp;
+
+	*rp = NULL;
+	if (r == NULL)
+		return;
+	CHECK(r->magic == REDIS_MAGIC && !r->closing);
+	r->closing = true;
+	give_up_sock(r);
+	r->len = 0; /* the owner is going: nobody is called back */
+	uv_close((uv_handle_t *)&r->retry, on_own_closed);
+	uv_close((uv_handle_t *)&r->deadline, on_own_closed);
+	uv_close((uv_handle_t *)&r->flush, on_own_closed);
+	if (r->resolving)
+		(void)uv_cancel((uv_req_t *)&r->resolve);
+}
+
+/* --- writing --- */
+
+static void on_written(uv_write_t *req, int status)
+{
+	struct write_req *w = req->data;
+	struct redis *r = w->sock->owner;
+
+	buf_reset(&w->data);
+	mem_free(w);
+	if (r == NULL)
+		return;
+	r->writing = false;
+	if (status < 0) {
+		struct err e = {0};
+
+		(void)err_set(&e, status, "write: %s", uv_strerror(status));
+		lose(r, &e);
+	}
+}
+
+static void on_flush(uv_prepare_t *p)
+{
+	struct redis *r = self_of(p->data);
+	struct write_req *w;
+	uv_buf_t b;
+	int rc;
+
+	if (r->writing || r->sock == NULL)
+		return;
+	if (r->out.len == 0) {
+		(void)uv_prepare_stop(p);
+		return;
+	}
+	w = mem_zalloc(sizeof(*w));
+	w->sock = r->sock;
+	w->data = r->out;
+	w->req.data = w;
+	r->out = (struct buf){0};
+	b = uv_buf_init(w->data.data, (unsigned)w->data.len);
+	rc = uv_write(&w->req, &r->sock->u.stream, &b, 1, on_written);
+	if (rc < 0) {
+		struct err e = {0};
+
+		buf_reset(&w->data);
+		mem_free(w);
+		(void)err_set(&e, rc, "write: %s", uv_strerror(rc));
+		lose(r, &e);
+		return;
+	}
+	r->writing = true;
+}
+
+static void on_deadline(uv_timer_t *t)
+{
+	struct redis *r = self_of(t->data);
+	int64_t now = clock_boot_ms();
+	struct err e = {0};
+
+	if (r->link != LINK_UP && now - r->connect_ms >= r->o.connect_timeout_ms) {
+		(void)err_set(&e, ERR_TIMEOUT, "no connection within %u ms",
+			      r->o.connect_timeout_ms);
+		lose(r, &e);
+		return;
+	}
+	if (r->len > 0 && now - r->queue[r->head].sent_ms >= r->o.command_timeout_ms) {
+		(void)err_set(&e, ERR_TIMEOUT, "no answer within %u ms", r->o.command_timeout_ms);
+		lose(r, &e);
+		return;
+	}
+	if (r->link == LINK_UP && r->o.idle_ping_ms > 0 && r->len == 0 &&
+	    now - r->heard_ms >= r->o.idle_ping_ms) {
+		struct buf b = {0};
+
+		redis_wire_begin(&b, 1);
+		redis_wire_str(&b, "PING");
+		if (redis_send(r, &b, NULL, NULL) < 0)
+			r->heard_ms = now;
+		buf_reset(&b);
+	}
+}
+
+static void enqueue(struct redis *r, const struct buf *wire, redis_reply_fn *fn, void *arg)
+{
+	size_t at = (r->head + r->len) % r->queue_cap;
+
+	CHECK(r->len < r->queue_cap);
+	r->queue[at] = (struct waiting){fn, arg, clock_boot_ms()};
+	r->len++;
+	buf_add(&r->out, wire->data, wire->len);
+	CHECK(uv_prepare_start(&r->flush, on_flush) == 0);
+}
+
+int redis_send(struct redis *r, const struct buf *wire, redis_reply_fn *fn, void *arg)
+{
+	if (r == NULL || r->closing || r->link != LINK_UP)
+		return ERR_STATE;
+	if (r->len >= r->o.window)
+		return ERR_BUSY;
+	enqueue(r, wire, fn, arg);
+	return 0;
+}
+
+int redis_sendv(struct redis *r, redis_reply_fn *fn, void *arg, ...)
+{
+	struct buf body = {0};
+	struct buf wire = {0};
+	const char *s;
+	size_t n = 0;
+	va_list ap;
+	int rc;
+
+	va_start(ap, arg);
+	while ((s = va_arg(ap, const char *)) != NULL) {
+		redis_wire_str(&body, s);
+		n++;
+	}
+	va_end(ap);
+	redis_wire_begin(&wire, n);
+	buf_add(&wire, body.data, body.len);
+	rc = redis_send(r, &wire, fn, arg);
+	buf_reset(&body);
+	buf_reset(&wire);
+	return rc;
+}
+
+static void on_subscribed(void *arg, const struct redis_reply *reply, const struct err *e)
+{
+	struct redis *r = arg;
+
+	UNUSED(e);
+	if (redis_is_error(reply))
+		redis_fail(r, ERR_REMOTE, redis_str(reply, NULL));
+}
+
+int redis_subscribe(struct redis *r, const char *channel)
+{
+	int rc = redis_sendv(r, on_subscribed, r, "SUBSCRIBE", channel, NULL);
+
+	if (rc == 0)
+		r->subscribed = true;
+	return rc;
+}
+
+/* --- reading --- */
+
+static void greeted(struct redis *r, const struct redis_reply *reply)
+{
+	/* CLIENT SETNAME may be forbidden by an ACL; AUTH and PING may not fail. */
+	if (redis_is_error(reply) && strstr(redis_str(reply, NULL), "client") == NULL) {
+		struct err e = {0};
+
+		(void)err_set(&e, ERR_REMOTE, "%s", redis_str(reply, NULL));
+		lose(r, &e);
+		return;
+	}
+	if (r->len > 0)
+		return;
+	r->link = LINK_UP;
+	backoff_reset(&r->backoff);
+	r->hooks.up(r->hooks.arg);
+}
+
+static int on_reply(void *arg, const struct redis_reply *reply)
+{
+	struct redis *r = arg;
+	struct sock *s = r->sock;
+	struct waiting w;
+
+	if (r->subscribed && redis_count(reply) == 3 && redis_is(redis_at(reply, 0), "message")) {
+		size_t n = 0;
+		const char *p = redis_str(redis_at(reply, 2), &n);
+
+		if (p != NULL && r->hooks.message != NULL)
+			r->hooks.message(r->hooks.arg, p, n);
+		return r->closing || r->sock != s ? READER_STOP : 0;
+	}
+	if (r->len == 0)
+		return ERR_PROTO;
+	w = r->queue[r->head];
+	r->head = (r->head + 1) % r->queue_cap;
+	r->len--;
+	if (r->link == LINK_GREET)
+		greeted(r, reply);
+	else if (w.fn != NULL)
+		w.fn(w.arg, reply, NULL);
+	return r->closing || r->sock != s ? READER_STOP : 0;
+}
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *b)
+{
+	struct sock *s = h->data;
+
+	UNUSED(suggested);
+	*b = uv_buf_init(s->chunk, sizeof(s->chunk));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
+{
+	struct sock *s = stream->data;
+	struct redis *r = s->owner;
+	struct reader *reader;
+	struct err e = {0};
+	int rc;
+
+	if (r == NULL || n == 0)
+		return;
+	if (n < 0) {
+		(void)err_set(&e, (int)n, "connection lost: %s", uv_strerror((int)n));
+		lose(r, &e);
+		return;
+	}
+	r->heard_ms = clock_boot_ms();
+	/* A callback may lose this connection; its reader must live until feed returns. */
+	reader = r->reader;
+	r->reader = NULL;
+	rc = reader_feed(reader, b->base, (size_t)n, on_reply, r, &e);
+	if (s->owner == NULL) {
+		reader_free(&reader);
+		return;
+	}
+	r->reader = reader;
+	if (rc < 0) {
+		if (e.text[0] == '\0')
+			(void)err_set(&e, ERR_PROTO, "an answer to no command");
+		lose(r, &e);
+	}
+}
+
+/* --- connecting --- */
+
+static void greet(struct redis *r)
+{
+	struct buf b = {0};
+
+	if (r->o.password[0] != '\0') {
+		bool user = r->o.username[0] != '\0';
+
+		redis_wire_begin(&b, user ? 3 : 2);
+		redis_wire_str(&b, "AUTH");
+		if (user)
+			redis_wire_str(&b, r->o.username);
+		redis_wire_str(&b, r->o.password);
+		enqueue(r, &b, NULL, NULL);
+		explicit_bzero(b.data, b.len);
+		buf_clear(&b);
+	}
+	redis_wire_begin(&b, 3);
+	redis_wire_str(&b, "CLIENT");
+	redis_wire_str(&b, "SETNAME");
+	redis_wire_str(&b, r->o.client_name);
+	enqueue(r, &b, NULL, NULL);
+	buf_clear(&b);
+	redis_wire_begin(&b, 1);
+	redis_wire_str(&b, "PING");
+	enqueue(r, &b, NULL, NULL);
+	buf_reset(&b);
+}
+
+static void on_connected(uv_connect_t *req, int status)
+{
+	struct sock *s = req->data;
+	struct redis *r = s->owner;
+	struct err e = {0};
+
+	if (r == NULL)
+		return;
+	if (status < 0) {
+		(void)err_set(&e, status, "connect: %s", uv_strerror(status));
+		lose(r, &e);
+		return;
+	}
+	r->link = LINK_GREET;
+	r->reader = reader_create((size_t)r->o.reply_max_bytes);
+	r->heard_ms = clock_boot_ms();
+	status = uv_read_start(&s->u.stream, on_alloc, on_read);
+	if (status < 0) {
+		(void)err_set(&e, status, "read: %s", uv_strerror(status));
+		lose(r, &e);
+		return;
+	}
+	greet(r);
+}
+
+static struct sock *sock_new(struct redis *r)
+{
+	struct sock *s = mem_zalloc(sizeof(*s));
+
+	s->owner = r;
+	s->connect.data = s;
+	return s;
+}
+
+static void connect_tcp(struct redis *r, const struct sockaddr *addr)
+{
+	struct sock *s = sock_new(r);
+	struct err e = {0};
+	int rc;
+
+	CHECK(uv_tcp_init(r->loop, &s->u.tcp) == 0);
+	s->u.handle.data = s;
+	r->sock = s;
+	(void)uv_tcp_nodelay(&s->u.tcp, 1);
+	r->link = LINK_CONNECT;
+	rc = uv_tcp_connect(&s->connect, &s->u.tcp, addr, on_connected);
+	(void)uv_tcp_keepalive(&s->u.tcp, 1, KEEPALIVE_S);
+	if (rc < 0) {
+		(void)err_set(&e, rc, "connect: %s", uv_strerror(rc));
+		lose(r, &e);
+	}
+}
+
+static void connect_pipe(struct redis *r)
+{
+	struct sock *s = sock_new(r);
+
+	CHECK(uv_pipe_init(r->loop, &s->u.pipe, 0) == 0);
+	s->u.handle.data = s;
+	r->sock = s;
+	r->link = LINK_CONNECT;
+	uv_pipe_connect(&s->connect, &s->u.pipe, r->o.socket, on_connected);
+}
+
+static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+{
+	struct redis *r = self_of(req->data);
+
+	r->resolving = false;
+	if (r->closing) {
+		uv_freeaddrinfo(res);
+		free_if_done(r);
+		return;
+	}
+	if (r->link != LINK_RESOLVE) { /* the attempt ran out of time meanwhile */
+		uv_freeaddrinfo(res);
+		return;
+	}
+	if (status < 0) {
+		struct err e = {0};
+
+		(void)err_set(&e, status, "host %s: %s", r->o.host, uv_strerror(status));
+		lose(r, &e);
+		return;
+	}
+	connect_tcp(r, res->ai_addr);
+	uv_freeaddrinfo(res);
+}
+
+static void start(struct redis *r)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
+	char port[8];
+	int rc;
+
+	if (r->resolving) { /* an old question is still out */
+		CHECK(uv_timer_start(&r->retry, on_retry, REDIS_RETRY_MIN_MS, 0) == 0);
+		return;
+	}
+	r->connect_ms = clock_boot_ms();
+	r->len = 0;
+	CHECK(uv_timer_start(&r->deadline, on_deadline, 0,
+			     MAX(MIN(r->o.command_timeout_ms, r->o.connect_timeout_ms) / 8, 5)) ==
+	      0);
+	if (r->o.socket[0] != '\0') {
+		connect_pipe(r);
+		return;
+	}
+	r->link = LINK_RESOLVE;
+	(void)snprintf(port, sizeof(port), "%u", r->o.port);
+	rc = uv_getaddrinfo(r->loop, &r->resolve, on_resolved, r->o.host, port, &hints);
+	if (rc < 0) {
+		struct err e = {0};
+
+		(void)err_set(&e, rc, "host %s: %s", r->o.host, uv_strerror(rc));
+		lose(r, &e);
+		return;
+	}
+	r->resolving = true;
+}
+
+static char *copy_or_empty(const char *s)
+{
+	return mem_strdup(s == NULL ? "" : s);
+}
+
+int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
+	       const struct redis_hooks *h, struct err *e)
+{
+	struct redis *r;
+
+	if (o->connect_timeout_ms == 0 || o->command_timeout_ms == 0)
+		return err_set(e, ERR_CONFIG, "a Redis time-out of 0 ms would wait for ever");
+	r = mem_zalloc(sizeof(*r));
+	r->magic = REDIS_MAGIC;
+	r->loop = loop;
+	r->o = *o;
+	r->o.host = copy_or_empty(o->host);
+	r->o.socket = copy_or_empty(o->socket);
+	r->o.username = copy_or_empty(o->username);
+	r->o.password = copy_or_empty(o->password);
+	r->o.client_name = mem_strdup(o->client_name == NULL ? "zonesync" : o->client_name);
+	r->o.window = o->window == 0 ? REDIS_WINDOW : o->window;
+	r->o.reply_max_bytes = o->reply_max_bytes == 0 ? REDIS_REPLY_MAX_BYTES : o->reply_max_bytes;
+	r->hooks = *h;
+	r->backoff = (struct backoff){.min_ms = REDIS_RETRY_MIN_MS, .max_ms = REDIS_RETRY_MAX_MS};
+	r->queue_cap = r->o.window + GREETING_WAITING;
+	r->queue = mem_zalloc(r->queue_cap * sizeof(*r->queue));
+	CHECK(uv_timer_init(loop, &r->retry) == 0);
+	CHECK(uv_timer_init(loop, &r->deadline) == 0);
+	CHECK(uv_prepare_init(loop, &r->flush) == 0);
+	r->retry.data = r;
+	r->deadline.data = r;
+	r->flush.data = r;
+	r->resolve.data = r;
+	r->handles = 3;
+	r->link = LINK_DOWN;
+	CHECK(uv_timer_start(&r->retry, on_retry, 0, 0) == 0);
+	*out = r;
+	return 0;
+}

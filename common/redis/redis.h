@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redis - one connection to a Redis server, kept up.
+ *
+ * Commands are pipelined in order. A connection that is lost, refused, too slow (the
+ * oldest command waits longer than `command_timeout_ms`) or breaks the protocol is
+ * closed: every waiting command ends with an error, its outcome unknown, and a new
+ * connection is tried with backoff. Nothing is sent twice by this module.
+ *
+ * RESP2 only: hiredis 0.14 reads no RESP3 (libraries page, 3).
+ *
+ * Owns:    the connection and its buffers; redis_close() releases them when libuv
+ *          has let go. No callback reaches the owner after redis_close().
+ * Blocks:  never; names are resolved on libuv's pool.
+ * Errors:  ERR_TIMEOUT, ERR_PROTO, ERR_LIMIT, ERR_BUSY (window full), -errno,
+ *          ERR_REMOTE (the server answered with an error to the greeting).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/base/err.h"
+#include "common/base/str.h"
+
+struct redis;
+struct redis_reply; /* borrowed, valid until the callback returns */
+
+struct redis_opts {
+	const char *host; /* copied, as all strings here */
+	uint16_t port;
+	const char *socket; /* Unix socket; wins over host and port when not empty */
+	const char *username;
+	const char *password;
+	const char *client_name; /* shown by CLIENT LIST */
+	uint32_t connect_timeout_ms;
+	uint32_t command_timeout_ms;
+	uint32_t idle_ping_ms;	  /* 0: never; else a PING on a silent connection */
+	uint32_t window;	  /* most commands on the way; 0: REDIS_WINDOW */
+	uint64_t reply_max_bytes; /* 0: REDIS_REPLY_MAX_BYTES */
+};
+
+#define REDIS_WINDOW	      1024
+#define REDIS_REPLY_MAX_BYTES (64U << 20)
+#define REDIS_ELEMENTS_MAX    (1U << 20) /* of one array */
+#define REDIS_RETRY_MIN_MS    20
+#define REDIS_RETRY_MAX_MS    5000
+
+/* `r` is NULL and `e` set when the connection was lost before the answer came. */
+typedef void redis_reply_fn(void *arg, const struct redis_reply *r, const struct err *e);
+
+struct redis_hooks {
+	void *arg;
+	void (*up)(void *arg);				     /* greeted; commands may be sent */
+	void (*down)(void *arg, const struct err *e);	     /* lost, or could not be made */
+	void (*message)(void *arg, const char *p, size_t n); /* pub/sub, may be NULL */
+};
+
+int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
+	       const struct redis_hooks *h, struct err *e) MUST_USE;
+void redis_close(struct redis **r); /* NULL is fine */
+bool redis_is_up(const struct redis *r);
+
+/*
+ * Sends a command that stands in `wire` as RESP (redis_wire_*). ERR_STATE when the
+ * connection is down, ERR_BUSY when the window is full: then `fn` is not called.
+ */
+int redis_send(struct redis *r, const struct buf *wire, redis_reply_fn *fn, void *arg) MUST_USE;
+
+/* The same for a few C strings, ended by NULL. */
+int redis_sendv(struct redis *r, redis_reply_fn *fn, void *arg, ...) MUST_USE
+	__attribute__((sentinel));
+
+/* From now on this connection only listens; messages go to hooks.message. */
+int redis_subscribe(struct redis *r, const char *channel) MUST_USE;
+
+/* Closes the connection for a reason of the caller's; it is tried again at once. */
+void redis_fail(struct redis *r, int code, const char *why);
+
+/* RESP writing: a header with the number of arguments, then each of them. */
+void redis_wire_begin(struct buf *b, size_t argc);
+void redis_wire_arg(struct buf *b, const void *p, size_t n);
+void redis_wire_str(struct buf *b, const char *s);
+void redis_wire_i64(struct buf *b, int64_t v);
+
+/* What an answer is; all of them accept NULL. */
+bool redis_is_error(const struct redis_reply *r);
+bool redis_error_is(const struct redis_reply *r, const char *word); /* "NOSCRIPT", "READONLY" */
+bool redis_is_nil(const struct redis_reply *r);
+size_t redis_count(const struct redis_reply *r); /* elements of an array; 0 for anything else */
+const struct redis_reply *redis_at(const struct redis_reply *r, size_t i); /* NULL beyond */
+const char *redis_str(const struct redis_reply *r, size_t *n); /* NULL when it is no text */
+bool redis_i64(const struct redis_reply *r, int64_t *out);     /* integer, or its text */
+bool redis_u64(const struct redis_reply *r, uint64_t *out);
+
+/* The text equals `s`. */
+bool redis_is(const struct redis_reply *r, const char *s);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/store/internal.h"
+
+/* The record that stands under `k` goes: out of the log, the references, the digest. */
+static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct digest *d, struct err *e)
+{
+	MDB_val key = key_val(k);
+	struct store_entry old;
+	struct key log;
+	MDB_val v;
+	int rc = mdb_get(txn, g->events, &key, &v);
+
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return lmdb_err(e, rc, "look up");
+	rc = record_decode(&old, &v, e);
+	if (rc < 0)
+		return rc;
+	digest_sub(d, &old.hash);
+	key_log(&log, old.revision);
+	key = key_val(&log);
+	rc = mdb_del(txn, g->log, &key, NULL);
+	if (rc == 0 && old.ref_len > 0 && old.action == ACTION_DEPLOY) {
+		char *ref = mem_dup(old.ref, old.ref_len);
+		struct key rk;
+
+		key_ref(&rk, ref, k);
+		mem_free(ref);
+		key = key_val(&rk);
+		rc = mdb_del(txn, g->refs, &key, NULL);
+	}
+	return rc == MDB_NOTFOUND ? 0 : lmdb_err(e, rc, "replace");
+}
+
+static int put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
+	       struct buf *scratch, struct err *e)
+{
+	struct key k;
+	struct key other;
+	MDB_val key;
+	MDB_val v;
+	int rc;
+
+	key_event(&k, r->ev->kind, r->ev->id, r->ev->ref_id);
+	rc = forget(g, txn, &k, d, e);
+	if (rc < 0)
+		return rc;
+	record_encode(scratch, r);
+	key = key_val(&k);
+	v = (MDB_val){scratch->len, scratch->data};
+	rc = mdb_put(txn, g->events, &key, &v, 0);
+	if (rc == 0) {
+		key_log(&other, r->revision);
+		key = key_val(&other);
+		v = key_val(&k);
+		rc = mdb_put(txn, g->log, &key, &v, 0);
+	}
+	if (rc == 0 && r->ev->ref_id != NULL && r->ev->action == ACTION_DEPLOY) {
+		key_ref(&other, r->ev->ref_id, &k);
+		key = key_val(&other);
+		v = (MDB_val){0, NULL};
+		rc = mdb_put(txn, g->refs, &key, &v, 0);
+	}
+	digest_add(d, &r->hash);
+	return lmdb_err(e, rc, "write");
+}
+
+/* Tombstones at or below the horizon, a bounded number of them. */
+static int purge(struct gen *g, MDB_txn *txn, uint64_t horizon, uint64_t *history, struct err *e)
+{
+	MDB_cursor *c = NULL;
+	struct key low;
+	MDB_val key;
+	MDB_val at;
+	unsigned gone = 0;
+	unsigned seen = 0;
+	int rc = mdb_cursor_open(txn, g->log, &c);
+
+	if (rc != 0 || *history >= horizon) {
+		if (c != NULL)
+			mdb_cursor_close(c);
+		return lmdb_err(e, rc, "purge");
+	}
+	key_log(&low, *history);
+	key = key_val(&low);
+	rc = mdb_cursor_get(c, &key, &at, MDB_SET_RANGE);
+	while (rc == 0 && gone < STORE_PURGE_MAX && seen++ < 16 * STORE_PURGE_MAX) {
+		struct store_entry old;
+		struct key limit;
+		MDB_val rec;
+
+		key_log(&limit, horizon);
+		if (memcmp(key.mv_data, limit.b, 8) > 0)
+			break;
+		rc = mdb_get(txn, g->events, &at, &rec);
+		if (rc == 0 && record_decode(&old, &rec, NULL) == 0) {
+			*history = old.revision;
+			if (old.action == ACTION_UNDEPLOY) {
+				rc = mdb_del(txn, g->events, &at, NULL);
+				if (rc == 0)
+					rc = mdb_cursor_del(c, 0);
+				gone++;
+			}
+		}
+		if (rc == 0)
+			rc = mdb_cursor_get(c, &key, &at, MDB_NEXT);
+	}
+	mdb_cursor_close(c);
+	if (rc == MDB_NOTFOUND || rc == 0) {
+		if (gone < STORE_PURGE_MAX)
+			*history = horizon;
+		return 0;
+	}
+	return lmdb_err(e, rc, "purge");
+}
+
+static int put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p, size_t n)
+{
+	MDB_val key = {strlen(name), (void *)(uintptr_t)name};
+	MDB_val v = {n, (void *)(uintptr_t)p};
+
+	return mdb_put(txn, g->meta, &key, &v, 0);
+}
+
+static int fill(struct gen *g, MDB_txn *txn, const struct store_batch *b,
+		struct store_position *after, struct err *e)
+{
+	struct buf scratch = {0};
+	uint64_t history = g->history;
+	int rc = 0;
+	size_t i;
+
+	*after = b->position;
+	after->digest = g->position.digest;
+	for (i = 0; rc == 0 && i < b->len; i++)
+		rc = put(g, txn, &b->records[i], &after->digest, &scratch, e);
+	if (rc == 0 && b->horizon > history)
+		rc = purge(g, txn, b->horizon, &history, e);
+	if (rc == 0) {
+		position_encode(&scratch, after);
+		rc = lmdb_err(e, put_meta(g, txn, "position", scratch.data, scratch.len),
+			      "write position");
+	}
+	if (rc == 0)
+		rc = lmdb_err(e, put_meta(g, txn, "history", &history, sizeof(history)),
+			      "write history");
+	if (rc == 0)
+		g->history = history;
+	buf_reset(&scratch);
+	return rc;
+}
+
+int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
+		struct store_position *after, struct err *e)
+{
+	struct gen *g = t == STORE_CURRENT ? &s->current : &s->next;
+	struct store_position p = {0};
+	uint64_t history = g->history;
+	MDB_txn *txn = NULL;
+	int rc;
+
+	CHECK(g->env != NULL);
+	rc = lmdb_err(e, mdb_txn_begin(g->env, NULL, 0, &txn), "begin");
+	if (rc < 0)
+		return rc;
+	rc = fill(g, txn, b, &p, e);
+	if (rc == 0)
+		rc = lmdb_err(e, mdb_txn_commit(txn), "commit");
+	else
+		mdb_txn_abort(txn);
+	if (rc < 0) {
+		g->history = history;
+		return rc;
+	}
+	g->position = p;
+	*after = p;
+	return 0;
+}

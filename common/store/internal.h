@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal - what the files of common/store share. Not for anyone else.
+ *
+ *	events	<kind byte><id>\0<ref>\0		-> record
+ *	log	<revision, 8 bytes big-endian>	-> key in events
+ *	refs	<ref>\0<key in events>		-> nothing; live children only
+ *	meta	"format", "position", "history"
+ *
+ * Owns: nothing of its own. Blocks: on the disk. Errors: as store.h.
+ */
+#pragma once
+
+#include <lmdb.h>
+
+#include "common/store/reader.h"
+
+#define KEY_MAX_BYTES  511 /* LMDB's limit */
+#define KEY_PART_BYTES 120 /* of one id in a key; a longer one ends in a hash of itself */
+
+struct gen {
+	MDB_env *env; /* owned; NULL: closed */
+	MDB_dbi events;
+	MDB_dbi log;
+	MDB_dbi refs;
+	MDB_dbi meta;
+	uint64_t number;
+	struct store_position position;
+	uint64_t history; /* see store_history_start() */
+};
+
+struct store {
+	char *dir;
+	uint64_t map_bytes;
+	struct gen current;
+	struct gen next;
+	struct gen retired; /* switched away from, until store_adopt() */
+	MDB_txn *reader;    /* of `current`, reset between views */
+	bool viewing;
+};
+
+struct key {
+	unsigned char b[KEY_MAX_BYTES];
+	size_t n;
+};
+
+void key_event(struct key *k, enum kind kind, const char *id, const char *ref);
+void key_ref(struct key *k, const char *ref, const struct key *event);
+void key_log(struct key *k, uint64_t revision);
+MDB_val key_val(const struct key *k);
+
+/* Record codec: header, strings, payload, checksum over all of it. */
+void record_encode(struct buf *out, const struct store_record *r);
+int record_decode(struct store_entry *out, const MDB_val *v, struct err *e) MUST_USE;
+
+void position_encode(struct buf *out, const struct store_position *p);
+bool position_decode(struct store_position *out, const MDB_val *v);
+
+/* Turns an LMDB result into one of ours. */
+int lmdb_err(struct err *e, int rc, const char *doing);

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/store/reader.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/store/internal.h"
+
+/* There is one at a time, and it is the store itself. */
+struct store_view {
+	struct store s;
+};
+
+static struct store *store_of(struct store_view *v)
+{
+	return &v->s;
+}
+
+int store_view_open(struct store *s, struct store_view **out, struct err *e)
+{
+	int rc;
+
+	CHECK(!s->viewing);
+	if (s->reader == NULL)
+		rc = mdb_txn_begin(s->current.env, NULL, MDB_RDONLY, &s->reader);
+	else
+		rc = mdb_txn_renew(s->reader);
+	if (rc != 0)
+		return lmdb_err(e, rc, "read");
+	s->viewing = true;
+	*out = (struct store_view *)(void *)s;
+	return 0;
+}
+
+void store_view_close(struct store_view **v)
+{
+	struct store *s;
+
+	if (*v == NULL)
+		return;
+	s = store_of(*v);
+	CHECK(s->viewing);
+	mdb_txn_reset(s->reader);
+	s->viewing = false;
+	*v = NULL;
+}
+
+static int read_meta(const struct store *s, const char *name, MDB_val *v)
+{
+	MDB_val key = {strlen(name), (void *)(uintptr_t)name};
+
+	return mdb_get(s->reader, s->current.meta, &key, v);
+}
+
+void store_view_position(const struct store_view *v, struct store_position *out)
+{
+	MDB_val raw;
+
+	if (read_meta(&v->s, "position", &raw) != 0 || !position_decode(out, &raw))
+		*out = (struct store_position){0};
+}
+
+uint64_t store_history_start(struct store_view *v)
+{
+	uint64_t start = 0;
+	MDB_val raw;
+
+	if (read_meta(&v->s, "history", &raw) == 0 && raw.mv_size == sizeof(start))
+		memcpy(&start, raw.mv_data, sizeof(start));
+	return start;
+}
+
+/* Walks from `from` while keys begin with `prefix`, calling `fn` on what `at` yields. */
+struct walk {
+	MDB_dbi dbi;
+	const struct key *prefix;
+	bool indirect;	/* the key behind the prefix is a key of `events` */
+	enum kind kind; /* of indirect ones; KIND__COUNT: any */
+	store_each_fn *fn;
+	void *arg;
+};
+
+static int visit(struct store *s, const struct walk *w, const MDB_val *key, MDB_val *v)
+{
+	struct store_entry entry;
+	MDB_val at;
+	int rc;
+
+	if (w->indirect) {
+		const unsigned char *p = (const unsigned char *)key->mv_data + w->prefix->n;
+
+		at = (MDB_val){key->mv_size - w->prefix->n, (void *)(uintptr_t)p};
+		if (w->kind != KIND__COUNT && (at.mv_size == 0 || *p != w->kind + 1))
+			return 0;
+		rc = mdb_get(s->reader, s->current.events, &at, v);
+		if (rc != 0)
+			return ERR_DAMAGED;
+	}
+	rc = record_decode(&entry, v, NULL);
+	return rc < 0 ? rc : w->fn(w->arg, &entry);
+}
+
+static int walk(struct store *s, const struct walk *w, struct buf *cursor)
+{
+	MDB_cursor *c = NULL;
+	bool resumed = cursor != NULL && cursor->len > 0;
+	MDB_val key = resumed ? (MDB_val){cursor->len, cursor->data} : key_val(w->prefix);
+	MDB_val v;
+	int rc = mdb_cursor_open(s->reader, w->dbi, &c);
+	int out = 0;
+
+	if (rc != 0)
+		return lmdb_err(NULL, rc, "walk");
+	rc = mdb_cursor_get(c, &key, &v, key.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
+	if (rc == 0 && resumed && key.mv_size == cursor->len &&
+	    memcmp(key.mv_data, cursor->data, cursor->len) == 0)
+		rc = mdb_cursor_get(c, &key, &v, MDB_NEXT);
+	while (rc == 0 && key.mv_size >= w->prefix->n &&
+	       memcmp(key.mv_data, w->prefix->b, w->prefix->n) == 0) {
+		out = visit(s, w, &key, &v);
+		if (out != 0)
+			break;
+		if (cursor != NULL) {
+			buf_clear(cursor);
+			buf_add(cursor, key.mv_data, key.mv_size);
+		}
+		rc = mdb_cursor_get(c, &key, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(c);
+	if (out != 0)
+		return out;
+	if (cursor != NULL)
+		buf_clear(cursor); /* the end */
+	return rc == 0 || rc == MDB_NOTFOUND ? 0 : lmdb_err(NULL, rc, "walk");
+}
+
+struct wanted {
+	const char *id;
+	size_t id_len;
+	store_each_fn *fn;
+	void *arg;
+	bool found;
+};
+
+/* Keys that were cut to a hash may collide: the record knows its whole id. */
+static int only_wanted(void *arg, const struct store_entry *entry)
+{
+	struct wanted *w = arg;
+
+	if (entry->id_len != w->id_len || memcmp(entry->id, w->id, w->id_len) != 0)
+		return 0;
+	w->found = true;
+	return w->fn(w->arg, entry);
+}
+
+int store_get(struct store_view *v, enum kind k, const char *id, store_each_fn *fn, void *arg,
+	      struct err *e)
+{
+	struct store *s = store_of(v);
+	struct wanted wanted = {id, strlen(id), fn, arg, false};
+	struct key prefix;
+	struct walk w;
+	int rc;
+
+	key_event(&prefix, k, id, NULL);
+	w = (struct walk){s->current.events, &prefix, false, k, only_wanted, &wanted};
+	rc = walk(s, &w, NULL);
+	if (rc < 0)
+		return err_set(e, rc, "%s %s: the record cannot be read", kind_name(k), id);
+	if (rc == 0 && !wanted.found)
+		return err_set(e, ERR_NOTFOUND, "there is no %s %s", kind_name(k), id);
+	return rc;
+}
+
+int store_list(struct store_view *v, enum kind k, struct buf *cursor, store_each_fn *fn, void *arg)
+{
+	struct store *s = store_of(v);
+	struct key prefix = {.n = 0};
+	struct walk w = {s->current.events, &prefix, false, k, fn, arg};
+
+	if (k != KIND__COUNT) {
+		prefix.b[0] = (unsigned char)(k + 1);
+		prefix.n = 1;
+	}
+	return walk(s, &w, cursor);
+}
+
+int store_children(struct store_view *v, const char *ref, enum kind k, struct buf *cursor,
+		   store_each_fn *fn, void *arg)
+{
+	struct store *s = store_of(v);
+	struct key prefix;
+	struct walk w = {s->current.refs, &prefix, true, k, fn, arg};
+
+	key_ref(&prefix, ref, NULL);
+	return walk(s, &w, cursor);
+}
+
+int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *arg)
+{
+	struct store *s = store_of(v);
+	MDB_cursor *c = NULL;
+	struct key low;
+	MDB_val key;
+	MDB_val at;
+	int rc = mdb_cursor_open(s->reader, s->current.log, &c);
+	int out = 0;
+
+	if (rc != 0)
+		return lmdb_err(NULL, rc, "read the log");
+	key_log(&low, after + 1);
+	key = key_val(&low);
+	rc = mdb_cursor_get(c, &key, &at, MDB_SET_RANGE);
+	while (rc == 0 && out == 0) {
+		struct store_entry entry;
+		MDB_val rec;
+
+		if (mdb_get(s->reader, s->current.events, &at, &rec) != 0 ||
+		    record_decode(&entry, &rec, NULL) < 0)
+			out = ERR_DAMAGED;
+		else
+			out = fn(arg, &entry);
+		rc = mdb_cursor_get(c, &key, &at, MDB_NEXT);
+	}
+	mdb_cursor_close(c);
+	return out;
+}

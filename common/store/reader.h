@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reader - read the current generation of the store.
+ *
+ * A view is a snapshot; what it hands out is borrowed until it is closed. Views are
+ * short: open, answer, close, within one turn of the loop (a long one pins old pages).
+ *
+ * Owns:    nothing beyond the view.
+ * Blocks:  on page faults of the mapped file only.
+ * Errors:  ERR_NOTFOUND, ERR_DAMAGED (the record is not what was written).
+ */
+#pragma once
+
+#include "common/store/store.h"
+
+struct store_entry {
+	enum kind kind;
+	enum action action;
+	uint64_t revision;
+	int64_t updated_ms;
+	struct hash hash;
+	const char *id, *ref, *version, *payload; /* borrowed, not terminated */
+	size_t id_len, ref_len, version_len, payload_len;
+};
+
+struct store_view;
+
+/* Nested views are not possible: one at a time. */
+int store_view_open(struct store *s, struct store_view **out, struct err *e) MUST_USE;
+void store_view_close(struct store_view **v);
+void store_view_position(const struct store_view *v, struct store_position *out);
+
+/* 0 to go on, anything else stops and is returned. */
+typedef int store_each_fn(void *arg, const struct store_entry *entry);
+
+/* All events of that kind and id: one, or one per reference. Tombstones too. */
+int store_get(struct store_view *v, enum kind k, const char *id, store_each_fn *fn, void *arg,
+	      struct err *e) MUST_USE;
+
+/*
+ * All of a kind, or (k = KIND__COUNT) of all kinds, in key order. `cursor` is empty at first
+ * and afterwards where to go on; the caller keeps and resets it.
+ */
+int store_list(struct store_view *v, enum kind k, struct buf *cursor, store_each_fn *fn,
+	       void *arg) MUST_USE;
+
+/* The live children of a reference; of all kinds with k = KIND__COUNT. */
+int store_children(struct store_view *v, const char *ref, enum kind k, struct buf *cursor,
+		   store_each_fn *fn, void *arg) MUST_USE;
+
+/* Everything with a revision above `after`, in revision order, tombstones included. */
+int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *arg) MUST_USE;
+
+/* The lowest revision from which store_since() has no gap: the local history begins there. */
+uint64_t store_history_start(struct store_view *v);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store - the local store: the last known good state of the zone on this node.
+ *
+ * Each generation is a directory of its own, <dir>/<n>, and <dir>/CURRENT names the
+ * one that serves (zone-protocol 6). A resync builds the next generation beside it and
+ * switches when it is proven. A generation that does not open, is of another format or
+ * fails its checks is moved aside to <dir>/damaged-<n> and an empty one takes its place.
+ *
+ * Owns:    the LMDB environments and the directory. The only user of LMDB.
+ * Blocks:  everything but the readers: on the disk. Call store_apply(), store_next_*()
+ *          and store_switch() on the store's writer thread.
+ * Threads: one writer thread; readers (reader.h) and store_adopt() on the loop.
+ * Errors:  ERR_FULL (disk or map full: nothing was changed), ERR_DAMAGED, -errno.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/digest.h"
+#include "common/base/err.h"
+#include "common/model/event.h"
+
+#define STORE_FORMAT	    1
+#define STORE_LINEAGE_BYTES 40
+#define STORE_TOKEN_BYTES   96
+#define STORE_PURGE_MAX	    1000 /* tombstones forgotten in one transaction */
+
+struct store;
+
+/* What the data is the state of; written in the transaction of the data. */
+struct store_position {
+	char lineage[STORE_LINEAGE_BYTES]; /* "": no data yet */
+	char token[STORE_TOKEN_BYTES];
+	uint64_t revision;
+	struct digest digest; /* kept by the store: of all live records */
+};
+
+struct store_record {
+	const struct event *ev; /* not owned */
+	struct hash hash;
+	uint64_t revision;
+	int64_t updated_ms;
+};
+
+struct store_batch {
+	struct store_record *records; /* not owned */
+	size_t len;
+	struct store_position position; /* after it; the digest is computed, not read */
+	uint64_t horizon;		/* tombstones at or below it may be forgotten */
+};
+
+enum store_target { STORE_CURRENT, STORE_NEXT };
+
+/*
+ * Makes the directory (0700) when it is missing. *aside is set to a text of the caller's
+ * (200 bytes) when a damaged generation was moved away, else to "".
+ */
+int store_open(struct store **out, const char *dir, uint64_t map_bytes, char aside[200],
+	       struct err *e) MUST_USE;
+void store_close(struct store **s);
+
+/* Of the current generation, as last committed. */
+void store_position(const struct store *s, struct store_position *out);
+uint64_t store_generation(const struct store *s);
+
+/* Starts, or starts again, the next generation: empty, not synced until the switch. */
+int store_next_begin(struct store *s, struct err *e) MUST_USE;
+void store_next_drop(struct store *s);
+
+/* One transaction. *after is the position with its new digest. */
+int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
+		struct store_position *after, struct err *e) MUST_USE;
+
+/* Syncs the next generation and makes CURRENT name it: durable when it returns. */
+int store_switch(struct store *s, struct err *e) MUST_USE;
+
+/* On the loop, after store_switch(): readers use the new generation, the old one goes. */
+void store_adopt(struct store *s);
+
+/* Frees the slots of dead readers; call every few seconds. */
+void store_tend(struct store *s);
+
+/* Of the current generation. */
+uint64_t store_file_bytes(const struct store *s);
+
+/*
+ * Walks everything: records, checksums, both indexes, the digest. ERR_DAMAGED says what
+ * is wrong first.
+ */
+int store_verify(const struct store *s, struct err *e) MUST_USE;

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/worker/worker.h"
+
+#include <signal.h>
+#include <sysexits.h>
+
+#include "common/base/mem.h"
+
+struct worker {
+	struct worker_spec spec;
+	uv_loop_t loop;
+	struct chan *chan; /* owned */
+	uv_signal_t term;
+	uv_prepare_t report; /* active when a report is due */
+	char *node;
+	unsigned state;
+	bool configured;
+	bool lost;
+	struct err end; /* why the process ends; code 0: asked */
+};
+
+uv_loop_t *worker_loop(struct worker *w)
+{
+	return &w->loop;
+}
+
+const char *worker_node(const struct worker *w)
+{
+	return w->node == NULL ? "" : w->node;
+}
+
+void worker_send(struct worker *w, Ipc__Envelope *m)
+{
+	int rc;
+
+	if (w->chan == NULL)
+		return;
+	rc = chan_send(w->chan, &m->base);
+	if (rc < 0 && rc != ERR_STATE)
+		log_warn(EV("supervisor_send_failed"), KV("message", route_name(m)),
+			 KV("code", rc));
+}
+
+void worker_ready(struct worker *w)
+{
+	Ipc__Envelope m;
+	Ipc__Ready ready;
+
+	if (w->state != WORKER_STARTING)
+		return;
+	w->state = WORKER_UP;
+	ipc__envelope__init(&m);
+	ipc__ready__init(&ready);
+	m.body_case = IPC__ENVELOPE__BODY_READY;
+	m.ready = &ready;
+	worker_send(w, &m);
+	log_note(EV("ready"));
+	worker_report(w);
+}
+
+static void send_report(struct worker *w)
+{
+	Ipc__Envelope m;
+	Ipc__Report r;
+
+	ipc__envelope__init(&m);
+	ipc__report__init(&r);
+	w->spec.report(w->spec.arg, &r);
+	m.body_case = IPC__ENVELOPE__BODY_REPORT;
+	m.report = &r;
+	worker_send(w, &m);
+}
+
+static void on_report(uv_prepare_t *p)
+{
+	struct worker *w = p->data;
+
+	(void)uv_prepare_stop(p);
+	if (w->configured && w->chan != NULL)
+		send_report(w);
+}
+
+void worker_report(struct worker *w)
+{
+	if (!uv_is_closing((uv_handle_t *)&w->report))
+		CHECK(uv_prepare_start(&w->report, on_report) == 0);
+}
+
+/* --- the end --- */
+
+static void stop(struct worker *w)
+{
+	if (w->state == WORKER_STOPPING)
+		return;
+	w->state = WORKER_STOPPING;
+	log_note(EV("stopping"), KV("supervisor_gone", w->lost));
+	if (w->configured)
+		w->spec.stop(w->spec.arg, w->lost);
+	else
+		worker_done(w);
+}
+
+void worker_fail(struct worker *w, const struct err *why)
+{
+	if (w->end.code == 0)
+		w->end = *why;
+	stop(w);
+}
+
+void worker_done(struct worker *w)
+{
+	w->state = WORKER_STOPPING;
+	if (w->chan != NULL)
+		chan_finish(&w->chan);
+	if (!uv_is_closing((uv_handle_t *)&w->term))
+		uv_close((uv_handle_t *)&w->term, NULL);
+	if (!uv_is_closing((uv_handle_t *)&w->report))
+		uv_close((uv_handle_t *)&w->report, NULL);
+}
+
+int worker_exit_code(int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case ERR_CONFIG:
+		return EX_CONFIG;
+	case ERR_PROTO:
+	case ERR_STATE:
+		return EX_SOFTWARE;
+	case UV_EOF:
+	case UV_EPIPE:
+	case UV_ECONNRESET:
+		return EX_UNAVAILABLE;
+	default:
+		return EX_TEMPFAIL;
+	}
+}
+
+/* --- messages every worker understands --- */
+
+static int on_configure(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct worker *w = self;
+	const Ipc__Configure *c = m->configure;
+	enum log_level level = LOG_NOTE;
+	const char *path;
+	int rc;
+
+	if (w->configured || c == NULL || c->log == NULL)
+		return err_set(e, ERR_PROTO, "a second or empty configuration");
+	path = c->log->path[0] == '\0' ? NULL : c->log->path;
+	if (!log_level_parse(c->log->level, &level))
+		return err_set(e, ERR_CONFIG, "log level %s is unknown", c->log->level);
+	rc = log_open(path, w->spec.name, level, c->log->json ? LOG_JSON : LOG_LOGFMT, e);
+	if (rc < 0)
+		return rc;
+	w->node = mem_strdup(c->name);
+	w->configured = true;
+	rc = w->spec.configure(w->spec.arg, w, c, e);
+	if (rc < 0) {
+		worker_fail(w, e);
+		return w->chan == NULL ? FRAME_STOP : 0;
+	}
+	return 0;
+}
+
+static int on_ping(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct worker *w = self;
+	Ipc__Envelope out;
+	Ipc__Pong pong;
+	Ipc__Report r;
+
+	UNUSED(e);
+	ipc__envelope__init(&out);
+	ipc__pong__init(&pong);
+	ipc__report__init(&r);
+	pong.seq = m->ping->seq;
+	if (w->configured) {
+		w->spec.report(w->spec.arg, &r);
+		pong.report = &r;
+	}
+	out.body_case = IPC__ENVELOPE__BODY_PONG;
+	out.pong = &pong;
+	worker_send(w, &out);
+	return 0;
+}
+
+static int on_stop(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct worker *w = self;
+
+	UNUSED(m);
+	UNUSED(e);
+	stop(w);
+	return w->chan == NULL ? FRAME_STOP : 0;
+}
+
+static int on_reopen(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct err why = {0};
+
+	UNUSED(self);
+	UNUSED(m);
+	UNUSED(e);
+	if (log_reopen(&why) < 0)
+		log_error(EV("log_reopen_failed"), KV("err", why.text));
+	else
+		log_note(EV("log_reopened"));
+	return 0;
+}
+
+static int on_set_level(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	enum log_level level;
+
+	UNUSED(self);
+	if (!log_level_parse(m->set_level->level, &level))
+		return err_set(e, ERR_PROTO, "log level %s is unknown", m->set_level->level);
+	log_set_level(level);
+	return 0;
+}
+
+#define ANYTIME (WORKER_STARTING | WORKER_UP | WORKER_STOPPING)
+
+static const struct route rows[] = {
+	[IPC__ENVELOPE__BODY_CONFIGURE] = {FROM_SUPERVISOR, WORKER_STARTING, on_configure},
+	[IPC__ENVELOPE__BODY_PING] = {FROM_SUPERVISOR, ANYTIME, on_ping},
+	[IPC__ENVELOPE__BODY_STOP] = {FROM_SUPERVISOR, ANYTIME, on_stop},
+	[IPC__ENVELOPE__BODY_REOPEN_LOGS] = {FROM_SUPERVISOR, ANYTIME, on_reopen},
+	[IPC__ENVELOPE__BODY_SET_LEVEL] = {FROM_SUPERVISOR, ANYTIME, on_set_level},
+};
+static const struct route_table common_routes = {rows, ARRAY_LEN(rows)};
+
+static bool is_common(const uint8_t *body, size_t n)
+{
+	/* The envelope holds one field; its tag is the first varint: number << 3 | 2. */
+	uint32_t tag = 0;
+	unsigned i;
+
+	for (i = 0; i < 3 && i < n; i++) {
+		tag |= (uint32_t)(body[i] & 0x7f) << (7 * i);
+		if ((body[i] & 0x80) == 0)
+			break;
+	}
+	tag >>= 3;
+	return tag < common_routes.len && common_routes.rows[tag].fn != NULL;
+}
+
+static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	struct worker *w = arg;
+
+	if (is_common(body, n))
+		return route_dispatch(&common_routes, FROM_SUPERVISOR, w->state, body, n, w, e);
+	return route_dispatch(w->spec.routes, FROM_SUPERVISOR, w->state, body, n, w->spec.arg, e);
+}
+
+static void on_chan_closed(void *arg, const struct err *why)
+{
+	struct worker *w = arg;
+
+	chan_close(&w->chan);
+	w->lost = true;
+	if (w->state != WORKER_STOPPING)
+		log_warn(EV("supervisor_gone"), KV("err", why->text));
+	if (w->end.code == 0 && w->state != WORKER_STOPPING)
+		w->end = *why;
+	stop(w);
+}
+
+static void on_term(uv_signal_t *s, int sig)
+{
+	struct worker *w = s->data;
+
+	UNUSED(sig);
+	stop(w);
+}
+
+int worker_open(struct worker **out, const struct worker_spec *s, struct err *e)
+{
+	struct worker *w = mem_zalloc(sizeof(*w));
+	const struct chan_hooks hooks = {w, on_message, on_chan_closed, NULL};
+	int rc;
+
+	w->spec = *s;
+	w->state = WORKER_STARTING;
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	CHECK(uv_loop_init(&w->loop) == 0);
+	CHECK(uv_signal_init(&w->loop, &w->term) == 0);
+	CHECK(uv_prepare_init(&w->loop, &w->report) == 0);
+	w->term.data = w;
+	w->report.data = w;
+	rc = uv_signal_start(&w->term, on_term, SIGTERM);
+	if (rc == 0)
+		rc = chan_open(&w->chan, &w->loop, WORKER_FD, &hooks, e);
+	*out = w;
+	return rc;
+}
+
+int worker_run(struct worker *w, struct err *e)
+{
+	(void)uv_run(&w->loop, UV_RUN_DEFAULT);
+	if (w->end.code < 0)
+		return err_set(e, w->end.code, "%s", w->end.text);
+	return 0;
+}
+
+void worker_close(struct worker **wp)
+{
+	struct worker *w = *wp;
+
+	*wp = NULL;
+	if (w == NULL)
+		return;
+	worker_done(w);
+	(void)uv_run(&w->loop, UV_RUN_DEFAULT);
+	CHECK(uv_loop_close(&w->loop) == 0); /* a live handle is a leak */
+	mem_free(w->node);
+	mem_free(w);
+	log_close();
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/zone/conn.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
+#define SHA_TEXT_BYTES 40
+
+struct zone_conn {
+	struct redis *redis; /* owned */
+	struct zone_keys keys;
+	struct zone_hooks hooks;
+	char sha[SCRIPT__COUNT][SHA_TEXT_BYTES + 1];
+	unsigned loaded; /* of this connection */
+	bool up;
+};
+
+bool zone_conn_is_up(const struct zone_conn *z)
+{
+	return z != NULL && z->up;
+}
+
+const struct zone_keys *zone_conn_keys(const struct zone_conn *z)
+{
+	return &z->keys;
+}
+
+struct redis *zone_conn_redis(struct zone_conn *z)
+{
+	return z->redis;
+}
+
+/* --- coming up: load the scripts --- */
+
+static void on_loaded(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct zone_conn *z = arg;
+	size_t n = 0;
+	const char *sha;
+	struct err e = {0};
+
+	if (lost != NULL)
+		return; /* on_down tells */
+	if (zone_check(z, r, lost, &e) < 0) {
+		if (redis_is_up(z->redis))
+			redis_fail(z->redis, e.code, e.text);
+		return;
+	}
+	sha = redis_str(r, &n);
+	if (sha == NULL || n != SHA_TEXT_BYTES) {
+		redis_fail(z->redis, ERR_PROTO, "SCRIPT LOAD answered with no SHA1");
+		return;
+	}
+	memcpy(z->sha[z->loaded], sha, n);
+	z->loaded++;
+	if (z->loaded == SCRIPT__COUNT) {
+		z->up = true;
+		z->hooks.up(z->hooks.arg);
+	}
+}
+
+static void on_up(void *arg)
+{
+	struct zone_conn *z = arg;
+	unsigned i;
+
+	z->loaded = 0;
+	for (i = 0; i < SCRIPT__COUNT; i++)
+		CHECK(redis_sendv(z->redis, on_loaded, z, "SCRIPT", "LOAD", script_text[i], NULL) ==
+		      0);
+}
+
+static void on_down(void *arg, const struct err *why)
+{
+	struct zone_conn *z = arg;
+
+	z->up = false;
+	z->hooks.down(z->hooks.arg, why);
+}
+
+int zone_conn_open(struct zone_conn **out, uv_loop_t *loop, const struct redis_opts *o,
+		   const char *zone, const struct zone_hooks *h, struct err *e)
+{
+	struct zone_conn *z = mem_zalloc(sizeof(*z));
+	const struct redis_hooks hooks = {.arg = z, .up = on_up, .down = on_down};
+	int rc;
+
+	rc = zone_keys_init(&z->keys, zone, e);
+	if (rc == 0) {
+		z->hooks = *h;
+		rc = redis_open(&z->redis, loop, o, &hooks, e);
+	}
+	if (rc < 0) {
+		zone_keys_reset(&z->keys);
+		mem_free(z);
+		return rc;
+	}
+	*out = z;
+	return 0;
+}
+
+void zone_conn_close(struct zone_conn **zp)
+{
+	struct zone_conn *z = *zp;
+
+	*zp = NULL;
+	if (z == NULL)
+		return;
+	redis_close(&z->redis);
+	zone_keys_reset(&z->keys);
+	mem_free(z);
+}
+
+/* --- calls --- */
+
+void zone_cmd_begin(struct zone_conn *z, struct zone_cmd *c, enum script s, ...)
+{
+	struct buf keys = {0};
+	const char *key;
+	size_t n = 0;
+	va_list ap;
+
+	CHECK(z->sha[s][0] != '\0');
+	va_start(ap, s);
+	while ((key = va_arg(ap, const char *)) != NULL) {
+		redis_wire_str(&keys, key);
+		n++;
+	}
+	va_end(ap);
+	*c = (struct zone_cmd){0};
+	redis_wire_str(&c->body, "EVALSHA");
+	redis_wire_str(&c->body, z->sha[s]);
+	redis_wire_i64(&c->body, (int64_t)n);
+	buf_add(&c->body, keys.data, keys.len);
+	c->argc = 3 + n;
+	buf_reset(&keys);
+}
+
+void zone_cmd_arg(struct zone_cmd *c, const void *p, size_t n)
+{
+	redis_wire_arg(&c->body, p, n);
+	c->argc++;
+}
+
+void zone_cmd_str(struct zone_cmd *c, const char *s)
+{
+	zone_cmd_arg(c, s, strlen(s));
+}
+
+void zone_cmd_i64(struct zone_cmd *c, int64_t v)
+{
+	redis_wire_i64(&c->body, v);
+	c->argc++;
+}
+
+void zone_cmd_wire(struct zone_cmd *c, struct buf *out)
+{
+	redis_wire_begin(out, c->argc);
+	buf_add(out, c->body.data, c->body.len);
+	buf_reset(&c->body);
+	*c = (struct zone_cmd){0};
+}
+
+int zone_cmd_send(struct zone_conn *z, struct zone_cmd *c, redis_reply_fn *fn, void *arg)
+{
+	struct buf wire = {0};
+	int rc;
+
+	zone_cmd_wire(c, &wire);
+	rc = z->up ? redis_send(z->redis, &wire, fn, arg) : ERR_STATE;
+	buf_reset(&wire);
+	return rc;
+}
+
+int zone_check(struct zone_conn *z, const struct redis_reply *r, const struct err *lost,
+	       struct err *e)
+{
+	static const char *const fatal[] = {"NOSCRIPT", "READONLY", "LOADING", "NOAUTH",
+					    "MASTERDOWN"};
+	const char *text;
+	unsigned i;
+
+	if (lost != NULL)
+		return err_set(e, lost->code == 0 ? ERR_STATE : lost->code, "%s", lost->text);
+	if (!redis_is_error(r))
+		return 0;
+	text = redis_str(r, NULL);
+	for (i = 0; i < ARRAY_LEN(fatal); i++) {
+		if (redis_error_is(r, fatal[i])) {
+			(void)err_set(e, ERR_REMOTE, "%s", text);
+			redis_fail(z->redis, ERR_REMOTE, e->text);
+			return ERR_REMOTE;
+		}
+	}
+	if (strstr(text, "OOM") != NULL)
+		return err_set(e, ERR_FULL,
+			       "Redis is out of memory (raise maxmemory, or free some): %s", text);
+	if (strstr(text, "READONLY") != NULL) {
+		(void)err_set(e, ERR_REMOTE, "%s", text);
+		redis_fail(z->redis, ERR_REMOTE, e->text);
+		return ERR_REMOTE;
+	}
+	return err_set(e, ERR_REMOTE, "%s", text);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/zone/follow.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+
+int follow_read(struct zone_conn *z, const struct position *pos, unsigned events,
+		redis_reply_fn *fn, void *arg)
+{
+	const struct zone_keys *k = zone_conn_keys(z);
+	struct zone_cmd c;
+
+	if (!zone_conn_is_up(z))
+		return ERR_STATE;
+	zone_cmd_begin(z, &c, SCRIPT_READ, k->meta, k->log, k->epochs, k->lease, NULL);
+	zone_cmd_i64(&c, (int64_t)pos->revision);
+	zone_cmd_i64(&c, FOLLOW_PAGE_BYTES);
+	zone_cmd_i64(&c, events);
+	zone_cmd_str(&c, pos->token);
+	zone_cmd_str(&c, k->event_prefix);
+	return zone_cmd_send(z, &c, fn, arg);
+}
+
+static bool text(const struct redis_reply *r, char *dst, size_t n)
+{
+	size_t len = 0;
+	const char *s = redis_str(r, &len);
+
+	if (s == NULL || len >= n || memchr(s, '\0', len) != NULL)
+		return false;
+	memcpy(dst, s, len);
+	dst[len] = '\0';
+	return true;
+}
+
+static bool number_or_zero(const struct redis_reply *r, uint64_t *out)
+{
+	*out = 0;
+	return redis_is(r, "") || redis_u64(r, out);
+}
+
+static bool parse_head(const struct redis_reply *r, struct head *h)
+{
+	uint64_t lane = 0;
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		if (!number_or_zero(redis_at(r, 4 + i), &lane) || lane > UINT32_MAX)
+			return false;
+		h->digest.lane[i] = (uint32_t)lane;
+	}
+	h->complete = redis_is(redis_at(r, 8), "1");
+	return text(redis_at(r, 0), h->lineage, sizeof(h->lineage)) &&
+	       text(redis_at(r, 1), h->token, sizeof(h->token)) &&
+	       number_or_zero(redis_at(r, 2), &h->revision) &&
+	       number_or_zero(redis_at(r, 3), &h->digest.count) &&
+	       text(redis_at(r, 9), h->caught, sizeof(h->caught)) &&
+	       number_or_zero(redis_at(r, 10), &h->horizon) &&
+	       redis_i64(redis_at(r, 11), &h->own_end) &&
+	       text(redis_at(r, 12), h->lease, sizeof(h->lease)) &&
+	       number_or_zero(redis_at(r, 13), &h->lease_seq);
+}
+
+static char *dup_text(const struct redis_reply *r)
+{
+	size_t n = 0;
+	const char *s = redis_str(r, &n);
+
+	return s == NULL || memchr(s, '\0', n) != NULL ? NULL : mem_dup(s, n);
+}
+
+/* Fills what can be filled; `damaged` when it does not make a whole event. */
+static void parse_entity(const struct redis_reply *r, struct followed *f)
+{
+	size_t n = 0;
+	size_t ref_len = 0;
+	const char *ref = NULL;
+	const char *s;
+	struct hash real;
+	uint64_t in_hash = 0;
+
+	f->damaged = true;
+	f->ev.id = dup_text(redis_at(r, 2));
+	f->ev.version = dup_text(redis_at(r, 7));
+	s = redis_str(redis_at(r, 3), &n);
+	if (f->ev.id == NULL || f->ev.version == NULL || s == NULL ||
+	    !kind_parse(s, n, &f->ev.kind))
+		return;
+	s = redis_str(redis_at(r, 4), &n);
+	if (s == NULL || !action_parse(s, n, &f->ev.action))
+		return;
+	if (event_name_ref(f->name, f->ev.kind, f->ev.id, &ref, &ref_len, NULL) < 0)
+		return;
+	if (ref != NULL)
+		f->ev.ref_id = mem_dup(ref, ref_len);
+	s = redis_str(redis_at(r, 6), &n);
+	if (s == NULL || n != HASH_BYTES)
+		return;
+	memcpy(f->hash.b, s, HASH_BYTES);
+	s = redis_str(redis_at(r, 9), &n);
+	if (s != NULL)
+		buf_add(&f->ev.payload, s, n);
+	(void)redis_i64(redis_at(r, 5), &f->updated_ms);
+	event_hash(&real, &f->ev);
+	f->damaged = !hash_equal(&real, &f->hash) || !redis_u64(redis_at(r, 8), &in_hash) ||
+		     in_hash != f->revision;
+}
+
+int follow_parse(const struct redis_reply *r, struct page *out, struct err *e)
+{
+	const struct redis_reply *events = redis_at(r, 1);
+	struct page p = {0};
+	uint64_t last = 0;
+	size_t i;
+
+	if (redis_count(r) != 2 || !parse_head(redis_at(r, 0), &p.head))
+		return err_set(e, ERR_PROTO, "the read script answered something unknown");
+	p.len = redis_count(events);
+	p.events = p.len > 0 ? mem_zalloc(p.len * sizeof(*p.events)) : NULL;
+	for (i = 0; i < p.len; i++) {
+		const struct redis_reply *one = redis_at(events, i);
+		struct followed *f = &p.events[i];
+
+		f->name = dup_text(redis_at(one, 0));
+		if (f->name == NULL || !redis_u64(redis_at(one, 1), &f->revision) ||
+		    f->revision <= last) {
+			follow_page_reset(&p);
+			return err_set(e, ERR_PROTO,
+				       "the log is not in the order of its revisions");
+		}
+		last = f->revision;
+		parse_entity(one, f);
+	}
+	*out = p;
+	return 0;
+}
+
+void follow_page_reset(struct page *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->len; i++) {
+		event_reset(&p->events[i].ev);
+		mem_free(p->events[i].name);
+	}
+	mem_free(p->events);
+	*p = (struct page){0};
+}
+
+uint64_t token_epoch(const char *token)
+{
+	const char *colon = strchr(token, ':');
+	uint64_t v = 0;
+
+	if (colon == NULL || !str_to_u64(token, (size_t)(colon - token), &v))
+		return 0;
+	return v;
+}
+
+enum verdict follow_judge(const struct head *h, const struct position *own)
+{
+	if (h->lineage[0] == '\0' || !h->complete)
+		return FOLLOW_WAIT;
+	if (own->lineage[0] == '\0')
+		return FOLLOW_RESYNC;
+	/* Epochs are never below Redis' clock, so they compare across lineages too. */
+	if (token_epoch(h->token) < token_epoch(own->token))
+		return FOLLOW_BEHIND;
+	if (str_equal(h->lineage, own->lineage) &&
+	    (h->own_end == -1 || (h->own_end >= 0 && (uint64_t)h->own_end >= own->revision)) &&
+	    own->revision >= h->horizon && own->revision <= h->revision)
+		return FOLLOW_RESUME;
+	/* Redis lost its tail, or another dump stands there: proven and complete, and yet it may
+	 * be older than what we hold until the new primary has polled once. */
+	return str_equal(h->caught, h->token) ? FOLLOW_RESYNC : FOLLOW_HOLD;
+}
+
+const char *verdict_name(enum verdict v)
+{
+	static const char *const names[] = {"wait", "resume", "resync", "hold", "behind"};
+
+	return names[v];
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keys - the names of a zone's keys in Redis (zone-protocol 1): the only place that
+ * knows them.
+ *
+ *	distributed_event:<zone>:<event name>	the reference's hashes (wire page 1.1)
+ *	distributed_sync_state:<zone>		the reference's state
+ *	zonesync:{<zone>}:<part>		ours
+ *
+ * The members of the log and of the reference sets are event names (model/event.h),
+ * not whole keys: it saves the prefix a million times.
+ *
+ * Owns:    the strings; zone_keys_reset() releases them.
+ * Blocks:  never; pure.
+ * Errors:  ERR_CONFIG for an id that cannot be one.
+ */
+#pragma once
+
+#include "common/base/err.h"
+
+#define ZONE_ID_MAX_BYTES 200
+
+struct zone_keys {
+	char *zone;
+	char *event_prefix; /* "distributed_event:<zone>:" */
+	char *state;
+	char *lease;
+	char *meta;
+	char *epochs;
+	char *log;
+	char *old_log; /* set aside while a refill runs */
+	char *cursor;
+	char *suspect;
+	char *wake;
+	char *nodes;	   /* hash: node id -> report */
+	char *refs_prefix; /* "zonesync:{<zone>}:refs:API:" */
+	char *probe;
+};
+
+/* Refuses an empty or too long id, '}' and control characters. */
+int zone_keys_init(struct zone_keys *k, const char *zone, struct err *e) MUST_USE;
+void zone_keys_reset(struct zone_keys *k);

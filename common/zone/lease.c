@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/zone/lease.h"
+
+#include <string.h>
+
+int lease_acquire(struct zone_conn *z, const struct lease_ask *a, redis_reply_fn *fn, void *arg)
+{
+	const struct zone_keys *k = zone_conn_keys(z);
+	struct zone_cmd c;
+	size_t i;
+
+	if (!zone_conn_is_up(z))
+		return ERR_STATE;
+	zone_cmd_begin(z, &c, SCRIPT_ACQUIRE, k->lease, k->meta, k->epochs, NULL);
+	zone_cmd_str(&c, a->nonce);
+	zone_cmd_i64(&c, a->ttl_ms);
+	zone_cmd_str(&c, a->holder);
+	zone_cmd_str(&c, a->break_token);
+	zone_cmd_i64(&c, (int64_t)a->break_seq);
+	for (i = 0; i < a->previous_len; i++)
+		zone_cmd_str(&c, a->previous[i]);
+	return zone_cmd_send(z, &c, fn, arg);
+}
+
+int lease_renew(struct zone_conn *z, const char *token, uint32_t ttl_ms, redis_reply_fn *fn,
+		void *arg)
+{
+	struct zone_cmd c;
+
+	if (!zone_conn_is_up(z))
+		return ERR_STATE;
+	zone_cmd_begin(z, &c, SCRIPT_RENEW, zone_conn_keys(z)->lease, NULL);
+	zone_cmd_str(&c, token);
+	zone_cmd_i64(&c, ttl_ms);
+	return zone_cmd_send(z, &c, fn, arg);
+}
+
+int lease_release(struct zone_conn *z, const char *token, redis_reply_fn *fn, void *arg)
+{
+	struct zone_cmd c;
+
+	if (!zone_conn_is_up(z))
+		return ERR_STATE;
+	zone_cmd_begin(z, &c, SCRIPT_RELEASE, zone_conn_keys(z)->lease, NULL);
+	zone_cmd_str(&c, token);
+	zone_cmd_str(&c, zone_conn_keys(z)->wake);
+	return zone_cmd_send(z, &c, fn, arg);
+}
+
+static bool copy_text(const struct redis_reply *r, char *dst, size_t n)
+{
+	size_t len = 0;
+	const char *s = redis_str(r, &len);
+
+	if (s == NULL || len >= n || memchr(s, '\0', len) != NULL)
+		return false;
+	memcpy(dst, s, len);
+	dst[len] = '\0';
+	return true;
+}
+
+int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err *e)
+{
+	struct lease_reply l = {.left_ms = -1, .ttl_ms = -1};
+	const struct redis_reply *what = redis_at(r, 0);
+
+	if (redis_is(what, "FREE")) {
+		l.answer = LEASE_FREE;
+	} else if (redis_is(what, "HELD") && copy_text(redis_at(r, 1), l.token, sizeof(l.token))) {
+		l.answer = LEASE_HELD;
+	} else if (redis_is(what, "LOST")) {
+		l.answer = LEASE_LOST;
+		(void)copy_text(redis_at(r, 1), l.token, sizeof(l.token));
+	} else if (redis_is(what, "BUSY") && copy_text(redis_at(r, 1), l.token, sizeof(l.token))) {
+		l.answer = LEASE_BUSY;
+		(void)redis_u64(redis_at(r, 2), &l.seq);
+		(void)redis_i64(redis_at(r, 3), &l.left_ms);
+		(void)redis_i64(redis_at(r, 4), &l.ttl_ms);
+		(void)copy_text(redis_at(r, 5), l.holder, sizeof(l.holder));
+	} else {
+		return err_set(e, ERR_PROTO, "the lease script answered something unknown");
+	}
+	*out = l;
+	return 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/zone/probe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
+/* The value behind "name:" at the start of a line; false when there is none. */
+static bool info_value(const char *info, size_t n, const char *name, char *out, size_t out_n)
+{
+	size_t len = strlen(name);
+	const char *end = info + n;
+	const char *p = info;
+
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t line = nl == NULL ? (size_t)(end - p) : (size_t)(nl - p);
+
+		if (line > 0 && p[line - 1] == '\r')
+			line--;
+		if (line > len && memcmp(p, name, len) == 0 && p[len] == ':') {
+			size_t v = MIN(line - len - 1, out_n - 1);
+
+			memcpy(out, p + len + 1, v);
+			out[v] = '\0';
+			return true;
+		}
+		if (nl == NULL)
+			break;
+		p = nl + 1;
+	}
+	return false;
+}
+
+void probe_info(struct probe *p, const char *info, size_t n)
+{
+	char v[64];
+	uint64_t limit = 0;
+
+	if ((info_value(info, n, "redis_mode", v, sizeof(v)) && str_equal(v, "cluster")) ||
+	    (info_value(info, n, "cluster_enabled", v, sizeof(v)) && str_equal(v, "1")))
+		str_copy(
+			p->refused, sizeof(p->refused),
+			"this Redis runs in cluster mode, where the reference's keys cannot work (no "
+			"hash tag); use a standalone server or Sentinel");
+	else if (info_value(info, n, "role", v, sizeof(v)) && !str_equal(v, "master"))
+		str_copy(p->refused, sizeof(p->refused),
+			 "this Redis is a replica; connect to the master");
+	if (info_value(info, n, "maxmemory", v, sizeof(v)))
+		(void)str_to_u64(v, strlen(v), &limit);
+	if (limit == 0 || !info_value(info, n, "maxmemory_policy", v, sizeof(v)))
+		return;
+	if (str_starts(v, "allkeys-"))
+		(void)snprintf(
+			p->barred, sizeof(p->barred),
+			"maxmemory-policy %s lets Redis drop events and the lease; set it to "
+			"noeviction, or maxmemory to 0",
+			v);
+	else if (str_starts(v, "volatile-"))
+		(void)snprintf(
+			p->warning, sizeof(p->warning),
+			"maxmemory-policy %s lets Redis drop the lease; set it to noeviction", v);
+}
+
+static void answered(struct probe *p)
+{
+	if (--p->open > 0)
+		return;
+	if (p->aof_off && p->save_off && p->warning[0] == '\0')
+		str_copy(
+			p->warning, sizeof(p->warning),
+			"this Redis keeps nothing on disk: after its restart the zone is refilled from "
+			"the source; turn on appendonly or save");
+	p->done = true;
+	p->fn(p->arg, p);
+}
+
+static void on_info(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct probe *p = arg;
+	size_t n = 0;
+	const char *s = redis_str(r, &n);
+	char v[8];
+
+	if (lost != NULL)
+		return;
+	if (s != NULL && !redis_is_error(r)) {
+		probe_info(p, s, n);
+		p->aof_off = info_value(s, n, "aof_enabled", v, sizeof(v)) && v[0] == '0';
+	}
+	answered(p);
+}
+
+static void on_save(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct probe *p = arg;
+	size_t n = 1;
+
+	if (lost != NULL)
+		return;
+	/* Managed servers refuse CONFIG: then nothing is known and nothing is said. */
+	if (redis_count(r) == 2 && redis_str(redis_at(r, 1), &n) != NULL)
+		p->save_off = n == 0;
+	answered(p);
+}
+
+static void on_rights(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct probe *p = arg;
+	const struct redis_reply *first = redis_at(r, 0);
+
+	if (lost != NULL)
+		return;
+	if (redis_is_error(r) || first != NULL)
+		(void)snprintf(
+			p->barred, sizeof(p->barred),
+			"this user may not do all that a primary does (%.150s); give it: ~* &* "
+			"+@read +@write +@scripting +@pubsub +@connection +info",
+			redis_str(first != NULL ? first : r, NULL));
+	answered(p);
+}
+
+int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn *fn, void *arg)
+{
+	const struct zone_keys *k = zone_conn_keys(z);
+	struct zone_cmd c;
+	char *second;
+	char *beside;
+
+	if (!zone_conn_is_up(z))
+		return ERR_STATE;
+	*p = (struct probe){.fn = fn, .arg = arg, .open = candidate ? 3 : 2};
+	CHECK(redis_sendv(zone_conn_redis(z), on_info, p, "INFO", NULL) == 0);
+	CHECK(redis_sendv(zone_conn_redis(z), on_save, p, "CONFIG", "GET", "save", NULL) == 0);
+	if (!candidate)
+		return 0;
+	second = mem_printf("%s:2", k->probe);
+	beside = mem_printf("%szonesync-probe", k->event_prefix);
+	zone_cmd_begin(z, &c, SCRIPT_PROBE, k->probe, second, beside, NULL);
+	mem_free(second);
+	mem_free(beside);
+	CHECK(zone_cmd_send(z, &c, on_rights, p) == 0);
+	return 0;
+}

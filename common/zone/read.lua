@@ -1,0 +1,53 @@
+-- One page of the log behind a revision, with the head, in one answer. zone-protocol 5.
+-- KEYS: meta, log, epochs, lease
+-- ARGV: after, most bytes, most events, own token, event key prefix
+-- -> {head, {event...}}
+--    head  = {lineage, epoch token, rev, count, d0, d1, d2, d3, complete, caught, horizon, own, lease, lease seq}
+--    own   = -2 the own token is not among the epochs; -1 it is the newest; else the revision at which the next began
+--    event = {name, revision, id, type, action, updatedAt, hash, version, revision in the hash, payload}
+local call = redis.call
+local m = call('HMGET', KEYS[1], 'lineage', 'rev', 'count', 'd0', 'd1', 'd2', 'd3', 'complete', 'caught', 'horizon')
+for i = 1, 10 do
+	m[i] = m[i] or ''
+end
+local newest = call('LINDEX', KEYS[3], -1) or ''
+local own = -2
+if ARGV[4] ~= '' then
+	local function is_own(entry)
+		return string.sub(entry, 1, #ARGV[4] + 1) == ARGV[4] .. ' '
+	end
+	if is_own(newest) then
+		own = -1
+	else
+		local all = call('LRANGE', KEYS[3], 0, -1)
+		for i = 1, #all - 1 do
+			if is_own(all[i]) then
+				own = tonumber(string.match(all[i + 1], ' (%d+)$')) or -2
+			end
+		end
+	end
+end
+local lease = call('HMGET', KEYS[4], 'token', 'seq')
+local head = {m[1], string.match(newest, '^(%S*)') or '', m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
+	string.format('%.0f', own), lease[1] or '', lease[2] or ''}
+local events = {}
+local most_bytes, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+if most > 0 then
+	local bytes = 0
+	local page = call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+	for i = 1, #page, 2 do
+		local h = call('HMGET', ARGV[5] .. page[i], 'id', 'type', 'syncAction', 'updatedAt', 'zsHash', 'zsVer', 'zsRev', 'payload')
+		for f = 1, 8 do
+			h[f] = h[f] or ''
+		end
+		if h[3] ~= 'DEPLOY' then
+			h[8] = '' -- the payload of a tombstone is for Java readers
+		end
+		bytes = bytes + #page[i] + #h[8] + 160
+		if #events > 0 and bytes > most_bytes then
+			break
+		end
+		events[#events + 1] = {page[i], page[i + 1], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8]}
+	end
+end
+return {head, events}

@@ -1,0 +1,10 @@
+-- Renew the lease; never creates it. zone-protocol 2.
+-- KEYS: lease   ARGV: token, ttl ms   -> {'HELD', token} | {'LOST', token there or ''}
+local token = redis.call('HGET', KEYS[1], 'token')
+if token ~= ARGV[1] then
+	return {'LOST', token or ''}
+end
+redis.call('HINCRBY', KEYS[1], 'seq', 1)
+redis.call('HSET', KEYS[1], 'ttl', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return {'HELD', token}

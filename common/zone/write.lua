@@ -1,0 +1,222 @@
+-- Apply one numbered batch, whole or not at all. zone-protocol 3.
+-- KEYS: lease, meta, log, cursor, old log (of a refill)
+-- ARGV: token, number, event key prefix, refs key prefix, wake channel, zone id, now ms, operations...
+-- An operation is a letter and its fields:
+--   W name hash version kind id ref payload   write; skipped when equal or of an older version
+--   F ...the same...                          write whatever the version
+--   V name hash version                       newer version of an equal event
+--   T name ref limit-revision                 tombstone; '' = no limit (a later write survives)
+--   K name ref                                keep during a refill what could not be read
+--   C ref limit                               tombstone children of a reference, `limit` at most
+--   P name revision                           forget a tombstone of that revision
+--   M field value                             a field of meta
+--   O field value                             a field of the cursor
+--   L lineage                                 a refill begins
+--   E                                         a refill ends
+-- -> {'OK', revision, effective, children left} | {'FENCED', token there} | {'DUP', batch} | {'LOST', batch}
+local call = redis.call
+local token = call('HGET', KEYS[1], 'token')
+if token ~= ARGV[1] then
+	return {'FENCED', token or ''}
+end
+local meta = call('HMGET', KEYS[2], 'batch', 'rev', 'count', 'd0', 'd1', 'd2', 'd3', 'horizon')
+local batch = tonumber(meta[1] or '0')
+local number = tonumber(ARGV[2])
+if number <= batch then
+	return {'DUP', string.format('%.0f', batch)}
+end
+if number > batch + 1 then
+	return {'LOST', string.format('%.0f', batch)}
+end
+
+-- Everything is checked before the first write: a failed script is not rolled back.
+local width = {W = 8, F = 8, V = 4, T = 4, K = 3, C = 3, P = 3, M = 3, O = 3, L = 2, E = 1}
+local n = #ARGV
+local at = 8
+while at <= n do
+	local w = width[ARGV[at]]
+	if not w or at + w - 1 > n then
+		return redis.error_reply('ZONESYNC malformed batch')
+	end
+	at = at + w
+end
+
+local prefix, refs, zone, now = ARGV[3], ARGV[4], ARGV[6], ARGV[7]
+local rev = tonumber(meta[2] or '0')
+local first = rev
+local count = tonumber(meta[3] or '0')
+local d = {tonumber(meta[4] or '0'), tonumber(meta[5] or '0'), tonumber(meta[6] or '0'), tonumber(meta[7] or '0')}
+local horizon = tonumber(meta[8] or '0')
+local left = 0
+local unpack4 = struct.unpack
+local TOMB = 'U' .. string.rep('\0', 16)
+local LANE = 4294967296
+
+-- sign 1: the event counts from now on; -1: no longer
+local function account(hash, sign)
+	if string.byte(hash, 1) ~= 68 or #hash ~= 17 then
+		return
+	end
+	local a, b, c, e = unpack4('>I4I4I4I4', hash, 2)
+	d[1] = (d[1] + sign * a) % LANE
+	d[2] = (d[2] + sign * b) % LANE
+	d[3] = (d[3] + sign * c) % LANE
+	d[4] = (d[4] + sign * e) % LANE
+	count = count + sign
+end
+
+local function number_of(rev)
+	return string.format('%.0f', rev)
+end
+
+-- Old hash and whether it counts: only what the log holds at the same revision does.
+local function look(name)
+	local score = call('ZSCORE', KEYS[3], name)
+	local old = call('HMGET', prefix .. name, 'zsHash', 'zsRev', 'zsVer', 'syncAction')
+	return old, score, score and old[2] and tonumber(score) == tonumber(old[2])
+end
+
+local function tombstone(name, ref, limit)
+	local old, score, equal = look(name)
+	if limit ~= '' and score and tonumber(score) > tonumber(limit) then
+		return
+	end
+	if equal and old[1] == TOMB then
+		return
+	end
+	if not old[4] and not score then
+		return -- never heard of it
+	end
+	if score and old[1] then
+		account(old[1], -1)
+	end
+	rev = rev + 1
+	if old[4] then
+		call('HSET', prefix .. name, 'syncAction', 'UNDEPLOY', 'updatedAt', now, 'zsRev', number_of(rev), 'zsHash', TOMB)
+		call('ZADD', KEYS[3], number_of(rev), name)
+	else
+		call('ZREM', KEYS[3], name) -- its hash is lost: nothing is left to withdraw
+		horizon = math.max(horizon, rev)
+	end
+	if ref ~= '' then
+		call('SREM', refs .. ref, name)
+	end
+end
+
+local function write(name, at, forced)
+	local hash, version, kind, id, ref, payload = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
+	local old, score, equal = look(name)
+	if equal and old[1] == hash then
+		if old[3] ~= version then
+			call('HSET', prefix .. name, 'zsVer', version)
+		end
+		return
+	end
+	if not forced and equal and old[3] then
+		local was, is = tonumber(old[3]), tonumber(version)
+		if was and is and is < was then
+			return
+		end
+	end
+	if score and old[1] then
+		account(old[1], -1)
+	end
+	account(hash, 1)
+	rev = rev + 1
+	if old[4] then
+		call('HSET', prefix .. name, 'payload', payload, 'syncAction', 'DEPLOY', 'updatedAt', now, 'zsRev', number_of(rev), 'zsHash', hash, 'zsVer', version)
+	else
+		call('HSET', prefix .. name, 'clusterId', zone, 'id', id, 'payload', payload, 'type', kind, 'syncAction', 'DEPLOY', 'updatedAt', now, 'zsRev', number_of(rev), 'zsHash', hash, 'zsVer', version)
+	end
+	call('ZADD', KEYS[3], number_of(rev), name)
+	if ref ~= '' and not (equal and string.byte(old[1], 1) == 68) then
+		call('SADD', refs .. ref, name)
+	end
+end
+
+local op = {}
+op.W = function(at)
+	write(ARGV[at + 1], at, false)
+end
+op.F = function(at)
+	write(ARGV[at + 1], at, true)
+end
+op.V = function(at)
+	local old, _, equal = look(ARGV[at + 1])
+	if equal and old[1] == ARGV[at + 2] then
+		call('HSET', prefix .. ARGV[at + 1], 'zsVer', ARGV[at + 3])
+	end
+end
+op.T = function(at)
+	tombstone(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+end
+op.K = function(at)
+	local name, ref = ARGV[at + 1], ARGV[at + 2]
+	local old, score = look(name)
+	if score or not old[1] then
+		return
+	end
+	account(old[1], 1)
+	rev = rev + 1
+	call('HSET', prefix .. name, 'zsRev', number_of(rev))
+	call('ZADD', KEYS[3], number_of(rev), name)
+	if ref ~= '' and string.byte(old[1], 1) == 68 then
+		call('SADD', refs .. ref, name)
+	end
+end
+op.C = function(at)
+	local ref, limit = ARGV[at + 1], tonumber(ARGV[at + 2])
+	for _, name in ipairs(call('SRANDMEMBER', refs .. ref, limit)) do
+		tombstone(name, ref, '')
+		call('SREM', refs .. ref, name)
+	end
+	left = call('SCARD', refs .. ref)
+end
+op.P = function(at)
+	local name, at_rev = ARGV[at + 1], tonumber(ARGV[at + 2])
+	local old, score = look(name)
+	if score and tonumber(score) == at_rev and old[1] == TOMB then
+		call('ZREM', KEYS[3], name)
+		call('DEL', prefix .. name)
+		horizon = math.max(horizon, at_rev)
+	end
+end
+op.M = function(at)
+	call('HSET', KEYS[2], ARGV[at + 1], ARGV[at + 2])
+end
+op.O = function(at)
+	call('HSET', KEYS[4], ARGV[at + 1], ARGV[at + 2])
+end
+op.L = function(at)
+	-- The digest is built anew from an empty log; what the old one named is kept aside until
+	-- the end, so that a crash in the middle forgets nobody.
+	if call('EXISTS', KEYS[3]) == 1 then
+		if call('EXISTS', KEYS[5]) == 1 then
+			call('ZUNIONSTORE', KEYS[5], 2, KEYS[5], KEYS[3])
+			call('DEL', KEYS[3])
+		else
+			call('RENAME', KEYS[3], KEYS[5])
+		end
+	end
+	call('DEL', KEYS[4])
+	count = 0
+	d = {0, 0, 0, 0}
+	horizon = rev
+	call('HSET', KEYS[2], 'lineage', ARGV[at + 1], 'complete', '0', 'caught', '', 'version', '1')
+end
+op.E = function()
+	call('DEL', KEYS[5])
+	call('HSET', KEYS[2], 'complete', '1')
+end
+
+at = 8
+while at <= n do
+	op[ARGV[at]](at)
+	at = at + width[ARGV[at]]
+end
+call('HSET', KEYS[2], 'batch', ARGV[2], 'rev', number_of(rev), 'count', number_of(count),
+	'd0', number_of(d[1]), 'd1', number_of(d[2]), 'd2', number_of(d[3]), 'd3', number_of(d[4]),
+	'horizon', number_of(horizon))
+-- Last, and its result ignored: a user without the channel must not see half a batch stay.
+redis.pcall('PUBLISH', ARGV[5], number_of(rev))
+return {'OK', number_of(rev), rev - first, left}
