@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <unistd.h>
+
+#include "workers/elector/election.h"
+
+#define LAST_WISH_S 1 /* the supervisor is gone: release within this, or be ended */
+
+static int configure(void *arg, struct worker *w, const Ipc__Configure *c, struct err *e)
+{
+	return election_open(arg, w, c, e);
+}
+
+static void report(void *arg, Ipc__Report *out)
+{
+	struct election **x = arg;
+
+	if (*x != NULL)
+		election_report(*x, out);
+}
+
+static void stop(void *arg, bool lost)
+{
+	struct election **x = arg;
+
+	if (lost) /* zone-protocol 8: nobody is left to end us */
+		(void)alarm(LAST_WISH_S);
+	election_stop(*x);
+}
+
+int main(void)
+{
+	struct election *x = NULL;
+	struct worker_spec spec = {"elector", &election_routes, configure, report, stop, &x};
+	struct worker *w = NULL;
+	struct err e = {0};
+	int rc;
+
+	rc = worker_open(&w, &spec, &e);
+	if (rc == 0)
+		rc = worker_run(w, &e);
+	if (rc < 0)
+		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
+	worker_close(&w);
+	election_free(&x);
+	return worker_exit_code(rc);
+}
