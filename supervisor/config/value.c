@@ -260,6 +260,8 @@ static size_t mask_user(struct buf *out, const char *s)
 		return 0;
 	authority = strcspn(s + 3, "/?#");
 	at = memrchr(s + 3, '@', authority);
+	if (at == NULL) /* a password with a / in it, not encoded as it should be */
+		at = strrchr(s + 3, '@');
 	colon = at == NULL ? NULL : memchr(s + 3, ':', (size_t)(at - s) - 3);
 	if (colon == NULL)
 		return 0;
