@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/config/check.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/model/timing.h"
+
+#define PAGE_MAX_BYTES (1024 * 1024) /* what comes with an entity in one answer */
+#define DELAY_MAX_MS   86400000
+
+/* A problem at the place of `id`. */
+#define REPORT(c, p, level, id, ...)                                                               \
+	do {                                                                                       \
+		struct place at_;                                                                  \
+		config_place((c), (id), &at_);                                                     \
+		problems_add((p), (level), &at_, __VA_ARGS__);                                     \
+	} while (0)
+
+static void check_mode(const struct config *c, struct problems *p)
+{
+	if (!config_bool(c, CFG_SYNC_DISTRIBUTED))
+		REPORT(c, p, PROBLEM_ERROR, CFG_SYNC_DISTRIBUTED,
+		       "%s, and work without Redis comes with a later release; set it to true",
+		       config_is_set(c, CFG_SYNC_DISTRIBUTED) ? "is false"
+							      : "is not set, which means false");
+	else if (!config_is_set(c, CFG_SYNC_TYPE))
+		REPORT(c, p, PROBLEM_ERROR, CFG_SYNC_TYPE,
+		       "no repository is configured; set it to redis");
+	if (strcmp(config_str(c, CFG_SOURCE), "file") != 0)
+		REPORT(c, p, PROBLEM_ERROR, CFG_SOURCE,
+		       "the source `%s` comes with a later release; set it to file, and "
+		       "management.file.path to a folder of exported definitions",
+		       config_str(c, CFG_SOURCE));
+}
+
+static void check_zone(const struct config *c, struct problems *p)
+{
+	bool hazelcast = strcmp(config_str(c, CFG_CLUSTER_TYPE), "hazelcast") == 0;
+
+	if (strchr(config_str(c, CFG_ZONE_ID), '}') != NULL)
+		REPORT(c, p, PROBLEM_ERROR, CFG_ZONE_ID,
+		       "`}` would end the hash tag of the zone's keys; choose an id without it");
+	if (config_is_set(c, CFG_ZONE_ID))
+		return;
+	if (hazelcast)
+		REPORT(c, p, PROBLEM_ERROR, CFG_ZONE_ID,
+		       "is required with cluster.type: hazelcast; set it to the effective cluster "
+		       "name, which stands in the keys that the gateways wrote (redis-cli --scan "
+		       "--pattern 'distributed_event:*': between the first and the second colon), "
+		       "for instance gio-apim-gateway-cluster-hz57");
+	else
+		REPORT(c, p, PROBLEM_WARN, CFG_ZONE_ID,
+		       "is not set, so the zone is `standalone`, which every such node of this "
+		       "Redis shares; set it to a name of your own%s",
+		       config_is_set(c, CFG_ZONE_LABEL) ? " (`zone` is a label and no id)" : "");
+}
+
+static void check_lease(const struct config *c, struct problems *p)
+{
+	int64_t ttl_ms = config_int(c, CFG_LEASE_TTL);
+	struct err e = {0};
+	struct timing t;
+
+	timing_from_ttl(ttl_ms, &t);
+	if (timing_check(&t, ttl_ms, &e) < 0)
+		REPORT(c, p, PROBLEM_ERROR, CFG_LEASE_TTL, "%s; choose another TTL", e.text);
+}
+
+/* One colon is host:port; an IPv6 address has at least two. */
+static void check_host(const struct config *c, struct problems *p)
+{
+	const char *host = config_str(c, CFG_REDIS_HOST);
+	const char *colon = strchr(host, ':');
+
+	if (strstr(host, "://") != NULL || strpbrk(host, "/@ ") != NULL)
+		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_HOST,
+		       "is not a host name; write the host alone, and port, username and password "
+		       "in their own keys");
+	else if (colon != NULL && strchr(colon + 1, ':') == NULL)
+		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_HOST,
+		       "`%.60s` holds a port; write it as distributed-sync.redis.port", host);
+}
+
+static void check_limits(const struct config *c, struct problems *p)
+{
+	int64_t entity = config_int(c, CFG_ENTITY_MAX);
+
+	if (config_int(c, CFG_POLL_MIN) > config_int(c, CFG_POLL_MAX))
+		REPORT(c, p, PROBLEM_ERROR, CFG_POLL_MIN,
+		       "is greater than zonesync.follow.poll_max (%" PRId64 "); exchange the two",
+		       config_int(c, CFG_POLL_MAX));
+	if (config_int(c, CFG_REDIS_REPLY_MAX) < entity + PAGE_MAX_BYTES)
+		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_REPLY_MAX,
+		       "does not hold the largest entity; write at least %" PRId64
+		       ", or lower zonesync.limits.entity_max_bytes",
+		       entity + PAGE_MAX_BYTES);
+	if (config_int(c, CFG_STORE_MAP) < 4 * entity)
+		REPORT(c, p, PROBLEM_ERROR, CFG_STORE_MAP,
+		       "has no room for a few of the largest entities; write at least %" PRId64,
+		       4 * entity);
+	if (config_sync_delay_ms(c) > DELAY_MAX_MS)
+		REPORT(c, p, PROBLEM_ERROR, CFG_SYNC_DELAY,
+		       "with services.sync.unit: %s is longer than a day; write a shorter delay",
+		       config_str(c, CFG_SYNC_UNIT));
+}
+
+static void check_secret(const struct config *c, struct problems *p)
+{
+	size_t n = strlen(config_str(c, CFG_ENCRYPTION_SECRET));
+
+	if (n != 16 && n != 24 && n != 32)
+		REPORT(c, p, PROBLEM_ERROR, CFG_ENCRYPTION_SECRET,
+		       "has %zu bytes; write the Management API's, which has 16, 24 or 32", n);
+}
+
+void check_config(const struct config *c, struct problems *p)
+{
+	check_mode(c, p);
+	check_zone(c, p);
+	check_lease(c, p);
+	check_host(c, p);
+	check_limits(c, p);
+	check_secret(c, p);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/config/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "supervisor/config/audit.h"
+#include "supervisor/config/check.h"
+#include "supervisor/config/read.h"
+#include "supervisor/config/resolve.h"
+#include "supervisor/config/value.h"
+
+#define LIST_KEY_BYTES 160
+
+struct slot {
+	struct value v;
+	bool set;      /* not the default */
+	char *env;     /* owned; the variable it came from */
+	unsigned line; /* in the file; also of a value that was refused */
+};
+
+struct config {
+	char *file; /* owned */
+	struct slot slot[CFG__COUNT];
+};
+
+/* What a load works with. All borrowed. */
+struct loading {
+	struct config *c;
+	const struct resolver *r;
+	struct problems *p;
+};
+
+static void set_default(struct config *c, enum cfg id)
+{
+	const struct schema_row *row = schema_row(id);
+	struct value *v = &c->slot[id].v;
+
+	value_reset(v);
+	if (row->dflt[0] == '\0')
+		return;
+	if (row->status == STATUS_NO_EFFECT) {
+		v->text = mem_strdup(row->dflt);
+		return;
+	}
+	CHECK(value_parse(v, row, row->dflt, NULL) == 0);
+}
+
+/* Values of rows that are ignored are allowed to be wrong. */
+static bool weighs(const struct config *c, const struct schema_row *row, enum problem_level *level)
+{
+	*level = row->status == STATUS_LATER ? PROBLEM_WARN : PROBLEM_ERROR;
+	if (row->status == STATUS_TLS)
+		return c->slot[CFG_REDIS_SSL].v.num != 0;
+	return row->status != STATUS_NO_EFFECT;
+}
+
+static void complain(const struct loading *l, enum cfg id, const struct err *e)
+{
+	enum problem_level level;
+	struct place at;
+
+	if (!weighs(l->c, schema_row(id), &level))
+		return;
+	config_place(l->c, id, &at);
+	problems_add(l->p, level, &at, "%s%s", e->text,
+		     level == PROBLEM_WARN ? " (the key is ignored in this release)" : "");
+}
+
+/* Replaces placeholders and parses one text. 1: it was empty. */
+static int take_text(const struct loading *l, enum cfg id, const char *text)
+{
+	const struct schema_row *row = schema_row(id);
+	struct slot *s = &l->c->slot[id];
+	struct err e = {0};
+	char *full = NULL;
+	int rc;
+
+	rc = resolve_expand(l->r, text, &full, &e);
+	if (rc == 0 && full[0] == '\0')
+		rc = 1;
+	if (rc == 0 && row->status == STATUS_NO_EFFECT)
+		s->v.text = full[0] == '\0' ? NULL : mem_strdup(full);
+	else if (rc == 0)
+		rc = value_parse(&s->v, row, full, &e);
+	mem_free_secret(full);
+	if (rc < 0)
+		complain(l, id, &e);
+	return rc;
+}
+
+static void note_origin(struct slot *s, const struct found *f)
+{
+	mem_free(s->env);
+	s->env = mem_strdup(f->env);
+	s->line = f->line;
+}
+
+/* key[0], key[1], ... up to the first that is missing. */
+static int take_items(const struct loading *l, enum cfg id)
+{
+	struct slot *s = &l->c->slot[id];
+	char key[LIST_KEY_BYTES];
+	struct found f;
+	unsigned i;
+	int rc = 1;
+
+	for (i = 0; i <= VALUE_LIST_MAX; i++) {
+		int n = snprintf(key, sizeof(key), "%s[%u]", schema_row(id)->key, i);
+		int one;
+
+		CHECK(n > 0 && (size_t)n < sizeof(key));
+		if (!resolve_find(l->r, key, &f))
+			break;
+		note_origin(s, &f);
+		one = take_text(l, id, f.value);
+		if (one < 0)
+			return one;
+		rc = one == 0 ? 0 : rc;
+	}
+	return rc;
+}
+
+/* Of a pattern the first of its items decides, as in the reference. */
+static void key_of(char *out, size_t n, const struct schema_row *row)
+{
+	const char *index = strstr(row->key, "[]");
+	int len;
+
+	if (index == NULL)
+		len = snprintf(out, n, "%s", row->key);
+	else
+		len = snprintf(out, n, "%.*s[0]%s", (int)(index - row->key), row->key, index + 2);
+	CHECK(len > 0 && (size_t)len < n);
+}
+
+static void load_row(const struct loading *l, enum cfg id)
+{
+	const struct schema_row *row = schema_row(id);
+	struct slot *s = &l->c->slot[id];
+	char key[LIST_KEY_BYTES];
+	struct found f;
+	int rc = 1;
+
+	set_default(l->c, id);
+	if (strchr(row->key, '*') != NULL)
+		return;
+	key_of(key, sizeof(key), row);
+	if (resolve_find(l->r, key, &f)) {
+		note_origin(s, &f);
+		value_reset(&s->v);
+		rc = take_text(l, id, f.value);
+	} else if (row->type == TYPE_LIST) {
+		value_reset(&s->v);
+		rc = take_items(l, id);
+	}
+	s->set = rc == 0;
+	if (rc != 0)
+		set_default(l->c, id);
+}
+
+/* The node's name is never empty: the host's name stands in. */
+static void load_node_name(const struct loading *l, const char *hostname)
+{
+	struct slot *s = &l->c->slot[CFG_NODE_NAME];
+
+	if (s->v.text != NULL)
+		return;
+	if (hostname[0] == '\0' ||
+	    value_parse(&s->v, schema_row(CFG_NODE_NAME), hostname, NULL) < 0)
+		s->v.text = mem_strdup("localhost");
+}
+
+static struct config *load_tree(const struct config_source *src, const struct tree *tree,
+				struct problems *p)
+{
+	struct config *c = mem_zalloc(sizeof(*c));
+	struct resolver r;
+	const struct loading l = {.c = c, .r = &r, .p = p};
+	unsigned i;
+
+	c->file = mem_strdup(src->name);
+	resolver_init(&r, tree, src->env);
+	for (i = 0; i < CFG__COUNT; i++)
+		load_row(&l, (enum cfg)i);
+	load_node_name(&l, src->hostname);
+	audit_config(c, &r, p);
+	check_config(c, p);
+	resolver_reset(&r);
+	return c;
+}
+
+/* `before` counts the errors before reading: those of the tree (keys twice) refuse, too. */
+static int finish(struct config **out, const struct config_source *src, struct tree *tree,
+		  struct problems *p, size_t before)
+{
+	struct config *c = load_tree(src, tree, p);
+
+	tree_free(&tree);
+	if (p->errors == before) {
+		*out = c;
+		return 0;
+	}
+	config_free(&c);
+	return ERR_CONFIG;
+}
+
+static int refuse(const char *file, const struct problems *p, struct err *e)
+{
+	return err_set(e, ERR_CONFIG, "%s: %zu error%s; mend the file and try again", file,
+		       p->errors, p->errors == 1 ? "" : "s");
+}
+
+int config_load_from(struct config **out, const struct config_source *src, struct problems *p,
+		     struct err *e)
+{
+	const struct tree_input in = {.name = src->name, .bytes = src->bytes, .n = src->n};
+	struct tree *tree = NULL;
+	size_t before = p->errors;
+	int rc = tree_read_bytes(&tree, &in, p, e);
+
+	if (rc < 0)
+		return rc;
+	rc = finish(out, src, tree, p, before);
+	return rc < 0 ? refuse(src->name, p, e) : 0;
+}
+
+int config_load(struct config **out, const char *path, struct problems *p, struct err *e)
+{
+	struct config_source src = {.name = path, .env = environ};
+	char hostname[256] = "";
+	struct tree *tree = NULL;
+	size_t before = p->errors;
+	int rc = tree_read_file(&tree, path, p, e);
+
+	if (rc < 0)
+		return rc;
+	if (gethostname(hostname, sizeof(hostname) - 1) < 0)
+		hostname[0] = '\0';
+	src.hostname = hostname;
+	rc = finish(out, &src, tree, p, before);
+	return rc < 0 ? refuse(path, p, e) : 0;
+}
+
+void config_free(struct config **cp)
+{
+	struct config *c = *cp;
+	unsigned i;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	for (i = 0; i < CFG__COUNT; i++) {
+		value_reset(&c->slot[i].v);
+		mem_free(c->slot[i].env);
+	}
+	mem_free(c->file);
+	mem_free(c);
+}
+
+const char *config_str(const struct config *c, enum cfg id)
+{
+	CHECK(id < CFG__COUNT && schema_row(id)->type != TYPE_LIST);
+	return c->slot[id].v.text == NULL ? "" : c->slot[id].v.text;
+}
+
+int64_t config_int(const struct config *c, enum cfg id)
+{
+	CHECK(id < CFG__COUNT && schema_row(id)->type == TYPE_INT);
+	return c->slot[id].v.num;
+}
+
+bool config_bool(const struct config *c, enum cfg id)
+{
+	CHECK(id < CFG__COUNT && schema_row(id)->type == TYPE_BOOL);
+	return c->slot[id].v.num != 0;
+}
+
+char *const *config_list(const struct config *c, enum cfg id, size_t *n)
+{
+	CHECK(id < CFG__COUNT && schema_row(id)->type == TYPE_LIST);
+	*n = c->slot[id].v.n;
+	return c->slot[id].v.list;
+}
+
+bool config_is_set(const struct config *c, enum cfg id)
+{
+	CHECK(id < CFG__COUNT);
+	return c->slot[id].set;
+}
+
+void config_place(const struct config *c, enum cfg id, struct place *out)
+{
+	const struct slot *s = &c->slot[id];
+
+	*out = (struct place){
+		.file = c->file, .line = s->line, .env = s->env, .key = schema_row(id)->key};
+}
+
+int64_t config_sync_delay_ms(const struct config *c)
+{
+	const char *unit = config_str(c, CFG_SYNC_UNIT);
+	int64_t factor = 1;
+
+	if (strcmp(unit, "SECONDS") == 0)
+		factor = 1000;
+	else if (strcmp(unit, "MINUTES") == 0)
+		factor = 60000;
+	return config_int(c, CFG_SYNC_DELAY) * factor;
+}
+
+const char *config_log_level(const struct config *c, enum cfg process)
+{
+	const char *own = config_str(c, process);
+
+	return own[0] != '\0' ? own : config_str(c, CFG_LOG_LEVEL);
+}

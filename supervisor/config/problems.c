@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/config/problems.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/str.h"
+
+#define TEXT_MAX_BYTES 1024
+
+/*
+ * Keys and values come from a file that anyone may have written: one line stays one
+ * line, and text that was cut in the middle of a character stays UTF-8.
+ */
+static void clean(char *s)
+{
+	size_t left = strlen(s);
+
+	while (left > 0) {
+		size_t n = str_utf8_len(s, left);
+
+		if (n == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= n;
+	}
+}
+
+static void add_place(struct buf *b, const struct place *at)
+{
+	if (at->env != NULL)
+		buf_printf(b, "environment variable %s: ", at->env);
+	else if (at->file != NULL && at->line > 0)
+		buf_printf(b, "%s:%u: ", at->file, at->line);
+	else if (at->file != NULL)
+		buf_printf(b, "%s: ", at->file);
+	if (at->key != NULL)
+		buf_printf(b, "%.256s: ", at->key);
+}
+
+void problems_add(struct problems *p, enum problem_level level, const struct place *at,
+		  const char *fmt, ...)
+{
+	char text[TEXT_MAX_BYTES];
+	struct buf b = {0};
+	va_list ap;
+
+	if (level == PROBLEM_ERROR)
+		p->errors++;
+	else
+		p->warnings++;
+	if (problems_full(p))
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	add_place(&b, at);
+	buf_adds(&b, text);
+	p->item = mem_grow(p->item, &p->cap, p->n + 1, sizeof(*p->item));
+	p->item[p->n].level = level;
+	p->item[p->n].text = buf_take(&b);
+	clean(p->item[p->n].text);
+	p->n++;
+}
+
+bool problems_full(const struct problems *p)
+{
+	return p->n >= PROBLEMS_MAX;
+}
+
+void problems_reset(struct problems *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		mem_free(p->item[i].text);
+	mem_free(p->item);
+	*p = (struct problems){0};
+}

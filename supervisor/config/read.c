@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/config/read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <yaml.h>
+
+#include "common/base/mem.h"
+#include "common/base/str.h"
+#include "supervisor/config/hint.h"
+
+struct tree {
+	struct node *node; /* owned */
+	size_t n;
+	size_t cap;
+	size_t bytes;		    /* of all keys and values, against TREE_TOTAL_MAX_BYTES */
+	const struct node **sorted; /* owned; by key, made when the file was read */
+};
+
+/* One open mapping or sequence. */
+struct frame {
+	bool map;
+	bool want_key;	   /* of a mapping: the next scalar is a key */
+	size_t path_len;   /* of the container itself */
+	unsigned index;	   /* of a sequence: the next item */
+	unsigned line;	   /* where it began */
+	size_t first_node; /* nodes before it began */
+	size_t first_key;  /* keys of outer mappings before it began */
+	char *anchor;	   /* owned; NULL: none */
+};
+
+/* A key as it stands in a mapping that is still open. */
+struct seen {
+	char *key; /* owned */
+	unsigned line;
+};
+
+/* What `&name` stands for: a run of nodes. */
+struct anchor {
+	char *name; /* owned */
+	size_t first;
+	size_t n;
+	size_t path_len;
+};
+
+struct reader {
+	const struct tree_input *in; /* not owned */
+	struct problems *problems;   /* not owned */
+	struct tree *tree;	     /* owned until handed over */
+	struct buf path;
+	struct frame stack[TREE_DEPTH_MAX];
+	size_t depth;
+	struct seen *seen; /* owned */
+	size_t nseen;
+	size_t seen_cap;
+	struct anchor *anchor; /* owned */
+	size_t nanchor;
+	size_t anchor_cap;
+	unsigned documents;
+	size_t twice; /* keys reported as duplicates */
+	bool failed;  /* structure refused: stop reading */
+};
+
+static unsigned line_of(const yaml_event_t *ev)
+{
+	return (unsigned)ev->start_mark.line + 1;
+}
+
+#define REFUSE(r, at_line, ...)                                                                    \
+	do {                                                                                       \
+		const struct place refused_ = {.file = (r)->in->name, .line = (at_line)};          \
+		problems_add((r)->problems, PROBLEM_ERROR, &refused_, __VA_ARGS__);                \
+		(r)->failed = true;                                                                \
+	} while (0)
+
+static struct frame *top(struct reader *r)
+{
+	return r->depth == 0 ? NULL : &r->stack[r->depth - 1];
+}
+
+static void add_node(struct reader *r, const char *value, size_t n, unsigned line)
+{
+	struct tree *t = r->tree;
+	struct node *node;
+
+	t->bytes += r->path.len + n;
+	if (t->n >= TREE_NODES_MAX || t->bytes > TREE_TOTAL_MAX_BYTES) {
+		REFUSE(r, line, "more than %d values or %d bytes of them; make the file smaller",
+		       TREE_NODES_MAX, TREE_TOTAL_MAX_BYTES);
+		return;
+	}
+	t->node = mem_grow(t->node, &t->cap, t->n + 1, sizeof(*t->node));
+	node = &t->node[t->n++];
+	node->key = mem_dup(r->path.data, r->path.len);
+	node->value = mem_dup(value, n);
+	node->line = line;
+}
+
+static void add_anchor(struct reader *r, const char *name, size_t first, size_t path_len)
+{
+	struct anchor *a;
+
+	r->anchor = mem_grow(r->anchor, &r->anchor_cap, r->nanchor + 1, sizeof(*r->anchor));
+	a = &r->anchor[r->nanchor++];
+	*a = (struct anchor){mem_strdup(name), first, r->tree->n - first, path_len};
+}
+
+static bool path_fits(struct reader *r, unsigned line)
+{
+	if (r->path.len <= TREE_KEY_MAX_BYTES)
+		return true;
+	REFUSE(r, line, "a key of more than %d bytes; nest less deep or shorten the names",
+	       TREE_KEY_MAX_BYTES);
+	return false;
+}
+
+/* Sets the path of the value that begins, when a sequence numbers it. */
+static bool begin_value(struct reader *r, unsigned line)
+{
+	struct frame *f = top(r);
+
+	if (f == NULL || f->map)
+		return true;
+	r->path.len = f->path_len;
+	buf_printf(&r->path, "[%u]", f->index++);
+	return path_fits(r, line);
+}
+
+static void end_value(struct reader *r)
+{
+	struct frame *f = top(r);
+
+	if (f != NULL && f->map)
+		f->want_key = true;
+}
+
+static void on_key(struct reader *r, const yaml_event_t *ev)
+{
+	const char *key = (const char *)ev->data.scalar.value;
+	size_t n = ev->data.scalar.length;
+	struct frame *f = top(r);
+
+	if (n == 0 || memchr(key, '\0', n) != NULL) {
+		REFUSE(r, line_of(ev), "an empty key; write `name: value`");
+		return;
+	}
+	if (strcmp(key, "<<") == 0) {
+		REFUSE(r, line_of(ev), "merge keys (`<<`) are not read; write the keys out");
+		return;
+	}
+	r->path.len = f->path_len;
+	if (r->path.len > 0)
+		buf_addc(&r->path, '.');
+	buf_add(&r->path, key, n);
+	if (!path_fits(r, line_of(ev)))
+		return;
+	r->seen = mem_grow(r->seen, &r->seen_cap, r->nseen + 1, sizeof(*r->seen));
+	r->seen[r->nseen].key = mem_dup(r->path.data, r->path.len);
+	r->seen[r->nseen++].line = line_of(ev);
+	f->want_key = false;
+}
+
+static bool is_null(const yaml_event_t *ev)
+{
+	static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+	size_t i;
+
+	if (ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		return false;
+	for (i = 0; i < ARRAY_LEN(words); i++)
+		if (strcmp((const char *)ev->data.scalar.value, words[i]) == 0)
+			return true;
+	return false;
+}
+
+static void on_scalar(struct reader *r, const yaml_event_t *ev)
+{
+	const char *value = (const char *)ev->data.scalar.value;
+	size_t n = is_null(ev) ? 0 : ev->data.scalar.length;
+	struct frame *f = top(r);
+	size_t first = r->tree->n;
+
+	if (f != NULL && f->map && f->want_key) {
+		on_key(r, ev);
+		return;
+	}
+	if (f == NULL) {
+		if (n > 0)
+			REFUSE(r, line_of(ev), "the file is one text; write `key: value` lines");
+		return;
+	}
+	if (!begin_value(r, line_of(ev)))
+		return;
+	if (memchr(value, '\0', n) != NULL) {
+		REFUSE(r, line_of(ev), "a value with a NUL character; take it out");
+		return;
+	}
+	add_node(r, value, n, line_of(ev));
+	if (ev->data.scalar.anchor != NULL && !r->failed)
+		add_anchor(r, (const char *)ev->data.scalar.anchor, first, r->path.len);
+	end_value(r);
+}
+
+static void on_start(struct reader *r, const yaml_event_t *ev, bool map)
+{
+	const yaml_char_t *anchor = map ? ev->data.mapping_start.anchor
+					: ev->data.sequence_start.anchor;
+	struct frame *f = top(r);
+
+	if (f == NULL && !map) {
+		REFUSE(r, line_of(ev), "the file is a list; write `key: value` lines");
+		return;
+	}
+	if (f != NULL && f->map && f->want_key) {
+		REFUSE(r, line_of(ev), "a key that is a list or a group; keys are names");
+		return;
+	}
+	if (r->depth == TREE_DEPTH_MAX) {
+		REFUSE(r, line_of(ev), "nested deeper than %d levels", TREE_DEPTH_MAX);
+		return;
+	}
+	if (!begin_value(r, line_of(ev)))
+		return;
+	r->stack[r->depth++] = (struct frame){
+		.map = map,
+		.want_key = map,
+		.path_len = r->path.len,
+		.line = line_of(ev),
+		.first_node = r->tree->n,
+		.first_key = r->nseen,
+		.anchor = mem_strdup((const char *)anchor),
+	};
+}
+
+static int seen_compare(const void *a, const void *b)
+{
+	const struct seen *x = a;
+	const struct seen *y = b;
+	int rc = strcmp(x->key, y->key);
+
+	return rc != 0 ? rc : (x->line > y->line) - (x->line < y->line);
+}
+
+/* Names the keys that the mapping from `first` on holds twice, and forgets its keys. */
+static void end_keys(struct reader *r, size_t first)
+{
+	size_t i;
+
+	if (r->nseen > first)
+		qsort(r->seen + first, r->nseen - first, sizeof(*r->seen), seen_compare);
+	for (i = first + 1; i < r->nseen; i++) {
+		const struct seen *s = &r->seen[i];
+		const struct place at = {.file = r->in->name, .line = s->line, .key = s->key};
+
+		if (strcmp(s->key, s[-1].key) != 0)
+			continue;
+		r->twice++;
+		problems_add(r->problems, PROBLEM_ERROR, &at,
+			     "is already in line %u; keep one of the two", s[-1].line);
+	}
+	while (r->nseen > first)
+		mem_free(r->seen[--r->nseen].key);
+}
+
+static void on_end(struct reader *r)
+{
+	struct frame f;
+
+	CHECK(r->depth > 0);
+	f = r->stack[--r->depth];
+	r->path.len = f.path_len;
+	end_keys(r, f.first_key);
+	if (r->tree->n == f.first_node && r->depth > 0)
+		add_node(r, "", 0, f.line); /* [] and {} */
+	if (f.anchor != NULL && !r->failed)
+		add_anchor(r, f.anchor, f.first_node, f.path_len);
+	mem_free(f.anchor);
+	end_value(r);
+}
+
+/* Copies what the anchor stands for; an anchor that is still open is not known yet. */
+static void on_alias(struct reader *r, const yaml_event_t *ev)
+{
+	const char *name = (const char *)ev->data.alias.anchor;
+	const struct anchor *a = NULL;
+	struct frame *f = top(r);
+	size_t base;
+	size_t i;
+
+	if (f == NULL || (f->map && f->want_key)) {
+		REFUSE(r, line_of(ev), "`*%s` where a key should be; write the key out", name);
+		return;
+	}
+	if (!begin_value(r, line_of(ev)))
+		return;
+	for (i = r->nanchor; i > 0 && a == NULL; i--)
+		if (strcmp(r->anchor[i - 1].name, name) == 0)
+			a = &r->anchor[i - 1];
+	if (a == NULL) {
+		REFUSE(r, line_of(ev), "`*%s` has no finished `&%s` above it", name, name);
+		return;
+	}
+	base = r->path.len;
+	for (i = a->first; i < a->first + a->n && !r->failed; i++) {
+		/* By value: add_node() may move the array. */
+		const struct node from = r->tree->node[i];
+
+		r->path.len = base;
+		buf_adds(&r->path, from.key + a->path_len);
+		if (path_fits(r, line_of(ev)))
+			add_node(r, from.value, strlen(from.value), line_of(ev));
+	}
+	r->path.len = base;
+	end_value(r);
+}
+
+static void on_event(struct reader *r, const yaml_event_t *ev)
+{
+	switch (ev->type) {
+	case YAML_SCALAR_EVENT:
+		on_scalar(r, ev);
+		break;
+	case YAML_ALIAS_EVENT:
+		on_alias(r, ev);
+		break;
+	case YAML_MAPPING_START_EVENT:
+		on_start(r, ev, true);
+		break;
+	case YAML_SEQUENCE_START_EVENT:
+		on_start(r, ev, false);
+		break;
+	case YAML_MAPPING_END_EVENT:
+	case YAML_SEQUENCE_END_EVENT:
+		on_end(r);
+		break;
+	case YAML_DOCUMENT_START_EVENT:
+		if (r->documents++ > 0)
+			REFUSE(r, line_of(ev), "a second document begins; keep one, without `---`");
+		break;
+	default:
+		break;
+	}
+}
+
+/* The reader of libyaml knows an offset only. */
+static unsigned line_of_offset(const struct tree_input *in, size_t offset)
+{
+	const char *text = in->bytes;
+	unsigned line = 1;
+	size_t i;
+
+	for (i = 0; i < offset && i < in->n; i++)
+		line += text[i] == '\n';
+	return line;
+}
+
+static void report_syntax(struct reader *r, const yaml_parser_t *y)
+{
+	struct hint_input h = {.text = r->in->bytes, .n = r->in->n};
+	struct place at = {.file = r->in->name};
+	struct buf hint = {0};
+	unsigned column = (unsigned)y->problem_mark.column + 1;
+
+	h.problem = y->problem == NULL ? "not YAML" : y->problem;
+	h.line = (unsigned)y->problem_mark.line + 1;
+	if (y->error == YAML_READER_ERROR) {
+		h.line = line_of_offset(r->in, y->problem_offset);
+		column = 1;
+	}
+	/* At the end of the stream libyaml may name the line behind the last. */
+	if (y->context != NULL)
+		h.context_line = (unsigned)y->context_mark.line + 1;
+	at.line = h.line;
+	hint_for(&hint, &h);
+	problems_add(r->problems, PROBLEM_ERROR, &at, "column %u: not valid YAML (%s); %s", column,
+		     h.problem, buf_cstr(&hint));
+	buf_reset(&hint);
+	r->failed = true;
+}
+
+static void parse(struct reader *r)
+{
+	yaml_parser_t y;
+	yaml_event_t ev;
+	bool more = true;
+
+	CHECK(yaml_parser_initialize(&y) == 1);
+	yaml_parser_set_input_string(&y, r->in->bytes, r->in->n);
+	while (more && !r->failed) {
+		if (yaml_parser_parse(&y, &ev) == 0) {
+			report_syntax(r, &y);
+			break;
+		}
+		more = ev.type != YAML_STREAM_END_EVENT;
+		on_event(r, &ev);
+		yaml_event_delete(&ev);
+	}
+	yaml_parser_delete(&y);
+}
+
+static int sorted_compare(const void *a, const void *b)
+{
+	const struct node *const *x = a;
+	const struct node *const *y = b;
+	int rc = strcmp((*x)->key, (*y)->key);
+
+	return rc != 0 ? rc : ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
+}
+
+/* Makes the index; finds keys that are equal only when flat, such as `a.b` and `a: {b}`. */
+static void sort_nodes(struct reader *r)
+{
+	struct tree *t = r->tree;
+	size_t i;
+
+	t->sorted = mem_alloc(t->n * sizeof(*t->sorted));
+	for (i = 0; i < t->n; i++)
+		t->sorted[i] = &t->node[i];
+	if (t->n > 1)
+		qsort(t->sorted, t->n, sizeof(*t->sorted), sorted_compare);
+	for (i = 1; i < t->n && r->twice == 0; i++) {
+		const struct node *x = t->sorted[i];
+		const struct place at = {.file = r->in->name, .line = x->line, .key = x->key};
+
+		if (strcmp(x->key, t->sorted[i - 1]->key) == 0)
+			problems_add(r->problems, PROBLEM_ERROR, &at,
+				     "is already in line %u; keep one of the two",
+				     t->sorted[i - 1]->line);
+	}
+}
+
+static void reader_reset(struct reader *r)
+{
+	size_t i;
+
+	while (r->nseen > 0)
+		mem_free(r->seen[--r->nseen].key);
+	while (r->depth > 0)
+		mem_free(r->stack[--r->depth].anchor);
+	for (i = 0; i < r->nanchor; i++)
+		mem_free(r->anchor[i].name);
+	mem_free(r->anchor);
+	mem_free(r->seen);
+	buf_reset(&r->path);
+	tree_free(&r->tree);
+}
+
+int tree_read_bytes(struct tree **out, const struct tree_input *in, struct problems *p,
+		    struct err *e)
+{
+	struct reader r = {.in = in, .problems = p};
+	int rc = 0;
+
+	r.tree = mem_zalloc(sizeof(*r.tree));
+	if (in->n > TREE_FILE_MAX_BYTES)
+		REFUSE(&r, 0, "more than %d bytes; make the file smaller", TREE_FILE_MAX_BYTES);
+	else
+		parse(&r);
+	if (r.failed) {
+		rc = err_set(e, ERR_CONFIG, "%s cannot be used as it is", in->name);
+	} else {
+		sort_nodes(&r);
+		*out = r.tree;
+		r.tree = NULL; /* handed to the caller */
+	}
+	reader_reset(&r);
+	return rc;
+}
+
+/* Reads at most one byte more than allowed, so that a larger file is noticed. */
+static int read_all(int fd, char *bytes, size_t *n)
+{
+	size_t have = 0;
+
+	while (have <= TREE_FILE_MAX_BYTES) {
+		ssize_t got = read(fd, bytes + have, TREE_FILE_MAX_BYTES + 1 - have);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		have += (size_t)got;
+	}
+	*n = have;
+	return 0;
+}
+
+int tree_read_file(struct tree **out, const char *path, struct problems *p, struct err *e)
+{
+	const struct place at = {.file = path};
+	struct tree_input in = {.name = path};
+	char *bytes;
+	size_t n = 0;
+	int rc;
+	int fd;
+
+	/* O_NONBLOCK: a FIFO in the place of the file must not hold us up. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		rc = -errno;
+		problems_add(p, PROBLEM_ERROR, &at, "%s; name a file that this user can read",
+			     strerror(-rc));
+		return err_errno(e, -rc, "open %s", path);
+	}
+	bytes = mem_alloc(TREE_FILE_MAX_BYTES + 1);
+	rc = read_all(fd, bytes, &n);
+	(void)close(fd);
+	if (rc < 0) {
+		problems_add(p, PROBLEM_ERROR, &at, "%s; name a regular file", strerror(-rc));
+		rc = err_errno(e, -rc, "read %s", path);
+	} else {
+		in.bytes = bytes;
+		in.n = n;
+		rc = tree_read_bytes(out, &in, p, e);
+	}
+	explicit_bzero(bytes, n);
+	mem_free(bytes);
+	return rc;
+}
+
+void tree_free(struct tree **tp)
+{
+	struct tree *t = *tp;
+	size_t i;
+
+	*tp = NULL;
+	if (t == NULL)
+		return;
+	for (i = 0; i < t->n; i++) {
+		mem_free(t->node[i].key);
+		mem_free_secret(t->node[i].value);
+	}
+	mem_free(t->node);
+	mem_free(t->sorted);
+	mem_free(t);
+}
+
+size_t tree_len(const struct tree *t)
+{
+	return t->n;
+}
+
+const struct node *tree_at(const struct tree *t, size_t i)
+{
+	CHECK(i < t->n);
+	return &t->node[i];
+}
+
+const struct node *tree_find(const struct tree *t, const char *key)
+{
+	size_t low = 0;
+	size_t high = t->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int rc = strcmp(t->sorted[mid]->key, key);
+
+		if (rc == 0)
+			return t->sorted[mid];
+		if (rc < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}

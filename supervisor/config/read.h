@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * read - a YAML file as a flat list of `a.b.c[0].d` = text, each with its line.
+ *
+ * The only user of libyaml. Anchors and aliases work, within the same bounds as
+ * everything else; merge keys (`<<`), more than one document and keys that are not
+ * text are refused. A key that occurs twice is reported as an error with both lines,
+ * but the tree is delivered, so that its other faults are found too.
+ *
+ * Owns:    the nodes; tree_free() overwrites and releases them.
+ * Blocks:  tree_read_file() on the file.
+ * Errors:  ERR_CONFIG with the reasons in `problems`; -errno when the file cannot be read.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/err.h"
+#include "supervisor/config/problems.h"
+
+#define TREE_FILE_MAX_BYTES  (1024 * 1024)
+#define TREE_TOTAL_MAX_BYTES (4 * 1024 * 1024) /* keys and values, aliases expanded */
+#define TREE_DEPTH_MAX	     32
+#define TREE_NODES_MAX	     10000
+#define TREE_KEY_MAX_BYTES   512
+
+struct node {
+	char *key;     /* owned */
+	char *value;   /* owned; "" for an empty value, null, [] and {} */
+	unsigned line; /* from 1 */
+};
+
+struct tree; /* opaque */
+
+int tree_read_file(struct tree **out, const char *path, struct problems *p, struct err *e) MUST_USE;
+
+/* The same for bytes in memory; `name` stands for the file in texts. */
+struct tree_input {
+	const char *name;
+	const void *bytes;
+	size_t n;
+};
+int tree_read_bytes(struct tree **out, const struct tree_input *in, struct problems *p,
+		    struct err *e) MUST_USE;
+void tree_free(struct tree **t);
+
+size_t tree_len(const struct tree *t);
+const struct node *tree_at(const struct tree *t, size_t i);	     /* in order of the file */
+const struct node *tree_find(const struct tree *t, const char *key); /* NULL: not there */

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/config/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/cdefs.h"
+#include "common/base/str.h"
+
+/* The key is taken as a macro argument list, so that a row may come with shared fields. */
+#define ROW(id, ...) [CFG_##id] = ROW_FIELDS(__VA_ARGS__),
+#define ROW_FIELDS(...)                                                                            \
+	{                                                                                          \
+		__VA_ARGS__                                                                        \
+	}
+static const struct schema_row rows[CFG__COUNT] = {
+#include "supervisor/config/schema.def"
+};
+#undef ROW_FIELDS
+#undef ROW
+
+/*
+ * What a gravitee.yml holds besides: parts of the gateway, of other services, and
+ * names that placeholders use. Everything below them is accepted without a word.
+ */
+static const char *const foreign[] = {
+	"accesslog",
+	"alerts",
+	"analytics",
+	"api",
+	"apim",
+	"applications",
+	"audit",
+	"authz",
+	"bridge",
+	"classloader",
+	"cloud",
+	"cockpit",
+	"collections",
+	"connectors",
+	"consoles",
+	"ds",
+	"el",
+	"email",
+	"endpoint",
+	"endpoints",
+	"entrypoint",
+	"entrypoints",
+	"expression-language",
+	"external",
+	"failover",
+	"fetcher",
+	"flow",
+	"gateway",
+	"gateways",
+	"graceful",
+	"gracefulShutdown",
+	"gravitee",
+	"groovy",
+	"grpc",
+	"handlers",
+	"hazelcast",
+	"headers",
+	"heartbeat",
+	"http",
+	"http-client",
+	"httpClient",
+	"installation",
+	"jwt",
+	"kafka",
+	"keyvalue",
+	"kubernetes",
+	"license",
+	"logging",
+	"management-api",
+	"messages",
+	"metrics",
+	"nativekafka",
+	"node",
+	"notifiers",
+	"oauth2",
+	"observability",
+	"opentelemetry",
+	"organization",
+	"otel-logs",
+	"otel-traces",
+	"plugins",
+	"policies",
+	"policy",
+	"portal",
+	"processor",
+	"ratelimit",
+	"reactor",
+	"reporters",
+	"resources",
+	"secrets",
+	"secure",
+	"security",
+	"server",
+	"servers",
+	"sharding",
+	"shutdown",
+	"ssl",
+	"swagger",
+	"system",
+	"tcp",
+	"telemetry",
+	"tracing",
+	"ui",
+	"user",
+	"vertx",
+	"watcher",
+	"websocket",
+	"integrations",
+	"services.alerts",
+	"services.api",
+	"services.bridge",
+	"services.cloud",
+	"services.core.endpoint",
+	"services.core.ready",
+	"services.dictionaries",
+	"services.dynamic",
+	"services.exchange",
+	"services.federation",
+	"services.health-check",
+	"services.healthcheck",
+	"services.heartbeat",
+	"services.integration",
+	"services.local",
+	"services.metrics",
+	"services.monitoring",
+	"services.opentelemetry",
+	"services.ratelimit",
+	"services.reporter",
+	"services.scheduled",
+	"services.secrets",
+	"services.subscription",
+	"services.tracing",
+	"repositories.analytics",
+	"repositories.gateway",
+	"repositories.keyvalue",
+	"repositories.oauth2",
+	"repositories.otel-logs",
+	"repositories.otel-traces",
+	"repositories.ratelimit",
+
+};
+
+/* Scopes of the reference's repositories that are ours (wire page 6.1). */
+static const char *const scopes[] = {"management.", "distributed-sync."};
+
+const struct schema_row *schema_row(enum cfg id)
+{
+	CHECK(id < CFG__COUNT);
+	return &rows[id];
+}
+
+bool schema_is_pattern(const struct schema_row *row)
+{
+	return strchr(row->key, '[') != NULL || strchr(row->key, '*') != NULL;
+}
+
+/* The length of "[12]" at the start of s; 0 when it is not an index. */
+static size_t index_len(const char *s)
+{
+	size_t n;
+
+	if (*s != '[')
+		return 0;
+	n = strspn(s + 1, "0123456789");
+	return n > 0 && s[n + 1] == ']' ? n + 2 : 0;
+}
+
+/* What is left of `key` behind the pattern; NULL when it does not begin with it. */
+static const char *match_prefix(const char *pattern, const char *key)
+{
+	while (*pattern != '\0') {
+		size_t n;
+
+		if (pattern[0] == '*')
+			return *key == '\0' ? NULL : "";
+		if (pattern[0] == '[' && pattern[1] == ']') {
+			n = index_len(key);
+			if (n == 0)
+				return NULL;
+			key += n;
+			pattern += 2;
+			continue;
+		}
+		if (*pattern++ != *key++)
+			return NULL;
+	}
+	return key;
+}
+
+enum cfg schema_match(const char *key)
+{
+	unsigned i;
+
+	for (i = 0; i < CFG__COUNT; i++) {
+		const char *rest = match_prefix(rows[i].key, key);
+		size_t n;
+
+		if (rest == NULL)
+			continue;
+		if (*rest == '\0')
+			return (enum cfg)i;
+		n = index_len(rest);
+		if (rows[i].type == TYPE_LIST && n > 0 && rest[n] == '\0')
+			return (enum cfg)i;
+	}
+	return CFG__COUNT;
+}
+
+bool schema_is_group(const char *key)
+{
+	size_t n = strlen(key);
+	unsigned i;
+
+	for (i = 0; i < CFG__COUNT; i++) {
+		const char *k = rows[i].key;
+
+		if (strncmp(k, key, n) == 0 && (k[n] == '.' || k[n] == '['))
+			return true;
+	}
+	return str_equal(key, "repositories");
+}
+
+bool schema_is_below_row(const char *key, enum cfg *row)
+{
+	unsigned i;
+
+	for (i = 0; i < CFG__COUNT; i++) {
+		const char *rest = match_prefix(rows[i].key, key);
+
+		if (rest == NULL || (*rest != '.' && *rest != '['))
+			continue;
+		*row = (enum cfg)i;
+		return true;
+	}
+	return false;
+}
+
+bool schema_is_foreign(const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(foreign); i++) {
+		size_t n = strlen(foreign[i]);
+
+		if (strncmp(key, foreign[i], n) == 0 && strchr(".[", key[n]) != NULL)
+			return true; /* strchr finds the NUL too */
+	}
+	return false;
+}
+
+const char *schema_nearest(const char *key)
+{
+	const char *best = NULL;
+	/* A third of the key may differ, but not more than six characters. */
+	unsigned limit = (unsigned)MIN(strlen(key) / 3, 6U);
+	unsigned i;
+
+	for (i = 0; i < CFG__COUNT; i++) {
+		unsigned d;
+
+		if (schema_is_pattern(&rows[i]))
+			continue;
+		d = str_distance(key, rows[i].key);
+		if (d > limit)
+			continue;
+		if (best == NULL || d < limit)
+			best = rows[i].key;
+		limit = d;
+	}
+	return best;
+}
+
+bool schema_has_scope(const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(scopes); i++)
+		if (str_starts(key, scopes[i]))
+			return true;
+	return false;
+}
+
+const char *schema_strip_scope(const char *key)
+{
+	static const char prefix[] = "repositories.";
+
+	if (str_starts(key, prefix) && schema_has_scope(key + sizeof(prefix) - 1))
+		return key + sizeof(prefix) - 1;
+	return key;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/config/slice.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/model/timing.h"
+
+/* What building works with. All borrowed. */
+struct building {
+	const struct config *c;
+	const struct slice_input *in;
+};
+
+typedef void part_fn(const struct building *b, Ipc__Configure *m);
+
+static char *copy(const struct config *c, enum cfg id)
+{
+	return mem_strdup(config_str(c, id));
+}
+
+static uint32_t u32(const struct config *c, enum cfg id)
+{
+	int64_t v = config_int(c, id);
+
+	CHECK(v >= 0 && v <= UINT32_MAX);
+	return (uint32_t)v;
+}
+
+static uint64_t u64(const struct config *c, enum cfg id)
+{
+	CHECK(config_int(c, id) >= 0);
+	return (uint64_t)config_int(c, id);
+}
+
+static char *node_id(const struct building *b)
+{
+	return b->in->node_id != NULL ? mem_strdup(b->in->node_id) : copy(b->c, CFG_NODE_NAME);
+}
+
+static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout_ms)
+{
+	Ipc__Redis *m = mem_alloc(sizeof(*m));
+
+	ipc__redis__init(m);
+	m->socket = copy(b->c, CFG_REDIS_SOCKET);
+	/* The socket wins: a host that is not used must not restart anybody. */
+	if (m->socket[0] == '\0') {
+		m->host = copy(b->c, CFG_REDIS_HOST);
+		m->port = u32(b->c, CFG_REDIS_PORT);
+	}
+	m->username = copy(b->c, CFG_REDIS_USERNAME);
+	m->password = copy(b->c, CFG_REDIS_PASSWORD);
+	m->connect_timeout_ms = u32(b->c, CFG_REDIS_CONNECT_TIMEOUT);
+	m->command_timeout_ms = command_timeout_ms;
+	m->reply_max_bytes = u64(b->c, CFG_REDIS_REPLY_MAX);
+	return m;
+}
+
+static char **make_list(const struct config *c, enum cfg id, size_t *n)
+{
+	char *const *from = config_list(c, id, n);
+	char **list;
+	size_t i;
+
+	if (*n == 0)
+		return NULL;
+	list = mem_alloc(*n * sizeof(*list));
+	for (i = 0; i < *n; i++)
+		list[i] = mem_strdup(from[i]);
+	return list;
+}
+
+static void build_elector(const struct building *b, Ipc__Configure *m)
+{
+	Ipc__ElectorConfig *part = mem_alloc(sizeof(*part));
+	struct timing t;
+
+	ipc__elector_config__init(part);
+	timing_from_ttl(config_int(b->c, CFG_LEASE_TTL), &t);
+	/* The election lives by the lease's clock, not by the patience of the others. */
+	part->redis = make_redis(b, (uint32_t)t.command_ms);
+	part->zone = copy(b->c, CFG_ZONE_ID);
+	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
+	part->holder = copy(b->c, CFG_NODE_NAME);
+	m->part_case = IPC__CONFIGURE__PART_ELECTOR;
+	m->elector = part;
+}
+
+static void build_fetcher(const struct building *b, Ipc__Configure *m)
+{
+	const char *secret = config_str(b->c, CFG_ENCRYPTION_SECRET);
+	Ipc__FetcherConfig *part = mem_alloc(sizeof(*part));
+
+	ipc__fetcher_config__init(part);
+	part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
+	part->zone = copy(b->c, CFG_ZONE_ID);
+	part->source = copy(b->c, CFG_SOURCE);
+	part->file_path = copy(b->c, CFG_FILE_PATH);
+	part->sync_delay_ms = (uint32_t)config_sync_delay_ms(b->c);
+	part->reconcile_interval_ms = u32(b->c, CFG_RECONCILE_INTERVAL);
+	part->tags = make_list(b->c, CFG_TAGS, &part->n_tags);
+	part->environments = make_list(b->c, CFG_ENVIRONMENTS, &part->n_environments);
+	part->organizations = make_list(b->c, CFG_ORGANIZATIONS, &part->n_organizations);
+	part->legacy_hrids = config_bool(b->c, CFG_LEGACY_HRIDS);
+	part->encryption_secret.len = strlen(secret);
+	part->encryption_secret.data = mem_dup(secret, strlen(secret));
+	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
+	part->node_id = node_id(b);
+	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
+	part->bulk_items = u32(b->c, CFG_SYNC_BULK);
+	m->part_case = IPC__CONFIGURE__PART_FETCHER;
+	m->fetcher = part;
+}
+
+static void build_cache(const struct building *b, Ipc__Configure *m)
+{
+	Ipc__CacheConfig *part = mem_alloc(sizeof(*part));
+
+	ipc__cache_config__init(part);
+	part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
+	part->zone = copy(b->c, CFG_ZONE_ID);
+	part->store_dir = mem_printf("%s/store", b->in->state_dir);
+	part->store_map_bytes = u64(b->c, CFG_STORE_MAP);
+	part->poll_min_ms = u32(b->c, CFG_POLL_MIN);
+	part->poll_max_ms = u32(b->c, CFG_POLL_MAX);
+	part->node_id = node_id(b);
+	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
+	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
+	part->distributed = config_bool(b->c, CFG_SYNC_DISTRIBUTED);
+	m->part_case = IPC__CONFIGURE__PART_CACHE;
+	m->cache = part;
+}
+
+static const struct {
+	const char *name;
+	enum cfg level;
+	part_fn *build;
+} workers[SLICE__COUNT] = {
+	[SLICE_ELECTOR] = {"elector", CFG_LOG_ELECTOR, build_elector},
+	[SLICE_FETCHER] = {"fetcher", CFG_LOG_FETCHER, build_fetcher},
+	[SLICE_CACHE] = {"cache", CFG_LOG_CACHE, build_cache},
+};
+
+static Ipc__Log *make_log(const struct building *b, enum slice_worker worker)
+{
+	Ipc__Log *m = mem_alloc(sizeof(*m));
+
+	ipc__log__init(m);
+	if (b->in->log_dir != NULL)
+		m->path = mem_printf("%s/%s.log", b->in->log_dir, workers[worker].name);
+	m->level = mem_strdup(config_log_level(b->c, workers[worker].level));
+	m->json = strcmp(config_str(b->c, CFG_LOG_FORMAT), "json") == 0;
+	return m;
+}
+
+void slice_build(struct slice *out, const struct config *c, enum slice_worker worker,
+		 const struct slice_input *in)
+{
+	const struct building b = {.c = c, .in = in};
+	Ipc__Configure *m = mem_alloc(sizeof(*m));
+
+	CHECK(worker < SLICE__COUNT && out->msg == NULL);
+	ipc__configure__init(m);
+	m->log = make_log(&b, worker);
+	m->name = copy(c, CFG_NODE_NAME);
+	workers[worker].build(&b, m);
+	out->msg = m;
+	out->n = ipc__configure__get_packed_size(m);
+	out->bytes = mem_alloc(out->n);
+	CHECK(ipc__configure__pack(m, out->bytes) == out->n);
+}
+
+bool slice_equal(const struct slice *a, const struct slice *b)
+{
+	return a->n == b->n && (a->n == 0 || memcmp(a->bytes, b->bytes, a->n) == 0);
+}
+
+static void wipe_redis(Ipc__Redis *m)
+{
+	explicit_bzero(m->password, strlen(m->password));
+}
+
+static void wipe(Ipc__Configure *m)
+{
+	if (m->part_case == IPC__CONFIGURE__PART_ELECTOR)
+		wipe_redis(m->elector->redis);
+	if (m->part_case == IPC__CONFIGURE__PART_CACHE)
+		wipe_redis(m->cache->redis);
+	if (m->part_case == IPC__CONFIGURE__PART_FETCHER) {
+		ProtobufCBinaryData *secret = &m->fetcher->encryption_secret;
+
+		wipe_redis(m->fetcher->redis);
+		explicit_bzero(secret->data, secret->len);
+	}
+}
+
+void slice_reset(struct slice *s)
+{
+	if (s->msg != NULL) {
+		wipe(s->msg);
+		ipc__configure__free_unpacked(s->msg, NULL);
+		explicit_bzero(s->bytes, s->n);
+		mem_free(s->bytes);
+	}
+	*s = (struct slice){0};
+}
+
+const char *slice_worker_name(enum slice_worker worker)
+{
+	CHECK(worker < SLICE__COUNT);
+	return workers[worker].name;
+}

@@ -1,0 +1,997 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/model/timing.h"
+#include "supervisor/config/config.h"
+#include "supervisor/config/read.h"
+#include "supervisor/config/resolve.h"
+#include "supervisor/config/slice.h"
+#include "supervisor/config/value.h"
+
+/* Three lines that make a valid file; what a test adds begins in line 4. */
+#define BASE                                                                                       \
+	"services.sync.distributed.enabled: true\n"                                                \
+	"distributed-sync.type: redis\n"                                                           \
+	"zonesync.zone.id: z\n"
+
+#define ENV(...) ((char *[]){__VA_ARGS__, NULL})
+#define VAR(s)	 ((char *)(uintptr_t)(s)) /* environ is not const */
+
+static char *const no_env[] = {NULL};
+
+static int load(struct config **c, const char *yaml, char *const *env, struct problems *p)
+{
+	const struct config_source src = {
+		.name = "f.yml",
+		.bytes = yaml,
+		.n = strlen(yaml),
+		.env = env == NULL ? no_env : env,
+		.hostname = "host-1",
+	};
+	struct err e = {0};
+	int rc = config_load_from(c, &src, p, &e);
+
+	assert_true(rc == 0 || (rc == ERR_CONFIG && e.text[0] != '\0' && *c == NULL));
+	assert_int_equal(rc == 0, p->errors == 0);
+	return rc;
+}
+
+static bool has(const struct problems *p, enum problem_level level, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->item[i].level == level && strstr(p->item[i].text, text) != NULL)
+			return true;
+	return false;
+}
+
+static void print_all(const struct problems *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		print_message("  %s\n", p->item[i].text);
+}
+
+static struct config *must_load(const char *yaml, char *const *env)
+{
+	struct problems p = {0};
+	struct config *c = NULL;
+
+	if (load(&c, yaml, env, &p) < 0) {
+		print_all(&p);
+		fail_msg("refused: %s", yaml);
+	}
+	problems_reset(&p);
+	return c;
+}
+
+/* `added` behind the base, with one variable, must say `text`. */
+static void must_say(enum problem_level level, const char *added, char *env, const char *text)
+{
+	char *vars[] = {env, NULL};
+	char *yaml = mem_printf("%s%s", BASE, added);
+	struct problems p = {0};
+	struct config *c = NULL;
+
+	(void)load(&c, yaml, vars, &p);
+	if (!has(&p, level, text)) {
+		print_all(&p);
+		fail_msg("not said: %s", text);
+	}
+	if (level == PROBLEM_WARN)
+		assert_non_null(c);
+	config_free(&c);
+	problems_reset(&p);
+	mem_free(yaml);
+}
+
+static char *slurp(const char *path)
+{
+	char *full = mem_printf("%s/%s", SOURCE_ROOT, path);
+	FILE *f = fopen(full, "re");
+	char *s = mem_zalloc(65536);
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(s, 1, 65535, f);
+	assert_true(n < 65535);
+	assert_int_equal(fclose(f), 0);
+	mem_free(full);
+	return s;
+}
+
+static void timing_holds_for_every_ttl(void **state)
+{
+	struct err e = {0};
+	struct timing t;
+	int64_t ttl;
+
+	UNUSED(state);
+	for (ttl = TIMING_TTL_MIN_MS; ttl <= TIMING_TTL_MAX_MS; ttl++) {
+		timing_from_ttl(ttl, &t);
+		if (timing_check(&t, ttl, &e) < 0)
+			fail_msg("%s", e.text);
+	}
+	timing_from_ttl(10000, &t);
+	assert_int_equal(t.renew_ms, 2000);
+	assert_int_equal(t.command_ms, 1000);
+	assert_int_equal(t.retry_ms, 2000);
+	assert_int_equal(t.deadline_ms, 6500);
+	assert_int_equal(t.kill_ms, 7000);
+	assert_int_equal(t.clock_step_ms, 1000);
+}
+
+static void timing_refuses_each_broken_inequality(void **state)
+{
+	static const struct {
+		int64_t offset; /* of the field in struct timing */
+		int64_t value;
+		const char *rule;
+	} rows[] = {
+		{offsetof(struct timing, deadline_ms), 9000, "(a)"},
+		{offsetof(struct timing, deadline_ms), 3400, "(b)"},
+		{offsetof(struct timing, retry_ms), 4001, "(c)"},
+		{offsetof(struct timing, deadline_ms), 6700, "(d)"},
+		{offsetof(struct timing, kill_ms), 8000, "(e)"},
+		{offsetof(struct timing, kill_ms), 6500, "(e)"},
+		{offsetof(struct timing, command_ms), 0, "positive"},
+	};
+	struct err e = {0};
+	struct timing t;
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		timing_from_ttl(10000, &t);
+		memcpy((char *)&t + rows[i].offset, &rows[i].value, sizeof(int64_t));
+		assert_int_equal(timing_check(&t, 10000, &e), ERR_CONFIG);
+		if (strstr(e.text, rows[i].rule) == NULL)
+			fail_msg("%s, not %s", e.text, rows[i].rule);
+	}
+	t = (struct timing){.renew_ms = 100,
+			    .command_ms = 1500,
+			    .retry_ms = 2000,
+			    .deadline_ms = 4500,
+			    .kill_ms = 5000,
+			    .clock_step_ms = 1000};
+	assert_int_equal(timing_check(&t, 10000, &e), ERR_CONFIG);
+	assert_non_null(strstr(e.text, "(f)"));
+	timing_from_ttl(999, &t);
+	assert_int_equal(timing_check(&t, 999, &e), ERR_CONFIG);
+}
+
+static void empty_file_names_what_is_missing(void **state)
+{
+	struct problems p = {0};
+	struct config *c = NULL;
+
+	UNUSED(state);
+	assert_int_equal(load(&c, "", NULL, &p), ERR_CONFIG);
+	assert_int_equal(p.errors, 1);
+	assert_true(has(&p, PROBLEM_ERROR,
+			"f.yml: services.sync.distributed.enabled: is not set, which means false"));
+	assert_true(has(&p, PROBLEM_WARN, "the zone is `standalone`"));
+	problems_reset(&p);
+}
+
+static void defaults_are_those_of_the_table(void **state)
+{
+	struct config *c = must_load(BASE, NULL);
+	size_t n = 1;
+
+	UNUSED(state);
+	assert_string_equal(config_str(c, CFG_REDIS_HOST), "localhost");
+	assert_int_equal(config_int(c, CFG_REDIS_PORT), 6379);
+	assert_string_equal(config_str(c, CFG_REDIS_PASSWORD), "");
+	assert_true(config_bool(c, CFG_CANDIDATE));
+	assert_true(config_bool(c, CFG_LEGACY_HRIDS));
+	assert_true(config_int(c, CFG_STORE_MAP) == INT64_C(64) << 30);
+	assert_int_equal(config_sync_delay_ms(c), 5000);
+	assert_string_equal(config_str(c, CFG_NODE_NAME), "host-1");
+	assert_string_equal(config_str(c, CFG_SOURCE), "file");
+	assert_string_equal(config_log_level(c, CFG_LOG_CACHE), "note");
+	assert_null(config_list(c, CFG_TAGS, &n));
+	assert_int_equal(n, 0);
+	assert_false(config_is_set(c, CFG_REDIS_HOST));
+	assert_true(config_is_set(c, CFG_ZONE_ID));
+	config_free(&c);
+}
+
+static void wrong_values_name_file_line_key_and_remedy(void **state)
+{
+	static const struct {
+		const char *added;
+		const char *text;
+	} rows[] = {
+		{"zonesync.candidate: maybe\n",
+		 "f.yml:4: zonesync.candidate: `maybe` is neither true "
+		 "nor false; write true or false"},
+		{"\n\nzonesync.lease.ttl: 999\n",
+		 "f.yml:6: zonesync.lease.ttl: `999` is out of range; write a whole number of ms from "
+		 "1000 to 300000"},
+		{"zonesync.lease.ttl: 10s\n", "`10s` is not a whole number; write 10000"},
+		{"zonesync.lease.ttl: 1e4\n", "`1e4` is not a whole number; write a whole number"},
+		{"zonesync.lease.ttl: 99999999999999999999\n", "is not a whole number"},
+		{"distributed-sync.redis.port: 70000\n", "from 1 to 65535"},
+		{"distributed-sync.redis.port: -1\n", "from 1 to 65535"},
+		{"zonesync.log.format: logfmtt\n", "is not known; write one of logfmt, json"},
+		{"zonesync.log.level: loud\n", "write one of error, warn, note, debug"},
+		{"zonesync.redis.socket: run/redis.sock\n", "is not an absolute path"},
+		{"zonesync.control.group: \"a\\nb\"\n", "holds a control character"},
+		{"distributed-sync.redis.host: redis://u:p@h\n", "is not a host name"},
+		{"distributed-sync.redis.host: h:6379\n", "holds a port; write it as"},
+		{"distributed-sync:\n  redis:\n    host: [a, b]\n",
+		 "f.yml:6: distributed-sync.redis.host[0]: `distributed-sync.redis.host` cannot have"},
+		{"zonesync.candidate.x: true\n", "cannot have keys or a list below it"},
+		{"zonesync.lease: 5\n",
+		 "zonesync.lease: is a group of keys and cannot have a value"},
+		{"zonesync.follow.poll_min: 6000\n", "exchange the two"},
+		{"zonesync.limits.entity_max_bytes: 134217728\n", "write at least 135266304"},
+		{"zonesync.limits.entity_max_bytes: 33554432\nzonesync.store.map_bytes: 16777216\n",
+		 "has no room"},
+		{"services.sync.delay: 2000\nservices.sync.unit: MINUTES\n", "longer than a day"},
+		{"services.sync.unit: WEEKS\n", "MILLISECONDS, SECONDS, MINUTES"},
+		{"api.properties.encryption.secret: short\n", "has 5 bytes"},
+		{"zonesync.candidate: true\nzonesync.candidate: true\n",
+		 "f.yml:5: zonesync.candidate: is already in line 4"},
+		{"zonesync: {candidate: true}\nzonesync.candidate: true\n", "is already in line 4"},
+		{"zonesync: {candidate: true}\nzonesync: {lease: }\n",
+		 "f.yml:5: zonesync: is already in line 4"},
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
+}
+
+static void keys_that_change_server_or_safety_are_refused(void **state)
+{
+	static const struct {
+		const char *added;
+		const char *text;
+	} rows[] = {
+		{"distributed-sync.redis.ssl: true\n",
+		 "f.yml:4: distributed-sync.redis.ssl: TLS to"},
+		{"distributed-sync:\n  redis:\n    sentinel:\n      nodes:\n        - host: s1\n",
+		 "f.yml:8: distributed-sync.redis.sentinel.nodes[].host: Redis Sentinel"},
+		{"distributed-sync.redis.cluster.nodes: [{host: a, port: 1}]\n",
+		 "no hash tag, so lease and events lie in different slots"},
+		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.path: /k\n",
+		 "redis.keystore.path: TLS to Redis comes with a later release"},
+		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.trustAll: false\n",
+		 "redis.trustAll: TLS"},
+		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.certificates:\n"
+		 "  - cert: /c\n",
+		 "keystore.certificates[].cert: TLS"},
+		{"management.type: mongodb\n", "the source `mongodb` comes with a later release"},
+		{"management.type: nosql\n", "write one of file, mongodb, jdbc, http"},
+		{"services.sync.enabled: false\n", "zonesync does nothing but sync"},
+		{"services.sync.repository.enabled: false\n",
+		 "zonesync.candidate: false for a node"},
+		{"cluster.type: hazelcast\nzonesync.zone.id: ''\n", "is already in line 3"},
+		{"distributed-sync.redis.password: secret://kubernetes/redis:password\n",
+		 "secret providers (secret://, kubernetes://) are not read"},
+		{"distributed-sync.redis.username: kubernetes://ns/secrets/redis\n",
+		 "secret providers"},
+	};
+	struct problems p = {0};
+	struct config *c = NULL;
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
+	must_say(PROBLEM_ERROR, "", VAR("gravitee_distributedsync_redis_sentinel_nodes_0_host=s"),
+		 "environment variable gravitee_distributedsync_redis_sentinel_nodes_0_host: "
+		 "distributed-sync.redis.sentinel.nodes[].host: Redis Sentinel");
+	assert_int_equal(load(&c, "services.sync.distributed.enabled: true\n", NULL, &p),
+			 ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "distributed-sync.type: no repository is configured"));
+	problems_reset(&p);
+}
+
+static void zone_id_follows_the_protocol(void **state)
+{
+	static const char start[] = "services.sync.distributed.enabled: true\n"
+				    "distributed-sync.type: redis\n";
+	struct problems p = {0};
+	struct config *c = NULL;
+	char *yaml;
+
+	UNUSED(state);
+	assert_int_equal(load(&c, start, NULL, &p), 0);
+	assert_int_equal(p.warnings, 1);
+	assert_string_equal(config_str(c, CFG_ZONE_ID), "standalone");
+	config_free(&c);
+	problems_reset(&p);
+
+	yaml = mem_printf("%scluster.type: hazelcast\nzone: eu\n", start);
+	assert_int_equal(load(&c, yaml, NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "is required with cluster.type: hazelcast"));
+	problems_reset(&p);
+	c = must_load(yaml, ENV(VAR("gravitee_zonesync_zone_id=a:b-hz57")));
+	assert_string_equal(config_str(c, CFG_ZONE_ID), "a:b-hz57");
+	config_free(&c);
+	mem_free(yaml);
+
+	yaml = mem_printf("%szonesync.zone.id: 'a}b'\n", start);
+	assert_int_equal(load(&c, yaml, NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "would end the hash tag"));
+	problems_reset(&p);
+	mem_free(yaml);
+
+	yaml = mem_printf("%szonesync.zone.id: \"a\\tb\"\n", start);
+	assert_int_equal(load(&c, yaml, NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "`a?b` holds a control character"));
+	problems_reset(&p);
+	mem_free(yaml);
+
+	yaml = mem_printf("%szonesync.zone.id: %0201d\n", start, 0);
+	assert_int_equal(load(&c, yaml, NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "has 201 bytes; at most 200"));
+	problems_reset(&p);
+	mem_free(yaml);
+}
+
+static void unknown_keys_are_warned_about_with_the_nearest(void **state)
+{
+	static const struct {
+		const char *added;
+		const char *text;
+	} rows[] = {
+		{"distributed-sync.redis.hots: a\n",
+		 "f.yml:4: distributed-sync.redis.hots: unknown key, ignored; did you mean "
+		 "`distributed-sync.redis.host`?"},
+		{"distributed-snyc:\n  redis:\n    host: a\n",
+		 "did you mean `distributed-sync.redis.host`?"},
+		{"zonesync.lease.tll: 5\n", "did you mean `zonesync.lease.ttl`?"},
+		{"zonesync.something.else: 5\n",
+		 "zonesync.something.else: unknown key, ignored; neither"},
+		{"xyzzy: {a: 1, b: 2}\n", "xyzzy: unknown key"},
+		{"services.core.http.port: 18083\n",
+		 "services.core.http: its part comes with a later release; all keys below it"},
+		{"services.core.http.authentication.users.admin: x\n",
+		 "services.core.http: its part"},
+		{"management.mongodb.uri: mongodb://h\nmanagement.mongodb.dbname: x\n",
+		 "f.yml:4: management.mongodb: its part"},
+		{"management.mongodb.port: ${nowhere}\n", "is not defined"},
+		{"gamma.enabled: true\n",
+		 "gamma.enabled: its part comes with a later release; ignored"},
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		must_say(PROBLEM_WARN, rows[i].added, NULL, rows[i].text);
+}
+
+static void quiet_files_say_nothing(void **state)
+{
+	static const char *const rows[] = {
+		"jwt:\n  secret: secret://vault/x\nratelimit: {type: mongodb, mongodb: {uri: '${no}'}}\n",
+		"mine: {db: h}\ndistributed-sync.redis.host: ${mine.db}\n",
+		"tags:\norganizations: []\nzonesync: {lease: , follow: {}}\n",
+		"distributed-sync.redis.ssl: false\ndistributed-sync.redis.trustAll: false\n"
+		"distributed-sync.redis.keystore: {type: nonsense, path: '${nowhere}'}\n",
+		"distributed-sync.redis.sentinel: {master: m, nodes: [{host: '', port: 1}]}\n",
+		"services.sync: {fetcher: many, retry: x}\nservices.heartbeat.enabled: true\n",
+		"repositories: {management: {type: file}, ratelimit: {type: redis}}\n",
+	};
+	struct problems p = {0};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		char *yaml = mem_printf("%s%s", BASE, rows[i]);
+		struct config *c = NULL;
+
+		assert_int_equal(load(&c, yaml, NULL, &p), 0);
+		print_all(&p);
+		assert_int_equal(p.n, 0);
+		config_free(&c);
+		mem_free(yaml);
+	}
+}
+
+static void environment_wins_in_every_spelling(void **state)
+{
+	static const struct {
+		const char *var;
+		enum cfg id;
+	} rows[] = {
+		{"gravitee_distributed-sync.redis.host=h", CFG_REDIS_HOST},
+		{"gravitee.distributed-sync.redis.host=h", CFG_REDIS_HOST},
+		{"gravitee_distributed-sync_redis_host=h", CFG_REDIS_HOST},
+		{"gravitee_distributedsync_redis_host=h", CFG_REDIS_HOST},
+		{"gravitee_distributedsync.redis.host=h", CFG_REDIS_HOST},
+		{"GRAVITEE_DISTRIBUTEDSYNC_REDIS_HOST=h", CFG_REDIS_HOST},
+		{"GRAVITEE.DISTRIBUTED-SYNC.REDIS.HOST=h", CFG_REDIS_HOST},
+		{"gravitee_DISTRIBUTEDSYNC_REDIS_HOST=h", CFG_REDIS_HOST},
+		{"gravitee_zonesync_node_name=h", CFG_NODE_NAME},
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		struct place at;
+		struct config *c = must_load(BASE "distributed-sync.redis.host: file\n",
+					     ENV(VAR(rows[i].var)));
+
+		assert_string_equal(config_str(c, rows[i].id), "h");
+		config_place(c, rows[i].id, &at);
+		assert_non_null(at.env);
+		config_free(&c);
+	}
+	must_say(PROBLEM_WARN, "", VAR("gravitee_DistributedSync_redis_host=h"),
+		 "names are case-sensitive; write gravitee_distributedsync_redis_host");
+	must_say(PROBLEM_WARN, "", VAR("gravitee_distributedsync_redis_hots=h"),
+		 "did you mean gravitee_distributedsync_redis_host?");
+	must_say(
+		PROBLEM_ERROR, "", VAR("gravitee_zonesync_lease_ttl=1"),
+		"environment variable gravitee_zonesync_lease_ttl: zonesync.lease.ttl: `1` is out");
+	must_say(PROBLEM_ERROR, "", VAR("gravitee_zonesync_node_name=\xff"), "is not UTF-8");
+}
+
+static void lists_take_all_forms(void **state)
+{
+	static const struct {
+		const char *yaml;
+		const char *var;
+	} rows[] = {
+		{BASE "tags: 'a, !b ,,c'\n", "X=1"},
+		{BASE "tags: [a, ' !b', c]\n", "X=1"},
+		{BASE "tags:\n  - a\n  - '!b'\n  - c\n", "X=1"},
+		{BASE "tags[0]: a\ntags[1]: '!b'\ntags[2]: c\n", "X=1"},
+		{BASE "tags: [x]\n", "gravitee_tags=a,!b,c"},
+		{BASE "my: {t: 'a,!b'}\ntags: '${my.t},c'\n", "X=1"},
+	};
+	struct config *c;
+	size_t i;
+	size_t n;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		char *const *list;
+
+		c = must_load(rows[i].yaml, ENV(VAR(rows[i].var)));
+		list = config_list(c, CFG_TAGS, &n);
+		assert_int_equal(n, 3);
+		assert_string_equal(list[0], "a");
+		assert_string_equal(list[1], "!b");
+		assert_string_equal(list[2], "c");
+		config_free(&c);
+	}
+	c = must_load(BASE,
+		      ENV(VAR("gravitee_environments_0=a"), VAR("gravitee_environments[1]=b")));
+	assert_string_equal(config_list(c, CFG_ENVIRONMENTS, &n)[1], "b");
+	assert_int_equal(n, 2);
+	config_free(&c);
+}
+
+static void placeholders_are_replaced(void **state)
+{
+	static const struct {
+		const char *value;
+		const char *expect;
+	} rows[] = {
+		{"${a.b}", "value"},
+		{"x${a.b}y${a.b}z", "xvalueyvaluez"},
+		{"${none:fallback}", "fallback"},
+		{"${none:}x", "x"},
+		{"${none:${a.b}}", "value"},
+		{"${none:${none2:a:b}}", "a:b"},
+		{"${a.${which}}", "value"},
+		{"${PLAIN}", "from-env"},
+		{"${a.over}", "from-env"},
+		{"${ds.mongo.host}", "upper"},
+		{"${gravitee.home}/x", RESOLVE_HOME "/x"},
+		{"${open", "${open"},
+		{"$a{b}", "$a{b}"},
+		{"${indirect}", "value"},
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		char *yaml = mem_printf("%sa: {b: value, over: file}\nwhich: b\nindirect: ${a.b}\n"
+					"zonesync.node.name: '%s'\n",
+					BASE, rows[i].value);
+		struct config *c =
+			must_load(yaml, ENV(VAR("PLAIN=from-env"), VAR("gravitee_a_over=from-env"),
+					    VAR("DS_MONGO_HOST=upper")));
+
+		assert_string_equal(config_str(c, CFG_NODE_NAME), rows[i].expect);
+		config_free(&c);
+		mem_free(yaml);
+	}
+	must_say(
+		PROBLEM_ERROR, "zonesync.node.name: ${nope.x}\n", NULL,
+		"f.yml:4: zonesync.node.name: `${nope.x}` is not defined; define it in this file or "
+		"in the environment, or give a default: ${nope.x:default}");
+	must_say(PROBLEM_ERROR, "p: ${q}\nq: ${p}\nzonesync.node.name: ${p}\n", NULL,
+		 "leads in a circle");
+	must_say(PROBLEM_ERROR, "zonesync.node.name: ${zonesync.node.name}\n", NULL,
+		 "leads in a circle");
+	must_say(PROBLEM_ERROR,
+		 "l1: ${l2}${l2}${l2}${l2}\nl2: ${l3}${l3}${l3}${l3}\nl3: ${l4}${l4}${l4}${l4}\n"
+		 "l4: ${l5}${l5}${l5}${l5}\nl5: ''\nzonesync.node.name: ${l1}\n",
+		 NULL, "too far");
+}
+
+static void gravitee_home_comes_from_the_environment(void **state)
+{
+	struct config *c = must_load(BASE "management.file.path: ${gravitee.home}/data\n",
+				     ENV(VAR("GRAVITEE_HOME=/srv/g")));
+
+	UNUSED(state);
+	assert_string_equal(config_str(c, CFG_FILE_PATH), "/srv/g/data");
+	config_free(&c);
+}
+
+static void repositories_prefix_comes_last(void **state)
+{
+	struct config *c =
+		must_load("services.sync.distributed.enabled: true\nzonesync.zone.id: z\n"
+			  "repositories:\n  distributed-sync:\n    type: redis\n    redis:\n"
+			  "      host: new\n      port: 1\ndistributed-sync.redis.host: old\n",
+			  ENV(VAR("gravitee_repositories_distributedsync_redis_port=2")));
+
+	UNUSED(state);
+	assert_string_equal(config_str(c, CFG_REDIS_HOST), "old");
+	assert_int_equal(config_int(c, CFG_REDIS_PORT), 2);
+	config_free(&c);
+}
+
+static void yaml_errors_explain_themselves(void **state)
+{
+	static const struct {
+		const char *yaml;
+		const char *text;
+	} rows[] = {
+		{"a:\n\tb: 1\n",
+		 "f.yml:2: column 1: not valid YAML (found character that cannot start "
+		 "any token); the line is indented with a tab"},
+		{"a: b: c\n",
+		 "f.yml:1: column 5: not valid YAML (mapping values are not allowed in "
+		 "this context); a value with a colon and a space"},
+		{"a: 1\n  b: 2\n", "this line is indented deeper than line 1"},
+		{"a: 'x\nb: y\n", "the quote or bracket opened in line 1 is never closed"},
+		{"a:\n    b: 1\n  c: 2\n", "f.yml:3: column 3: not valid YAML"},
+		{"a: [1, 2\nb: 3\n", "f.yml:2:"},
+		{"a: @b\n", "must be quoted"},
+		{"a: \xff\n", "save the file as UTF-8 text"},
+		{"x: 1\ny: \x01\n", "f.yml:2: column 1"},
+		{"just text\n", "the file is one text; write `key: value` lines"},
+		{"- a\n", "the file is a list"},
+		{"a: 1\n---\nb: 2\n", "a second document begins"},
+		{"<<: *x\n", "merge keys"},
+		{"a: *x\n", "`*x` has no finished `&x` above it"},
+		{"a: &x\n  b: *x\n", "has no finished"},
+		{"*x : a\n", "where a key should be"},
+		{"? [a]\n: b\n", "a key that is a list or a group"},
+		{"'': b\n", "an empty key"},
+		{"a: \"x\\0y\"\n", "NUL character"},
+		{"%YAML 9.9\n---\na: b\n", "f.yml:1:"},
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		struct problems p = {0};
+		struct config *c = NULL;
+
+		assert_int_equal(load(&c, rows[i].yaml, NULL, &p), ERR_CONFIG);
+		if (!has(&p, PROBLEM_ERROR, rows[i].text)) {
+			print_all(&p);
+			fail_msg("not said: %s", rows[i].text);
+		}
+		problems_reset(&p);
+	}
+}
+
+static void yaml_is_bounded(void **state)
+{
+	struct problems p = {0};
+	struct config *c = NULL;
+	struct buf b = {0};
+	int i;
+
+	UNUSED(state);
+	buf_adds(&b, "a: ");
+	for (i = 0; i < 100; i++)
+		buf_addc(&b, '[');
+	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "nested deeper than 32"));
+	problems_reset(&p);
+
+	/* The billion laughs. */
+	buf_clear(&b);
+	buf_adds(&b, "x0: &x0 [a, a, a, a, a, a, a, a]\n");
+	for (i = 1; i < 10; i++)
+		buf_printf(&b, "x%d: &x%d [*x%d, *x%d, *x%d, *x%d, *x%d, *x%d, *x%d]\n", i, i,
+			   i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "more than 10000 values"));
+	problems_reset(&p);
+
+	buf_clear(&b);
+	for (i = 0; i < TREE_FILE_MAX_BYTES / 8 + 1; i++)
+		buf_adds(&b, "# xxxxx\n");
+	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "more than 1048576 bytes"));
+	problems_reset(&p);
+
+	buf_clear(&b);
+	for (i = 0; i < 500; i++)
+		buf_printf(&b, "zonesync.unknown%d: 1\n", i);
+	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
+	assert_int_equal(p.n, PROBLEMS_MAX);
+	assert_int_equal(p.warnings, 501);
+	problems_reset(&p);
+	buf_reset(&b);
+}
+
+static void aliases_are_followed(void **state)
+{
+	struct config *c = must_load("shared: &r {host: h, port: 7}\ntype: &t redis\n"
+				     "distributed-sync: {type: *t, redis: *r}\n"
+				     "services.sync.distributed.enabled: true\n",
+				     NULL);
+
+	UNUSED(state);
+	assert_string_equal(config_str(c, CFG_REDIS_HOST), "h");
+	assert_int_equal(config_int(c, CFG_REDIS_PORT), 7);
+	config_free(&c);
+}
+
+static void published_samples_are_explained(void **state)
+{
+	char *broken = slurp("test/data/config/published-sample-broken.yml");
+	char *sample = slurp("test/data/config/published-sample.yml");
+	struct problems p = {0};
+	struct config *c = NULL;
+
+	UNUSED(state);
+	assert_int_equal(load(&c, broken, NULL, &p), ERR_CONFIG);
+	assert_int_equal(p.n, 1);
+	assert_true(has(&p, PROBLEM_ERROR, "f.yml:33: "));
+	assert_true(
+		has(&p, PROBLEM_ERROR,
+		    "`key` in line 32 is at the indentation of the list and not part of the list "
+		    "item above; indent it by 9 spaces, as `cert` in line 31"));
+	problems_reset(&p);
+
+	/* Right as YAML, and it asks for Sentinel. */
+	assert_int_equal(load(&c, sample, NULL, &p), ERR_CONFIG);
+	assert_int_equal(p.errors, 2);
+	assert_true(
+		has(&p, PROBLEM_ERROR, "f.yml:12: distributed-sync.redis.sentinel.nodes[].host"));
+	assert_true(has(&p, PROBLEM_ERROR, "services.sync.distributed.enabled"));
+	problems_reset(&p);
+	mem_free(broken);
+	mem_free(sample);
+}
+
+static void a_gateways_own_file_is_accepted(void **state)
+{
+	char *rich = slurp("test/data/config/gateway.yml");
+	struct problems p = {0};
+	struct config *c = NULL;
+	int rc;
+
+	UNUSED(state);
+	rc = load(&c, rich, NULL, &p);
+	print_all(&p);
+	assert_int_equal(rc, 0);
+	assert_int_equal(p.warnings, 2);
+	assert_true(has(&p, PROBLEM_WARN, "services.core.http: its part"));
+	assert_true(has(&p, PROBLEM_WARN, "management.mongodb: its part"));
+	config_free(&c);
+	problems_reset(&p);
+	mem_free(rich);
+}
+
+static void sample_file_is_the_table(void **state)
+{
+	char *committed = slurp("conf/zonesync.yml");
+	struct problems p = {0};
+	struct config *c = NULL;
+	struct buf b = {0};
+
+	UNUSED(state);
+	config_write_sample(&b);
+	assert_string_equal(committed, buf_cstr(&b));
+	assert_int_equal(load(&c, committed, NULL, &p), 0);
+	print_all(&p);
+	assert_int_equal(p.n, 1); /* the zone is standalone */
+	config_free(&c);
+	problems_reset(&p);
+
+	/* Without the comment sign each key stands where it belongs, with a valid default. */
+	{
+		char *s;
+
+		for (s = committed; (s = strstr(s, "#")) != NULL; s++)
+			if (s[1] != ' ' && s[1] != '\n')
+				memmove(s, s + 1, strlen(s));
+	}
+	assert_int_equal(load(&c, committed, NULL, &p), 0);
+	print_all(&p);
+	assert_int_equal(p.n, 0);
+	assert_true(config_is_set(c, CFG_LEASE_TTL));
+	config_free(&c);
+	buf_reset(&b);
+	mem_free(committed);
+}
+
+static void show_masks_secrets_and_names_origins(void **state)
+{
+	struct config *c = must_load(BASE
+				     "distributed-sync.redis.password: hunter2\n"
+				     "management.mongodb.uri: mongodb://u:hunter2@h/db\n"
+				     "management.jdbc.url: jdbc:x://h/d?user=a&password=hunter2\n"
+				     "management.mongodb.password: hunter2\n",
+				     ENV(VAR("gravitee_distributedsync_redis_port=7")));
+	struct buf b = {0};
+
+	UNUSED(state);
+	config_show(c, &b);
+	assert_null(strstr(buf_cstr(&b), "hunter2"));
+	assert_null(strstr(buf_cstr(&b), "vvLJ4Q8"));
+	assert_non_null(strstr(buf_cstr(&b), "distributed-sync.redis.password: ********"));
+	assert_non_null(strstr(buf_cstr(&b), "mongodb://u:********@h/db"));
+	assert_non_null(strstr(buf_cstr(&b), "?user=a&password=********"));
+	assert_non_null(strstr(buf_cstr(&b), "# f.yml:4\n"));
+	assert_non_null(strstr(buf_cstr(&b), "# env gravitee_distributedsync_redis_port\n"));
+	assert_non_null(strstr(buf_cstr(&b), "# default\n"));
+	assert_non_null(strstr(buf_cstr(&b), "ignored: later release"));
+	buf_reset(&b);
+	config_free(&c);
+}
+
+static void secrets_stay_out_of_problems(void **state)
+{
+	char *yaml = mem_printf("%sdistributed-sync.redis.password: %05000d\n"
+				"api.properties.encryption.secret: hunter2\n",
+				BASE, 7);
+	struct problems p = {0};
+	struct config *c = NULL;
+
+	UNUSED(state);
+	assert_int_equal(load(&c, yaml, NULL, &p), ERR_CONFIG);
+	assert_int_equal(p.errors, 2);
+	assert_false(has(&p, PROBLEM_ERROR, "0000000"));
+	assert_false(has(&p, PROBLEM_ERROR, "hunter2"));
+	problems_reset(&p);
+	mem_free(yaml);
+}
+
+static void uris_are_masked(void **state)
+{
+	static const char *const rows[][2] = {
+		{"redis://u:p@h:1", "redis://u:********@h:1"},
+		{"redis://:p@ss@h", "redis://:********@h"},
+		{"redis://u:p/q@h", "redis://u:********@h"},
+		{"http://h:80/x", "http://h:80/x"},
+		{"redis://u@h", "redis://u@h"},
+		{"a,b://c:d@e,f://g:h@i", "a,b://c:********@e,f://g:********@i"},
+		{"?PASSWORD=x;y=z", "?PASSWORD=********;y=z"},
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		struct buf b = {0};
+
+		value_mask_uri(&b, rows[i][0]);
+		assert_string_equal(buf_cstr(&b), rows[i][1]);
+		buf_reset(&b);
+	}
+}
+
+static void build_all(struct slice out[SLICE__COUNT], const struct config *c)
+{
+	const struct slice_input in = {.state_dir = "/s", .log_dir = "/l", .node_id = "id-1"};
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++)
+		slice_build(&out[i], c, (enum slice_worker)i, &in);
+}
+
+static void reset_all(struct slice s[SLICE__COUNT])
+{
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++)
+		slice_reset(&s[i]);
+}
+
+static void slices_hold_what_the_worker_needs(void **state)
+{
+	struct config *c = must_load(BASE "tags: a,b\nservices.sync: {delay: 3, unit: seconds}\n"
+					  "distributed-sync.redis.password: pw\n"
+					  "zonesync.log.levels.cache: debug\n"
+					  "zonesync.log.format: json\n",
+				     NULL);
+	struct slice s[SLICE__COUNT] = {0};
+	Ipc__Configure *m;
+
+	UNUSED(state);
+	build_all(s, c);
+	m = s[SLICE_ELECTOR].msg;
+	assert_int_equal(m->part_case, IPC__CONFIGURE__PART_ELECTOR);
+	assert_string_equal(m->log->path, "/l/elector.log");
+	assert_string_equal(m->log->level, "note");
+	assert_true(m->log->json);
+	assert_int_equal(m->elector->redis->command_timeout_ms, 1000);
+	assert_int_equal(m->elector->redis->connect_timeout_ms, 5000);
+	assert_string_equal(m->elector->redis->password, "pw");
+	assert_string_equal(m->elector->holder, "host-1");
+	m = s[SLICE_FETCHER].msg;
+	assert_int_equal(m->fetcher->sync_delay_ms, 3000);
+	assert_int_equal(m->fetcher->n_tags, 2);
+	assert_string_equal(m->fetcher->tags[1], "b");
+	assert_int_equal(m->fetcher->encryption_secret.len, 32);
+	assert_string_equal(m->fetcher->node_id, "id-1");
+	assert_int_equal(m->fetcher->redis->command_timeout_ms, 5000);
+	m = s[SLICE_CACHE].msg;
+	assert_string_equal(m->cache->store_dir, "/s/store");
+	assert_string_equal(m->log->level, "debug");
+	assert_true(m->cache->distributed);
+	reset_all(s);
+	config_free(&c);
+}
+
+/* The other value of a row, for seeing whom it concerns. */
+static const char *other_value(const struct schema_row *row)
+{
+	static char text[32];
+
+	switch (row->type) {
+	case TYPE_BOOL:
+		return strcmp(row->dflt, "true") == 0 ? "false" : "true";
+	case TYPE_INT:
+		(void)snprintf(text, sizeof(text), "%lld", (long long)atoll(row->dflt) + 1);
+		return text;
+	case TYPE_ENUM:
+		return strstr(row->options, "debug") != NULL ? "debug" : NULL;
+	case TYPE_PATH:
+		return "/other";
+	case TYPE_SECRET:
+		return "0123456789abcdef";
+	default:
+		return "other";
+	}
+}
+
+static void slices_change_for_the_workers_of_the_table(void **state)
+{
+	struct slice before[SLICE__COUNT] = {0};
+	struct config *c = must_load(BASE, NULL);
+	unsigned i;
+	unsigned w;
+
+	UNUSED(state);
+	build_all(before, c);
+	config_free(&c);
+	for (i = 0; i < CFG__COUNT; i++) {
+		static const unsigned bit[] = {FOR_ELECTOR, FOR_FETCHER, FOR_CACHE};
+		const struct schema_row *row = schema_row((enum cfg)i);
+		const char *value = other_value(row);
+		struct slice after[SLICE__COUNT] = {0};
+		char var[128];
+
+		/* Those have one valid value in this release, or one that needs another key. */
+		if (row->status != STATUS_USED || value == NULL || row->who == FOR_SUPERVISOR ||
+		    i == CFG_SYNC_DISTRIBUTED)
+			continue;
+		(void)snprintf(var, sizeof(var), "gravitee_%s=%s", row->key, value);
+		c = must_load(BASE, ENV(var));
+		build_all(after, c);
+		for (w = 0; w < SLICE__COUNT; w++)
+			if (slice_equal(&before[w], &after[w]) == ((row->who & bit[w]) != 0))
+				fail_msg("%s: %s", row->key,
+					 slice_worker_name((enum slice_worker)w));
+		reset_all(after);
+		config_free(&c);
+	}
+	reset_all(before);
+}
+
+static void file_that_cannot_be_read_is_an_errno(void **state)
+{
+	struct problems p = {0};
+	struct config *c = NULL;
+	struct err e = {0};
+
+	UNUSED(state);
+	assert_int_equal(config_load(&c, "/nonexistent/x.yml", &p, &e), -ENOENT);
+	assert_true(
+		has(&p, PROBLEM_ERROR, "/nonexistent/x.yml: No such file or directory; name a"));
+	problems_reset(&p);
+	assert_int_equal(config_load(&c, "/", &p, &e), -EISDIR);
+	problems_reset(&p);
+	assert_int_equal(config_load(&c, SOURCE_ROOT "/conf/zonesync.yml", &p, &e), 0);
+	assert_true(config_str(c, CFG_NODE_NAME)[0] != '\0');
+	problems_reset(&p);
+	config_free(&c);
+}
+
+static void rows_of_the_table_are_sound(void **state)
+{
+	unsigned i;
+
+	UNUSED(state);
+	for (i = 0; i < CFG__COUNT; i++) {
+		const struct schema_row *row = schema_row((enum cfg)i);
+		char key[160];
+
+		assert_true(row->doc[0] != '\0');
+		assert_true((row->status == STATUS_USED) == (row->who != 0));
+		assert_true(row->status != STATUS_REFUSED || row->why != NULL);
+		assert_true(row->type != TYPE_ENUM || row->options != NULL);
+		if (schema_is_pattern(row) || row->status != STATUS_USED)
+			continue;
+		assert_int_equal(schema_match(row->key), i);
+		if (row->type == TYPE_INT)
+			assert_true(row->min < row->max);
+		(void)snprintf(key, sizeof(key), "%s[0]", row->key);
+		assert_int_equal(schema_match(key), row->type == TYPE_LIST ? i : CFG__COUNT);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(timing_holds_for_every_ttl),
+		cmocka_unit_test(timing_refuses_each_broken_inequality),
+		cmocka_unit_test(rows_of_the_table_are_sound),
+		cmocka_unit_test(empty_file_names_what_is_missing),
+		cmocka_unit_test(defaults_are_those_of_the_table),
+		cmocka_unit_test(wrong_values_name_file_line_key_and_remedy),
+		cmocka_unit_test(keys_that_change_server_or_safety_are_refused),
+		cmocka_unit_test(zone_id_follows_the_protocol),
+		cmocka_unit_test(unknown_keys_are_warned_about_with_the_nearest),
+		cmocka_unit_test(quiet_files_say_nothing),
+		cmocka_unit_test(environment_wins_in_every_spelling),
+		cmocka_unit_test(lists_take_all_forms),
+		cmocka_unit_test(placeholders_are_replaced),
+		cmocka_unit_test(gravitee_home_comes_from_the_environment),
+		cmocka_unit_test(repositories_prefix_comes_last),
+		cmocka_unit_test(yaml_errors_explain_themselves),
+		cmocka_unit_test(yaml_is_bounded),
+		cmocka_unit_test(aliases_are_followed),
+		cmocka_unit_test(published_samples_are_explained),
+		cmocka_unit_test(a_gateways_own_file_is_accepted),
+		cmocka_unit_test(sample_file_is_the_table),
+		cmocka_unit_test(show_masks_secrets_and_names_origins),
+		cmocka_unit_test(secrets_stay_out_of_problems),
+		cmocka_unit_test(uris_are_masked),
+		cmocka_unit_test(slices_hold_what_the_worker_needs),
+		cmocka_unit_test(slices_change_for_the_workers_of_the_table),
+		cmocka_unit_test(file_that_cannot_be_read_is_an_errno),
+	};
+	struct buf b = {0};
+
+	/* `test-config sample >conf/zonesync.yml` after a change of the table. */
+	if (argc == 2 && strcmp(argv[1], "sample") == 0) {
+		config_write_sample(&b);
+		(void)fwrite(b.data, 1, b.len, stdout);
+		buf_reset(&b);
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
