@@ -2,6 +2,7 @@
 #include "common/worker/worker.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 
 #include "common/base/mem.h"
@@ -211,17 +212,6 @@ static int on_reopen(void *self, const Ipc__Envelope *m, struct err *e)
 	return 0;
 }
 
-static int on_set_level(void *self, const Ipc__Envelope *m, struct err *e)
-{
-	enum log_level level;
-
-	UNUSED(self);
-	if (!log_level_parse(m->set_level->level, &level))
-		return err_set(e, ERR_PROTO, "log level %s is unknown", m->set_level->level);
-	log_set_level(level);
-	return 0;
-}
-
 #define ANYTIME (WORKER_STARTING | WORKER_UP | WORKER_STOPPING)
 
 static const struct route rows[] = {
@@ -229,7 +219,6 @@ static const struct route rows[] = {
 	[IPC__ENVELOPE__BODY_PING] = {FROM_SUPERVISOR, ANYTIME, on_ping},
 	[IPC__ENVELOPE__BODY_STOP] = {FROM_SUPERVISOR, ANYTIME, on_stop},
 	[IPC__ENVELOPE__BODY_REOPEN_LOGS] = {FROM_SUPERVISOR, ANYTIME, on_reopen},
-	[IPC__ENVELOPE__BODY_SET_LEVEL] = {FROM_SUPERVISOR, ANYTIME, on_set_level},
 };
 static const struct route_table common_routes = {rows, ARRAY_LEN(rows)};
 
@@ -286,6 +275,9 @@ int worker_open(struct worker **out, const struct worker_spec *s, struct err *e)
 
 	w->spec = *s;
 	w->state = WORKER_STARTING;
+	/* A supervisor that died before this line left us EOF on fd 3. */
+	if (s->death_signal != 0)
+		(void)prctl(PR_SET_PDEATHSIG, s->death_signal);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);

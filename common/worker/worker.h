@@ -39,6 +39,7 @@ struct worker_spec {
 	/* Wind down, then call worker_done(). `lost`: nobody is there to talk to. */
 	void (*stop)(void *arg, bool lost);
 	void *arg;
+	int death_signal; /* sent to us when the supervisor dies; 0: none (zone-protocol 8) */
 };
 
 int worker_open(struct worker **out, const struct worker_spec *s, struct err *e) MUST_USE;

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * child - one worker process: spawned, watched, restarted.
+ *
+ * First restart at once, then 1 s doubling to 30 s, forgotten after 60 s of health
+ * (zone-protocol 8). READY within 30 s. A heartbeat each second; ten of them missed in
+ * a row end in SIGKILL. Exit code 78 (bad configuration) is not restarted.
+ *
+ * Owns:    process, channel, output pipe, timers.
+ * Blocks:  never.
+ * Errors:  a failed spawn counts as a death.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "common/ipc/chan.h"
+#include "ipc.pb-c.h"
+#include "supervisor/child_step.h"
+
+#define CHILD_READY_MS	     30000
+#define CHILD_STOP_MS	     5000
+#define CHILD_PING_MS	     1000
+#define CHILD_PING_MISSES    10
+#define CHILD_BACKOFF_MS     1000
+#define CHILD_BACKOFF_MAX_MS 30000
+#define CHILD_HEALTHY_MS     60000
+#define CHILD_RING_DEATHS    5	  /* so many in a row without health: a death ring */
+#define CHILD_DRAIN_MS	     1000 /* its output may be held open by someone else */
+#define CHILD_LINE_BYTES     4096
+#define CHILD_FDS_MAX	     4
+
+struct child;
+
+struct death {
+	int64_t at_ms; /* wall clock */
+	const char *worker;
+	int pid;
+	int exit_code; /* -1: by a signal */
+	int signal;
+	int64_t uptime_ms;
+	char why[48];
+};
+
+struct child_hooks {
+	void *arg;
+	/* An envelope that is not of the child's own life. As chan_hooks.message. */
+	int (*message)(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
+	void (*up)(void *arg, struct child *c);
+	void (*report)(void *arg, struct child *c); /* a new report came */
+	void (*gone)(void *arg, struct child *c, const struct death *d);
+};
+
+struct child_spec {
+	const char *name;
+	char *path;		/* of the executable; not owned */
+	char *log_path;		/* where its stderr goes; NULL: ours. Not owned */
+	int fds[CHILD_FDS_MAX]; /* handed on from descriptor 4 up; not owned */
+	size_t n_fds;
+	unsigned time_scale; /* percent of all times here; 100 but in tests */
+};
+
+struct child *child_create(uv_loop_t *loop, const struct child_spec *s,
+			   const struct child_hooks *h) MUST_USE;
+void child_close(struct child **c); /* the process must be gone */
+
+void child_configure(struct child *c, const uint8_t *envelope, size_t n); /* copied */
+void child_want(struct child *c, bool up);
+void child_restart(struct child *c, const char *why);
+void child_kill(struct child *c, const char *why); /* SIGKILL; it is restarted */
+void child_reopen_log(struct child *c);
+int child_send(struct child *c, Ipc__Envelope *m);
+void child_forgive(struct child *c); /* a new configuration: exit 78 is forgotten */
+
+const char *child_name(const struct child *c);
+enum child_state child_state(const struct child *c);
+int child_pid(const struct child *c);
+unsigned child_generation(const struct child *c);
+int64_t child_since_ms(const struct child *c);	    /* boot time of the last spawn */
+int64_t child_heard_ms(const struct child *c);	    /* boot time of the last sign of life */
+int64_t child_down_since_ms(const struct child *c); /* boot time; INT64_MAX while up */
+int64_t child_restart_ms(const struct child *c);    /* boot time of the next start; 0 none */
+bool child_in_ring(const struct child *c);
+bool child_given_up(const struct child *c);
+const Ipc__Report *child_report(const struct child *c); /* the last one, or NULL */

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/command.h"
+
+/* clang-format off */
+const struct command commands[] = {
+	{ "status", "[--json] [--watch]", "what runs, who is primary, how far this node is", AT_SUPERVISOR, 0, 0 },
+	{ "get", "TYPE ID", "print the payload of an entity, as this node serves it", AT_CACHE, 2, 2 },
+	{ "list", "[TYPE] [--ref API:ID]", "names and revisions, of one type or of an API's children", AT_CACHE, 0, 1 },
+	{ "watch", "[--from POSITION]", "print each change as it is applied", AT_CACHE, 0, 0 },
+	{ "wait", "--revision POSITION [--timeout S]", "wait until this node has applied a revision", AT_CACHE, 0, 0 },
+	{ "stepdown", "", "hand the primary role to another node", AT_SUPERVISOR, 0, 0 },
+	{ "resync", "[--accept-deletes]", "build the local store anew; or, on the primary, allow removals held back", AT_SUPERVISOR, 0, 1 },
+	{ "restart", "WORKER", "restart elector, fetcher or cache", AT_SUPERVISOR, 1, 1 },
+	{ "reload", "", "read the configuration again; the old one stays when it is wrong", AT_SUPERVISOR, 0, 0 },
+	{ "reopen-logs", "", "open the log files again, after logrotate", AT_SUPERVISOR, 0, 0 },
+	{ "logs", "[-f] [WORKER]", "print the logs, of all processes or of one", AT_CLI, 0, 1 },
+	{ "quarantine", "", "what could not be read at the source, and why", AT_SUPERVISOR, 0, 0 },
+	{ "config check", "FILE", "check a configuration file", AT_CLI, 1, 1 },
+	{ "config show", "[FILE]", "effective values and where they come from; secrets masked", AT_CLI, 0, 1 },
+	{ "config sample", "", "print a configuration with every key explained", AT_CLI, 0, 0 },
+	{ "version", "", "print the version", AT_CLI, 0, 0 },
+};
+/* clang-format on */
+const size_t commands_len = ARRAY_LEN(commands);
+
+const struct command *command_find(const char *verb)
+{
+	size_t i;
+
+	for (i = 0; i < commands_len; i++)
+		if (str_equal(commands[i].verb, verb))
+			return &commands[i];
+	return NULL;
+}

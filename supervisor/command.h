@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command - the one table of what `zonesync` understands: syntax, help, bounds, who
+ * answers. Parser, help, man page and the control socket all read it.
+ *
+ * Owns:    a result's text; its error is static or lives until the next call.
+ * Blocks:  as supervisor.h.
+ * Errors:  exit codes in the result: 0, 1 no, 64 usage, 69 unavailable, 77, 78.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/str.h"
+
+struct supervisor;
+
+enum command_where {
+	AT_SUPERVISOR, /* the control socket answers */
+	AT_CACHE,      /* the cache's socket answers */
+	AT_CLI	       /* the command does it by itself */
+};
+
+struct command_result {
+	int exit_code;
+	const char *error; /* NULL: none */
+	struct buf text;
+	bool want_status;
+};
+
+struct command {
+	const char *verb; /* one word, or two: "config check" */
+	const char *args; /* for the help */
+	const char *help;
+	enum command_where where;
+	size_t min_args;
+	size_t max_args;
+};
+
+extern const struct command commands[];
+extern const size_t commands_len;
+
+/* The row of a verb, NULL when there is none. */
+const struct command *command_find(const char *verb);
+
+/* Runs an AT_SUPERVISOR command; anything else is refused. */
+void command_run(struct supervisor *s, const char *verb, const char *const *args, size_t n,
+		 struct command_result *out);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/ipc/chan.h"
+#include "common/ipc/route.h"
+#include "common/log/log.h"
+#include "control.pb-c.h"
+#include "supervisor/command.h"
+#include "supervisor/supervisor.h"
+
+#define GROUPS_MAX 256
+
+struct peer {
+	struct control *c;
+	struct chan *chan;
+	uv_timer_t idle;
+	bool allowed;
+	struct peer *next;
+};
+
+struct control {
+	struct supervisor *s;
+	uv_pipe_t listener;
+	char *path;
+	gid_t group; /* of the socket */
+	struct peer *peers;
+	unsigned n;
+};
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	mem_free(h->data);
+}
+
+static void drop(struct peer *p)
+{
+	struct peer **at = &p->c->peers;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	p->c->n--;
+	if (p->chan != NULL)
+		chan_finish(&p->chan);
+	uv_close((uv_handle_t *)&p->idle, on_timer_closed);
+}
+
+static void reply(struct peer *p, const struct command_result *r, Control__Status *st)
+{
+	Control__Reply m;
+
+	control__reply__init(&m);
+	m.exit_code = r->exit_code;
+	m.error = (char *)(uintptr_t)(r->error == NULL ? "" : r->error);
+	m.text = (char *)(uintptr_t)(r->text.len == 0 ? "" : r->text.data);
+	m.status = st;
+	m.last = true;
+	if (chan_send(p->chan, &m.base) == ERR_LIMIT) {
+		m.text = (char *)(uintptr_t) "";
+		m.status = NULL;
+		m.exit_code = EX_SOFTWARE;
+		m.error = (char *)(uintptr_t) "the answer is too large";
+		(void)!chan_send(p->chan, &m.base);
+	}
+}
+
+static void answer(struct peer *p, const Control__Request *req)
+{
+	struct command_result r = { 0 };
+	Control__Status st;
+
+	if (!p->allowed) {
+		r.exit_code = EX_NOPERM;
+		r.error = "access refused: be root, the daemon's user, or in the group of the "
+			  "socket (zonesync.control.group)";
+		reply(p, &r, NULL);
+		return;
+	}
+	command_run(p->c->s, req->verb, (const char *const *)req->args, req->n_args, &r);
+	(void)buf_cstr(&r.text);
+	if (r.want_status) {
+		supervisor_status(p->c->s, &st);
+		reply(p, &r, &st);
+		supervisor_status_free(&st);
+	} else {
+		reply(p, &r, NULL);
+	}
+	buf_reset(&r.text);
+}
+
+static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	struct peer *p = arg;
+	Control__Request *req = control__request__unpack(NULL, n, body);
+
+	if (req == NULL)
+		return err_set(e, ERR_PROTO, "%zu bytes that are no request", n);
+	if (route_strings_ok(&req->base))
+		answer(p, req);
+	control__request__free_unpacked(req, NULL);
+	drop(p);
+	return 0;
+}
+
+static void on_closed(void *arg, const struct err *why)
+{
+	struct peer *p = arg;
+
+	if (why->code == ERR_PROTO)
+		log_warn(EV("control_protocol"), KV("err", why->text));
+	chan_close(&p->chan);
+	drop(p);
+}
+
+static void on_idle(uv_timer_t *t)
+{
+	struct peer *p = t->data;
+
+	chan_close(&p->chan);
+	drop(p);
+}
+
+static bool in_group(int fd, gid_t want)
+{
+	gid_t groups[GROUPS_MAX];
+	socklen_t len = sizeof(groups);
+	size_t i;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+		return false;
+	for (i = 0; i < len / sizeof(groups[0]); i++)
+		if (groups[i] == want)
+			return true;
+	return false;
+}
+
+static bool is_allowed(const struct control *c, int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return false;
+	if (who.uid == 0 || who.uid == geteuid() || who.gid == c->group || in_group(fd, c->group))
+		return true;
+	log_warn(EV("control_refused"), KV("uid", who.uid), KV("pid", who.pid));
+	return false;
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+	struct control *c = listener->data;
+	struct peer *p;
+	struct chan_hooks hooks = { NULL, on_message, on_closed, NULL };
+	struct err e = { 0 };
+
+	if (status < 0)
+		return;
+	p = mem_zalloc(sizeof(*p));
+	hooks.arg = p;
+	if (chan_accept(&p->chan, listener, &hooks, &e) < 0) {
+		mem_free(p);
+		return;
+	}
+	p->c = c;
+	p->allowed = is_allowed(c, chan_fd(p->chan));
+	CHECK(uv_timer_init(listener->loop, &p->idle) == 0);
+	p->idle.data = p;
+	CHECK(uv_timer_start(&p->idle, on_idle, CONTROL_IDLE_MS, 0) == 0);
+	p->next = c->peers;
+	c->peers = p;
+	if (++c->n > CONTROL_MAX) {
+		log_warn(EV("control_full"), KV("max", CONTROL_MAX));
+		chan_close(&p->chan);
+		drop(p);
+	}
+}
+
+static int set_group(struct control *c, const char *path, struct err *e)
+{
+	const char *name = supervisor_group(c->s);
+	struct group *g;
+
+	c->group = getegid();
+	if (name[0] == '\0')
+		return 0;
+	g = getgrnam(name);
+	if (g == NULL)
+		return err_set(e, ERR_CONFIG, "zonesync.control.group: there is no group %s", name);
+	if (chown(path, (uid_t)-1, g->gr_gid) < 0)
+		return err_errno(e, errno, "give %s to group %s", path, name);
+	c->group = g->gr_gid;
+	return 0;
+}
+
+static void on_listener_closed(uv_handle_t *h)
+{
+	struct control *c = h->data;
+
+	mem_free(c->path);
+	mem_free(c);
+}
+
+int control_open(struct control **out, struct supervisor *s, uv_loop_t *loop, int fd,
+		 const char *path, struct err *e)
+{
+	struct control *c = mem_zalloc(sizeof(*c));
+	int rc;
+
+	c->s = s;
+	c->path = mem_strdup(path);
+	CHECK(uv_pipe_init(loop, &c->listener, 0) == 0);
+	c->listener.data = c;
+	rc = set_group(c, path, e);
+	if (rc == 0)
+		rc = uv_pipe_open(&c->listener, fd);
+	if (rc == 0)
+		rc = uv_listen((uv_stream_t *)&c->listener, CONTROL_MAX, on_connection);
+	if (rc < 0) {
+		if (e->text[0] == '\0')
+			(void)err_set(e, rc, "control socket: %s", uv_strerror(rc));
+		control_close(&c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+void control_close(struct control **cp)
+{
+	struct control *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	while (c->peers != NULL)
+		drop(c->peers);
+	(void)unlink(c->path);
+	uv_close((uv_handle_t *)&c->listener, on_listener_closed);
+}

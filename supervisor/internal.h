@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal - what supervisor.c, router.c and status.c share. Not for anyone else.
+ *
+ * Owns: see supervisor.h. Blocks: never. Errors: none.
+ */
+#pragma once
+
+#include "supervisor/supervisor.h"
+
+struct control;
+
+struct supervisor {
+	uv_loop_t *loop;
+	struct options o;
+	struct config *config; /* owned */
+	struct slice slices[SLICE__COUNT];
+	struct child *child[SLICE__COUNT];
+	char *paths[SLICE__COUNT];     /* of the executables */
+	char *log_paths[SLICE__COUNT]; /* NULL: stderr */
+	char *cache_socket;	       /* path */
+	int cache_listener;	       /* fd, handed to each cache process */
+	int lock_fd;
+	char node_id[40];
+	struct nonces nonces;
+	struct role role;
+	struct control *control;
+	uv_timer_t role_timer; /* kill time of the fetcher */
+	uv_timer_t fitness;    /* word about the fetcher to the elector */
+	uv_timer_t watchdog;
+	uv_signal_t signals[5];
+	struct death deaths[SUPERVISOR_DEATHS];
+	size_t n_deaths; /* since start */
+	int64_t started_ms;
+	bool stopping;
+	bool announced; /* READY=1 was sent */
+	char notified[300];
+};
+
+/* router.c: between elector and fetcher */
+int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
+void router_up(struct supervisor *s, struct child *c);
+void router_gone(struct supervisor *s, struct child *c);
+void router_start(struct supervisor *s);
+void router_candidate(struct supervisor *s); /* the configuration changed who stands */
+
+/* status.c */
+const char *status_health(struct supervisor *s, const char **reason);
+void status_notify(struct supervisor *s); /* to systemd, when it changed */

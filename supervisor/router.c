@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/ipc/route.h"
+#include "common/log/log.h"
+#include "supervisor/internal.h"
+
+#define FITNESS_SHARE	   4	/* of the lease's TTL: how often the elector hears of the fetcher */
+#define FITNESS_SILENCE_MS 3000 /* a fetcher that is silent for so long (or a TTL) is unfit */
+
+static void act(struct supervisor *s, unsigned what);
+
+static struct child *elector(struct supervisor *s)
+{
+	return s->child[SLICE_ELECTOR];
+}
+
+static struct child *fetcher(struct supervisor *s)
+{
+	return s->child[SLICE_FETCHER];
+}
+
+/* --- words to the workers --- */
+
+static void send_stand(struct supervisor *s)
+{
+	char *previous[NONCE_KEEP];
+	Ipc__Envelope m;
+	Ipc__Stand stand;
+	struct err e = { 0 };
+	size_t i;
+
+	if (nonces_next(&s->nonces, &e) < 0) {
+		log_error(EV("nonce_not_kept"), KV("err", e.text));
+		return;
+	}
+	ipc__envelope__init(&m);
+	ipc__stand__init(&stand);
+	stand.nonce = s->nonces.last[0];
+	for (i = 1; i < s->nonces.len; i++)
+		previous[i - 1] = s->nonces.last[i];
+	stand.previous = previous;
+	stand.n_previous = s->nonces.len - 1;
+	m.body_case = IPC__ENVELOPE__BODY_STAND;
+	m.stand = &stand;
+	(void)child_send(elector(s), &m);
+}
+
+static void send_promote(struct supervisor *s)
+{
+	Ipc__Envelope m;
+	Ipc__Promote p;
+
+	ipc__envelope__init(&m);
+	ipc__promote__init(&p);
+	p.token = s->role.given;
+	p.deadline_boot_ms = s->role.deadline_ms;
+	m.body_case = IPC__ENVELOPE__BODY_PROMOTE;
+	m.promote = &p;
+	log_note(EV("promote"), KV("token", p.token));
+	(void)child_send(fetcher(s), &m);
+}
+
+static void send_extend(struct supervisor *s)
+{
+	Ipc__Envelope m;
+	Ipc__Extend x;
+
+	ipc__envelope__init(&m);
+	ipc__extend__init(&x);
+	x.token = s->role.given;
+	x.deadline_boot_ms = s->role.deadline_ms;
+	m.body_case = IPC__ENVELOPE__BODY_EXTEND;
+	m.extend = &x;
+	(void)child_send(fetcher(s), &m);
+}
+
+static void send_demote(struct supervisor *s)
+{
+	static char reason[] = "the lease is lost";
+	Ipc__Envelope m;
+	Ipc__Demote d;
+
+	ipc__envelope__init(&m);
+	ipc__demote__init(&d);
+	d.reason = reason;
+	m.body_case = IPC__ENVELOPE__BODY_DEMOTE;
+	m.demote = &d;
+	log_note(EV("demote"), KV("token", s->role.given));
+	(void)child_send(fetcher(s), &m);
+}
+
+/* --- fitness --- */
+
+/* Not down for longer than a TTL, not in a death ring, its source heard of. */
+static bool is_fit(struct supervisor *s, const char **why)
+{
+	int64_t ttl = config_int(s->config, CFG_LEASE_TTL);
+	int64_t now = clock_boot_ms();
+	struct child *f = fetcher(s);
+	const Ipc__Report *r = child_report(f);
+
+	*why = "";
+	if (child_in_ring(f) || child_given_up(f))
+		*why = "it keeps dying";
+	else if (child_state(f) != CHILD_UP && now - child_down_since_ms(f) > ttl)
+		*why = "it is down";
+	else if (child_state(f) == CHILD_UP &&
+		 now - child_heard_ms(f) > MAX(ttl, FITNESS_SILENCE_MS))
+		*why = "it is silent";
+	else if (r != NULL && r->part_case == IPC__REPORT__PART_FETCHER &&
+		 role_is_primary(&s->role) && !r->fetcher->source_heard)
+		*why = "its source is not heard";
+	return (*why)[0] == '\0';
+}
+
+static void on_fitness(uv_timer_t *t)
+{
+	struct supervisor *s = t->data;
+	const char *why;
+	Ipc__Envelope m;
+	Ipc__Fitness f;
+
+	ipc__envelope__init(&m);
+	ipc__fitness__init(&f);
+	f.fit = is_fit(s, &why);
+	f.reason = (char *)(uintptr_t)why;
+	m.body_case = IPC__ENVELOPE__BODY_FITNESS;
+	m.fitness = &f;
+	if (child_state(elector(s)) == CHILD_UP)
+		(void)child_send(elector(s), &m);
+	status_notify(s);
+}
+
+/* --- the role machine's hands --- */
+
+static void on_role_timer(uv_timer_t *t)
+{
+	struct supervisor *s = t->data;
+
+	act(s, role_tick(&s->role, clock_boot_ms()));
+}
+
+static void arm(struct supervisor *s)
+{
+	int64_t wait = s->role.kill_ms - clock_boot_ms();
+
+	if (s->stopping || s->role.given[0] == '\0' || s->role.kill_ms == INT64_MAX)
+		(void)uv_timer_stop(&s->role_timer);
+	else
+		CHECK(uv_timer_start(&s->role_timer, on_role_timer, wait > 0 ? (uint64_t)wait : 0,
+				     0) == 0);
+}
+
+static void act(struct supervisor *s, unsigned what)
+{
+	if (s->stopping)
+		what &= ~(unsigned)ROLE_STAND;
+	if ((what & ROLE_DEMOTE) != 0)
+		send_demote(s);
+	if ((what & ROLE_PROMOTE) != 0)
+		send_promote(s);
+	if ((what & ROLE_EXTEND) != 0)
+		send_extend(s);
+	if ((what & ROLE_STAND) != 0)
+		send_stand(s);
+	if ((what & ROLE_KILL) != 0)
+		child_kill(fetcher(s), "overran its lease");
+	arm(s);
+	if (what != 0)
+		status_notify(s);
+}
+
+void router_up(struct supervisor *s, struct child *c)
+{
+	if (c == elector(s))
+		act(s, role_elector_up(&s->role));
+	if (c == fetcher(s))
+		act(s, role_fetcher_up(&s->role));
+}
+
+void router_gone(struct supervisor *s, struct child *c)
+{
+	if (c == elector(s))
+		act(s, role_elector_gone(&s->role));
+	if (c == fetcher(s))
+		act(s, role_fetcher_gone(&s->role));
+}
+
+void router_candidate(struct supervisor *s)
+{
+	s->role.candidate = config_bool(s->config, CFG_CANDIDATE);
+}
+
+void router_start(struct supervisor *s)
+{
+	uint64_t ms = (uint64_t)config_int(s->config, CFG_LEASE_TTL) / FITNESS_SHARE;
+
+	router_candidate(s);
+	s->role.kill_ms = INT64_MAX;
+	CHECK(uv_timer_start(&s->fitness, on_fitness, ms, ms) == 0);
+}
+
+/* --- messages --- */
+
+static int on_held(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct supervisor *s = self;
+	const Ipc__Held *h = m->held;
+
+	if (h->token[0] == '\0' || strlen(h->token) >= ROLE_TOKEN_BYTES)
+		return err_set(e, ERR_PROTO, "a token of %zu bytes", strlen(h->token));
+	if (!str_equal(h->nonce, s->nonces.last[0]))
+		return 0; /* of an older candidacy; a newer one is on its way */
+	act(s, role_held(&s->role, h->token, h->deadline_boot_ms, h->kill_boot_ms));
+	return 0;
+}
+
+static int on_lost(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct supervisor *s = self;
+
+	UNUSED(m);
+	UNUSED(e);
+	act(s, role_lost(&s->role));
+	return 0;
+}
+
+static int on_demoted(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct supervisor *s = self;
+
+	UNUSED(e);
+	act(s, role_demoted(&s->role, m->demoted->token));
+	return 0;
+}
+
+static int on_token_lost(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct supervisor *s = self;
+
+	UNUSED(e);
+	log_warn(EV("token_lost"), KV("token", m->token_lost->token),
+		 KV("reason", m->token_lost->reason));
+	act(s, role_token_lost(&s->role, m->token_lost->token));
+	return 0;
+}
+
+enum { FROM_ELECTOR = 1 << SLICE_ELECTOR, FROM_FETCHER = 1 << SLICE_FETCHER };
+enum { WHEN_UP = 1 << CHILD_UP, WHEN_UP_OR_STOPPING = 1 << CHILD_UP | 1 << CHILD_STOPPING };
+
+static const struct route rows[] = {
+	/* message                         who may send   when                 handler */
+	[IPC__ENVELOPE__BODY_HELD] = { FROM_ELECTOR, WHEN_UP_OR_STOPPING, on_held },
+	[IPC__ENVELOPE__BODY_LOST] = { FROM_ELECTOR, WHEN_UP_OR_STOPPING, on_lost },
+	[IPC__ENVELOPE__BODY_DEMOTED] = { FROM_FETCHER, WHEN_UP_OR_STOPPING, on_demoted },
+	[IPC__ENVELOPE__BODY_TOKEN_LOST] = { FROM_FETCHER, WHEN_UP_OR_STOPPING, on_token_lost },
+};
+const struct route_table router_table = { rows, ARRAY_LEN(rows) };
+
+int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e)
+{
+	struct supervisor *s = arg;
+	uint32_t from = 0;
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++)
+		if (s->child[i] == c)
+			from = 1U << i;
+	return route_dispatch(&router_table, from, 1U << child_state(c), body, n, s, e);
+}

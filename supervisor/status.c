@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/log/log.h"
+#include "supervisor/internal.h"
+#include "supervisor/notify.h"
+
+static const Ipc__CacheReport *cache_report(struct supervisor *s)
+{
+	const Ipc__Report *r = child_report(s->child[SLICE_CACHE]);
+
+	return r != NULL && r->part_case == IPC__REPORT__PART_CACHE ? r->cache : NULL;
+}
+
+static const Ipc__FetcherReport *fetcher_report(struct supervisor *s)
+{
+	const Ipc__Report *r = child_report(s->child[SLICE_FETCHER]);
+
+	return r != NULL && r->part_case == IPC__REPORT__PART_FETCHER ? r->fetcher : NULL;
+}
+
+const char *status_health(struct supervisor *s, const char **reason)
+{
+	const Ipc__CacheReport *c = cache_report(s);
+	const Ipc__FetcherReport *f = fetcher_report(s);
+	unsigned i;
+
+	*reason = "";
+	for (i = 0; i < SLICE__COUNT; i++) {
+		if (child_given_up(s->child[i])) {
+			*reason = "a worker's configuration cannot work";
+			return "degraded";
+		}
+		if (child_in_ring(s->child[i])) {
+			*reason = "a worker keeps dying";
+			return "degraded";
+		}
+	}
+	if (c == NULL || child_state(s->child[SLICE_CACHE]) != CHILD_UP)
+		return "starting";
+	if (c->error[0] != '\0') {
+		*reason = c->error;
+		return "degraded";
+	}
+	if (f != NULL && f->guard[0] != '\0') {
+		*reason = f->guard;
+		return "degraded";
+	}
+	if (f != NULL && role_is_primary(&s->role) && f->error[0] != '\0') {
+		*reason = f->error;
+		return "degraded";
+	}
+	return c->serving ? "ok" : "starting";
+}
+
+void status_notify(struct supervisor *s)
+{
+	const char *reason;
+	const char *health = status_health(s, &reason);
+	char *text = mem_printf("%s, %s%s%s", role_is_primary(&s->role) ? "primary" : "secondary",
+				health, reason[0] == '\0' ? "" : ": ", reason);
+
+	if (!s->announced && child_state(s->child[SLICE_CACHE]) == CHILD_UP) {
+		s->announced = true;
+		log_note(EV("daemon_ready"));
+		notify_send("READY=1");
+	}
+	if (!str_equal(text, s->notified) && !s->stopping) {
+		str_copy(s->notified, sizeof(s->notified), text);
+		notify_send("STATUS=%s", s->notified);
+	}
+	mem_free(text);
+}
+
+static Control__Worker *worker_status(struct supervisor *s, unsigned i)
+{
+	struct child *c = s->child[i];
+	Control__Worker *w = mem_zalloc(sizeof(*w));
+	int64_t now = clock_boot_ms();
+
+	control__worker__init(w);
+	w->name = mem_strdup(child_name(c));
+	w->state = mem_strdup(child_given_up(c) ? "given up" : child_state_name(child_state(c)));
+	w->pid = child_pid(c);
+	w->generation = child_generation(c);
+	w->uptime_ms = child_pid(c) != 0 ? now - child_since_ms(c) : 0;
+	w->restart_in_ms = child_restart_ms(c) != 0 ? MAX(child_restart_ms(c) - now, 0) : 0;
+	w->error = mem_strdup(child_given_up(c)	 ? "exit 78: see its log"
+			      : child_in_ring(c) ? "keeps dying"
+						 : "");
+	w->log = mem_strdup(s->log_paths[i] == NULL ? "" : s->log_paths[i]);
+	return w;
+}
+
+static Control__Death *death_status(const struct death *d)
+{
+	Control__Death *out = mem_zalloc(sizeof(*out));
+
+	control__death__init(out);
+	out->at_ms = d->at_ms;
+	out->worker = mem_strdup(d->worker);
+	out->pid = d->pid;
+	out->exit_code = d->exit_code;
+	out->signal = d->signal;
+	out->uptime_ms = d->uptime_ms;
+	out->why = mem_strdup(d->why);
+	return out;
+}
+
+static void pack_report(const ProtobufCMessage *m, ProtobufCBinaryData *out)
+{
+	if (m == NULL)
+		return;
+	out->len = protobuf_c_message_get_packed_size(m);
+	out->data = mem_alloc(out->len);
+	(void)protobuf_c_message_pack(m, out->data);
+}
+
+static void pack_reports(struct supervisor *s, Control__Status *out)
+{
+	const Ipc__Report *e = child_report(s->child[SLICE_ELECTOR]);
+	const Ipc__FetcherReport *f = fetcher_report(s);
+	const Ipc__CacheReport *c = cache_report(s);
+
+	if (e != NULL && e->part_case == IPC__REPORT__PART_ELECTOR)
+		pack_report(&e->elector->base, &out->elector);
+	if (f != NULL)
+		pack_report(&f->base, &out->fetcher);
+	if (c != NULL)
+		pack_report(&c->base, &out->cache);
+}
+
+void supervisor_status(struct supervisor *s, Control__Status *out)
+{
+	size_t n = MIN(s->n_deaths, SUPERVISOR_DEATHS);
+	const char *reason;
+	unsigned i;
+
+	control__status__init(out);
+	out->version = mem_strdup(ZONESYNC_VERSION);
+	out->node = mem_strdup(config_str(s->config, CFG_NODE_NAME));
+	out->zone = mem_strdup(config_str(s->config, CFG_ZONE_ID));
+	out->mode = mem_strdup(s->role.candidate ? "zone" : "follower");
+	out->role = mem_strdup(role_is_primary(&s->role) ? "primary" : "secondary");
+	out->health = mem_strdup(status_health(s, &reason));
+	out->reason = mem_strdup(reason);
+	out->pid = (int)getpid();
+	out->uptime_ms = clock_boot_ms() - s->started_ms;
+	out->config = mem_strdup(s->o.config);
+	out->cache_socket = mem_strdup(s->cache_socket);
+	out->workers = mem_zalloc(SLICE__COUNT * sizeof(*out->workers));
+	out->n_workers = SLICE__COUNT;
+	for (i = 0; i < SLICE__COUNT; i++)
+		out->workers[i] = worker_status(s, i);
+	out->deaths = mem_zalloc((n + 1) * sizeof(*out->deaths));
+	out->n_deaths = n;
+	for (i = 0; i < n; i++)
+		out->deaths[i] =
+			death_status(&s->deaths[(s->n_deaths - n + i) % SUPERVISOR_DEATHS]);
+	pack_reports(s, out);
+}
+
+/* All of it came from malloc, as protobuf-c's own does. */
+void supervisor_status_free(Control__Status *st)
+{
+	Control__Status *copy = mem_alloc(sizeof(*copy));
+
+	*copy = *st;
+	control__status__free_unpacked(copy, NULL);
+}

@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/log/log.h"
+#include "supervisor/control.h"
+#include "supervisor/internal.h"
+#include "supervisor/notify.h"
+
+#define LISTEN_BACKLOG 256 /* clients queue here while the cache restarts */
+
+/* Stop order: the fetcher drains, the elector releases, the cache last (zone-protocol 8). */
+static const enum slice_worker stop_order[SLICE__COUNT] = { SLICE_FETCHER, SLICE_ELECTOR,
+							    SLICE_CACHE };
+
+/* --- directories, lock, identity --- */
+
+static int make_dir(const char *dir, mode_t mode, struct err *e)
+{
+	if (mkdir(dir, mode) < 0 && errno != EEXIST)
+		return err_errno(e, errno, "create %s", dir);
+	if (access(dir, R_OK | W_OK | X_OK) < 0)
+		return err_errno(e, errno, "%s is not ours to write", dir);
+	return 0;
+}
+
+static int lock_state(struct supervisor *s, struct err *e)
+{
+	char *path = mem_printf("%s/lock", s->o.state_dir);
+	int rc = 0;
+
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0)
+		rc = err_errno(e, errno, "lock %s", path);
+	else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		rc = err_set(
+			e, ERR_BUSY,
+			"another zonesyncd runs on %s; stop it, or give this one a --state-dir "
+			"of its own",
+			s->o.state_dir);
+	mem_free(path);
+	return rc;
+}
+
+/* An id of this installation, made once. */
+static int load_node_id(struct supervisor *s, struct err *e)
+{
+	char *path = mem_printf("%s/node-id", s->o.state_dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	unsigned char raw[16];
+	ssize_t n = fd < 0 ? -1 : read(fd, s->node_id, 32);
+	int rc = 0;
+
+	if (fd < 0) {
+		rc = err_errno(e, errno, "%s", path);
+	} else if (n != 32 || strspn(s->node_id, "0123456789abcdef") != 32) {
+		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
+		str_hex(s->node_id, raw, sizeof(raw));
+		if (pwrite(fd, s->node_id, 32, 0) != 32)
+			rc = err_errno(e, errno == 0 ? ENOSPC : errno, "write %s", path);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	mem_free(path);
+	return rc;
+}
+
+static int listen_unix(const char *path, int *out, struct err *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return err_set(e, ERR_CONFIG, "the path of a socket has at most %zu bytes: %s",
+			       sizeof(a.sun_path) - 1, path);
+	str_copy(a.sun_path, sizeof(a.sun_path), path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_errno(e, errno, "socket");
+	(void)unlink(path); /* ours: we hold the lock */
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0660) < 0 ||
+	    listen(fd, LISTEN_BACKLOG) < 0) {
+		int rc = err_errno(e, errno, "listen on %s", path);
+
+		(void)close(fd);
+		return rc;
+	}
+	*out = fd;
+	return 0;
+}
+
+/* --- children --- */
+
+static void on_report(void *arg, struct child *c)
+{
+	UNUSED(c);
+	status_notify(arg);
+}
+
+static void on_up(void *arg, struct child *c)
+{
+	struct supervisor *s = arg;
+
+	log_note(EV("child_ready"), KV("child", child_name(c)), KV("pid", child_pid(c)));
+	router_up(s, c);
+	status_notify(s);
+}
+
+static void close_all(struct supervisor *s)
+{
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++)
+		child_close(&s->child[i]);
+	control_close(&s->control);
+	uv_close((uv_handle_t *)&s->role_timer, NULL);
+	uv_close((uv_handle_t *)&s->fitness, NULL);
+	uv_close((uv_handle_t *)&s->watchdog, NULL);
+	for (i = 0; i < ARRAY_LEN(s->signals); i++)
+		uv_close((uv_handle_t *)&s->signals[i], NULL);
+}
+
+static void stop_next(struct supervisor *s)
+{
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++) {
+		struct child *c = s->child[stop_order[i]];
+
+		if (child_state(c) != CHILD_DOWN) {
+			child_want(c, false);
+			if (child_state(c) != CHILD_DOWN)
+				return;
+		}
+	}
+	log_note(EV("daemon_stopped"));
+	close_all(s);
+}
+
+static void on_gone(void *arg, struct child *c, const struct death *d)
+{
+	struct supervisor *s = arg;
+
+	s->deaths[s->n_deaths++ % SUPERVISOR_DEATHS] = *d;
+	router_gone(s, c);
+	status_notify(s);
+	if (s->stopping)
+		stop_next(s);
+}
+
+static void want_workers(struct supervisor *s)
+{
+	bool candidate = config_bool(s->config, CFG_CANDIDATE);
+
+	/* Start order: cache, elector, fetcher. */
+	child_want(s->child[SLICE_CACHE], true);
+	child_want(s->child[SLICE_ELECTOR], candidate);
+	child_want(s->child[SLICE_FETCHER], candidate);
+}
+
+static void build_slice(struct supervisor *s, const struct config *c, unsigned i, struct slice *out)
+{
+	const struct slice_input in = { s->o.state_dir, s->o.log_dir, s->node_id };
+
+	slice_build(out, c, (enum slice_worker)i, &in);
+}
+
+static void configure_child(struct supervisor *s, unsigned i)
+{
+	Ipc__Envelope m;
+	uint8_t *bytes;
+	size_t n;
+
+	ipc__envelope__init(&m);
+	m.body_case = IPC__ENVELOPE__BODY_CONFIGURE;
+	m.configure = s->slices[i].msg;
+	n = ipc__envelope__get_packed_size(&m);
+	bytes = mem_alloc(n);
+	(void)ipc__envelope__pack(&m, bytes);
+	child_configure(s->child[i], bytes, n);
+	explicit_bzero(bytes, n);
+	mem_free(bytes);
+}
+
+static void create_children(struct supervisor *s)
+{
+	const struct child_hooks hooks = { s, router_message, on_up, on_report, on_gone };
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++) {
+		const char *name = slice_worker_name((enum slice_worker)i);
+		struct child_spec spec = { .name = name, .time_scale = s->o.time_scale };
+
+		s->paths[i] = mem_printf("%s/zonesync-%s", s->o.libexec_dir, name);
+		if (s->o.log_dir != NULL)
+			s->log_paths[i] = mem_printf("%s/%s.log", s->o.log_dir, name);
+		spec.path = s->paths[i];
+		spec.log_path = s->log_paths[i];
+		if (i == SLICE_CACHE) {
+			spec.fds[0] = s->cache_listener;
+			spec.n_fds = 1;
+		}
+		s->child[i] = child_create(s->loop, &spec, &hooks);
+		build_slice(s, s->config, i, &s->slices[i]);
+		configure_child(s, i);
+	}
+}
+
+/* --- reload --- */
+
+static void tell_problems(const struct problems *p, struct buf *text)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++) {
+		if (p->item[i].level == PROBLEM_ERROR)
+			log_error(EV("config_error"), KV("text", p->item[i].text));
+		else
+			log_warn(EV("config_warning"), KV("text", p->item[i].text));
+		if (text != NULL)
+			buf_printf(text, "%s%s\n",
+				   p->item[i].level == PROBLEM_ERROR ? "" : "warning: ",
+				   p->item[i].text);
+	}
+}
+
+static int load_config(struct supervisor *s, struct config **out, struct buf *text, struct err *e)
+{
+	struct problems p = { 0 };
+	int rc = config_load(out, s->o.config, &p, e);
+
+	tell_problems(&p, text);
+	problems_reset(&p);
+	return rc;
+}
+
+static void take_config(struct supervisor *s, struct config *c, struct buf *text)
+{
+	enum log_level level = LOG_NOTE;
+	unsigned i;
+
+	config_free(&s->config);
+	s->config = c;
+	if (log_level_parse(config_log_level(c, CFG_LOG_SUPERVISOR), &level))
+		log_set_level(level);
+	for (i = 0; i < SLICE__COUNT; i++) {
+		struct slice next = { 0 };
+
+		build_slice(s, c, i, &next);
+		if (slice_equal(&next, &s->slices[i]) && !child_given_up(s->child[i])) {
+			slice_reset(&next);
+			continue;
+		}
+		slice_reset(&s->slices[i]);
+		s->slices[i] = next;
+		configure_child(s, i);
+		child_forgive(s->child[i]);
+		buf_printf(text, "restarting %s: its part changed\n", child_name(s->child[i]));
+		log_note(EV("config_changed"), KV("child", child_name(s->child[i])));
+		if (child_state(s->child[i]) != CHILD_DOWN)
+			child_restart(s->child[i], "its configuration changed");
+	}
+	router_candidate(s);
+	want_workers(s);
+}
+
+int supervisor_reload(struct supervisor *s, struct buf *text)
+{
+	struct config *c = NULL;
+	struct err e = { 0 };
+	int rc;
+
+	if (s->stopping)
+		return ERR_STATE;
+	notify_reloading();
+	rc = load_config(s, &c, text, &e);
+	if (rc < 0) {
+		log_error(EV("reload_refused"), KV("err", err_text(&e)));
+		buf_adds(text, "the configuration was not changed\n");
+	} else {
+		take_config(s, c, text);
+		log_note(EV("reloaded"));
+	}
+	notify_send("READY=1");
+	return rc;
+}
+
+/* --- what may be asked for --- */
+
+void supervisor_reopen_logs(struct supervisor *s)
+{
+	Ipc__Envelope m;
+	Ipc__ReopenLogs r;
+	struct err e = { 0 };
+	unsigned i;
+
+	ipc__envelope__init(&m);
+	ipc__reopen_logs__init(&r);
+	m.body_case = IPC__ENVELOPE__BODY_REOPEN_LOGS;
+	m.reopen_logs = &r;
+	if (log_reopen(&e) < 0)
+		log_error(EV("log_reopen_failed"), KV("err", e.text));
+	for (i = 0; i < SLICE__COUNT; i++) {
+		child_reopen_log(s->child[i]);
+		(void)child_send(s->child[i], &m);
+	}
+	log_note(EV("logs_reopened"));
+}
+
+static struct child *find(struct supervisor *s, const char *worker)
+{
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++)
+		if (str_equal(worker, slice_worker_name((enum slice_worker)i)))
+			return s->child[i];
+	return NULL;
+}
+
+int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
+{
+	struct child *c = find(s, worker);
+
+	if (c == NULL)
+		return err_set(e, ERR_NOTFOUND,
+			       "there is no worker %s; there are elector, fetcher and cache",
+			       worker);
+	if (c != s->child[SLICE_CACHE] && !s->role.candidate)
+		return err_set(e, ERR_STATE, "this node is a follower: it runs no %s", worker);
+	child_forgive(c);
+	child_restart(c, "asked to restart");
+	return 0;
+}
+
+int supervisor_stepdown(struct supervisor *s, struct err *e)
+{
+	static char reason[] = "asked by a person";
+	Ipc__Envelope m;
+	Ipc__StandBack b;
+
+	if (s->role.token[0] == '\0')
+		return err_set(e, ERR_STATE, "this node is not the primary");
+	ipc__envelope__init(&m);
+	ipc__stand_back__init(&b);
+	b.reason = reason;
+	m.body_case = IPC__ENVELOPE__BODY_STAND_BACK;
+	m.stand_back = &b;
+	return child_send(s->child[SLICE_ELECTOR], &m) < 0
+		       ? err_set(e, ERR_STATE, "the elector is down")
+		       : 0;
+}
+
+int supervisor_resync(struct supervisor *s, bool accept_deletes, struct err *e)
+{
+	enum slice_worker who = accept_deletes ? SLICE_FETCHER : SLICE_CACHE;
+	Ipc__Envelope m;
+	Ipc__Resync r;
+
+	if (accept_deletes && !role_is_primary(&s->role))
+		return err_set(
+			e, ERR_STATE,
+			"only the primary removes entities; ask it there (see `zonesync status`)");
+	ipc__envelope__init(&m);
+	ipc__resync__init(&r);
+	r.accept_deletes = accept_deletes;
+	m.body_case = IPC__ENVELOPE__BODY_RESYNC;
+	m.resync = &r;
+	if (child_state(s->child[who]) != CHILD_UP || child_send(s->child[who], &m) < 0)
+		return err_set(e, ERR_STATE, "the %s is down", child_name(s->child[who]));
+	return 0;
+}
+
+void supervisor_show_config(struct supervisor *s, struct buf *text)
+{
+	config_show(s->config, text);
+}
+
+const char *supervisor_group(const struct supervisor *s)
+{
+	return config_str(s->config, CFG_CONTROL_GROUP);
+}
+
+/* --- life --- */
+
+static void on_signal(uv_signal_t *h, int sig)
+{
+	struct supervisor *s = h->data;
+	struct buf text = { 0 };
+
+	log_note(EV("signal"), KV("signal", sig));
+	switch (sig) {
+	case SIGHUP:
+		(void)supervisor_reload(s, &text);
+		break;
+	case SIGUSR1:
+		supervisor_reopen_logs(s);
+		break;
+	default:
+		supervisor_stop(s);
+		break;
+	}
+	buf_reset(&text);
+}
+
+static void on_watchdog(uv_timer_t *t)
+{
+	UNUSED(t);
+	notify_send("WATCHDOG=1");
+}
+
+static void start_handles(struct supervisor *s)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGQUIT };
+	uint64_t ms = notify_watchdog_ms();
+	unsigned i;
+
+	CHECK(uv_timer_init(s->loop, &s->role_timer) == 0);
+	CHECK(uv_timer_init(s->loop, &s->fitness) == 0);
+	CHECK(uv_timer_init(s->loop, &s->watchdog) == 0);
+	s->role_timer.data = s;
+	s->fitness.data = s;
+	s->watchdog.data = s;
+	if (ms > 0)
+		CHECK(uv_timer_start(&s->watchdog, on_watchdog, ms, ms) == 0);
+	for (i = 0; i < ARRAY_LEN(signals); i++) {
+		CHECK(uv_signal_init(s->loop, &s->signals[i]) == 0);
+		s->signals[i].data = s;
+		CHECK(uv_signal_start(&s->signals[i], on_signal, signals[i]) == 0);
+	}
+}
+
+static int prepare(struct supervisor *s, struct err *e)
+{
+	enum log_level level = LOG_NOTE;
+	char *log_path = NULL;
+	int rc;
+
+	rc = load_config(s, &s->config, NULL, e);
+	if (rc == 0)
+		rc = make_dir(s->o.state_dir, 0700, e);
+	if (rc == 0)
+		rc = make_dir(s->o.run_dir, 0750, e);
+	if (rc == 0 && s->o.log_dir != NULL)
+		rc = make_dir(s->o.log_dir, 0750, e);
+	if (rc == 0)
+		rc = lock_state(s, e);
+	if (rc == 0)
+		rc = load_node_id(s, e);
+	if (rc == 0) {
+		bool json = str_equal(config_str(s->config, CFG_LOG_FORMAT), "json");
+
+		(void)log_level_parse(config_log_level(s->config, CFG_LOG_SUPERVISOR), &level);
+		if (s->o.log_dir != NULL)
+			log_path = mem_printf("%s/supervisor.log", s->o.log_dir);
+		rc = log_open(log_path, "supervisor", level, json ? LOG_JSON : LOG_LOGFMT, e);
+		mem_free(log_path);
+	}
+	if (rc == 0) {
+		s->cache_socket = mem_printf("%s/cache.sock", s->o.run_dir);
+		rc = listen_unix(s->cache_socket, &s->cache_listener, e);
+	}
+	return rc;
+}
+
+int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct options *o,
+		    struct err *e)
+{
+	struct supervisor *s = mem_zalloc(sizeof(*s));
+	int rc;
+
+	s->loop = loop;
+	s->o = *o;
+	s->lock_fd = -1;
+	s->cache_listener = -1;
+	s->started_ms = clock_boot_ms();
+	rc = prepare(s, e);
+	if (rc == 0) {
+		char *path = mem_printf("%s/control.sock", s->o.run_dir);
+		int fd = -1;
+
+		rc = listen_unix(path, &fd, e);
+		if (rc == 0)
+			rc = control_open(&s->control, s, loop, fd, path, e);
+		mem_free(path);
+	}
+	if (rc < 0) {
+		supervisor_free(&s);
+		return rc;
+	}
+	/* Grandchildren of ours, should there ever be one, come back to us. */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	nonces_init(&s->nonces, s->o.state_dir);
+	start_handles(s);
+	log_note(EV("daemon_start"), KV("version", ZONESYNC_VERSION),
+		 KV("zone", config_str(s->config, CFG_ZONE_ID)), KV("config", s->o.config));
+	create_children(s);
+	router_start(s);
+	want_workers(s);
+	*out = s;
+	return 0;
+}
+
+void supervisor_stop(struct supervisor *s)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	notify_send("STOPPING=1");
+	log_note(EV("daemon_stopping"));
+	(void)uv_timer_stop(&s->role_timer);
+	stop_next(s);
+}
+
+void supervisor_free(struct supervisor **sp)
+{
+	struct supervisor *s = *sp;
+	unsigned i;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	for (i = 0; i < SLICE__COUNT; i++) {
+		slice_reset(&s->slices[i]);
+		mem_free(s->paths[i]);
+		mem_free(s->log_paths[i]);
+	}
+	if (s->cache_listener >= 0) {
+		(void)close(s->cache_listener);
+		(void)unlink(s->cache_socket);
+	}
+	if (s->lock_fd >= 0)
+		(void)close(s->lock_fd);
+	nonces_reset(&s->nonces);
+	config_free(&s->config);
+	mem_free(s->cache_socket);
+	mem_free(s);
+}

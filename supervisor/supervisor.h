@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor - the process that runs the others: starts them, relays between them,
+ * promotes the fetcher on the elector's lease, reloads, stops in order.
+ *
+ * It links no client of a database or of Redis, and nothing a worker does ends it.
+ *
+ * Owns:    the children, the configuration, the control socket, the listeners.
+ * Blocks:  on the configuration file at start and reload, on small state files.
+ * Errors:  supervisor_open(): ERR_CONFIG (exit 78), -errno.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "control.pb-c.h"
+#include "supervisor/child.h"
+#include "supervisor/config/config.h"
+#include "supervisor/config/slice.h"
+#include "supervisor/nonce.h"
+#include "supervisor/role.h"
+
+#define SUPERVISOR_DEATHS 32 /* ring of recent deaths */
+
+struct options { /* of the command line; all absolute paths */
+	const char *config;
+	const char *state_dir;
+	const char *run_dir;
+	const char *log_dir; /* NULL: everything to stderr */
+	const char *libexec_dir;
+	unsigned time_scale; /* percent; for tests */
+};
+
+struct supervisor;
+
+int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct options *o,
+		    struct err *e) MUST_USE;
+void supervisor_stop(struct supervisor *s); /* in order; the loop ends when all are gone */
+void supervisor_free(struct supervisor **s);
+
+/* What the control socket may ask for. Texts are owned by the caller. */
+int supervisor_reload(struct supervisor *s, struct buf *text);
+void supervisor_reopen_logs(struct supervisor *s);
+int supervisor_restart(struct supervisor *s, const char *worker, struct err *e) MUST_USE;
+int supervisor_stepdown(struct supervisor *s, struct err *e) MUST_USE;
+int supervisor_resync(struct supervisor *s, bool accept_deletes, struct err *e) MUST_USE;
+void supervisor_show_config(struct supervisor *s, struct buf *text);
+const char *supervisor_group(const struct supervisor *s);
+
+/* Fills a status; supervisor_status_free() releases what it allocated. */
+void supervisor_status(struct supervisor *s, Control__Status *out);
+void supervisor_status_free(Control__Status *st);
