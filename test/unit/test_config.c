@@ -266,7 +266,7 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		{"distributed-sync.redis.ssl: true\n",
 		 "f.yml:4: distributed-sync.redis.ssl: TLS to"},
 		{"distributed-sync:\n  redis:\n    sentinel:\n      nodes:\n        - host: s1\n",
-		 "f.yml:8: distributed-sync.redis.sentinel.nodes[].host: Redis Sentinel"},
+		 "f.yml:8: distributed-sync.redis.sentinel.nodes[0].host: Redis Sentinel"},
 		{"distributed-sync.redis.cluster.nodes: [{host: a, port: 1}]\n",
 		 "no hash tag, so lease and events lie in different slots"},
 		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.path: /k\n",
@@ -275,7 +275,7 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		 "redis.trustAll: TLS"},
 		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.certificates:\n"
 		 "  - cert: /c\n",
-		 "keystore.certificates[].cert: TLS"},
+		 "keystore.certificates[0].cert: TLS"},
 		{"management.type: mongodb\n", "the source `mongodb` comes with a later release"},
 		{"management.type: nosql\n", "write one of file, mongodb, jdbc, http"},
 		{"services.sync.enabled: false\n", "zonesync does nothing but sync"},
@@ -296,7 +296,7 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
 	must_say(PROBLEM_ERROR, "", VAR("gravitee_distributedsync_redis_sentinel_nodes_0_host=s"),
 		 "environment variable gravitee_distributedsync_redis_sentinel_nodes_0_host: "
-		 "distributed-sync.redis.sentinel.nodes[].host: Redis Sentinel");
+		 "distributed-sync.redis.sentinel.nodes[0].host: Redis Sentinel");
 	assert_int_equal(load(&c, "services.sync.distributed.enabled: true\n", NULL, &p),
 			 ERR_CONFIG);
 	assert_true(has(&p, PROBLEM_ERROR, "distributed-sync.type: no repository is configured"));
@@ -384,11 +384,12 @@ static void quiet_files_say_nothing(void **state)
 		"jwt:\n  secret: secret://vault/x\nratelimit: {type: mongodb, mongodb: {uri: '${no}'}}\n",
 		"mine: {db: h}\ndistributed-sync.redis.host: ${mine.db}\n",
 		"tags:\norganizations: []\nzonesync: {lease: , follow: {}}\n",
-		"distributed-sync.redis.ssl: false\ndistributed-sync.redis.trustAll: false\n"
-		"distributed-sync.redis.keystore: {type: nonsense, path: '${nowhere}'}\n",
+		("distributed-sync.redis.ssl: false\ndistributed-sync.redis.trustAll: false\n"
+		 "distributed-sync.redis.keystore: {type: nonsense, path: '${nowhere}'}\n"),
 		"distributed-sync.redis.sentinel: {master: m, nodes: [{host: '', port: 1}]}\n",
 		"services.sync: {fetcher: many, retry: x}\nservices.heartbeat.enabled: true\n",
 		"repositories: {management: {type: file}, ratelimit: {type: redis}}\n",
+		"repositories: {management: , distributed-sync: {redis: }}\n",
 	};
 	struct problems p = {0};
 	size_t i;
@@ -678,7 +679,7 @@ static void published_samples_are_explained(void **state)
 	assert_int_equal(load(&c, sample, NULL, &p), ERR_CONFIG);
 	assert_int_equal(p.errors, 2);
 	assert_true(
-		has(&p, PROBLEM_ERROR, "f.yml:12: distributed-sync.redis.sentinel.nodes[].host"));
+		has(&p, PROBLEM_ERROR, "f.yml:12: distributed-sync.redis.sentinel.nodes[0].host"));
 	assert_true(has(&p, PROBLEM_ERROR, "services.sync.distributed.enabled"));
 	problems_reset(&p);
 	mem_free(broken);
