@@ -203,6 +203,7 @@ static int finish(struct config **out, const struct config_source *src, struct t
 	struct config *c = load_tree(src, tree, p);
 
 	tree_free(&tree);
+	problems_sort(p);
 	if (p->errors == before) {
 		*out = c;
 		return 0;

@@ -62,9 +62,25 @@ void problems_add(struct problems *p, enum problem_level level, const struct pla
 	buf_adds(&b, text);
 	p->item = mem_grow(p->item, &p->cap, p->n + 1, sizeof(*p->item));
 	p->item[p->n].level = level;
+	p->item[p->n].line = at->env == NULL ? at->line : 0;
 	p->item[p->n].text = buf_take(&b);
 	clean(p->item[p->n].text);
 	p->n++;
+}
+
+void problems_sort(struct problems *p)
+{
+	size_t i;
+
+	/* A hundred at most; insertion keeps the order of equals. 0 - 1 is the last line of all. */
+	for (i = 1; i < p->n; i++) {
+		struct problem moved = p->item[i];
+		size_t to = i;
+
+		for (; to > 0 && p->item[to - 1].line - 1 > moved.line - 1; to--)
+			p->item[to] = p->item[to - 1];
+		p->item[to] = moved;
+	}
 }
 
 bool problems_full(const struct problems *p)

@@ -26,7 +26,8 @@ enum problem_level { PROBLEM_WARN, PROBLEM_ERROR };
 
 struct problem {
 	enum problem_level level;
-	char *text; /* owned */
+	unsigned line; /* of the file; 0: none */
+	char *text;    /* owned */
 };
 
 struct problems {
@@ -47,6 +48,9 @@ struct place {
 
 void problems_add(struct problems *p, enum problem_level level, const struct place *at,
 		  const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+/* In the order of the file; what has no line comes last, otherwise as it was added. */
+void problems_sort(struct problems *p);
 
 /* No text would be kept any more: work for better texts is in vain. */
 bool problems_full(const struct problems *p);

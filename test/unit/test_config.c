@@ -635,6 +635,15 @@ static void yaml_is_bounded(void **state)
 	assert_true(has(&p, PROBLEM_ERROR, "more than 1048576 bytes"));
 	problems_reset(&p);
 
+	/* The hint does not walk back over half a million blank lines, each time from the top. */
+	buf_clear(&b);
+	for (i = 0; i < 500000; i++)
+		buf_addc(&b, '\n');
+	buf_adds(&b, "a: b: c\n");
+	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "f.yml:500001: column 5"));
+	problems_reset(&p);
+
 	buf_clear(&b);
 	for (i = 0; i < 500; i++)
 		buf_printf(&b, "zonesync.unknown%d: 1\n", i);
@@ -761,6 +770,25 @@ static void show_masks_secrets_and_names_origins(void **state)
 	assert_non_null(strstr(buf_cstr(&b), "ignored: later release"));
 	buf_reset(&b);
 	config_free(&c);
+}
+
+static void problems_come_in_the_order_of_the_file(void **state)
+{
+	struct problems p = {0};
+	struct config *c = NULL;
+	size_t i;
+
+	UNUSED(state);
+	assert_int_equal(load(&c,
+			      "management.type: http\nzonesync.lease.ttl: 1\nzonsync.x: 1\n"
+			      "zonesync.candidate: x\n",
+			      NULL, &p),
+			 ERR_CONFIG);
+	assert_int_equal(p.n, 6);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(p.item[i].line, i + 1);
+	assert_int_equal(p.item[4].line, 0);
+	problems_reset(&p);
 }
 
 static void secrets_stay_out_of_problems(void **state)
@@ -979,6 +1007,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_gateways_own_file_is_accepted),
 		cmocka_unit_test(sample_file_is_the_table),
 		cmocka_unit_test(show_masks_secrets_and_names_origins),
+		cmocka_unit_test(problems_come_in_the_order_of_the_file),
 		cmocka_unit_test(secrets_stay_out_of_problems),
 		cmocka_unit_test(uris_are_masked),
 		cmocka_unit_test(slices_hold_what_the_worker_needs),
