@@ -650,6 +650,7 @@ static void yaml_is_bounded(void **state)
 	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
 	assert_int_equal(p.n, PROBLEMS_MAX);
 	assert_int_equal(p.warnings, 501);
+	assert_true(has(&p, PROBLEM_ERROR, "services.sync.distributed.enabled"));
 	problems_reset(&p);
 	buf_reset(&b);
 }
