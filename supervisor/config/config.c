@@ -17,6 +17,7 @@
 
 struct slot {
 	struct value v;
+	char *key;     /* owned; of a pattern the key that was looked up; NULL: the row's */
 	bool set;      /* not the default */
 	char *env;     /* owned; the variable it came from */
 	unsigned line; /* in the file; also of a value that was refused */
@@ -149,6 +150,8 @@ static void load_row(const struct loading *l, enum cfg id)
 	if (strchr(row->key, '*') != NULL)
 		return;
 	key_of(key, sizeof(key), row);
+	if (schema_is_pattern(row))
+		s->key = mem_strdup(key);
 	if (resolve_find(l->r, key, &f)) {
 		note_origin(s, &f);
 		value_reset(&s->v);
@@ -200,6 +203,7 @@ static int finish(struct config **out, const struct config_source *src, struct t
 	struct config *c = load_tree(src, tree, p);
 
 	tree_free(&tree);
+	problems_sort(p);
 	if (p->errors == before) {
 		*out = c;
 		return 0;
@@ -256,6 +260,7 @@ void config_free(struct config **cp)
 	for (i = 0; i < CFG__COUNT; i++) {
 		value_reset(&c->slot[i].v);
 		mem_free(c->slot[i].env);
+		mem_free(c->slot[i].key);
 	}
 	mem_free(c->file);
 	mem_free(c);
@@ -296,8 +301,9 @@ void config_place(const struct config *c, enum cfg id, struct place *out)
 {
 	const struct slot *s = &c->slot[id];
 
-	*out = (struct place){
-		.file = c->file, .line = s->line, .env = s->env, .key = schema_row(id)->key};
+	*out = (struct place){.file = c->file, .line = s->line, .env = s->env, .key = s->key};
+	if (out->key == NULL)
+		out->key = schema_row(id)->key;
 }
 
 int64_t config_sync_delay_ms(const struct config *c)

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define LINES_BACK_MAX 50
+
 /* One line of the file. */
 struct line {
 	const char *s; /* from the first character that is not a blank */
@@ -43,10 +45,15 @@ static bool line_at(const struct hint_input *in, unsigned number, struct line *o
 	return true;
 }
 
-/* The nearest line with content before `number`. */
+/*
+ * The nearest line with content before `number`. Each look at a line walks the file from
+ * its start, so a file of nothing but blank lines must not be walked back to the end.
+ */
 static bool line_before(const struct hint_input *in, unsigned number, struct line *out)
 {
-	while (number > 1)
+	unsigned tries;
+
+	for (tries = 0; tries < LINES_BACK_MAX && number > 1; tries++)
 		if (line_at(in, --number, out) && out->content)
 			return true;
 	return false;

@@ -42,9 +42,28 @@ static void add_place(struct buf *b, const struct place *at)
 		buf_printf(b, "%.256s: ", at->key);
 }
 
+/* Where the next text goes; NULL: nowhere. When all room is taken, errors push warnings out. */
+static struct problem *room(struct problems *p, enum problem_level level)
+{
+	size_t i;
+
+	if (!problems_full(p)) {
+		p->item = mem_grow(p->item, &p->cap, p->n + 1, sizeof(*p->item));
+		return &p->item[p->n++];
+	}
+	for (i = p->n; i > 0 && level == PROBLEM_ERROR; i--) {
+		if (p->item[i - 1].level == PROBLEM_ERROR)
+			continue;
+		mem_free(p->item[i - 1].text);
+		return &p->item[i - 1];
+	}
+	return NULL;
+}
+
 void problems_add(struct problems *p, enum problem_level level, const struct place *at,
 		  const char *fmt, ...)
 {
+	struct problem *slot = room(p, level);
 	char text[TEXT_MAX_BYTES];
 	struct buf b = {0};
 	va_list ap;
@@ -53,18 +72,32 @@ void problems_add(struct problems *p, enum problem_level level, const struct pla
 		p->errors++;
 	else
 		p->warnings++;
-	if (problems_full(p))
+	if (slot == NULL)
 		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	add_place(&b, at);
 	buf_adds(&b, text);
-	p->item = mem_grow(p->item, &p->cap, p->n + 1, sizeof(*p->item));
-	p->item[p->n].level = level;
-	p->item[p->n].text = buf_take(&b);
-	clean(p->item[p->n].text);
-	p->n++;
+	slot->level = level;
+	slot->line = at->env == NULL ? at->line : 0;
+	slot->text = buf_take(&b);
+	clean(slot->text);
+}
+
+void problems_sort(struct problems *p)
+{
+	size_t i;
+
+	/* A hundred at most; insertion keeps the order of equals. 0 - 1 is the last line of all. */
+	for (i = 1; i < p->n; i++) {
+		struct problem moved = p->item[i];
+		size_t to = i;
+
+		for (; to > 0 && p->item[to - 1].line - 1 > moved.line - 1; to--)
+			p->item[to] = p->item[to - 1];
+		p->item[to] = moved;
+	}
 }
 
 bool problems_full(const struct problems *p)

@@ -11,7 +11,8 @@
  *
  * Owns:    the texts; problems_reset() releases them. `{ 0 }` is an empty list.
  * Blocks:  never.
- * Errors:  none. Beyond PROBLEMS_MAX a problem is counted, and its text dropped.
+ * Errors:  none. Beyond PROBLEMS_MAX a problem is counted and its text dropped, those of
+ *          warnings first.
  */
 #pragma once
 
@@ -26,7 +27,8 @@ enum problem_level { PROBLEM_WARN, PROBLEM_ERROR };
 
 struct problem {
 	enum problem_level level;
-	char *text; /* owned */
+	unsigned line; /* of the file; 0: none */
+	char *text;    /* owned */
 };
 
 struct problems {
@@ -48,6 +50,9 @@ struct place {
 void problems_add(struct problems *p, enum problem_level level, const struct place *at,
 		  const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-/* No text would be kept any more: work for better texts is in vain. */
+/* In the order of the file; what has no line comes last, otherwise as it was added. */
+void problems_sort(struct problems *p);
+
+/* No text of a warning would be kept any more: work for better texts is in vain. */
 bool problems_full(const struct problems *p);
 void problems_reset(struct problems *p);

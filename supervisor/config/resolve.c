@@ -288,6 +288,10 @@ int resolve_expand(const struct resolver *r, const char *text, char **out, struc
 	struct expansion x = {.r = r, .left = REPLACEMENTS_MAX, .e = e};
 	int rc;
 
+	if (strstr(text, "${") == NULL && strlen(text) <= RESOLVE_VALUE_MAX_BYTES) {
+		*out = mem_strdup(text);
+		return 0;
+	}
 	/* One piece for all: growing would leave copies of secrets behind. */
 	buf_reserve(&x.out, RESOLVE_VALUE_MAX_BYTES + 1);
 	rc = expand(&x, text, strlen(text), 0);

@@ -266,7 +266,7 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		{"distributed-sync.redis.ssl: true\n",
 		 "f.yml:4: distributed-sync.redis.ssl: TLS to"},
 		{"distributed-sync:\n  redis:\n    sentinel:\n      nodes:\n        - host: s1\n",
-		 "f.yml:8: distributed-sync.redis.sentinel.nodes[].host: Redis Sentinel"},
+		 "f.yml:8: distributed-sync.redis.sentinel.nodes[0].host: Redis Sentinel"},
 		{"distributed-sync.redis.cluster.nodes: [{host: a, port: 1}]\n",
 		 "no hash tag, so lease and events lie in different slots"},
 		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.path: /k\n",
@@ -275,7 +275,7 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		 "redis.trustAll: TLS"},
 		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.certificates:\n"
 		 "  - cert: /c\n",
-		 "keystore.certificates[].cert: TLS"},
+		 "keystore.certificates[0].cert: TLS"},
 		{"management.type: mongodb\n", "the source `mongodb` comes with a later release"},
 		{"management.type: nosql\n", "write one of file, mongodb, jdbc, http"},
 		{"services.sync.enabled: false\n", "zonesync does nothing but sync"},
@@ -296,7 +296,7 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
 	must_say(PROBLEM_ERROR, "", VAR("gravitee_distributedsync_redis_sentinel_nodes_0_host=s"),
 		 "environment variable gravitee_distributedsync_redis_sentinel_nodes_0_host: "
-		 "distributed-sync.redis.sentinel.nodes[].host: Redis Sentinel");
+		 "distributed-sync.redis.sentinel.nodes[0].host: Redis Sentinel");
 	assert_int_equal(load(&c, "services.sync.distributed.enabled: true\n", NULL, &p),
 			 ERR_CONFIG);
 	assert_true(has(&p, PROBLEM_ERROR, "distributed-sync.type: no repository is configured"));
@@ -384,11 +384,12 @@ static void quiet_files_say_nothing(void **state)
 		"jwt:\n  secret: secret://vault/x\nratelimit: {type: mongodb, mongodb: {uri: '${no}'}}\n",
 		"mine: {db: h}\ndistributed-sync.redis.host: ${mine.db}\n",
 		"tags:\norganizations: []\nzonesync: {lease: , follow: {}}\n",
-		"distributed-sync.redis.ssl: false\ndistributed-sync.redis.trustAll: false\n"
-		"distributed-sync.redis.keystore: {type: nonsense, path: '${nowhere}'}\n",
+		("distributed-sync.redis.ssl: false\ndistributed-sync.redis.trustAll: false\n"
+		 "distributed-sync.redis.keystore: {type: nonsense, path: '${nowhere}'}\n"),
 		"distributed-sync.redis.sentinel: {master: m, nodes: [{host: '', port: 1}]}\n",
 		"services.sync: {fetcher: many, retry: x}\nservices.heartbeat.enabled: true\n",
 		"repositories: {management: {type: file}, ratelimit: {type: redis}}\n",
+		"repositories: {management: , distributed-sync: {redis: }}\n",
 	};
 	struct problems p = {0};
 	size_t i;
@@ -634,12 +635,22 @@ static void yaml_is_bounded(void **state)
 	assert_true(has(&p, PROBLEM_ERROR, "more than 1048576 bytes"));
 	problems_reset(&p);
 
+	/* The hint does not walk back over half a million blank lines, each time from the top. */
+	buf_clear(&b);
+	for (i = 0; i < 500000; i++)
+		buf_addc(&b, '\n');
+	buf_adds(&b, "a: b: c\n");
+	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "f.yml:500001: column 5"));
+	problems_reset(&p);
+
 	buf_clear(&b);
 	for (i = 0; i < 500; i++)
 		buf_printf(&b, "zonesync.unknown%d: 1\n", i);
 	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
 	assert_int_equal(p.n, PROBLEMS_MAX);
 	assert_int_equal(p.warnings, 501);
+	assert_true(has(&p, PROBLEM_ERROR, "services.sync.distributed.enabled"));
 	problems_reset(&p);
 	buf_reset(&b);
 }
@@ -678,7 +689,7 @@ static void published_samples_are_explained(void **state)
 	assert_int_equal(load(&c, sample, NULL, &p), ERR_CONFIG);
 	assert_int_equal(p.errors, 2);
 	assert_true(
-		has(&p, PROBLEM_ERROR, "f.yml:12: distributed-sync.redis.sentinel.nodes[].host"));
+		has(&p, PROBLEM_ERROR, "f.yml:12: distributed-sync.redis.sentinel.nodes[0].host"));
 	assert_true(has(&p, PROBLEM_ERROR, "services.sync.distributed.enabled"));
 	problems_reset(&p);
 	mem_free(broken);
@@ -760,6 +771,25 @@ static void show_masks_secrets_and_names_origins(void **state)
 	assert_non_null(strstr(buf_cstr(&b), "ignored: later release"));
 	buf_reset(&b);
 	config_free(&c);
+}
+
+static void problems_come_in_the_order_of_the_file(void **state)
+{
+	struct problems p = {0};
+	struct config *c = NULL;
+	size_t i;
+
+	UNUSED(state);
+	assert_int_equal(load(&c,
+			      "management.type: http\nzonesync.lease.ttl: 1\nzonsync.x: 1\n"
+			      "zonesync.candidate: x\n",
+			      NULL, &p),
+			 ERR_CONFIG);
+	assert_int_equal(p.n, 6);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(p.item[i].line, i + 1);
+	assert_int_equal(p.item[4].line, 0);
+	problems_reset(&p);
 }
 
 static void secrets_stay_out_of_problems(void **state)
@@ -978,6 +1008,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_gateways_own_file_is_accepted),
 		cmocka_unit_test(sample_file_is_the_table),
 		cmocka_unit_test(show_masks_secrets_and_names_origins),
+		cmocka_unit_test(problems_come_in_the_order_of_the_file),
 		cmocka_unit_test(secrets_stay_out_of_problems),
 		cmocka_unit_test(uris_are_masked),
 		cmocka_unit_test(slices_hold_what_the_worker_needs),
