@@ -7,14 +7,14 @@
 
 const char *elector_state_name(enum elector_state s)
 {
-	static const char *const names[ELECTOR__COUNT] = {"idle", "trying", "held", "leaving"};
+	static const char *const names[ELECTOR__COUNT] = { "idle", "trying", "held", "leaving" };
 
 	return names[s];
 }
 
 void elector_init(struct elector *m, int64_t ttl_ms)
 {
-	*m = (struct elector){.ttl_ms = ttl_ms, .next_ms = INT64_MAX, .fit = true};
+	*m = (struct elector){ .ttl_ms = ttl_ms, .next_ms = INT64_MAX, .fit = true };
 	timing_from_ttl(ttl_ms, &m->t);
 }
 
@@ -248,11 +248,11 @@ void elector_ask(const struct elector *m, int64_t now, struct lease_ask *out,
 
 	for (i = 0; i < m->previous_len; i++)
 		previous[i] = m->previous[i];
-	*out = (struct lease_ask){.nonce = m->nonce,
-				  .ttl_ms = (uint32_t)m->ttl_ms,
-				  .holder = "",
-				  .break_token = stuck ? m->seen.token : "",
-				  .break_seq = stuck ? m->seen.seq : 0,
-				  .previous = previous,
-				  .previous_len = m->previous_len};
+	*out = (struct lease_ask){ .nonce = m->nonce,
+				   .ttl_ms = (uint32_t)m->ttl_ms,
+				   .holder = "",
+				   .break_token = stuck ? m->seen.token : "",
+				   .break_seq = stuck ? m->seen.seq : 0,
+				   .previous = previous,
+				   .previous_len = m->previous_len };
 }

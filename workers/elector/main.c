@@ -31,9 +31,9 @@ static void stop(void *arg, bool lost)
 int main(void)
 {
 	struct election *x = NULL;
-	struct worker_spec spec = {"elector", &election_routes, configure, report, stop, &x};
+	struct worker_spec spec = { "elector", &election_routes, configure, report, stop, &x };
 	struct worker *w = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc;
 
 	rc = worker_open(&w, &spec, &e);
