@@ -282,12 +282,13 @@ static int check_token(struct check *c)
 
 int json_check(const char *p, size_t n, struct json_span *out, struct err *e)
 {
-	struct check c = {.start = p, .p = p, .end = p + n, .want = WANT_VALUE, .e = e};
+	struct check c = {.start = p, .want = WANT_VALUE, .e = e};
 	const char *first;
 	const char *last;
 
 	if (n == 0)
 		return err_set(e, ERR_PARSE, "JSON: expected a value at byte 0");
+	c.end = p + n;
 	first = skip_space(p, c.end);
 	last = first;
 	c.p = first;

@@ -46,7 +46,8 @@ void json_write_string(struct buf *b, const char *p, size_t n)
 		else
 			buf_printf(b, "\\u%04X", c);
 	}
-	buf_add(b, p + from, n - from);
+	if (n > from)
+		buf_add(b, p + from, n - from);
 	buf_addc(b, '"');
 }
 
