@@ -308,6 +308,8 @@ int map_api_file(const struct map_ctx *ctx, struct json_span text, int64_t modif
 		rc = read_started(n.file, &n.started, e);
 	if (rc == 0)
 		rc = map_file(ctx, &n, &made, e);
+	if (rc == 0)
+		rc = member_check_payload(&made.ev.payload, e);
 	buf_reset(&room);
 	if (rc < 0)
 		map_out_reset(&made);

@@ -57,6 +57,8 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	rc = member_take_updated(v, &updated, e);
 	if (rc == 0)
 		rc = fn(ctx, v, &made, e);
+	if (rc == 0)
+		rc = member_check_payload(&made.ev.payload, e);
 	if (rc < 0) {
 		map_out_reset(&made);
 		return rc;

@@ -24,6 +24,14 @@ int member_check_object(struct json_span text, const char *what, struct json_spa
 	return 0;
 }
 
+int member_check_payload(const struct buf *payload, struct err *e)
+{
+	struct json_span text = {payload->data, payload->len};
+	struct json_span v = {0};
+
+	return payload->len == 0 ? 0 : member_check_object(text, "payload", &v, e);
+}
+
 int member_open_text(struct json_span v, const char *what, struct buf *room, struct json_span *out,
 		     struct err *e)
 {

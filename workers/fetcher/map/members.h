@@ -21,6 +21,12 @@
 int member_check_object(struct json_span text, const char *what, struct json_span *out,
 			struct err *e) MUST_USE;
 
+/*
+ * Whether readers with our own limits can read what was written: an envelope adds
+ * levels to what was just within the limit. Nothing to check when there is no payload.
+ */
+int member_check_payload(const struct buf *payload, struct err *e) MUST_USE;
+
 /* A string that holds JSON: its characters go to `room`, which must outlive *out. */
 int member_open_text(struct json_span v, const char *what, struct buf *room, struct json_span *out,
 		     struct err *e) MUST_USE;

@@ -203,6 +203,8 @@ int map_subscription(struct json_span text, unsigned flags, struct map_out *out,
 
 	if (rc == 0)
 		rc = map_row(row, flags, &made, e);
+	if (rc == 0)
+		rc = member_check_payload(&made.ev.payload, e);
 	if (rc < 0)
 		map_out_reset(&made);
 	else
