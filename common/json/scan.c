@@ -199,6 +199,7 @@ static int check_open(struct check *c, bool object)
 	if (c->depth == JSON_DEPTH_MAX)
 		return err_set(c->e, ERR_LIMIT, "JSON: expected at most %d levels at byte %zu",
 			       JSON_DEPTH_MAX, (size_t)(c->p - c->start));
+	CHECK(c->depth < JSON_DEPTH_MAX);
 	c->object[c->depth++] = object;
 	c->want = object ? WANT_NAME_OR_END : WANT_VALUE_OR_END;
 	c->p++;

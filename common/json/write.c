@@ -53,8 +53,10 @@ void json_write_string(struct buf *b, const char *p, size_t n)
 
 void json_write_comma(struct buf *b)
 {
-	char last = b->len == 0 ? '[' : b->data[b->len - 1];
+	char last;
 
+	CHECK(b->len > 0); /* an element stands inside something */
+	last = b->data[b->len - 1];
 	if (last != '{' && last != '[' && last != ':')
 		buf_addc(b, ',');
 }

@@ -90,9 +90,11 @@ static void write_digest(struct map_out *out)
 {
 	struct buf *b = &out->ev.payload;
 	size_t skip = out->deployed_at_off + out->deployed_at_len;
-	uint64_t h = hash_u64(b->data, out->deployed_at_off, 0);
+	uint64_t h;
 	char *text;
 
+	CHECK(skip <= b->len);
+	h = hash_u64(b->data, out->deployed_at_off, 0);
 	h = hash_u64(b->data + skip, b->len - skip, h);
 	text = mem_printf("%llu", (unsigned long long)h);
 	json_add_str(b, "revision", text);

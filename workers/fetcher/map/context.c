@@ -80,8 +80,10 @@ const struct place *places_find(const struct places *p, const char *id)
 /* Takes the strings of `given` over. */
 static void places_set(struct places *p, struct place given)
 {
-	size_t i = position_of(p, given.id);
+	size_t i;
 
+	CHECK(given.id != NULL);
+	i = position_of(p, given.id);
 	if (i < p->n && strcmp(p->v[i].id, given.id) == 0) {
 		place_reset(&p->v[i]);
 		p->v[i] = given;

@@ -63,6 +63,7 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 		map_out_reset(&made);
 		return rc;
 	}
+	CHECK(made.outcome == MAP_NOTHING || made.ev.id != NULL);
 	if (made.outcome == MAP_EVENT)
 		made.ev.version = member_version(updated);
 	*out = made;
