@@ -417,7 +417,23 @@ struct json_span json_get(struct json_span v, const char *name)
 	return found;
 }
 
-static size_t put_utf8(unsigned cp, char out[4])
+void json_pick(struct json_span v, const char *const *names, struct json_span *out, size_t n)
+{
+	struct json_iter it;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		out[i] = (struct json_span){0};
+	if (json_type(v) != JSON_OBJECT)
+		return;
+	json_iter_init(&it, v);
+	while (json_next(&it))
+		for (i = 0; i < n; i++)
+			if (json_equals(it.name, names[i]))
+				out[i] = it.value;
+}
+
+static size_t put_utf8(unsigned cp, char *out)
 {
 	if (cp < 0x80) {
 		out[0] = (char)cp;
@@ -442,7 +458,7 @@ static size_t put_utf8(unsigned cp, char out[4])
 }
 
 /* Decodes the escape at **p, which was validated; moves *p behind it. */
-static size_t take_escape(const char **p, const char *end, char out[4])
+static size_t take_escape(const char **p, const char *end, char *out)
 {
 	static const char from[] = "bfnrt";
 	static const char to[] = "\b\f\n\r\t";
@@ -514,24 +530,21 @@ void json_unescape(struct json_span v, struct buf *out)
 {
 	const char *p;
 	const char *end;
-	char c[4];
+	char *to;
 
 	if (json_type(v) != JSON_STRING)
 		return;
 	p = v.p + 1;
 	end = v.p + v.n - 1;
-	buf_reserve(out, v.n);
+	buf_reserve(out, v.n); /* no escape is shorter than what it stands for */
+	to = out->data + out->len;
 	while (p < end) {
-		const char *esc = memchr(p, '\\', (size_t)(end - p));
-		size_t n = (size_t)((esc == NULL ? end : esc) - p);
-
-		buf_add(out, p, n);
-		p += n;
-		if (esc != NULL) {
-			n = take_escape(&p, end, c);
-			buf_add(out, c, n);
-		}
+		if (*p == '\\')
+			to += take_escape(&p, end, to);
+		else
+			*to++ = *p++;
 	}
+	out->len = (size_t)(to - out->data);
 }
 
 bool json_to_i64(struct json_span v, int64_t *out)

@@ -65,6 +65,9 @@ bool json_next(struct json_iter *it);
 /* The last member of that (unescaped) name; empty when absent or `v` is no object. */
 struct json_span json_get(struct json_span v, const char *name);
 
+/* json_get() of n names in one pass: for values that are large or asked for much. */
+void json_pick(struct json_span v, const char *const *names, struct json_span *out, size_t n);
+
 /* Is `v` a string, and is that string `s`? Escapes are resolved on the way. */
 bool json_equals(struct json_span v, const char *s);
 bool json_equals_nocase(struct json_span v, const char *s); /* ASCII letters only */

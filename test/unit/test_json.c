@@ -189,6 +189,8 @@ static void lookup_takes_the_last_and_resolves_escapes(void **state)
 {
 	struct json_span v =
 		parse("{\"a\" : {\"b\":9} , \"b\":1,\"\\u0062\" : 2 , \"\xc3\xa9\":3, \"c\":null}");
+	static const char *const names[] = {"b", "zz", "a"};
+	struct json_span picked[3];
 	int64_t n = 0;
 
 	UNUSED(state);
@@ -200,6 +202,12 @@ static void lookup_takes_the_last_and_resolves_escapes(void **state)
 	assert_int_equal(json_type(json_get(v, "d")), JSON_NONE);
 	assert_true(json_is_null(json_get(v, "c")) && json_is_null(json_get(v, "d")));
 	assert_int_equal(json_type(json_get(json_get(v, "b"), "b")), JSON_NONE);
+	json_pick(v, names, picked, 3);
+	assert_true(json_to_i64(picked[0], &n) && n == 2);
+	assert_int_equal(json_type(picked[1]), JSON_NONE);
+	assert_int_equal(json_type(picked[2]), JSON_OBJECT);
+	json_pick(parse("[]"), names, picked, 3);
+	assert_int_equal(json_type(picked[2]), JSON_NONE);
 }
 
 static void strings_compare_and_unescape(void **state)

@@ -179,28 +179,32 @@ static int map_envelope(const struct map_ctx *ctx, const struct envelope *n, str
 	return 0;
 }
 
-/* `payload` is the management API's Api bean: the definition inside is text once more. */
-static int map_bean(const struct map_ctx *ctx, struct json_span row, struct json_span payload,
-		    struct map_out *out, struct err *e)
+/* The members of the management API's Api bean that matter. */
+enum { BEAN_DEFINITION, BEAN_VERSION, BEAN_TYPE, BEAN_STATE, BEAN_ENVIRONMENT, BEAN__COUNT };
+static const char *const bean_names[BEAN__COUNT] = {"definition", "definitionVersion", "type",
+						    "lifecycleState", "environmentId"};
+
+/* The definition in `payload` is text once more. */
+static int map_bean(const struct map_ctx *ctx, const struct event_row *row,
+		    struct json_span payload, struct map_out *out, struct err *e)
 {
-	struct envelope n = {
-		.deployed_at = json_get(row, "createdAt"),
-		.revision = json_get(json_get(row, "properties"), "deployment_number"),
-		.started = json_equals_nocase(json_get(payload, "lifecycleState"), "STARTED"),
-	};
-	struct json_span environment = json_get(payload, "environmentId");
-	bool v4 = json_equals(json_get(payload, "definitionVersion"), "4.0.0");
+	struct envelope n = {.deployed_at = row->created_at};
+	struct json_span m[BEAN__COUNT];
 	enum definition_kind kind;
 	struct buf text = {0};
 	struct buf id = {0};
+	bool v4;
 	int rc;
 
-	rc = member_open_text(json_get(payload, "definition"), "definition", &text, &n.definition,
-			      e);
+	json_pick(payload, bean_names, m, BEAN__COUNT);
+	v4 = json_equals(m[BEAN_VERSION], "4.0.0");
+	n.started = json_equals_nocase(m[BEAN_STATE], "STARTED");
+	n.revision = json_get(row->properties, "deployment_number");
+	rc = member_open_text(m[BEAN_DEFINITION], "definition", &text, &n.definition, e);
 	if (rc == 0)
-		rc = definition_recognise(n.definition, v4, json_get(payload, "type"), &kind, e);
+		rc = definition_recognise(n.definition, v4, m[BEAN_TYPE], &kind, e);
 	if (rc == 0) {
-		json_unescape(environment, &id);
+		json_unescape(m[BEAN_ENVIRONMENT], &id);
 		if (id.len > 0)
 			set_environment(ctx, &n, buf_cstr(&id));
 		rc = map_envelope(ctx, &n, out, e);
@@ -210,13 +214,14 @@ static int map_bean(const struct map_ctx *ctx, struct json_span row, struct json
 	return rc;
 }
 
-int api_publish(const struct map_ctx *ctx, struct json_span row, struct map_out *out, struct err *e)
+int api_publish(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+		struct err *e)
 {
 	struct json_span payload = {0};
 	struct buf text = {0};
 	int rc;
 
-	rc = member_open_text(json_get(row, "payload"), "payload", &text, &payload, e);
+	rc = member_open_text(row->payload, "payload", &text, &payload, e);
 	if (rc == 0)
 		rc = map_bean(ctx, row, payload, out, e);
 	buf_reset(&text);
@@ -224,10 +229,10 @@ int api_publish(const struct map_ctx *ctx, struct json_span row, struct map_out 
 }
 
 /* The payload may be gone: an API that was deleted keeps a row without it. */
-int api_withdraw(const struct map_ctx *ctx, struct json_span row, struct map_out *out,
+int api_withdraw(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
 		 struct err *e)
 {
-	struct json_span id = json_get(json_get(row, "properties"), "api_id");
+	struct json_span id = json_get(row->properties, "api_id");
 
 	UNUSED(ctx);
 	if (json_is_null(id)) {

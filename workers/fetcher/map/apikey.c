@@ -71,7 +71,8 @@ static int read_row(struct json_span row, struct map_key *k, struct err *e)
 	if (rc == 0)
 		rc = take_flag(row, "federated", &k->federated, e);
 	if (rc == 0)
-		rc = member_take_updated(row, &k->updated_at, e);
+		rc = member_take_updated(json_get(row, "updatedAt"), json_get(row, "createdAt"),
+					 &k->updated_at, e);
 	return rc;
 }
 

@@ -23,7 +23,7 @@ static int write_payload(struct json_span bean, struct buf *b, struct err *e)
 	return rc;
 }
 
-int dictionary_publish(const struct map_ctx *ctx, struct json_span row, struct map_out *out,
+int dictionary_publish(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
 		       struct err *e)
 {
 	struct json_span bean = {0};
@@ -34,7 +34,7 @@ int dictionary_publish(const struct map_ctx *ctx, struct json_span row, struct m
 	out->outcome = MAP_EVENT;
 	out->ev.kind = KIND_DICTIONARY;
 	out->ev.action = ACTION_DEPLOY;
-	rc = member_open_text(json_get(row, "payload"), "payload", &text, &bean, e);
+	rc = member_open_text(row->payload, "payload", &text, &bean, e);
 	if (rc == 0)
 		rc = member_take_id(json_get(bean, "id"), "dictionary id", &out->ev.id, e);
 	if (rc == 0)
@@ -44,10 +44,10 @@ int dictionary_publish(const struct map_ctx *ctx, struct json_span row, struct m
 }
 
 /* The property is there even when the payload is not. */
-int dictionary_withdraw(const struct map_ctx *ctx, struct json_span row, struct map_out *out,
+int dictionary_withdraw(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
 			struct err *e)
 {
-	struct json_span id = json_get(json_get(row, "properties"), "dictionary_id");
+	struct json_span id = json_get(row->properties, "dictionary_id");
 	struct json_span bean = {0};
 	struct buf text = {0};
 	int rc = 0;
@@ -58,7 +58,7 @@ int dictionary_withdraw(const struct map_ctx *ctx, struct json_span row, struct 
 	out->ev.action = ACTION_UNDEPLOY;
 	out->reason = "withdrawn";
 	if (json_is_null(id)) {
-		rc = member_open_text(json_get(row, "payload"), "payload", &text, &bean, e);
+		rc = member_open_text(row->payload, "payload", &text, &bean, e);
 		id = json_get(bean, "id");
 	}
 	if (rc == 0)

@@ -12,7 +12,14 @@
 
 #include "workers/fetcher/map/map.h"
 
-typedef int event_fn(const struct map_ctx *ctx, struct json_span row, struct map_out *out,
+/* The members of a row of events_latest; empty where absent. */
+struct event_row {
+	struct json_span payload;    /* text that holds JSON */
+	struct json_span properties; /* strings by name */
+	struct json_span created_at;
+};
+
+typedef int event_fn(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
 		     struct err *e);
 
 event_fn api_publish;

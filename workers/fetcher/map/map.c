@@ -38,8 +38,12 @@ static event_fn *route_of(struct json_span type)
 
 int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *out, struct err *e)
 {
+	static const char *const names[] = {"type", "payload", "properties", "createdAt",
+					    "updatedAt"};
 	struct map_out made = {0};
 	struct json_span v = {0};
+	struct json_span m[ARRAY_LEN(names)];
+	struct event_row r;
 	int64_t updated;
 	event_fn *fn;
 	int rc;
@@ -47,16 +51,18 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	rc = member_check_object(row, "row", &v, e);
 	if (rc < 0)
 		return rc;
-	if (json_type(json_get(v, "type")) != JSON_STRING)
+	json_pick(v, names, m, ARRAY_LEN(names));
+	r = (struct event_row){.payload = m[1], .properties = m[2], .created_at = m[3]};
+	if (json_type(m[0]) != JSON_STRING)
 		return err_set(e, ERR_PARSE, "row: type is not text");
-	fn = route_of(json_get(v, "type"));
+	fn = route_of(m[0]);
 	if (fn == NULL) {
 		*out = (struct map_out){.reason = "type of event is not distributed"};
 		return 0;
 	}
-	rc = member_take_updated(v, &updated, e);
+	rc = member_take_updated(m[4], m[3], &updated, e);
 	if (rc == 0)
-		rc = fn(ctx, v, &made, e);
+		rc = fn(ctx, &r, &made, e);
 	if (rc == 0)
 		rc = member_check_payload(&made.ev.payload, e);
 	if (rc < 0) {

@@ -81,13 +81,14 @@ int member_take_ms(struct json_span v, const char *what, int64_t otherwise, int6
 	return 0;
 }
 
-int member_take_updated(struct json_span row, int64_t *out, struct err *e)
+int member_take_updated(struct json_span updated, struct json_span created, int64_t *out,
+			struct err *e)
 {
-	int64_t created;
-	int rc = member_take_ms(json_get(row, "createdAt"), "createdAt", 0, &created, e);
+	int64_t otherwise;
+	int rc = member_take_ms(created, "createdAt", 0, &otherwise, e);
 
 	if (rc == 0)
-		rc = member_take_ms(json_get(row, "updatedAt"), "updatedAt", created, out, e);
+		rc = member_take_ms(updated, "updatedAt", otherwise, out, e);
 	return rc;
 }
 

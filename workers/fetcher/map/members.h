@@ -39,7 +39,8 @@ int member_take_ms(struct json_span v, const char *what, int64_t otherwise, int6
 		   struct err *e) MUST_USE;
 
 /* The row's version (zone-protocol 1): its updatedAt, else its createdAt, else 0. */
-int member_take_updated(struct json_span row, int64_t *out, struct err *e) MUST_USE;
+int member_take_updated(struct json_span updated, struct json_span created, int64_t *out,
+			struct err *e) MUST_USE;
 char *member_version(int64_t ms) MUST_USE;
 
 enum member_form {

@@ -122,10 +122,10 @@ static int write_flows(const struct map_ctx *ctx, struct json_span flows, struct
 	return 0;
 }
 
-static int write_payload(const struct map_ctx *ctx, struct json_span row, struct json_span bean,
-			 struct buf *b, struct err *e)
+static int write_payload(const struct map_ctx *ctx, const struct event_row *row,
+			 struct json_span bean, struct buf *b, struct err *e)
 {
-	struct json_span created = json_get(row, "createdAt");
+	struct json_span created = row->created_at;
 	int64_t ms;
 	int rc;
 
@@ -147,8 +147,8 @@ static int write_payload(const struct map_ctx *ctx, struct json_span row, struct
 	return 0;
 }
 
-int organization_publish(const struct map_ctx *ctx, struct json_span row, struct map_out *out,
-			 struct err *e)
+int organization_publish(const struct map_ctx *ctx, const struct event_row *row,
+			 struct map_out *out, struct err *e)
 {
 	struct json_span bean = {0};
 	struct buf text = {0};
@@ -157,7 +157,7 @@ int organization_publish(const struct map_ctx *ctx, struct json_span row, struct
 	out->outcome = MAP_EVENT;
 	out->ev.kind = KIND_ORGANIZATION;
 	out->ev.action = ACTION_DEPLOY;
-	rc = member_open_text(json_get(row, "payload"), "payload", &text, &bean, e);
+	rc = member_open_text(row->payload, "payload", &text, &bean, e);
 	if (rc == 0)
 		rc = member_take_id(json_get(bean, "id"), "organization id", &out->ev.id, e);
 	if (rc == 0)

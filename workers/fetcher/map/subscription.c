@@ -63,7 +63,8 @@ static int read_row(struct json_span row, struct map_subscription *s, struct err
 	if (rc == 0 && take_word(row, "status", statuses, ARRAY_LEN(statuses), &s->status) < 0)
 		rc = err_set(e, ERR_PARSE, "subscription: unknown status");
 	if (rc == 0)
-		rc = member_take_updated(row, &s->updated_at, e);
+		rc = member_take_updated(json_get(row, "updatedAt"), json_get(row, "createdAt"),
+					 &s->updated_at, e);
 	s->accepted = s->status == statuses[0];
 	return rc;
 }
