@@ -34,6 +34,16 @@ struct check {
 	struct err *e;
 };
 
+/* The characters of a string that mean themselves and are one byte long. */
+static const bool plain[256] = {
+	[0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7f] = true};
+
+/* What the letter of an escape stands for; 0: there is no such escape. */
+static const char escapes[256] = {
+	['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+	['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -94,7 +104,7 @@ static int check_escape(struct check *c)
 	int low;
 
 	if (c->end - p >= 2 && p[1] != 'u') {
-		if (p[1] == '\0' || strchr("\"\\/bfnrt", p[1]) == NULL)
+		if (escapes[(unsigned char)p[1]] == 0)
 			return refuse(c, p, "a known escape");
 		c->p = p + 2;
 		return 0;
@@ -119,9 +129,13 @@ static int check_string(struct check *c)
 	c->p++;
 	while (c->p < c->end && *c->p != '"') {
 		unsigned char ch = (unsigned char)*c->p;
-		size_t len = 1;
+		size_t len;
 		int rc;
 
+		if (plain[ch]) {
+			c->p++;
+			continue;
+		}
 		if (ch == '\\') {
 			rc = check_escape(c);
 			if (rc < 0)
@@ -130,8 +144,7 @@ static int check_string(struct check *c)
 		}
 		if (ch < 0x20)
 			return refuse(c, c->p, "an escape instead of a control character");
-		if (ch >= 0x80)
-			len = str_utf8_len(c->p, (size_t)(c->end - c->p));
+		len = str_utf8_len(c->p, (size_t)(c->end - c->p));
 		if (len == 0)
 			return refuse(c, c->p, "valid UTF-8");
 		c->p += len;
@@ -342,8 +355,11 @@ bool json_is_true(struct json_span v)
 static const char *skip_string(const char *p, const char *end)
 {
 	p++;
-	while (p < end && *p != '"')
-		p += *p == '\\' && end - p > 1 ? 2 : 1;
+	while (p < end && *p != '"') {
+		if (*p == '\\' && end - p > 1)
+			p++;
+		p++;
+	}
 	return p < end ? p + 1 : end;
 }
 
@@ -460,15 +476,11 @@ static size_t put_utf8(unsigned cp, char *out)
 /* Decodes the escape at **p, which was validated; moves *p behind it. */
 static size_t take_escape(const char **p, const char *end, char *out)
 {
-	static const char from[] = "bfnrt";
-	static const char to[] = "\b\f\n\r\t";
 	const char *q = *p + 1;
-	const char *hit;
 	unsigned cp;
 
 	if (*q != 'u') {
-		hit = strchr(from, *q);
-		out[0] = hit != NULL ? to[hit - from] : *q;
+		out[0] = escapes[(unsigned char)*q];
 		*p = q + 1;
 		return 1;
 	}
