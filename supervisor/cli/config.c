@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/config/config.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "supervisor/cli/cli.h"
+
+/* Errors and warnings to stderr, as they stand: each names file, line and key. */
+static void tell(const struct problems *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		(void)fprintf(stderr, "%s%s\n", p->item[i].level == PROBLEM_WARN ? "warning: " : "",
+			      p->item[i].text);
+	if (p->errors + p->warnings > p->n)
+		(void)fprintf(stderr, "and %zu more\n", p->errors + p->warnings - p->n);
+}
+
+static int load(struct config **out, const char *path)
+{
+	struct problems p = { 0 };
+	struct err e = { 0 };
+	int rc = config_load(out, path, &p, &e);
+
+	tell(&p);
+	problems_reset(&p);
+	return rc < 0 ? cli_fail(EX_CONFIG, "%s", err_text(&e)) : 0;
+}
+
+int verb_config_check(struct cli *c)
+{
+	struct config *config = NULL;
+	struct buf out = { 0 };
+	int rc = load(&config, c->args.word[0]);
+
+	if (rc != 0)
+		return rc;
+	config_free(&config);
+	buf_printf(&out, "%s: good\n", c->args.word[0]);
+	cli_print(&out);
+	buf_reset(&out);
+	return CLI_OK;
+}
+
+int verb_config_show(struct cli *c)
+{
+	struct config *config = NULL;
+	struct buf out = { 0 };
+	int rc;
+
+	if (c->args.n_words == 0)
+		return verb_daemon(c);
+	rc = load(&config, c->args.word[0]);
+	if (rc != 0)
+		return rc;
+	config_show(config, &out);
+	config_free(&config);
+	cli_print(&out);
+	buf_reset(&out);
+	return CLI_OK;
+}
+
+int verb_config_sample(struct cli *c)
+{
+	struct buf out = { 0 };
+
+	UNUSED(c);
+	config_write_sample(&out);
+	cli_print(&out);
+	buf_reset(&out);
+	return CLI_OK;
+}

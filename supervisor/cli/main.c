@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "supervisor/cli/cli.h"
+#include "supervisor/cli/text.h"
+
+#define CONTROL_SOCKET ZONESYNC_RUN_DIR "/control.sock"
+#define HELP_COLUMN    48
+
+static const struct {
+	const char *verb;
+	verb_fn *fn;
+} verbs[] = {
+	{ "status", verb_status },
+	{ "get", verb_get },
+	{ "list", verb_list },
+	{ "watch", verb_watch },
+	{ "wait", verb_wait },
+	{ "stepdown", verb_daemon },
+	{ "resync", verb_daemon },
+	{ "restart", verb_daemon },
+	{ "reload", verb_daemon },
+	{ "reopen-logs", verb_daemon },
+	{ "logs", verb_logs },
+	{ "quarantine", verb_quarantine },
+	{ "config check", verb_config_check },
+	{ "config show", verb_config_show },
+	{ "config sample", verb_config_sample },
+	{ "version", verb_version },
+};
+
+static const struct {
+	int code;
+	const char *what;
+} exits[] = {
+	{ CLI_OK, "done; `status`: all is well" },
+	{ CLI_NO, "not found, or not possible now; `status`: degraded or starting" },
+	{ CLI_RESET, "`watch`, `wait`: the position is of another history; start over" },
+	{ CLI_TIMEOUT, "`wait`: not reached in time" },
+	{ EX_USAGE, "wrong usage" },
+	{ EX_UNAVAILABLE, "the daemon is not there, or has no data yet" },
+	{ EX_NOPERM, "access refused" },
+	{ EX_CONFIG, "the configuration has errors" },
+};
+
+int cli_fail(int code, const char *fmt, ...)
+{
+	struct buf clean = { 0 };
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n >= 0)
+		text_clean(&clean, text);
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "zonesync: %s\n", n < 0 ? "out of memory" : buf_cstr(&clean));
+	buf_reset(&clean);
+	free(text);
+	return code;
+}
+
+void cli_print(struct buf *b)
+{
+	size_t at = 0;
+
+	while (at < b->len) {
+		ssize_t n = write(STDOUT_FILENO, b->data + at, b->len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			_exit(errno == EPIPE ? EXIT_SUCCESS
+					     : cli_fail(EX_IOERR, "stdout: %s", strerror(errno)));
+		at += (size_t)n;
+	}
+	buf_clear(b);
+}
+
+int verb_version(struct cli *c)
+{
+	struct buf out = { 0 };
+
+	UNUSED(c);
+	buf_adds(&out, "zonesync " ZONESYNC_VERSION "\n");
+	cli_print(&out);
+	buf_reset(&out);
+	return CLI_OK;
+}
+
+/* --- help, from the table --- */
+
+static void help_of(struct buf *out, const struct command *c, const char *lead)
+{
+	size_t from = out->len;
+
+	buf_printf(out, "%s%s%s%s", lead, c->verb, c->args[0] == '\0' ? "" : " ", c->args);
+	if (out->len - from + 2 > HELP_COLUMN) {
+		buf_addc(out, '\n');
+		from = out->len;
+	}
+	buf_printf(out, "%*s%s\n", (int)(HELP_COLUMN - (out->len - from)), "", c->help);
+}
+
+static int help(const struct command *one)
+{
+	struct buf out = { 0 };
+	size_t i;
+
+	if (one != NULL) {
+		buf_printf(&out, "usage: zonesync [--socket PATH] %s%s%s\n\n%s\n", one->verb,
+			   one->args[0] == '\0' ? "" : " ", one->args, one->help);
+	} else {
+		buf_adds(&out, "usage: zonesync [--socket PATH] COMMAND\n\n");
+		for (i = 0; i < commands_len; i++)
+			help_of(&out, &commands[i], "  ");
+		help_of(&out,
+			&(struct command){ "help", "[COMMAND]", "this, or about one command",
+					   AT_CLI, 0, 0 },
+			"  ");
+		buf_adds(
+			&out,
+			"\n  --socket PATH   the daemon's socket; else $ZONESYNC_SOCKET, else " CONTROL_SOCKET
+			"\n\nexit codes\n");
+		for (i = 0; i < ARRAY_LEN(exits); i++)
+			buf_printf(&out, "  %3d  %s\n", exits[i].code, exits[i].what);
+	}
+	cli_print(&out);
+	buf_reset(&out);
+	return CLI_OK;
+}
+
+static int run(struct cli *c)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(verbs); i++)
+		if (str_equal(verbs[i].verb, c->args.command->verb))
+			return verbs[i].fn(c);
+	return cli_fail(EX_SOFTWARE, "%s is not built in", c->args.command->verb);
+}
+
+int main(int argc, char **argv)
+{
+	const char *env = getenv("ZONESYNC_SOCKET");
+	struct cli c = { .socket = env == NULL || env[0] == '\0' ? CONTROL_SOCKET : env };
+	struct err e = { 0 };
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (args_parse(&c.args, (const char *const *)argv + 1, argc < 1 ? 0 : (size_t)argc - 1,
+		       &e) < 0)
+		return cli_fail(EX_USAGE, "%s", e.text);
+	if (c.args.socket != NULL)
+		c.socket = c.args.socket;
+	if (c.args.version)
+		return verb_version(&c);
+	if (c.args.help)
+		return help(c.args.command);
+	if (c.args.command == NULL)
+		return cli_fail(EX_USAGE, "what shall be done? see `zonesync help`");
+	return run(&c);
+}

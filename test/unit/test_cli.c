@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "supervisor/cli/args.h"
+#include "supervisor/cli/conn.h"
+#include "supervisor/cli/gather.h"
+#include "supervisor/cli/json.h"
+#include "supervisor/cli/lines.h"
+#include "supervisor/cli/merge.h"
+#include "supervisor/cli/status.h"
+#include "supervisor/cli/text.h"
+
+#define PARSE(a, e, ...)                                                                           \
+	args_parse((a), (const char *const[]){ __VA_ARGS__ },                                      \
+		   ARRAY_LEN(((const char *const[]){ __VA_ARGS__ })), (e))
+
+static void args_take_options_before_and_behind_the_verb(void **state)
+{
+	struct args a;
+
+	UNUSED(state);
+	assert_int_equal(PARSE(&a, NULL, "--socket", "/x", "get", "API", "a1", "--ref=API:p"), 0);
+	assert_string_equal(a.command->verb, "get");
+	assert_string_equal(a.socket, "/x");
+	assert_int_equal(a.n_words, 2);
+	assert_string_equal(args_value(&a, "--ref"), "API:p");
+	assert_int_equal(PARSE(&a, NULL, "status", "--json", "--socket=/y"), 0);
+	assert_true(args_has(&a, "--json"));
+	assert_false(args_has(&a, "--watch"));
+	assert_string_equal(a.socket, "/y");
+	assert_int_equal(PARSE(&a, NULL, "config", "check", "f.yml"), 0);
+	assert_string_equal(a.command->verb, "config check");
+	assert_int_equal(PARSE(&a, NULL, "get", "--", "API", "-odd"), 0);
+	assert_string_equal(a.word[1], "-odd");
+}
+
+static void args_refuse_what_the_row_does_not_know(void **state)
+{
+	struct err e = { 0 };
+	struct args a;
+
+	UNUSED(state);
+	assert_int_equal(PARSE(&a, &e, "status", "--jsn"), ERR_PARSE);
+	assert_non_null(strstr(e.text, "status has no option --jsn"));
+	assert_int_equal(PARSE(&a, &e, "get", "API"), ERR_PARSE);
+	assert_non_null(strstr(e.text, "TYPE ID"));
+	assert_int_equal(PARSE(&a, &e, "reload", "now"), ERR_PARSE);
+	assert_int_equal(PARSE(&a, &e, "wait", "--revision"), ERR_PARSE);
+	assert_int_equal(PARSE(&a, &e, "status", "--json=yes"), ERR_PARSE);
+	assert_int_equal(PARSE(&a, &e, "--frob", "status"), ERR_PARSE);
+	assert_int_equal(PARSE(&a, &e, "get", "a", "b", "c", "d", "e"), ERR_PARSE);
+	assert_int_equal(
+		PARSE(&a, &e, "logs", "-f", "-f", "-f", "-f", "-f", "-f", "-f", "-f", "-f"),
+		ERR_PARSE);
+}
+
+static void args_suggest_the_nearest_verb(void **state)
+{
+	struct err e = { 0 };
+	struct args a;
+
+	UNUSED(state);
+	assert_int_equal(PARSE(&a, &e, "staus"), ERR_PARSE);
+	assert_non_null(strstr(e.text, "did you mean `status`"));
+	assert_int_equal(PARSE(&a, &e, "config", "chek"), ERR_PARSE);
+	assert_non_null(strstr(e.text, "`config check`"));
+	assert_int_equal(PARSE(&a, &e, "help", "lst"), ERR_PARSE);
+	assert_non_null(strstr(e.text, "`list`"));
+	assert_null(args_nearest("completely-else"));
+	assert_null(args_nearest("x"));
+}
+
+static void args_know_help_in_each_form(void **state)
+{
+	struct args a;
+
+	UNUSED(state);
+	assert_int_equal(PARSE(&a, NULL, "help", "config", "show"), 0);
+	assert_true(a.help);
+	assert_string_equal(a.command->verb, "config show");
+	assert_int_equal(PARSE(&a, NULL, "--help"), 0);
+	assert_true(a.help);
+	assert_null(a.command);
+	assert_int_equal(PARSE(&a, NULL, "get", "--help"), 0);
+	assert_true(a.help);
+	assert_int_equal(PARSE(&a, NULL, "--version"), 0);
+	assert_true(a.version);
+}
+
+static void every_option_of_the_table_is_understood(void **state)
+{
+	const struct command *wait = command_find("wait");
+	const struct command *logs = command_find("logs");
+
+	UNUSED(state);
+	assert_int_equal(args_takes(wait, "--revision", 10), 1);
+	assert_int_equal(args_takes(wait, "--timeout", 9), 1);
+	assert_int_equal(args_takes(logs, "-f", 2), 0);
+	assert_int_equal(args_takes(logs, "-n", 2), 1);
+	assert_int_equal(args_takes(command_find("resync"), "--accept-deletes", 16), 0);
+	assert_int_equal(args_takes(logs, "-", 1), ERR_NOTFOUND);
+	assert_int_equal(args_takes(command_find("list"), "--ref", 5), 1);
+	assert_int_equal(args_takes(command_find("list"), "--json", 6), 0);
+}
+
+static void values_are_checked(void **state)
+{
+	int64_t ms = 0;
+
+	UNUSED(state);
+	assert_true(args_is_position("12"));
+	assert_true(args_is_position("ab:c:12"));
+	assert_false(args_is_position(":12"));
+	assert_false(args_is_position("ab:"));
+	assert_false(args_is_position(""));
+	assert_false(args_is_position("-3"));
+	assert_int_equal(args_seconds_ms("2.25", &ms, NULL), 0);
+	assert_int_equal(ms, 2250);
+	assert_int_equal(args_seconds_ms("0", &ms, NULL), 0);
+	assert_int_equal(ms, 0);
+	assert_int_equal(args_seconds_ms("1.", &ms, NULL), ERR_PARSE);
+	assert_int_equal(args_seconds_ms("", &ms, NULL), ERR_PARSE);
+	assert_int_equal(args_seconds_ms("-1", &ms, NULL), ERR_PARSE);
+	assert_int_equal(args_seconds_ms("99999999999", &ms, NULL), ERR_PARSE);
+	assert_string_equal(args_ref_id("API:x:y"), "x:y");
+	assert_string_equal(args_ref_id("x"), "x");
+	assert_null(args_ref_id("API:"));
+}
+
+static void text_lets_no_control_character_through(void **state)
+{
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	text_clean(&b, "a\033[2Jb\tc\nd\x7f\xc2\x9b\xff\xc3\xa9");
+	assert_string_equal(buf_cstr(&b), "a?[2Jb?c?d???\xc3\xa9");
+	buf_reset(&b);
+}
+
+static void durations_are_short(void **state)
+{
+	static const struct {
+		int64_t ms;
+		const char *text;
+	} t[] = { { 0, "0 ms" },	{ 999, "999 ms" },    { 4210, "4.2 s" },
+		  { 200000, "3m 20s" }, { 7500000, "2h 5m" }, { 356400000, "4d 3h" },
+		  { -5, "-" } };
+	struct buf b = { 0 };
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(t); i++) {
+		buf_clear(&b);
+		text_ms(&b, t[i].ms);
+		assert_string_equal(buf_cstr(&b), t[i].text);
+	}
+	buf_reset(&b);
+}
+
+static void json_is_valid_for_any_bytes(void **state)
+{
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	json_open(&b, NULL, '{');
+	json_str(&b, "a", "\"\\\n\x01\xff");
+	json_uint(&b, "b", UINT64_MAX);
+	json_open(&b, "c", '[');
+	json_bool(&b, NULL, true);
+	json_null(&b, NULL);
+	json_close(&b, ']');
+	json_int(&b, "d", -1);
+	json_close(&b, '}');
+	assert_string_equal(buf_cstr(&b), "{\"a\":\"\\\"\\\\\\n\\u0001\\ufffd\","
+					  "\"b\":18446744073709551615,\"c\":[true,null],\"d\":-1}");
+	buf_reset(&b);
+}
+
+static void make_event(Gateway__Event *ev, const char *ref, const char *bytes, uint64_t whole)
+{
+	gateway__event__init(ev);
+	ev->kind = (char *)(uintptr_t) "API_KEY";
+	ev->id = (char *)(uintptr_t) "k";
+	ev->ref = (char *)(uintptr_t)ref;
+	ev->payload.data = (uint8_t *)(uintptr_t)bytes;
+	ev->payload.len = strlen(bytes);
+	ev->payload_bytes = whole;
+}
+
+static void gather_joins_the_chunks_of_an_entity(void **state)
+{
+	struct gather g = { 0 };
+	Gateway__Event ev;
+
+	UNUSED(state);
+	make_event(&ev, "a", "one ", 7);
+	assert_int_equal(gather_add(&g, &ev, NULL), 0);
+	assert_int_equal(gather_end(&g, NULL), ERR_PROTO);
+	make_event(&ev, "a", "two", 7);
+	assert_int_equal(gather_add(&g, &ev, NULL), 0);
+	make_event(&ev, "b", "", 0);
+	assert_int_equal(gather_add(&g, &ev, NULL), 0);
+	assert_int_equal(gather_end(&g, NULL), 0);
+	assert_int_equal(g.n, 2);
+	assert_string_equal(buf_cstr(&g.item[0].payload), "one two");
+	gather_reset(&g);
+}
+
+static void gather_refuses_chunks_that_do_not_fit(void **state)
+{
+	struct gather g = { 0 };
+	Gateway__Event ev;
+
+	UNUSED(state);
+	make_event(&ev, "a", "one ", 7);
+	assert_int_equal(gather_add(&g, &ev, NULL), 0);
+	make_event(&ev, "b", "two", 7);
+	assert_int_equal(gather_add(&g, &ev, NULL), ERR_PROTO);
+	make_event(&ev, "a", "much too long", 7);
+	assert_int_equal(gather_add(&g, &ev, NULL), ERR_PROTO);
+	make_event(&ev, "a", "", 7);
+	assert_int_equal(gather_add(&g, &ev, NULL), ERR_PROTO);
+	gather_reset(&g);
+	make_event(&ev, "a", "", UINT64_MAX);
+	assert_int_equal(gather_add(&g, &ev, NULL), ERR_PROTO);
+	gather_reset(&g);
+}
+
+static void lines_are_tab_separated_and_clean(void **state)
+{
+	struct buf b = { 0 };
+	char kind[16];
+	Gateway__Event ev;
+
+	UNUSED(state);
+	make_event(&ev, "", "", 0);
+	ev.id = (char *)(uintptr_t) "a\tb";
+	ev.revision = 7;
+	ev.deployed = true;
+	lines_entity(&b, &ev);
+	lines_change(&b, &ev);
+	assert_string_equal(buf_cstr(&b), "API_KEY\ta?b\t-\t7\tdeployed\n"
+					  "7\tDEPLOY\tAPI_KEY\ta?b\t-\n");
+	buf_clear(&b);
+	lines_json(&b, &ev, "L");
+	assert_non_null(strstr(buf_cstr(&b), "\"position\":\"L:7\""));
+	assert_true(lines_kind(kind, sizeof(kind), "api-key"));
+	assert_string_equal(kind, "API_KEY");
+	assert_false(lines_kind(kind, sizeof(kind), "sixteen-letters-"));
+	buf_reset(&b);
+}
+
+static void logs_merge_by_time_and_keep_stampless_lines_in_place(void **state)
+{
+	struct merge m = { 0 };
+	struct buf a = { 0 };
+	struct buf b = { 0 };
+	struct buf out = { 0 };
+
+	UNUSED(state);
+	buf_adds(&a, "ts=2026-01-01T00:00:01.000Z one\n  more of one\nts=2026-01-01T00:00:03.000Z "
+		     "three\nts=2026-01-01T00:00:04.000Z not y");
+	buf_adds(&b, "{\"ts\":\"2026-01-01T00:00:02.000Z\",\"x\":1}\n");
+	merge_add(&m, 0, &a);
+	merge_add(&m, 1, &b);
+	merge_take(&m, 3, &out);
+	assert_string_equal(buf_cstr(&out), "  more of one\n"
+					    "{\"ts\":\"2026-01-01T00:00:02.000Z\",\"x\":1}\n"
+					    "ts=2026-01-01T00:00:03.000Z three\n");
+	assert_string_equal(buf_cstr(&a), "ts=2026-01-01T00:00:04.000Z not y");
+	buf_reset(&a);
+	buf_reset(&b);
+	buf_reset(&out);
+	merge_reset(&m);
+}
+
+static void logs_cut_lines_without_end(void **state)
+{
+	struct merge m = { 0 };
+	struct buf in = { 0 };
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < 3 * MERGE_LINE_BYTES; i++)
+		buf_addc(&in, 'x');
+	merge_add(&m, 0, &in);
+	assert_int_equal(m.n, 3);
+	assert_int_equal(in.len, 0);
+	buf_reset(&in);
+	merge_reset(&m);
+}
+
+static void receive_gives_one_message_at_a_time(void **state)
+{
+	const uint8_t *body = NULL;
+	struct conn c = { .fd = -1 };
+	struct err e = { 0 };
+	size_t n = 0;
+	int fd[2];
+
+	UNUSED(state);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	c.fd = fd[0];
+	assert_int_equal(write(fd[1], "\0\0\0\1a\0\0\0\0\0\0\0\2bc", 15), 15);
+	assert_int_equal(conn_receive(&c, 100, &body, &n, &e), 0);
+	assert_memory_equal(body, "a", 1);
+	assert_int_equal(conn_receive(&c, 100, &body, &n, &e), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(conn_receive(&c, 100, &body, &n, &e), 0);
+	assert_memory_equal(body, "bc", 2);
+	assert_int_equal(conn_receive(&c, 1, &body, &n, &e), ERR_TIMEOUT);
+	assert_int_equal(write(fd[1], "\xff\xff\xff\xff", 4), 4);
+	assert_int_equal(conn_receive(&c, 100, &body, &n, &e), ERR_PROTO);
+	conn_close(&c);
+	(void)close(fd[1]);
+}
+
+static void status_of_a_bare_daemon_can_be_shown(void **state)
+{
+	Control__Status st;
+	struct snapshot s = { .status = &st };
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	control__status__init(&st);
+	st.health = (char *)(uintptr_t) "starting";
+	status_text(&b, &s, true);
+	assert_non_null(strstr(buf_cstr(&b), "starting"));
+	buf_clear(&b);
+	status_json(&b, &s);
+	assert_non_null(strstr(buf_cstr(&b), "\"cache\":null"));
+	quarantine_text(&b, &s);
+	assert_int_equal(status_exit_code(&s), 1);
+	buf_reset(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(args_take_options_before_and_behind_the_verb),
+		cmocka_unit_test(args_refuse_what_the_row_does_not_know),
+		cmocka_unit_test(args_suggest_the_nearest_verb),
+		cmocka_unit_test(args_know_help_in_each_form),
+		cmocka_unit_test(every_option_of_the_table_is_understood),
+		cmocka_unit_test(values_are_checked),
+		cmocka_unit_test(text_lets_no_control_character_through),
+		cmocka_unit_test(durations_are_short),
+		cmocka_unit_test(json_is_valid_for_any_bytes),
+		cmocka_unit_test(gather_joins_the_chunks_of_an_entity),
+		cmocka_unit_test(gather_refuses_chunks_that_do_not_fit),
+		cmocka_unit_test(lines_are_tab_separated_and_clean),
+		cmocka_unit_test(logs_merge_by_time_and_keep_stampless_lines_in_place),
+		cmocka_unit_test(logs_cut_lines_without_end),
+		cmocka_unit_test(receive_gives_one_message_at_a_time),
+		cmocka_unit_test(status_of_a_bare_daemon_can_be_shown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
