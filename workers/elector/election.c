@@ -232,7 +232,7 @@ static void on_wake(void *arg, const char *p, size_t n)
 
 static int on_stand(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct election *x = self;
+	struct election *x = *(struct election **)self;
 	const Ipc__Stand *s = m->stand;
 	size_t i;
 
@@ -252,7 +252,7 @@ static int on_stand(void *self, const Ipc__Envelope *m, struct err *e)
 
 static int on_stand_back(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct election *x = self;
+	struct election *x = *(struct election **)self;
 
 	UNUSED(m);
 	UNUSED(e);
@@ -262,7 +262,7 @@ static int on_stand_back(void *self, const Ipc__Envelope *m, struct err *e)
 
 static int on_fitness(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct election *x = self;
+	struct election *x = *(struct election **)self;
 
 	UNUSED(e);
 	step(x, elector_fitness(&x->m, m->fitness->fit, clock_boot_ms()));

@@ -89,7 +89,7 @@ static void on_reconcile(uv_timer_t *t)
 
 static int on_promote(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct fetcher *f = self;
+	struct fetcher *f = *(struct fetcher **)self;
 	const Ipc__Promote *p = m->promote;
 
 	if (p->token[0] == '\0' || strlen(p->token) >= sizeof(f->token))
@@ -108,7 +108,7 @@ static int on_promote(void *self, const Ipc__Envelope *m, struct err *e)
 
 static int on_extend(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct fetcher *f = self;
+	struct fetcher *f = *(struct fetcher **)self;
 
 	UNUSED(e);
 	if (!str_equal(m->extend->token, f->token))
@@ -134,7 +134,7 @@ static void tell_demoted(struct fetcher *f, char *token)
 
 static int on_demote(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct fetcher *f = self;
+	struct fetcher *f = *(struct fetcher **)self;
 	char token[LEASE_TOKEN_BYTES];
 
 	UNUSED(e);
@@ -148,7 +148,7 @@ static int on_demote(void *self, const Ipc__Envelope *m, struct err *e)
 
 static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct fetcher *f = self;
+	struct fetcher *f = *(struct fetcher **)self;
 
 	UNUSED(e);
 	f->accept_deletes = m->resync->accept_deletes;

@@ -107,7 +107,7 @@ struct fetcher {
 	int64_t drain_until_ms;
 };
 
-extern const struct route_table fetcher_routes;
+extern const struct route_table fetcher_routes; /* self: struct fetcher ** */
 
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c,
 		 struct err *e) MUST_USE;
