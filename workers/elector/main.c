@@ -39,7 +39,7 @@ int main(void)
 	rc = worker_open(&w, &spec, &e);
 	if (rc == 0)
 		rc = worker_run(w, &e);
-	if (rc < 0)
+	if (rc < 0 && rc != UV_EOF)
 		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
 	worker_close(&w);
 	election_free(&x);

@@ -17,6 +17,7 @@ struct feed {
 	uv_thread_t thread;
 	uv_async_t async;
 	int wake_fd;
+	bool failed; /* the last pass; of the thread */
 	atomic_bool stop;
 	atomic_bool full;
 	_Atomic int64_t heard_ms;
@@ -113,6 +114,7 @@ int64_t feed_heard_ms(struct feed *f)
 	return atomic_load(&f->heard_ms);
 }
 
+/* A pass that failed is owed: it comes again, full if it was, after a wait. */
 static void one_pass(struct feed *f, bool full)
 {
 	struct feed_item *i = feed_item_new(FEED_BEGIN);
@@ -129,6 +131,9 @@ static void one_pass(struct feed *f, bool full)
 		i->text = mem_strdup(err_text(&e));
 	else
 		i->rows = (uint64_t)rc;
+	f->failed = rc < 0;
+	if (f->failed && full)
+		atomic_store(&f->full, true);
 	feed_put(f, i);
 }
 
@@ -141,7 +146,7 @@ static void thread_main(void *arg)
 		one_pass(f, atomic_exchange(&f->full, false));
 		if (feed_stopping(f))
 			break;
-		if (!atomic_load(&f->full))
+		if (f->failed || !atomic_load(&f->full))
 			f->source->ops->wait(f->source, f->wake_fd, (int)f->delay_ms);
 		(void)!read(f->wake_fd, &n, sizeof(n));
 	}

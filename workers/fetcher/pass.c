@@ -327,8 +327,6 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 			log_error(EV("source_down"), KV("err", i->text));
 		(void)err_set(&f->source_err, i->rc, "%s", i->text);
 		worker_report(f->w);
-		if (i->full)
-			feed_full_pass(f->feed); /* the full pass is still owed */
 		return;
 	}
 	if (f->source_err.code < 0)
