@@ -378,6 +378,7 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 {
 	struct map_plans plans = { 0 };
 	struct map_out out = { 0 };
+	struct buf quoted = { 0 };
 	struct made m = { 0 };
 	struct err e = { 0 };
 	bool deployed;
@@ -390,16 +391,10 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 		map_out_reset(&out);
 		return;
 	}
-	if (doc->id == NULL || !str_equal(doc->id, out.ev.id)) {
-		struct buf quoted = { 0 };
-
-		json_write_string(&quoted, out.ev.id, strlen(out.ev.id));
-		if (!identify(r, doc, span_of(&quoted)))
-			out.outcome = MAP_NOTHING;
-		buf_reset(&quoted);
-	} else if (doc->shadowed) {
+	json_write_string(&quoted, out.ev.id, strlen(out.ev.id));
+	if (!identify(r, doc, span_of(&quoted)))
 		out.outcome = MAP_NOTHING;
-	}
+	buf_reset(&quoted);
 	if (out.outcome == MAP_EVENT) {
 		if (!row_is_ours(r, row, "DEFAULT"))
 			undeploy(&m, KIND_API, out.ev.id, NULL);
