@@ -375,15 +375,15 @@ static void on_chan_closed(void *arg, const struct err *why)
 {
 	struct child *c = arg;
 
-	chan_close(&c->chan);
 	if (why->code == ERR_PROTO || why->code == ERR_STATE || why->code == ERR_LIMIT) {
-		/* A worker that breaks the protocol is not to be trusted with another word. */
+		/* Before the channel closes: its end would be a chance to act on. */
 		log_error(EV("child_protocol"), KV("child", c->spec.name), KV("err", why->text));
 		child_kill(c, "broke the protocol");
 	} else if (!c->exited && c->state != CHILD_STOPPING) {
 		/* Its end is on the way, or it closed fd 3 and goes on: not for long. */
 		CHECK(uv_timer_start(&c->timer, on_timer, scaled(c, CHILD_STOP_MS), 0) == 0);
 	}
+	chan_close(&c->chan);
 	maybe_gone(c);
 }
 
