@@ -101,11 +101,6 @@ int64_t child_restart_ms(const struct child *c)
 	return c->state == CHILD_BACKOFF ? c->restart_ms : 0;
 }
 
-bool child_in_ring(const struct child *c)
-{
-	return c->deaths >= CHILD_RING_DEATHS;
-}
-
 bool child_given_up(const struct child *c)
 {
 	return c->given_up;
@@ -119,6 +114,15 @@ const Ipc__Report *child_report(const struct child *c)
 static uint64_t scaled(const struct child *c, int64_t ms)
 {
 	return (uint64_t)MAX(ms * c->spec.time_scale / 100, 1);
+}
+
+/* Deaths count until the next one; health ends the ring before that. */
+bool child_in_ring(const struct child *c)
+{
+	if (c->deaths < CHILD_RING_DEATHS)
+		return false;
+	return c->state != CHILD_UP ||
+	       clock_boot_ms() - c->since_ms < (int64_t)scaled(c, CHILD_HEALTHY_MS);
 }
 
 /* --- its output --- */
