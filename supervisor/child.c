@@ -234,9 +234,9 @@ static void maybe_gone(struct child *c)
 	struct death d;
 	bool give_up;
 
-	if (!c->exited || c->chan != NULL)
+	if (!c->exited)
 		return;
-	if (c->out != NULL) { /* unless someone else holds the output open */
+	if (c->chan != NULL || c->out != NULL) { /* unless someone else holds them open */
 		CHECK(uv_timer_start(&c->timer, on_timer, CHILD_DRAIN_MS, 0) == 0);
 		return;
 	}
@@ -427,8 +427,10 @@ static void on_timer(uv_timer_t *t)
 {
 	struct child *c = t->data;
 
-	if (c->exited && c->chan == NULL && c->out != NULL) {
-		out_close(c->out);
+	if (c->exited && (c->chan != NULL || c->out != NULL)) {
+		chan_close(&c->chan);
+		if (c->out != NULL)
+			out_close(c->out);
 		maybe_gone(c);
 		return;
 	}
