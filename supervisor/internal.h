@@ -37,6 +37,9 @@ struct supervisor {
 	char notified[300];
 };
 
+/* supervisor.c: ends of processes that are no workers of ours */
+void supervisor_reap(struct supervisor *s);
+
 /* router.c: between elector and fetcher */
 int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
 void router_up(struct supervisor *s, struct child *c);

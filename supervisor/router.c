@@ -131,6 +131,7 @@ static void on_fitness(uv_timer_t *t)
 	m.fitness = &f;
 	if (child_state(elector(s)) == CHILD_UP)
 		(void)child_send(elector(s), &m);
+	supervisor_reap(s);
 	status_notify(s);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -160,6 +161,34 @@ static void on_gone(void *arg, struct child *c, const struct death *d)
 	status_notify(s);
 	if (s->stopping)
 		stop_next(s);
+}
+
+static bool is_ours(struct supervisor *s, pid_t pid)
+{
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++)
+		if (child_pid(s->child[i]) == pid)
+			return true;
+	return false;
+}
+
+/*
+ * What a worker left behind became our child (PR_SET_CHILD_SUBREAPER); libuv waits for
+ * its own only. Our workers are left to libuv: one that ended hides the others until then.
+ */
+void supervisor_reap(struct supervisor *s)
+{
+	for (;;) {
+		siginfo_t who = { 0 };
+
+		if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) < 0 || who.si_pid == 0 ||
+		    is_ours(s, who.si_pid))
+			return;
+		log_warn(EV("stranger_reaped"), KV("pid", who.si_pid));
+		if (waitpid(who.si_pid, NULL, WNOHANG) <= 0)
+			return;
+	}
 }
 
 static void want_workers(struct supervisor *s)
