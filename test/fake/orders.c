@@ -13,7 +13,7 @@
 #include "common/base/mem.h"
 #include "test/fake/fake.h"
 
-#define LINE_BYTES 512
+#define SCRIPT_BYTES 4096
 
 static void on_exit_now(struct fake *f, const char *arg)
 {
@@ -302,20 +302,24 @@ void order_run(struct fake *f, char *line)
 	_exit(EX_SOFTWARE);
 }
 
+/* The script is closed before it runs: the descriptors are what a test may ask for. */
 void order_script(struct fake *f, const char *moment)
 {
 	char *path = mem_printf("%s/%s.script", f->dir, f->name);
 	FILE *file = fopen(path, "re");
-	char line[LINE_BYTES];
+	char text[SCRIPT_BYTES];
 	size_t n = strlen(moment);
+	size_t got;
+	char *save = NULL;
+	char *line;
 
 	mem_free(path);
 	if (file == NULL)
 		return;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
+	got = fread(text, 1, sizeof(text) - 1, file);
+	text[got] = '\0';
+	(void)fclose(file);
+	for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
 		if (strncmp(line, moment, n) == 0 && line[n] == ' ')
 			order_run(f, line + n + 1);
-	}
-	(void)fclose(file);
 }
