@@ -184,6 +184,15 @@ static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 			fake_note(f, "fitness %d %s", m->fitness->fit, m->fitness->reason);
 		f->fit = m->fitness->fit;
 		break;
+	case IPC__ENVELOPE__BODY_STAND_BACK:
+		fake_note(f, "stand-back");
+		break;
+	case IPC__ENVELOPE__BODY_REOPEN_LOGS:
+		fake_note(f, "reopen");
+		break;
+	case IPC__ENVELOPE__BODY_RESYNC:
+		fake_note(f, "resync %d", m->resync->accept_deletes);
+		break;
 	default:
 		fake_note(f, "got %d", (int)m->body_case);
 		break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +57,17 @@ static void on_sigstop(struct fake *f, const char *arg)
 	UNUSED(arg);
 	fake_note(f, "stopped");
 	(void)raise(SIGSTOP);
+}
+
+/* Does nothing at all until the test makes the file. */
+static void on_hang_until(struct fake *f, const char *arg)
+{
+	char *path = mem_printf("%s/%s", f->dir, arg);
+
+	fake_note(f, "hanging");
+	while (access(path, F_OK) < 0)
+		(void)poll(NULL, 0, 5);
+	mem_free(path);
 }
 
 static void on_abort(struct fake *f, const char *arg)
@@ -266,6 +277,7 @@ static const struct {
 	{ "deaf", on_deaf },
 	{ "silent", on_silent },
 	{ "sigstop", on_sigstop },
+	{ "hang-until", on_hang_until },
 	{ "abort", on_abort },
 	{ "print", on_print },
 	{ "flood-stdout", on_flood_stdout },
