@@ -22,6 +22,7 @@
 #include "supervisor/internal.h"
 #include "supervisor/notify.h"
 
+#define STOPPING       "the daemon is stopping"
 #define LISTEN_BACKLOG 256 /* clients queue here while the cache restarts */
 
 /* Stop order: the fetcher drains, the elector releases, the cache last (zone-protocol 8). */
@@ -307,18 +308,17 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 	want_workers(s);
 }
 
-int supervisor_reload(struct supervisor *s, struct buf *text)
+int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 {
 	struct config *c = NULL;
-	struct err e = { 0 };
 	int rc;
 
 	if (s->stopping)
-		return ERR_STATE;
+		return err_set(e, ERR_STATE, STOPPING);
 	notify_reloading();
-	rc = load_config(s, &c, text, &e);
+	rc = load_config(s, &c, text, e);
 	if (rc < 0) {
-		log_error(EV("reload_refused"), KV("err", err_text(&e)));
+		log_error(EV("reload_refused"), KV("err", err_text(e)));
 		buf_adds(text, "the configuration was not changed\n");
 	} else {
 		take_config(s, c, text);
@@ -364,6 +364,8 @@ int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
 {
 	struct child *c = find(s, worker);
 
+	if (s->stopping)
+		return err_set(e, ERR_STATE, STOPPING);
 	if (c == NULL)
 		return err_set(e, ERR_NOTFOUND,
 			       "there is no worker %s; there are elector, fetcher and cache",
@@ -429,11 +431,12 @@ static void on_signal(uv_signal_t *h, int sig)
 {
 	struct supervisor *s = h->data;
 	struct buf text = { 0 };
+	struct err e = { 0 };
 
 	log_note(EV("signal"), KV("signal", sig));
 	switch (sig) {
 	case SIGHUP:
-		(void)supervisor_reload(s, &text);
+		(void)!supervisor_reload(s, &text, &e);
 		break;
 	case SIGUSR1:
 		supervisor_reopen_logs(s);
