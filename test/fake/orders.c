@@ -239,6 +239,31 @@ static void on_serving(struct fake *f, const char *arg)
 	fake_report(f);
 }
 
+/* "quarantine N": so many rows, with names that a terminal must not see. */
+static void on_quarantine(struct fake *f, const char *arg)
+{
+	static char text[2][200];
+	size_t n = (size_t)atol(arg);
+	size_t i;
+
+	memset(text[1], 'r', sizeof(text[1]) - 1);
+	(void)snprintf(text[0], sizeof(text[0]), "id\t\033[2J\302\233");
+	f->fetcher.quarantine = mem_zalloc(n * sizeof(*f->fetcher.quarantine));
+	for (i = 0; i < n; i++) {
+		Ipc__Quarantined *q = mem_zalloc(sizeof(*q));
+
+		ipc__quarantined__init(q);
+		q->kind = (char *)(uintptr_t) "API";
+		q->id = text[0];
+		q->where = text[1];
+		q->reason = text[1];
+		f->fetcher.quarantine[i] = q;
+	}
+	f->fetcher.n_quarantine = n;
+	f->fetcher.quarantined = n;
+	fake_report(f);
+}
+
 /* A process nobody asked for, which may hold our channel and output open. */
 static void fork_one(struct fake *f, bool keep)
 {
@@ -293,6 +318,7 @@ static const struct {
 	{ "token-lost", on_token_lost },
 	{ "demoted", on_demoted },
 	{ "serving", on_serving },
+	{ "quarantine", on_quarantine },
 	{ "fork", on_fork },
 	{ "fork-keep", on_fork_keep },
 };
