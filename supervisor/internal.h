@@ -45,7 +45,7 @@ int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, st
 void router_up(struct supervisor *s, struct child *c);
 void router_gone(struct supervisor *s, struct child *c);
 void router_start(struct supervisor *s);
-void router_candidate(struct supervisor *s); /* the configuration changed who stands */
+void router_configure(struct supervisor *s); /* after a reload */
 
 /* status.c */
 const char *status_health(struct supervisor *s, const char **reason);

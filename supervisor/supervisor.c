@@ -304,7 +304,7 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		if (child_state(s->child[i]) != CHILD_DOWN)
 			child_restart(s->child[i], "its configuration changed");
 	}
-	router_candidate(s);
+	router_configure(s);
 	want_workers(s);
 }
 

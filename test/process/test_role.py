@@ -157,6 +157,18 @@ def test_elector_hears_that_the_fetcher_keeps_dying(daemon):
     daemon.stop()
 
 
+def test_fitness_follows_a_reloaded_ttl(daemon):
+    daemon.configure(ttl=60000)
+    daemon.start()
+    daemon.until_event("elector", "stand")
+    daemon.configure(ttl=1000)
+    daemon.cli("reload")
+    second = daemon.until_event("elector", "stand", n=2).pid
+    daemon.until(lambda: any(e.pid == second for e in daemon.events("elector", "fitness")),
+                 "word about the fetcher, four times a TTL", deadline=5)
+    daemon.stop()
+
+
 def test_stepdown_reaches_the_elector_of_the_primary_only(daemon):
     daemon.start()
     daemon.until_event("elector", "stand")
