@@ -47,7 +47,7 @@ def cache():
 def test_status_for_people_names_what_matters(daemon):
     daemon.script("cache", "ready serving")
     daemon.start()
-    daemon.until(lambda: daemon.status()["health"] == "ok", "ok")
+    daemon.until(lambda: daemon.status()["health"] == "ok" and daemon.status()["fetcher"], "ok")
     out = daemon.cli("status").stdout
     for text in ("test-node", "test-zone", "mode zone", "role secondary", "health      ok",
                  "following, serving", "quarantine  0"):
@@ -75,6 +75,7 @@ def test_status_watch_goes_on_until_interrupted(daemon):
 
 def test_quarantine_is_a_table_or_json(daemon):
     daemon.start()
+    daemon.until(lambda: daemon.status()["fetcher"], "its first report")
     assert "nothing is in quarantine" in daemon.cli("quarantine").stdout
     daemon.order("fetcher", "quarantine 3")
     daemon.until(lambda: daemon.status()["fetcher"]["quarantined"] == 3, "reported")
@@ -153,6 +154,16 @@ def test_logs_follow_through_a_rotation(daemon):
     p.send_signal(signal.SIGINT)
     p.wait(DEADLINE)
     p.stdout.close()
+    daemon.stop()
+
+
+def test_logs_that_go_to_stderr_are_said_so(daemon):
+    daemon.proc = daemon.spawn(**{"--log-dir": "-"})
+    daemon.until_up()
+    daemon.order("cache", "print to stderr")
+    daemon.until(lambda: 'proc=cache' in daemon.stderr.read_text() and
+                 "to stderr" in daemon.stderr.read_text(), "line on stderr")
+    assert "journalctl" in daemon.cli("logs", code=1).stderr
     daemon.stop()
 
 

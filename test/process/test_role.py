@@ -181,6 +181,14 @@ def test_stepdown_reaches_the_elector_of_the_primary_only(daemon):
     daemon.stop()
 
 
+def test_stop_of_a_primary_stands_for_nothing_new(daemon):
+    promoted(daemon)
+    daemon.stop()
+    assert len(daemon.events("elector", "stand")) == 1
+    ends = [e.worker for e in daemon.events() if e.what in ("stop", "term")]
+    assert ends == ["fetcher", "elector", "cache"]
+
+
 def test_follower_runs_the_cache_alone(daemon):
     daemon.configure(extra="  candidate: false")
     daemon.start(wait=False)
