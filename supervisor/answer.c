@@ -57,12 +57,15 @@ static int on_reload(struct supervisor *s, const char *const *args, size_t n,
 
 	UNUSED(args);
 	UNUSED(n);
-	rc = supervisor_reload(s, &out->text);
+	rc = supervisor_reload(s, &out->text, &why);
+	if (rc == ERR_STATE)
+		return rc;
 	if (rc == 0) {
 		buf_adds(&out->text, "reloaded\n");
 		return 0;
 	}
-	out->exit_code = EX_CONFIG;
+	out->exit_code = EX_CONFIG; /* the text has a line for each problem */
+	out->error = why.text;
 	return 0;
 }
 

@@ -101,11 +101,6 @@ int64_t child_restart_ms(const struct child *c)
 	return c->state == CHILD_BACKOFF ? c->restart_ms : 0;
 }
 
-bool child_in_ring(const struct child *c)
-{
-	return c->deaths >= CHILD_RING_DEATHS;
-}
-
 bool child_given_up(const struct child *c)
 {
 	return c->given_up;
@@ -119,6 +114,15 @@ const Ipc__Report *child_report(const struct child *c)
 static uint64_t scaled(const struct child *c, int64_t ms)
 {
 	return (uint64_t)MAX(ms * c->spec.time_scale / 100, 1);
+}
+
+/* Deaths count until the next one; health ends the ring before that. */
+bool child_in_ring(const struct child *c)
+{
+	if (c->deaths < CHILD_RING_DEATHS)
+		return false;
+	return c->state != CHILD_UP ||
+	       clock_boot_ms() - c->since_ms < (int64_t)scaled(c, CHILD_HEALTHY_MS);
 }
 
 /* --- its output --- */
@@ -230,9 +234,9 @@ static void maybe_gone(struct child *c)
 	struct death d;
 	bool give_up;
 
-	if (!c->exited || c->chan != NULL)
+	if (!c->exited)
 		return;
-	if (c->out != NULL) { /* unless someone else holds the output open */
+	if (c->chan != NULL || c->out != NULL) { /* unless someone else holds them open */
 		CHECK(uv_timer_start(&c->timer, on_timer, CHILD_DRAIN_MS, 0) == 0);
 		return;
 	}
@@ -375,15 +379,15 @@ static void on_chan_closed(void *arg, const struct err *why)
 {
 	struct child *c = arg;
 
-	chan_close(&c->chan);
 	if (why->code == ERR_PROTO || why->code == ERR_STATE || why->code == ERR_LIMIT) {
-		/* A worker that breaks the protocol is not to be trusted with another word. */
+		/* Before the channel closes: its end would be a chance to act on. */
 		log_error(EV("child_protocol"), KV("child", c->spec.name), KV("err", why->text));
 		child_kill(c, "broke the protocol");
 	} else if (!c->exited && c->state != CHILD_STOPPING) {
 		/* Its end is on the way, or it closed fd 3 and goes on: not for long. */
 		CHECK(uv_timer_start(&c->timer, on_timer, scaled(c, CHILD_STOP_MS), 0) == 0);
 	}
+	chan_close(&c->chan);
 	maybe_gone(c);
 }
 
@@ -423,8 +427,10 @@ static void on_timer(uv_timer_t *t)
 {
 	struct child *c = t->data;
 
-	if (c->exited && c->chan == NULL && c->out != NULL) {
-		out_close(c->out);
+	if (c->exited && (c->chan != NULL || c->out != NULL)) {
+		chan_close(&c->chan);
+		if (c->out != NULL)
+			out_close(c->out);
 		maybe_gone(c);
 		return;
 	}

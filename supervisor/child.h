@@ -26,7 +26,7 @@
 #define CHILD_BACKOFF_MAX_MS 30000
 #define CHILD_HEALTHY_MS     60000
 #define CHILD_RING_DEATHS    5	  /* so many in a row without health: a death ring */
-#define CHILD_DRAIN_MS	     1000 /* its output may be held open by someone else */
+#define CHILD_DRAIN_MS	     1000 /* its channel and output may be held open by others */
 #define CHILD_LINE_BYTES     4096
 #define CHILD_FDS_MAX	     4
 

@@ -23,6 +23,7 @@ struct peer {
 	struct chan *chan;
 	uv_timer_t idle;
 	bool allowed;
+	bool answered; /* the reply is on its way; nothing more is heard */
 	struct peer *next;
 };
 
@@ -49,7 +50,7 @@ static void drop(struct peer *p)
 	*at = p->next;
 	p->c->n--;
 	if (p->chan != NULL)
-		chan_finish(&p->chan);
+		chan_close(&p->chan);
 	uv_close((uv_handle_t *)&p->idle, on_timer_closed);
 }
 
@@ -99,15 +100,26 @@ static void answer(struct peer *p, const Control__Request *req)
 static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 {
 	struct peer *p = arg;
-	Control__Request *req = control__request__unpack(NULL, n, body);
+	Control__Request *req;
 
-	if (req == NULL)
+	if (p->answered)
+		return 0;
+	req = control__request__unpack(NULL, n, body);
+	if (req == NULL || !route_strings_ok(&req->base)) {
+		if (req != NULL)
+			control__request__free_unpacked(req, NULL);
 		return err_set(e, ERR_PROTO, "%zu bytes that are no request", n);
-	if (route_strings_ok(&req->base))
-		answer(p, req);
+	}
+	p->answered = true;
+	answer(p, req);
 	control__request__free_unpacked(req, NULL);
-	drop(p);
 	return 0;
+}
+
+/* The reply was taken. One that is not is closed by the idle timer, or by our end. */
+static void on_drained(void *arg)
+{
+	drop(arg);
 }
 
 static void on_closed(void *arg, const struct err *why)
@@ -116,16 +128,12 @@ static void on_closed(void *arg, const struct err *why)
 
 	if (why->code == ERR_PROTO)
 		log_warn(EV("control_protocol"), KV("err", why->text));
-	chan_close(&p->chan);
 	drop(p);
 }
 
 static void on_idle(uv_timer_t *t)
 {
-	struct peer *p = t->data;
-
-	chan_close(&p->chan);
-	drop(p);
+	drop(t->data);
 }
 
 static bool in_group(int fd, gid_t want)
@@ -159,7 +167,7 @@ static void on_connection(uv_stream_t *listener, int status)
 {
 	struct control *c = listener->data;
 	struct peer *p;
-	struct chan_hooks hooks = { NULL, on_message, on_closed, NULL };
+	struct chan_hooks hooks = { NULL, on_message, on_closed, on_drained };
 	struct err e = { 0 };
 
 	if (status < 0)
@@ -179,7 +187,6 @@ static void on_connection(uv_stream_t *listener, int status)
 	c->peers = p;
 	if (++c->n > CONTROL_MAX) {
 		log_warn(EV("control_full"), KV("max", CONTROL_MAX));
-		chan_close(&p->chan);
 		drop(p);
 	}
 }

@@ -37,12 +37,15 @@ struct supervisor {
 	char notified[300];
 };
 
+/* supervisor.c: ends of processes that are no workers of ours */
+void supervisor_reap(struct supervisor *s);
+
 /* router.c: between elector and fetcher */
 int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
 void router_up(struct supervisor *s, struct child *c);
 void router_gone(struct supervisor *s, struct child *c);
 void router_start(struct supervisor *s);
-void router_candidate(struct supervisor *s); /* the configuration changed who stands */
+void router_configure(struct supervisor *s); /* after a reload */
 
 /* status.c */
 const char *status_health(struct supervisor *s, const char **reason);

@@ -131,6 +131,7 @@ static void on_fitness(uv_timer_t *t)
 	m.fitness = &f;
 	if (child_state(elector(s)) == CHILD_UP)
 		(void)child_send(elector(s), &m);
+	supervisor_reap(s);
 	status_notify(s);
 }
 
@@ -189,18 +190,19 @@ void router_gone(struct supervisor *s, struct child *c)
 		act(s, role_fetcher_gone(&s->role));
 }
 
-void router_candidate(struct supervisor *s)
+/* What the configuration says about roles: who stands, and the TTL. */
+void router_configure(struct supervisor *s)
 {
+	uint64_t ms = (uint64_t)config_int(s->config, CFG_LEASE_TTL) / FITNESS_SHARE;
+
 	s->role.candidate = config_bool(s->config, CFG_CANDIDATE);
+	CHECK(uv_timer_start(&s->fitness, on_fitness, ms, ms) == 0);
 }
 
 void router_start(struct supervisor *s)
 {
-	uint64_t ms = (uint64_t)config_int(s->config, CFG_LEASE_TTL) / FITNESS_SHARE;
-
-	router_candidate(s);
 	s->role.kill_ms = INT64_MAX;
-	CHECK(uv_timer_start(&s->fitness, on_fitness, ms, ms) == 0);
+	router_configure(s);
 }
 
 /* --- messages --- */

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -21,6 +22,7 @@
 #include "supervisor/internal.h"
 #include "supervisor/notify.h"
 
+#define STOPPING       "the daemon is stopping"
 #define LISTEN_BACKLOG 256 /* clients queue here while the cache restarts */
 
 /* Stop order: the fetcher drains, the elector releases, the cache last (zone-protocol 8). */
@@ -162,6 +164,34 @@ static void on_gone(void *arg, struct child *c, const struct death *d)
 		stop_next(s);
 }
 
+static bool is_ours(struct supervisor *s, pid_t pid)
+{
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT; i++)
+		if (child_pid(s->child[i]) == pid)
+			return true;
+	return false;
+}
+
+/*
+ * What a worker left behind became our child (PR_SET_CHILD_SUBREAPER); libuv waits for
+ * its own only. Our workers are left to libuv: one that ended hides the others until then.
+ */
+void supervisor_reap(struct supervisor *s)
+{
+	for (;;) {
+		siginfo_t who = { 0 };
+
+		if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) < 0 || who.si_pid == 0 ||
+		    is_ours(s, who.si_pid))
+			return;
+		log_warn(EV("stranger_reaped"), KV("pid", who.si_pid));
+		if (waitpid(who.si_pid, NULL, WNOHANG) <= 0)
+			return;
+	}
+}
+
 static void want_workers(struct supervisor *s)
 {
 	bool candidate = config_bool(s->config, CFG_CANDIDATE);
@@ -274,22 +304,21 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		if (child_state(s->child[i]) != CHILD_DOWN)
 			child_restart(s->child[i], "its configuration changed");
 	}
-	router_candidate(s);
+	router_configure(s);
 	want_workers(s);
 }
 
-int supervisor_reload(struct supervisor *s, struct buf *text)
+int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 {
 	struct config *c = NULL;
-	struct err e = { 0 };
 	int rc;
 
 	if (s->stopping)
-		return ERR_STATE;
+		return err_set(e, ERR_STATE, STOPPING);
 	notify_reloading();
-	rc = load_config(s, &c, text, &e);
+	rc = load_config(s, &c, text, e);
 	if (rc < 0) {
-		log_error(EV("reload_refused"), KV("err", err_text(&e)));
+		log_error(EV("reload_refused"), KV("err", err_text(e)));
 		buf_adds(text, "the configuration was not changed\n");
 	} else {
 		take_config(s, c, text);
@@ -335,6 +364,8 @@ int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
 {
 	struct child *c = find(s, worker);
 
+	if (s->stopping)
+		return err_set(e, ERR_STATE, STOPPING);
 	if (c == NULL)
 		return err_set(e, ERR_NOTFOUND,
 			       "there is no worker %s; there are elector, fetcher and cache",
@@ -400,11 +431,12 @@ static void on_signal(uv_signal_t *h, int sig)
 {
 	struct supervisor *s = h->data;
 	struct buf text = { 0 };
+	struct err e = { 0 };
 
 	log_note(EV("signal"), KV("signal", sig));
 	switch (sig) {
 	case SIGHUP:
-		(void)supervisor_reload(s, &text);
+		(void)!supervisor_reload(s, &text, &e);
 		break;
 	case SIGUSR1:
 		supervisor_reopen_logs(s);

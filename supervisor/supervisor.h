@@ -39,7 +39,7 @@ void supervisor_stop(struct supervisor *s); /* in order; the loop ends when all 
 void supervisor_free(struct supervisor **s);
 
 /* What the control socket may ask for. Texts are owned by the caller. */
-int supervisor_reload(struct supervisor *s, struct buf *text);
+int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e) MUST_USE;
 void supervisor_reopen_logs(struct supervisor *s);
 int supervisor_restart(struct supervisor *s, const char *worker, struct err *e) MUST_USE;
 int supervisor_stepdown(struct supervisor *s, struct err *e) MUST_USE;

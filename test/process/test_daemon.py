@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon as a service: locks, signals, logs, systemd, its listener."""
+import os
+import signal
+import socket
+
+from harness import DEADLINE, Notify, until
+
+
+def pids(d):
+    return {w["name"]: w["pid"] for w in d.status()["workers"]}
+
+
+def generations(d):
+    return {w["name"]: w["generation"] for w in d.status()["workers"]}
+
+
+def test_second_start_on_the_same_state_is_refused(daemon):
+    daemon.start()
+    second = daemon.spawn(**{"--run-dir": daemon.dir / "run2", "--log-dir": daemon.dir / "log2"})
+    assert second.wait(DEADLINE) == 75
+    text = daemon.stderr.read_text()
+    assert f"another zonesyncd runs on {daemon.state}" in text
+    assert "--state-dir" in text
+    daemon.until_up()  # the first one's sockets are untouched
+    daemon.stop()
+
+
+def test_start_with_a_broken_configuration_is_refused(daemon):
+    daemon.config.write_text("zonesync: {candidat: maybe}\n")
+    assert daemon.spawn().wait(DEADLINE) == 78
+    assert "zonesync.yml" in daemon.stderr.read_text()
+
+
+def test_broken_configuration_on_sighup_changes_nothing(daemon):
+    daemon.start()
+    before = pids(daemon)
+    good = daemon.config.read_text()
+    daemon.config.write_text("zonesync: [\n")
+    daemon.proc.send_signal(signal.SIGHUP)
+    daemon.until_log("event=reload_refused")
+    assert pids(daemon) == before
+    done = daemon.cli("reload", code=78)
+    assert "the configuration was not changed" in done.stdout
+    daemon.config.unlink()
+    assert "zonesync.yml: No such file" in daemon.cli("reload", code=78).stderr
+    daemon.config.write_text(good)
+    daemon.proc.send_signal(signal.SIGHUP)
+    daemon.until_log("event=reloaded")
+    assert pids(daemon) == before, "nothing changed"
+    daemon.stop()
+
+
+def test_reload_restarts_only_the_workers_whose_part_changed(daemon):
+    daemon.start()
+    before = pids(daemon)
+    daemon.configure(level="debug")
+    daemon.proc.send_signal(signal.SIGHUP)
+    daemon.until_log("event=reloaded")
+    daemon.until_event("cache", "ready", n=2)
+    assert "level=debug" in daemon.events("cache", "configure")[1].args
+    daemon.until_up()
+    after = pids(daemon)
+    assert after["cache"] != before["cache"]
+    assert (after["elector"], after["fetcher"]) == (before["elector"], before["fetcher"])
+    daemon.configure(level="debug", sync_delay=6000)
+    assert "restarting fetcher" in daemon.cli("reload").stdout
+    daemon.until_event("fetcher", "ready", n=2)
+    daemon.until_up()
+    last = pids(daemon)
+    assert last["fetcher"] != before["fetcher"]
+    assert (last["elector"], last["cache"]) == (after["elector"], after["cache"])
+    daemon.stop()
+
+
+def test_sigusr1_reopens_the_logs_after_a_rename(daemon):
+    daemon.start()
+    for name in ("supervisor", "cache"):
+        os.rename(daemon.log / f"{name}.log", daemon.log / f"{name}.log.1")
+    daemon.proc.send_signal(signal.SIGUSR1)
+    daemon.until_log("event=logs_reopened")
+    daemon.order("cache", "print after the rename")
+    daemon.until_log("after the rename", "cache")
+    assert "after the rename" not in (daemon.log / "cache.log.1").read_text()
+    daemon.until_event("cache", "reopen")
+    os.rename(daemon.log / "supervisor.log", daemon.log / "supervisor.log.2")
+    daemon.cli("reopen-logs")
+    daemon.until_log("event=logs_reopened")
+    daemon.stop()
+
+
+def test_systemd_hears_of_start_status_reload_and_stop(daemon):
+    notify = Notify(daemon.dir / "notify")
+    daemon.env = {"NOTIFY_SOCKET": notify.path, "WATCHDOG_USEC": "100000"}
+    daemon.script("cache", "start mute")
+    daemon.start(wait=False)
+    daemon.until_event("cache", "configure")
+    daemon.until(lambda: "WATCHDOG=1" in notify.messages(), "WATCHDOG")
+    assert "READY=1" not in notify.got
+    daemon.order("cache", "ready")
+    daemon.until(lambda: "READY=1" in notify.messages(), "READY")
+    daemon.order("cache", "serving")
+    daemon.until(lambda: "STATUS=secondary, ok" in notify.messages(), "STATUS")
+    daemon.proc.send_signal(signal.SIGHUP)
+    daemon.until(lambda: any(m.startswith("RELOADING=1\nMONOTONIC_USEC=")
+                             for m in notify.messages()), "RELOADING")
+    daemon.until(lambda: notify.messages().count("READY=1") == 2, "READY after the reload")
+    daemon.stop()
+    assert "STOPPING=1" in notify.messages()
+    notify.close()
+
+
+def test_client_that_connects_while_the_cache_is_down_is_served_by_the_next(daemon):
+    daemon.script("cache", "start listen")
+    daemon.start()
+    path = str(daemon.run / "cache.sock")
+
+    def connect():
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.settimeout(DEADLINE)
+        s.connect(path)
+        return s
+
+    with connect() as s:
+        assert int(s.makefile().read()) == daemon.worker("cache")["pid"]
+    # The next one does not come up before the client is there.
+    daemon.script("cache", "start listen", "start hang-until accept-now")
+    daemon.order("cache", "exit 1")
+    daemon.until_death("cache")
+    daemon.until_event("cache", "hanging")
+    with connect() as s:
+        (daemon.fake / "accept-now").touch()
+        assert int(s.makefile().read()) == daemon.events("cache", "start")[-1].pid
+    daemon.until_up()
+    daemon.stop()
+
+
+def test_sigterm_during_the_start_is_honoured(daemon):
+    for w in ("elector", "fetcher", "cache"):
+        daemon.script(w, "start mute")
+    daemon.start(wait=False)
+    daemon.until_event("cache", "configure")
+    daemon.stop()
+
+
+def test_restart_during_the_stop_is_refused(daemon):
+    daemon.time_scale = 40
+    daemon.script("fetcher", "start deaf")
+    daemon.start()
+    daemon.proc.send_signal(signal.SIGTERM)
+    daemon.until_event("fetcher", "ignored")
+    assert "stopping" in daemon.cli("restart", "elector", code=1).stderr
+    assert "stopping" in daemon.cli("restart", "fetcher", code=1).stderr
+    assert "stopping" in daemon.cli("reload", code=1).stderr
+    daemon.stop()
+    assert len(daemon.events(what="start")) == 3
+
+
+def test_control_socket_closes_on_garbage_and_lives(daemon):
+    daemon.start()
+    path = str(daemon.run / "control.sock")
+    for junk in (b"\xff\xff\xff\xff", b"\0\0\0\4\xff\xff\xff\xff", b"\0\0\0\5\x0a\x03\xff\xfe\xfd"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(DEADLINE)
+            s.connect(path)
+            s.sendall(junk)
+            assert s.recv(100) == b""
+    daemon.until_up()
+    daemon.stop()
+
+
+def test_control_socket_bounds_its_peers(daemon):
+    daemon.start()
+    path = str(daemon.run / "control.sock")
+    peers = []
+    for _ in range(40):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.connect(path)
+        peers.append(s)
+    daemon.until_log("event=control_full")
+    daemon.cli("status", code=69)
+    for s in peers:
+        s.close()
+    daemon.until(lambda: daemon.status() is not None, "it answers again")
+    daemon.stop()
+
+
+def test_idle_peers_do_not_hinder_the_stop(daemon):
+    daemon.start()
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.connect(str(daemon.run / "control.sock"))
+    daemon.stop()
+    s.close()
