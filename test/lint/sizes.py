@@ -71,9 +71,9 @@ def parameters(signature):
         depth += c in "([{"
         depth -= c in ")]}"
         n += c == "," and depth == 0
-    if inside.endswith("struct err *e"):
-        n -= 1
-    return n - len(re.findall(r"_fn ?\* ?fn, void ?\* ?arg", inside))
+    inside = re.sub(r"\s+", "", inside)  # ctags and the source space differently
+    n -= inside.endswith("structerr*e")
+    return n - len(re.findall(r"_fn\*fn,void\*arg", inside))
 
 
 def universal_ctags():
