@@ -338,7 +338,7 @@ void election_report(struct election *x, Ipc__Report *out)
 void election_stop(struct election *x)
 {
 	x->stopping = true;
-	if (x->m.state == ELECTOR_HELD) {
+	if (x->m.state == ELECTOR_HELD || x->m.state == ELECTOR_TRYING) {
 		step(x, elector_stand_back(&x->m, clock_boot_ms()));
 		return;
 	}
