@@ -97,7 +97,7 @@ class Node:
         self.config.write_text(config)
         self.process = None
 
-    def start(self, wait=True):
+    def start(self, wait=True, time_scale=100):
         libexec = self.dir / "libexec"
         if not libexec.exists():
             libexec.mkdir()
@@ -105,7 +105,7 @@ class Node:
                 (libexec / f"zonesync-{w}").symlink_to(BUILD / "workers" / w / f"zonesync-{w}")
         self.process = subprocess.Popen(
             [BUILD / "supervisor" / "zonesyncd", "--config", self.config, "--state-dir", self.dir / "state",
-             "--run-dir", self.run, "--log-dir", self.log, "--libexec-dir", libexec],
+             "--run-dir", self.run, "--log-dir", self.log, "--libexec-dir", libexec, "--time-scale", str(time_scale)],
             stdout=open(self.dir / "out", "ab"), stderr=subprocess.STDOUT)
         if wait:
             until(f"{self.name} answers", lambda: self.status(), 20)
@@ -225,10 +225,10 @@ class Zone:
         return CONFIG.format(name=name, zone=self.zone, socket=self.redis.socket, ttl=self.ttl, delay=self.delay,
                              data=data or self.data, extra=extra, more=more)
 
-    def node(self, name, start=True, **kw):
+    def node(self, name, start=True, time_scale=100, **kw):
         n = Node(self.base, name, self.config(name, **kw))
         self.nodes.append(n)
-        return n.start() if start else n
+        return n.start(time_scale=time_scale) if start else n
 
     def start(self, count=1, **kw):
         self.redis.start()
