@@ -114,10 +114,12 @@ static void tell_held(struct election *x)
 	held.kill_boot_ms = x->m.good_ms + x->m.t.kill_ms;
 	m.body_case = IPC__ENVELOPE__BODY_HELD;
 	m.held = &held;
-	if (x->renewals++ == 0)
+	if (x->renewals++ == 0) {
 		log_note(EV("lease_held"), KV("token", x->m.token));
-	else
+		worker_report(x->w);
+	} else {
 		log_debug(EV("lease_renewed"), KV("token", x->m.token));
+	}
 	worker_send(x->w, &m);
 }
 
