@@ -191,7 +191,7 @@ zonesync:
     poll_min: 200
     poll_max: 400
   store:
-    map_bytes: 1073741824
+    map_bytes: 8589934592
 {extra}
 services:
   sync:

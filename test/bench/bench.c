@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench - what fencing and proof cost, against the bare client on the same server.
+ *
+ *	bench publish SOCKET COUNT	plain HSET, then fenced batches: insert and overwrite
+ *	bench drain SOCKET ZONE		read a zone's pages and throw them away
+ *
+ * Prints one figure a line: name, seconds, events a second.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/zone/follow.h"
+#include "common/zone/lease.h"
+#include "common/zone/writer.h"
+
+#define PAYLOAD_BYTES 1000
+#define PLAIN_WINDOW  512
+#define TTL_MS	      300000
+
+struct bench {
+	uv_loop_t loop;
+	struct zone_conn *z;
+	struct writer *w;
+	const char *mode;
+	uint64_t count;
+	uint64_t sent;
+	uint64_t answered;
+	unsigned round; /* 0: insert, 1: overwrite */
+	int64_t begin_us;
+	uint64_t events;
+	uint64_t bytes;
+	struct position pos;
+	char payload[PAYLOAD_BYTES];
+};
+
+/* We may be in a callback of what would have to be freed. */
+static void done(struct bench *b)
+{
+	UNUSED(b);
+	exit(0);
+}
+
+static void figure(const struct bench *b, const char *name, uint64_t n)
+{
+	double s = (double)(clock_boot_us() - b->begin_us) / 1e6;
+
+	(void)printf("%s %.3f %.0f\n", name, s, (double)n / s);
+	(void)fflush(stdout);
+}
+
+static void name_of(char id[32], uint64_t i)
+{
+	(void)snprintf(id, 32, "key-%012" PRIu64, i);
+}
+
+static void vary(struct bench *b, uint64_t i)
+{
+	int n = snprintf(b->payload, PAYLOAD_BYTES, "{\"round\":%u,\"n\":%" PRIu64, b->round, i);
+
+	b->payload[n] = ' ';
+}
+
+/* --- plain --- */
+
+static void pump_plain(struct bench *b);
+
+static void on_plain(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct bench *b = arg;
+
+	CHECK(lost == NULL && !redis_is_error(r));
+	b->answered++;
+	pump_plain(b);
+}
+
+static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
+{
+	const char *const f[] = { "clusterId", "plain", "type", "API_KEY", "syncAction", "DEPLOY" };
+	char id[32];
+	char key[64];
+	unsigned k;
+
+	name_of(id, i);
+	(void)snprintf(key, sizeof(key), "distributed_event:plain:API:api-1:API_KEY:%s", id);
+	redis_wire_begin(wire, 14);
+	redis_wire_str(wire, "HSET");
+	redis_wire_str(wire, key);
+	for (k = 0; k < ARRAY_LEN(f); k++)
+		redis_wire_str(wire, f[k]);
+	redis_wire_str(wire, "id");
+	redis_wire_str(wire, id);
+	redis_wire_str(wire, "updatedAt");
+	redis_wire_i64(wire, 1755700000000);
+	redis_wire_str(wire, "payload");
+	redis_wire_arg(wire, b->payload, PAYLOAD_BYTES);
+}
+
+static void begin_fenced(struct bench *b);
+
+static void pump_plain(struct bench *b)
+{
+	struct buf wire = { 0 };
+
+	while (b->sent < b->count && b->sent - b->answered < PLAIN_WINDOW) {
+		buf_clear(&wire);
+		vary(b, b->sent);
+		put_plain(b, b->sent, &wire);
+		CHECK(redis_send(zone_conn_redis(b->z), &wire, on_plain, b) == 0);
+		b->sent++;
+	}
+	buf_reset(&wire);
+	if (b->answered < b->count)
+		return;
+	figure(b, b->round == 0 ? "plain_insert" : "plain_overwrite", b->count);
+	b->round++;
+	b->sent = 0;
+	b->answered = 0;
+	b->begin_us = clock_boot_us();
+	if (b->round < 2)
+		pump_plain(b);
+	else
+		begin_fenced(b);
+}
+
+/* --- fenced --- */
+
+static void pump_fenced(struct bench *b)
+{
+	struct event ev = { .kind = KIND_API_KEY, .action = ACTION_DEPLOY };
+	char id[32];
+
+	ev.ref_id = (char *)(uintptr_t) "api-1";
+	ev.id = id;
+	ev.version = (char *)(uintptr_t)(b->round == 0 ? "1" : "2");
+	while (b->sent < b->count && writer_room(b->w)) {
+		struct hash h;
+
+		name_of(id, b->sent);
+		vary(b, b->sent);
+		ev.payload = (struct buf){ b->payload, PAYLOAD_BYTES, PAYLOAD_BYTES };
+		event_hash(&h, &ev);
+		writer_put(b->w, &ev, &h, false);
+		b->sent++;
+	}
+	if (b->sent == b->count)
+		writer_flush(b->w, NULL);
+}
+
+static void on_done(void *arg, const struct written *w)
+{
+	struct bench *b = arg;
+
+	b->answered += w->effective;
+	if (b->answered < b->count) {
+		pump_fenced(b);
+		return;
+	}
+	figure(b, b->round == 0 ? "fenced_insert" : "fenced_overwrite", b->count);
+	b->round++;
+	b->sent = 0;
+	b->answered = 0;
+	b->begin_us = clock_boot_us();
+	if (b->round < 2)
+		pump_fenced(b);
+	else
+		done(b);
+}
+
+static void on_over(void *arg, const struct err *why)
+{
+	UNUSED(arg);
+	(void)fprintf(stderr, "bench: %s\n", why->text);
+	exit(1);
+}
+
+static void on_lease(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct bench *b = arg;
+	struct lease_reply l;
+
+	CHECK(lost == NULL && lease_parse(r, &l, NULL) == 0 && l.answer == LEASE_HELD);
+	writer_begin(b->w, l.token);
+	writer_extend(b->w, clock_boot_ms() + TTL_MS);
+	writer_refill_begin(b->w, "bench");
+	b->begin_us = clock_boot_us();
+	pump_fenced(b);
+}
+
+static void begin_fenced(struct bench *b)
+{
+	const struct lease_ask ask = { .nonce = "0123456789abcdef0123456789abcdef",
+				       .ttl_ms = TTL_MS,
+				       .holder = "bench",
+				       .break_token = "" };
+
+	b->round = 0;
+	b->sent = 0;
+	b->answered = 0;
+	CHECK(lease_acquire(b->z, &ask, on_lease, b) == 0);
+}
+
+/* --- drain --- */
+
+/* The bare client: parsed by hiredis, looked at only for where to go on. */
+static void on_page(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct bench *b = arg;
+	const struct redis_reply *events = redis_at(r, 1);
+	size_t n = redis_count(events);
+
+	CHECK(lost == NULL);
+	if (n == 0) {
+		figure(b, "drain", b->events);
+		done(b);
+		return;
+	}
+	b->events += n;
+	CHECK(redis_u64(redis_at(redis_at(events, n - 1), 1), &b->pos.revision));
+	CHECK(follow_read(b->z, &b->pos, FOLLOW_PAGE_EVENTS, on_page, b) == 0);
+}
+
+static void on_up(void *arg)
+{
+	struct bench *b = arg;
+	const struct writer_hooks h = { b, on_done, on_over, on_over };
+
+	b->begin_us = clock_boot_us();
+	if (str_equal(b->mode, "drain")) {
+		CHECK(follow_read(b->z, &b->pos, FOLLOW_PAGE_EVENTS, on_page, b) == 0);
+		return;
+	}
+	b->w = writer_create(b->z, &h);
+	pump_plain(b);
+}
+
+static void on_down(void *arg, const struct err *why)
+{
+	on_over(arg, why);
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b = { 0 };
+	struct redis_opts o = { .connect_timeout_ms = 5000, .command_timeout_ms = 60000 };
+	const struct zone_hooks h = { &b, on_up, on_down };
+	struct err e = { 0 };
+
+	if (argc != 4) {
+		(void)fputs("usage: bench publish SOCKET COUNT | bench drain SOCKET ZONE\n",
+			    stderr);
+		return 64;
+	}
+	b.mode = argv[1];
+	o.socket = argv[2];
+	memset(b.payload, 'x', sizeof(b.payload));
+	if (str_equal(b.mode, "publish") && !str_to_u64(argv[3], strlen(argv[3]), &b.count))
+		return 64;
+	CHECK(uv_loop_init(&b.loop) == 0);
+	CHECK(zone_conn_open(&b.z, &b.loop, &o, str_equal(b.mode, "drain") ? argv[3] : "bench", &h,
+			     &e) == 0);
+	(void)uv_run(&b.loop, UV_RUN_DEFAULT);
+	CHECK(uv_loop_close(&b.loop) == 0);
+	return 0;
+}
