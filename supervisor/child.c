@@ -620,7 +620,7 @@ static void step(struct child *c, enum child_event ev)
 		CHECK(uv_timer_start(&c->timer, on_timer, scaled(c, CHILD_STOP_MS), 0) == 0);
 		break;
 	case ACT_BUG:
-		CHECK(!"a child event that cannot happen");
+		CHECK(false && "a child event that cannot happen");
 	}
 }
 
