@@ -222,7 +222,7 @@ management: {{type: file, file: {{path: {self.source}}}}}
 
     def order(self, worker, text):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        s.sendto(text.encode(), str(self.fake / f"{worker}.sock"))
+        s.sendto(text if isinstance(text, bytes) else text.encode(), str(self.fake / f"{worker}.sock"))
         s.close()
 
     def logs(self, name="supervisor"):
