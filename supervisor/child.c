@@ -116,6 +116,12 @@ static uint64_t scaled(const struct child *c, int64_t ms)
 	return (uint64_t)MAX(ms * c->spec.time_scale / 100, 1);
 }
 
+/* What a process needs for itself is not scaled away: a slow machine is no hung worker. */
+static uint64_t scaled_to(const struct child *c, int64_t ms, uint64_t floor_ms)
+{
+	return MAX(scaled(c, ms), floor_ms);
+}
+
 /* Deaths count until the next one; health ends the ring before that. */
 bool child_in_ring(const struct child *c)
 {
@@ -391,7 +397,8 @@ static void on_chan_closed(void *arg, const struct err *why)
 		child_kill(c, "broke the protocol");
 	} else if (!c->exited && c->state != CHILD_STOPPING) {
 		/* Its end is on the way, or it closed fd 3 and goes on: not for long. */
-		CHECK(uv_timer_start(&c->timer, on_timer, scaled(c, CHILD_STOP_MS), 0) == 0);
+		CHECK(uv_timer_start(&c->timer, on_timer,
+				     scaled_to(c, CHILD_STOP_MS, CHILD_STOP_FLOOR_MS), 0) == 0);
 	}
 	chan_close(&c->chan);
 	maybe_gone(c);
@@ -541,9 +548,10 @@ static void spawn(struct child *c)
 	listen_to(c, out[0]);
 	log_note(EV("child_start"), KV("child", c->spec.name), KV("pid", c->pid),
 		 KV("gen", c->generation));
-	CHECK(uv_timer_start(&c->timer, on_timer, scaled(c, CHILD_READY_MS), 0) == 0);
-	CHECK(uv_timer_start(&c->ping, on_ping, scaled(c, CHILD_PING_MS),
-			     scaled(c, CHILD_PING_MS)) == 0);
+	CHECK(uv_timer_start(&c->timer, on_timer,
+			     scaled_to(c, CHILD_READY_MS, CHILD_READY_FLOOR_MS), 0) == 0);
+	CHECK(uv_timer_start(&c->ping, on_ping, scaled_to(c, CHILD_PING_MS, CHILD_PING_FLOOR_MS),
+			     scaled_to(c, CHILD_PING_MS, CHILD_PING_FLOOR_MS)) == 0);
 	rc = chan_open(&c->chan, c->loop, chan[0], &hooks, &e);
 	if (rc < 0)
 		child_kill(c, e.text);
@@ -560,14 +568,15 @@ static void terminate(struct child *c)
 
 	ipc__envelope__init(&m);
 	ipc__stop__init(&stop);
-	stop.grace_ms = (uint32_t)scaled(c, CHILD_STOP_MS);
+	stop.grace_ms = (uint32_t)scaled_to(c, CHILD_STOP_MS, CHILD_STOP_FLOOR_MS);
 	m.body_case = IPC__ENVELOPE__BODY_STOP;
 	m.stop = &stop;
 	c->state = CHILD_STOPPING;
 	(void)child_send(c, &m);
 	signal_it(c, SIGTERM);
 	signal_it(c, SIGCONT); /* a stopped process does not act on SIGTERM */
-	CHECK(uv_timer_start(&c->timer, on_timer, scaled(c, CHILD_STOP_MS), 0) == 0);
+	CHECK(uv_timer_start(&c->timer, on_timer, scaled_to(c, CHILD_STOP_MS, CHILD_STOP_FLOOR_MS),
+			     0) == 0);
 }
 
 static void back_off(struct child *c)
@@ -622,10 +631,11 @@ static void step(struct child *c, enum child_event ev)
 		child_kill(c, c->state == CHILD_STARTING ? "was not ready in time"
 			      : c->state == CHILD_UP	 ? "closed its channel"
 							 : "did not stop in time");
-		CHECK(uv_timer_start(&c->timer, on_timer, scaled(c, CHILD_STOP_MS), 0) == 0);
+		CHECK(uv_timer_start(&c->timer, on_timer,
+				     scaled_to(c, CHILD_STOP_MS, CHILD_STOP_FLOOR_MS), 0) == 0);
 		break;
 	case ACT_BUG:
-		CHECK(false && "a child event that cannot happen");
+		check_failed("a child event that cannot happen", __FILE__, __LINE__);
 	}
 }
 

@@ -20,6 +20,9 @@
 
 #define CHILD_READY_MS	     30000
 #define CHILD_STOP_MS	     5000
+#define CHILD_READY_FLOOR_MS 2000 /* however short a test scales the times */
+#define CHILD_STOP_FLOOR_MS  1000
+#define CHILD_PING_FLOOR_MS  200
 #define CHILD_PING_MS	     1000
 #define CHILD_PING_MISSES    10
 #define CHILD_BACKOFF_MS     1000

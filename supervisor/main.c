@@ -144,7 +144,6 @@ static int run(const struct paths *p)
 	rc = supervisor_open(&s, &loop, &o, &e);
 	if (rc < 0) {
 		(void)fprintf(stderr, "zonesyncd: %s\n", err_text(&e));
-		log_error(EV("daemon_failed"), KV("err", err_text(&e)));
 	}
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&loop) == 0);

@@ -8,6 +8,17 @@ static unsigned stand(const struct role *r)
 	return r->candidate && r->elector_up ? ROLE_STAND : 0;
 }
 
+/* What the fetcher was given is used up: a token belongs to one process, once. */
+static void spend(struct role *r)
+{
+	str_copy(r->spent, sizeof(r->spent), r->given);
+	if (str_equal(r->token, r->given))
+		r->token[0] = '\0';
+	r->given[0] = '\0';
+	r->demoting = false;
+	r->kill_ms = INT64_MAX;
+}
+
 /* The running fetcher stops writing with what it was given. */
 static unsigned demote(struct role *r)
 {
@@ -53,12 +64,10 @@ unsigned role_fetcher_gone(struct role *r)
 	bool had = r->given[0] != '\0';
 
 	r->fetcher_up = false;
-	r->given[0] = '\0';
-	r->demoting = false;
-	r->kill_ms = INT64_MAX;
 	if (!had)
 		return 0;
-	r->token[0] = '\0'; /* it dies with the process that had it */
+	spend(r);
+	r->token[0] = '\0'; /* a newer one was on its way to the dead process */
 	return stand(r);
 }
 
@@ -66,6 +75,8 @@ unsigned role_held(struct role *r, const char *token, int64_t deadline_ms, int64
 {
 	bool renewed = str_equal(r->given, token) && !r->demoting;
 
+	if (str_equal(r->spent, token))
+		return 0; /* renewed before the elector heard of the new candidacy */
 	str_copy(r->token, sizeof(r->token), token);
 	r->deadline_ms = deadline_ms;
 	if (renewed) {
@@ -89,22 +100,19 @@ unsigned role_lost(struct role *r)
 
 unsigned role_demoted(struct role *r, const char *token)
 {
-	if (!str_equal(r->given, token))
+	bool held = str_equal(r->token, token); /* nobody took it away: it gave up by itself */
+
+	if (r->given[0] == '\0' || !str_equal(r->given, token))
 		return 0;
-	r->given[0] = '\0';
-	r->demoting = false;
-	r->kill_ms = INT64_MAX;
-	return 0;
+	spend(r);
+	return held ? stand(r) : 0;
 }
 
 unsigned role_token_lost(struct role *r, const char *token)
 {
-	if (!str_equal(r->given, token))
+	if (r->given[0] == '\0' || !str_equal(r->given, token))
 		return 0;
-	r->given[0] = '\0';
-	r->demoting = false;
-	r->kill_ms = INT64_MAX;
-	r->token[0] = '\0';
+	spend(r);
 	return stand(r);
 }
 

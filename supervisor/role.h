@@ -31,6 +31,7 @@ struct role {
 	char token[ROLE_TOKEN_BYTES]; /* held by the elector; "" none */
 	int64_t deadline_ms;
 	char given[ROLE_TOKEN_BYTES]; /* what the running fetcher process writes with; "" none */
+	char spent[ROLE_TOKEN_BYTES]; /* ended with its process: never handed out again */
 	int64_t kill_ms;	      /* when `given` must be demoted; INT64_MAX none */
 	bool demoting;		      /* asked to, not yet confirmed */
 };

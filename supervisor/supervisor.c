@@ -260,6 +260,7 @@ static void create_children(struct supervisor *s)
 
 /* --- reload --- */
 
+/* Into the log, and to whoever asked. */
 static void tell_problems(const struct problems *p, struct buf *text)
 {
 	size_t i;
@@ -269,20 +270,21 @@ static void tell_problems(const struct problems *p, struct buf *text)
 			log_error(EV("config_error"), KV("text", p->item[i].text));
 		else
 			log_warn(EV("config_warning"), KV("text", p->item[i].text));
-		if (text != NULL)
-			buf_printf(text, "%s%s\n",
-				   p->item[i].level == PROBLEM_ERROR ? "" : "warning: ",
-				   p->item[i].text);
+		buf_printf(text, "%s%s\n",
+			   p->item[i].level == PROBLEM_ERROR ? "" : "warning: ", p->item[i].text);
 	}
 }
 
-static int load_config(struct supervisor *s, struct config **out, struct buf *text, struct err *e)
+/* At the start there is no log yet: what is wrong goes to the terminal, once. */
+static int load_first_config(struct supervisor *s, struct problems *p, struct err *e)
 {
-	struct problems p = { 0 };
-	int rc = config_load(out, s->o.config, &p, e);
+	int rc = config_load(&s->config, s->o.config, p, e);
+	size_t i;
 
-	tell_problems(&p, text);
-	problems_reset(&p);
+	for (i = 0; i < p->n; i++)
+		(void)fprintf(
+			stderr, "%s%s\n",
+			p->item[i].level == PROBLEM_ERROR ? "" : "warning: ", p->item[i].text);
 	return rc;
 }
 
@@ -318,13 +320,16 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 
 int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 {
+	struct problems p = { 0 };
 	struct config *c = NULL;
 	int rc;
 
 	if (s->stopping)
 		return err_set(e, ERR_STATE, STOPPING);
 	notify_reloading();
-	rc = load_config(s, &c, text, e);
+	rc = config_load(&c, s->o.config, &p, e);
+	tell_problems(&p, text);
+	problems_reset(&p);
 	if (rc < 0) {
 		log_error(EV("reload_refused"), KV("err", err_text(e)));
 		buf_adds(text, "the configuration was not changed\n");
@@ -486,10 +491,12 @@ static void start_handles(struct supervisor *s)
 static int prepare(struct supervisor *s, struct err *e)
 {
 	enum log_level level = LOG_NOTE;
+	struct problems p = { 0 };
+	struct buf told = { 0 };
 	char *log_path = NULL;
 	int rc;
 
-	rc = load_config(s, &s->config, NULL, e);
+	rc = load_first_config(s, &p, e);
 	if (rc == 0)
 		rc = make_dir(s->o.state_dir, 0700, e);
 	if (rc == 0)
@@ -510,7 +517,10 @@ static int prepare(struct supervisor *s, struct err *e)
 			log_path = mem_printf("%s/supervisor.log", s->o.log_dir);
 		rc = log_open(log_path, "supervisor", level, json ? LOG_JSON : LOG_LOGFMT, e);
 		mem_free(log_path);
+		tell_problems(&p, &told);
+		buf_reset(&told);
 	}
+	problems_reset(&p);
 	if (rc == 0) {
 		s->cache_socket = mem_printf("%s/cache.sock", s->o.run_dir);
 		rc = listen_unix(s->cache_socket, &s->cache_listener, e);

@@ -192,7 +192,7 @@ static void lose(struct redis *r, const struct err *why)
 
 void redis_fail(struct redis *r, int code, const char *why)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)err_set(&e, code, "%s", why);
 	lose(r, &e);
@@ -229,7 +229,7 @@ static void on_written(uv_write_t *req, int status)
 		return;
 	r->writing = false;
 	if (status < 0) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		(void)err_set(&e, status, "write: %s", uv_strerror(status));
 		lose(r, &e);
@@ -253,11 +253,11 @@ static void on_flush(uv_prepare_t *p)
 	w->sock = r->sock;
 	w->data = r->out;
 	w->req.data = w;
-	r->out = (struct buf){0};
+	r->out = (struct buf){ 0 };
 	b = uv_buf_init(w->data.data, (unsigned)w->data.len);
 	rc = uv_write(&w->req, &r->sock->u.stream, &b, 1, on_written);
 	if (rc < 0) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		buf_reset(&w->data);
 		mem_free(w);
@@ -272,7 +272,7 @@ static void on_deadline(uv_timer_t *t)
 {
 	struct redis *r = self_of(t->data);
 	int64_t now = clock_boot_ms();
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (r->link != LINK_UP && now - r->connect_ms >= r->o.connect_timeout_ms) {
 		(void)err_set(&e, ERR_TIMEOUT, "no connection within %u ms",
@@ -287,7 +287,7 @@ static void on_deadline(uv_timer_t *t)
 	}
 	if (r->link == LINK_UP && r->o.idle_ping_ms > 0 && r->len == 0 &&
 	    now - r->heard_ms >= r->o.idle_ping_ms) {
-		struct buf b = {0};
+		struct buf b = { 0 };
 
 		redis_wire_begin(&b, 1);
 		redis_wire_str(&b, "PING");
@@ -302,7 +302,7 @@ static void enqueue(struct redis *r, const struct buf *wire, redis_reply_fn *fn,
 	size_t at = (r->head + r->len) % r->queue_cap;
 
 	CHECK(r->len < r->queue_cap);
-	r->queue[at] = (struct waiting){fn, arg, clock_boot_ms()};
+	r->queue[at] = (struct waiting){ fn, arg, clock_boot_ms() };
 	r->len++;
 	buf_add(&r->out, wire->data, wire->len);
 	CHECK(uv_prepare_start(&r->flush, on_flush) == 0);
@@ -320,8 +320,8 @@ int redis_send(struct redis *r, const struct buf *wire, redis_reply_fn *fn, void
 
 int redis_sendv(struct redis *r, redis_reply_fn *fn, void *arg, ...)
 {
-	struct buf body = {0};
-	struct buf wire = {0};
+	struct buf body = { 0 };
+	struct buf wire = { 0 };
 	const char *s;
 	size_t n = 0;
 	va_list ap;
@@ -365,7 +365,7 @@ static void greeted(struct redis *r, const struct redis_reply *reply)
 {
 	/* CLIENT SETNAME may be forbidden by an ACL; AUTH and PING may not fail. */
 	if (redis_is_error(reply) && strstr(redis_str(reply, NULL), "client") == NULL) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		(void)err_set(&e, ERR_REMOTE, "%s", redis_str(reply, NULL));
 		lose(r, &e);
@@ -417,7 +417,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 	struct sock *s = stream->data;
 	struct redis *r = s->owner;
 	struct reader *reader;
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc;
 
 	if (r == NULL || n == 0)
@@ -448,7 +448,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 
 static void greet(struct redis *r)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	if (r->o.password[0] != '\0') {
 		bool user = r->o.username[0] != '\0';
@@ -478,7 +478,7 @@ static void on_connected(uv_connect_t *req, int status)
 {
 	struct sock *s = req->data;
 	struct redis *r = s->owner;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (r == NULL)
 		return;
@@ -511,7 +511,7 @@ static struct sock *sock_new(struct redis *r)
 static void connect_tcp(struct redis *r, const struct sockaddr *addr)
 {
 	struct sock *s = sock_new(r);
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc;
 
 	CHECK(uv_tcp_init(r->loop, &s->u.tcp) == 0);
@@ -553,7 +553,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 		return;
 	}
 	if (status < 0) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		(void)err_set(&e, status, "host %s: %s", r->o.host, uv_strerror(status));
 		lose(r, &e);
@@ -565,7 +565,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 
 static void start(struct redis *r)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC };
 	char port[8];
 	int rc;
 
@@ -586,7 +586,7 @@ static void start(struct redis *r)
 	(void)snprintf(port, sizeof(port), "%u", r->o.port);
 	rc = uv_getaddrinfo(r->loop, &r->resolve, on_resolved, r->o.host, port, &hints);
 	if (rc < 0) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		(void)err_set(&e, rc, "host %s: %s", r->o.host, uv_strerror(rc));
 		lose(r, &e);
@@ -619,7 +619,7 @@ int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
 	r->o.window = o->window == 0 ? REDIS_WINDOW : o->window;
 	r->o.reply_max_bytes = o->reply_max_bytes == 0 ? REDIS_REPLY_MAX_BYTES : o->reply_max_bytes;
 	r->hooks = *h;
-	r->backoff = (struct backoff){.min_ms = REDIS_RETRY_MIN_MS, .max_ms = REDIS_RETRY_MAX_MS};
+	r->backoff = (struct backoff){ .min_ms = REDIS_RETRY_MIN_MS, .max_ms = REDIS_RETRY_MAX_MS };
 	r->queue_cap = r->o.window + GREETING_WAITING;
 	r->queue = mem_zalloc(r->queue_cap * sizeof(*r->queue));
 	CHECK(uv_timer_init(loop, &r->retry) == 0);

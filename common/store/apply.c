@@ -52,7 +52,7 @@ static int put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct
 		return rc;
 	record_encode(scratch, r);
 	key = key_val(&k);
-	v = (MDB_val){scratch->len, scratch->data};
+	v = (MDB_val){ scratch->len, scratch->data };
 	rc = mdb_put(txn, g->events, &key, &v, 0);
 	if (rc == 0) {
 		key_log(&other, r->revision);
@@ -63,7 +63,7 @@ static int put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct
 	if (rc == 0 && r->ev->ref_id != NULL && r->ev->action == ACTION_DEPLOY) {
 		key_ref(&other, r->ev->ref_id, &k);
 		key = key_val(&other);
-		v = (MDB_val){0, NULL};
+		v = (MDB_val){ 0, NULL };
 		rc = mdb_put(txn, g->refs, &key, &v, 0);
 	}
 	digest_add(d, &r->hash);
@@ -121,8 +121,8 @@ static int purge(struct gen *g, MDB_txn *txn, uint64_t horizon, uint64_t *histor
 
 static int put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p, size_t n)
 {
-	MDB_val key = {strlen(name), (void *)(uintptr_t)name};
-	MDB_val v = {n, (void *)(uintptr_t)p};
+	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
+	MDB_val v = { n, (void *)(uintptr_t)p };
 
 	return mdb_put(txn, g->meta, &key, &v, 0);
 }
@@ -130,7 +130,7 @@ static int put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p
 static int fill(struct gen *g, MDB_txn *txn, const struct store_batch *b,
 		struct store_position *after, struct err *e)
 {
-	struct buf scratch = {0};
+	struct buf scratch = { 0 };
 	uint64_t history = g->history;
 	int rc = 0;
 	size_t i;
@@ -159,7 +159,7 @@ int store_apply(struct store *s, enum store_target t, const struct store_batch *
 		struct store_position *after, struct err *e)
 {
 	struct gen *g = t == STORE_CURRENT ? &s->current : &s->next;
-	struct store_position p = {0};
+	struct store_position p = { 0 };
 	uint64_t history = g->history;
 	MDB_txn *txn = NULL;
 	int rc;

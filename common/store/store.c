@@ -77,7 +77,7 @@ static uint64_t read_current(const struct store *s)
 
 static void remove_gen(const struct store *s, uint64_t number)
 {
-	static const char *const files[] = {"/data.mdb", "/lock.mdb", ""};
+	static const char *const files[] = { "/data.mdb", "/lock.mdb", "" };
 	char *path = gen_path(s, number);
 	unsigned i;
 
@@ -125,7 +125,7 @@ static void gen_close(struct gen *g)
 {
 	if (g->env != NULL)
 		mdb_env_close(g->env);
-	*g = (struct gen){0};
+	*g = (struct gen){ 0 };
 }
 
 /* A truncated file would end us with SIGBUS at the first touch of what is missing. */
@@ -149,10 +149,10 @@ static int check_length(MDB_env *env, const char *path, struct err *e)
 
 static int open_tables(struct gen *g, bool fresh, struct err *e)
 {
-	static const char format[] = {STORE_FORMAT + '0'};
+	static const char format[] = { STORE_FORMAT + '0' };
 	unsigned flags = fresh ? MDB_CREATE : 0;
-	MDB_val name = {6, (void *)(uintptr_t) "format"};
-	MDB_val v = {sizeof(format), (void *)(uintptr_t)format};
+	MDB_val name = { 6, (void *)(uintptr_t) "format" };
+	MDB_val v = { sizeof(format), (void *)(uintptr_t)format };
 	MDB_txn *txn = NULL;
 	int rc = mdb_txn_begin(g->env, NULL, fresh ? 0 : MDB_RDONLY, &txn);
 
@@ -172,12 +172,12 @@ static int open_tables(struct gen *g, bool fresh, struct err *e)
 			rc = MDB_VERSION_MISMATCH;
 	}
 	if (rc == 0 && !fresh) {
-		MDB_val p = {8, (void *)(uintptr_t) "position"};
+		MDB_val p = { 8, (void *)(uintptr_t) "position" };
 
 		rc = mdb_get(txn, g->meta, &p, &v);
 		if (rc == 0 && !position_decode(&g->position, &v))
 			rc = MDB_INVALID;
-		p = (MDB_val){7, (void *)(uintptr_t) "history"};
+		p = (MDB_val){ 7, (void *)(uintptr_t) "history" };
 		if (rc == 0 && mdb_get(txn, g->meta, &p, &v) == 0 && v.mv_size == 8)
 			memcpy(&g->history, v.mv_data, 8);
 		if (rc == MDB_NOTFOUND)
@@ -196,7 +196,7 @@ static int gen_open(struct store *s, struct gen *g, uint64_t number, bool fresh,
 	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (fresh ? MDB_NOSYNC : 0);
 	int rc = 0;
 
-	*g = (struct gen){.number = number};
+	*g = (struct gen){ .number = number };
 	if (fresh && mkdir(path, 0700) < 0 && errno != EEXIST)
 		rc = err_errno(e, errno, "create %s", path);
 	if (rc == 0)
@@ -348,7 +348,7 @@ void store_adopt(struct store *s)
 	s->reader = NULL;
 	s->retired = s->current;
 	s->current = s->next;
-	s->next = (struct gen){0};
+	s->next = (struct gen){ 0 };
 	{
 		uint64_t old = s->retired.number;
 

@@ -37,7 +37,7 @@ static int check_entry(const struct gen *g, MDB_txn *txn, const MDB_val *key, co
 
 static uint64_t entries(MDB_txn *txn, MDB_dbi dbi)
 {
-	MDB_stat st = {0};
+	MDB_stat st = { 0 };
 
 	(void)mdb_stat(txn, dbi, &st);
 	return st.ms_entries;
@@ -46,7 +46,7 @@ static uint64_t entries(MDB_txn *txn, MDB_dbi dbi)
 int store_verify(const struct store *s, struct err *e)
 {
 	const struct gen *g = &s->current;
-	struct counts n = {0};
+	struct counts n = { 0 };
 	MDB_cursor *c = NULL;
 	MDB_txn *txn = NULL;
 	MDB_val key;

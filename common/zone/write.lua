@@ -1,9 +1,9 @@
 -- Apply one numbered batch, whole or not at all. zone-protocol 3.
--- KEYS: lease, meta, log, cursor, old log (of a refill)
+-- KEYS: lease, meta, log, cursor, old log (of a refill), the reference's sync state
 -- ARGV: token, number, event key prefix, refs key prefix, wake channel, zone id, now ms, operations...
 -- An operation is a letter and its fields:
 --   W name hash version kind id ref payload   write; skipped when equal or of an older version
---   F ...the same...                          write whatever the version
+--   F ...the same...                          write whatever is there: refill, repair
 --   V name hash version                       newer version of an equal event
 --   T name ref limit-revision                 tombstone; '' = no limit (a later write survives)
 --   K name ref                                keep during a refill what could not be read
@@ -12,6 +12,7 @@
 --   M field value                             a field of meta
 --   O field value                             a field of the cursor
 --   L lineage                                 a refill begins
+--   Y node version                            the reference's sync state: from -1 to now
 --   E                                         a refill ends
 -- -> {'OK', revision, effective, children left} | {'FENCED', token there} | {'DUP', batch} | {'LOST', batch}
 local call = redis.call
@@ -30,7 +31,7 @@ if number > batch + 1 then
 end
 
 -- Everything is checked before the first write: a failed script is not rolled back.
-local width = {W = 8, F = 8, V = 4, T = 4, K = 3, C = 3, P = 3, M = 3, O = 3, L = 2, E = 1}
+local width = {W = 8, F = 8, V = 4, T = 4, K = 3, C = 3, P = 3, M = 3, O = 3, Y = 3, L = 2, E = 1}
 local n = #ARGV
 local at = 8
 while at <= n do
@@ -106,7 +107,7 @@ end
 local function write(name, at, forced)
 	local hash, version, kind, id, ref, payload = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
 	local old, score, equal = look(name)
-	if equal and old[1] == hash then
+	if equal and old[1] == hash and not forced then
 		if old[3] ~= version then
 			call('HSET', prefix .. name, 'zsVer', version)
 		end
@@ -186,6 +187,9 @@ op.M = function(at)
 end
 op.O = function(at)
 	call('HSET', KEYS[4], ARGV[at + 1], ARGV[at + 2])
+end
+op.Y = function(at)
+	call('HSET', KEYS[6], 'clusterId', zone, 'nodeId', ARGV[at + 1], 'nodeVersion', ARGV[at + 2], 'from', '-1', 'to', now)
 end
 op.L = function(at)
 	-- The digest is built anew from an empty log; what the old one named is kept aside until

@@ -32,6 +32,9 @@ struct writer {
 	unsigned items;
 	bool asked; /* `batch` is known on this connection: sending may go on */
 	bool over;
+	size_t sent;  /* on the way on this connection */
+	bool refused; /* the server refused one: the answers behind it are void */
+	struct err why;
 };
 
 struct writer *writer_create(struct zone_conn *z, const struct writer_hooks *h)
@@ -62,7 +65,7 @@ static void drop_all(struct writer *w)
 	while (w->first != NULL)
 		drop_first(w);
 	buf_reset(&w->open.body);
-	w->open = (struct zone_cmd){0};
+	w->open = (struct zone_cmd){ 0 };
 	w->items = 0;
 }
 
@@ -106,15 +109,28 @@ size_t writer_waiting(const struct writer *w)
 static void on_written(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct writer *w = arg;
-	struct written done = {0};
-	struct err e = {0};
+	struct written done = { 0 };
+	struct err e = { 0 };
 	const struct redis_reply *what = redis_at(r, 0);
 
-	if (lost != NULL || w->over || w->first == NULL)
+	if (lost != NULL)
 		return; /* writer_down() remembers; the outcome is asked for */
-	if (zone_check(w->z, r, lost, &e) < 0) {
-		if (zone_conn_is_up(w->z))
-			end(w, &e);
+	if (w->sent > 0)
+		w->sent--;
+	if (w->over || w->first == NULL)
+		return;
+	if (!w->refused && zone_check(w->z, r, lost, &e) < 0) {
+		if (!zone_conn_is_up(w->z))
+			return;
+		w->refused = true;
+		w->why = e;
+		w->asked = false;
+	}
+	if (w->refused) { /* what was sent behind it was answered LOST, and is not */
+		if (w->sent == 0) {
+			w->refused = false;
+			w->hooks.trouble(w->hooks.arg, &w->why);
+		}
 		return;
 	}
 	if (redis_is(what, "FENCED") || redis_is(what, "LOST")) {
@@ -157,13 +173,14 @@ void writer_pump(struct writer *w)
 		if (redis_send(zone_conn_redis(w->z), &b->wire, on_written, w) < 0)
 			return;
 		b->sent = true;
+		w->sent++;
 	}
 }
 
 static void on_asked(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct writer *w = arg;
-	struct err e = {0};
+	struct err e = { 0 };
 	uint64_t batch = 0;
 
 	if (lost != NULL || w->over)
@@ -177,8 +194,9 @@ static void on_asked(void *arg, const struct redis_reply *r, const struct err *l
 		return;
 	}
 	while (w->first != NULL && w->first->number <= batch) {
-		struct written done = {
-			.number = w->first->number, .mark = w->first->mark, .duplicate = true};
+		struct written done = { .number = w->first->number,
+					.mark = w->first->mark,
+					.duplicate = true };
 
 		w->acked = done.number;
 		drop_first(w);
@@ -195,6 +213,8 @@ void writer_up(struct writer *w)
 	struct batch *b;
 
 	w->asked = false;
+	w->sent = 0;
+	w->refused = false;
 	for (b = w->first; b != NULL; b = b->next)
 		b->sent = false;
 	if (w->over)
@@ -207,6 +227,8 @@ void writer_up(struct writer *w)
 void writer_down(struct writer *w)
 {
 	w->asked = false;
+	w->sent = 0;
+	w->refused = false;
 }
 
 void writer_begin(struct writer *w, const char *token)
@@ -240,7 +262,7 @@ static void op(struct writer *w, const char *letter)
 		w->number++;
 		(void)snprintf(text, sizeof(text), "%" PRIu64, w->number);
 		zone_cmd_begin(w->z, &w->open, SCRIPT_WRITE, k->lease, k->meta, k->log, k->cursor,
-			       k->old_log, NULL);
+			       k->old_log, k->state, NULL);
 		zone_cmd_str(&w->open, w->token);
 		zone_cmd_str(&w->open, text);
 		zone_cmd_str(&w->open, k->event_prefix);
@@ -261,7 +283,7 @@ static void full(struct writer *w)
 
 void writer_put(struct writer *w, const struct event *ev, const struct hash *h, bool forced)
 {
-	struct buf name = {0};
+	struct buf name = { 0 };
 
 	CHECK(ev->action == ACTION_DEPLOY);
 	/* A large entity is a batch of its own. */
@@ -337,6 +359,11 @@ void writer_meta(struct writer *w, const char *field, const char *value)
 void writer_cursor(struct writer *w, const char *field, const char *value)
 {
 	op2(w, "O", field, value);
+}
+
+void writer_sync_state(struct writer *w, const char *node_id, const char *version)
+{
+	op2(w, "Y", node_id, version);
 }
 
 void writer_refill_begin(struct writer *w, const char *lineage)

@@ -10,8 +10,9 @@
  * Owns:    the batches on the way.
  * Blocks:  never. writer_room() says when to stop adding.
  * Errors:  through hooks.over: ERR_FENCED (another token holds the lease), ERR_LOST
- *          (Redis forgot acknowledged batches), or what the server said (ERR_FULL,
- *          ERR_REMOTE). The writer is of no use after that: reset it.
+ *          (Redis forgot acknowledged batches): the token is of no use any more.
+ *          Through hooks.trouble: the server refused a batch (ERR_FULL, ERR_REMOTE).
+ *          Nothing is lost: call writer_up() after a while, and it is sent again.
  */
 #pragma once
 
@@ -38,6 +39,7 @@ struct writer_hooks {
 	void *arg;
 	void (*done)(void *arg, const struct written *w);
 	void (*over)(void *arg, const struct err *why);
+	void (*trouble)(void *arg, const struct err *why);
 };
 
 struct writer *writer_create(struct zone_conn *z, const struct writer_hooks *h) MUST_USE;
@@ -62,6 +64,10 @@ void writer_cursor(struct writer *w, const char *field, const char *value);
 void writer_refill_begin(struct writer *w, const char *lineage);
 void writer_refill_end(struct writer *w);
 void writer_flush(struct writer *w, void *mark); /* nothing to send: does nothing */
+
+/* A field of the state Java gateways read (wire page 1.7): from -1, so that one which takes
+   over reads everything. */
+void writer_sync_state(struct writer *w, const char *node_id, const char *version);
 
 /* The connection came up or went down. */
 void writer_up(struct writer *w);

@@ -87,7 +87,7 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 {
 	struct election *x = arg;
 	struct lease_reply l;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (lost != NULL)
 		return; /* the machine learns of it from the link */
@@ -97,7 +97,7 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 		step(x, elector_failed(&x->m, clock_boot_ms()));
 		return;
 	}
-	x->down = (struct err){0};
+	x->down = (struct err){ 0 };
 	step(x, elector_reply(&x->m, &l, any_number(), clock_boot_ms()));
 }
 
@@ -114,10 +114,12 @@ static void tell_held(struct election *x)
 	held.kill_boot_ms = x->m.good_ms + x->m.t.kill_ms;
 	m.body_case = IPC__ENVELOPE__BODY_HELD;
 	m.held = &held;
-	if (x->renewals++ == 0)
+	if (x->renewals++ == 0) {
 		log_note(EV("lease_held"), KV("token", x->m.token));
-	else
+		worker_report(x->w);
+	} else {
 		log_debug(EV("lease_renewed"), KV("token", x->m.token));
+	}
 	worker_send(x->w, &m);
 }
 
@@ -180,7 +182,7 @@ static void on_probed(void *arg, const struct probe *p)
 		redis_fail(zone_conn_redis(x->z), ERR_CONFIG, x->down.text);
 		return;
 	}
-	x->down = (struct err){0};
+	x->down = (struct err){ 0 };
 	worker_report(x->w);
 	step(x, elector_link(&x->m, true, clock_boot_ms()));
 }
@@ -232,7 +234,7 @@ static void on_wake(void *arg, const char *p, size_t n)
 
 static int on_stand(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct election *x = self;
+	struct election *x = *(struct election **)self;
 	const Ipc__Stand *s = m->stand;
 	size_t i;
 
@@ -252,7 +254,7 @@ static int on_stand(void *self, const Ipc__Envelope *m, struct err *e)
 
 static int on_stand_back(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct election *x = self;
+	struct election *x = *(struct election **)self;
 
 	UNUSED(m);
 	UNUSED(e);
@@ -262,7 +264,7 @@ static int on_stand_back(void *self, const Ipc__Envelope *m, struct err *e)
 
 static int on_fitness(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct election *x = self;
+	struct election *x = *(struct election **)self;
 
 	UNUSED(e);
 	step(x, elector_fitness(&x->m, m->fitness->fit, clock_boot_ms()));
@@ -270,19 +272,20 @@ static int on_fitness(void *self, const Ipc__Envelope *m, struct err *e)
 }
 
 static const struct route rows[] = {
-	[IPC__ENVELOPE__BODY_STAND] = {FROM_SUPERVISOR, WORKER_UP, on_stand},
-	[IPC__ENVELOPE__BODY_STAND_BACK] = {FROM_SUPERVISOR, WORKER_UP, on_stand_back},
-	[IPC__ENVELOPE__BODY_FITNESS] = {FROM_SUPERVISOR, WORKER_UP | WORKER_STOPPING, on_fitness},
+	[IPC__ENVELOPE__BODY_STAND] = { FROM_SUPERVISOR, WORKER_UP, on_stand },
+	[IPC__ENVELOPE__BODY_STAND_BACK] = { FROM_SUPERVISOR, WORKER_UP, on_stand_back },
+	[IPC__ENVELOPE__BODY_FITNESS] = { FROM_SUPERVISOR, WORKER_UP | WORKER_STOPPING,
+					  on_fitness },
 };
-const struct route_table election_routes = {rows, ARRAY_LEN(rows)};
+const struct route_table election_routes = { rows, ARRAY_LEN(rows) };
 
 /* --- life --- */
 
 int election_open(struct election **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct election *x = mem_zalloc(sizeof(*x));
-	const struct zone_hooks z = {x, on_up, on_down};
-	const struct redis_hooks l = {x, on_listener_up, on_listener_down, on_wake};
+	const struct zone_hooks z = { x, on_up, on_down };
+	const struct redis_hooks l = { x, on_listener_up, on_listener_down, on_wake };
 	const Ipc__ElectorConfig *ec = c->elector;
 	struct redis_opts o;
 	int rc;
@@ -337,7 +340,7 @@ void election_report(struct election *x, Ipc__Report *out)
 void election_stop(struct election *x)
 {
 	x->stopping = true;
-	if (x->m.state == ELECTOR_HELD) {
+	if (x->m.state == ELECTOR_HELD || x->m.state == ELECTOR_TRYING) {
 		step(x, elector_stand_back(&x->m, clock_boot_ms()));
 		return;
 	}

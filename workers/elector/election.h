@@ -13,7 +13,7 @@
 
 struct election;
 
-extern const struct route_table election_routes;
+extern const struct route_table election_routes; /* self: struct election ** */
 
 int election_open(struct election **out, struct worker *w, const Ipc__Configure *c,
 		  struct err *e) MUST_USE;

@@ -7,14 +7,14 @@
 
 const char *elector_state_name(enum elector_state s)
 {
-	static const char *const names[ELECTOR__COUNT] = {"idle", "trying", "held", "leaving"};
+	static const char *const names[ELECTOR__COUNT] = { "idle", "trying", "held", "leaving" };
 
 	return names[s];
 }
 
 void elector_init(struct elector *m, int64_t ttl_ms)
 {
-	*m = (struct elector){.ttl_ms = ttl_ms, .next_ms = INT64_MAX, .fit = true};
+	*m = (struct elector){ .ttl_ms = ttl_ms, .next_ms = INT64_MAX, .fit = true };
 	timing_from_ttl(ttl_ms, &m->t);
 }
 
@@ -27,7 +27,6 @@ static unsigned lose(struct elector *m, const char *why)
 {
 	m->state = ELECTOR_IDLE;
 	m->token[0] = '\0';
-	m->nonce[0] = '\0';
 	m->asking = false;
 	m->next_ms = INT64_MAX;
 	m->reason = why;
@@ -73,8 +72,14 @@ unsigned elector_stand_back(struct elector *m, int64_t now)
 	m->back_until_ms = now + m->ttl_ms;
 	if (m->state == ELECTOR_HELD)
 		return leave(m, "asked to stand back", now);
-	if (m->state == ELECTOR_TRYING)
-		m->next_ms = m->back_until_ms;
+	if (m->state != ELECTOR_TRYING)
+		return 0;
+	if (!m->asking)
+		return lose(m, "asked to stand back");
+	/* What the question on its way wins has to be given back. */
+	m->state = ELECTOR_LEAVING;
+	m->reason = "asked to stand back";
+	m->next_ms = now + m->t.command_ms;
 	return 0;
 }
 
@@ -114,6 +119,7 @@ unsigned elector_wake(struct elector *m, uint32_t random, int64_t now)
 {
 	if (m->state != ELECTOR_TRYING || now < m->back_until_ms)
 		return 0;
+	m->woken = m->asking; /* the answer on its way may be older than the release */
 	m->next_ms = now + random % (ELECTOR_JITTER_MS + 1);
 	return m->next_ms <= now ? try_now(m) : 0;
 }
@@ -150,6 +156,7 @@ unsigned elector_tick(struct elector *m, int64_t now)
 void elector_sent(struct elector *m, int64_t now)
 {
 	m->asking = true;
+	m->woken = false;
 	m->sent_ms = now;
 }
 
@@ -159,8 +166,15 @@ static unsigned granted(struct elector *m, const struct lease_reply *r, int64_t 
 
 	if (nonce == NULL || !str_equal(nonce + 1, m->nonce))
 		return 0; /* the answer to an older candidacy */
+	if (m->state == ELECTOR_LEAVING && m->token[0] == '\0') {
+		str_copy(m->token, sizeof(m->token), r->token);
+		return leave(m, m->reason, now);
+	}
 	if (m->state != ELECTOR_HELD && m->state != ELECTOR_TRYING)
 		return 0;
+	/* It has worked for as long as it last stood back: that is forgotten. */
+	if (m->state == ELECTOR_HELD && m->fit && now - m->back_until_ms >= m->back_ms)
+		m->back_ms = 0;
 	str_copy(m->token, sizeof(m->token), r->token);
 	m->state = ELECTOR_HELD;
 	m->good_ms = m->sent_ms; /* validity counts from the send */
@@ -175,6 +189,8 @@ static unsigned busy(struct elector *m, const struct lease_reply *r, uint32_t ra
 {
 	if (m->state == ELECTOR_HELD)
 		return lose(m, "another node took the lease");
+	if (m->state == ELECTOR_LEAVING && m->token[0] == '\0')
+		return lose(m, m->reason);
 	if (m->state != ELECTOR_TRYING)
 		return 0;
 	if (!str_equal(m->seen.token, r->token) || m->seen.seq != r->seq)
@@ -183,6 +199,11 @@ static unsigned busy(struct elector *m, const struct lease_reply *r, uint32_t ra
 	if (r->left_ms < 0 || (r->ttl_ms > 0 && r->left_ms > r->ttl_ms)) {
 		/* No expiry, or beyond its own TTL: Redis' clock went back. Look again, then break. */
 		m->next_ms = now + m->t.command_ms;
+		return 0;
+	}
+	if (m->woken) {
+		m->woken = false;
+		m->next_ms = now + random % (ELECTOR_JITTER_MS + 1);
 		return 0;
 	}
 	m->next_ms = now + r->left_ms + 1 + random % (ELECTOR_JITTER_MS + 1);
@@ -248,11 +269,11 @@ void elector_ask(const struct elector *m, int64_t now, struct lease_ask *out,
 
 	for (i = 0; i < m->previous_len; i++)
 		previous[i] = m->previous[i];
-	*out = (struct lease_ask){.nonce = m->nonce,
-				  .ttl_ms = (uint32_t)m->ttl_ms,
-				  .holder = "",
-				  .break_token = stuck ? m->seen.token : "",
-				  .break_seq = stuck ? m->seen.seq : 0,
-				  .previous = previous,
-				  .previous_len = m->previous_len};
+	*out = (struct lease_ask){ .nonce = m->nonce,
+				   .ttl_ms = (uint32_t)m->ttl_ms,
+				   .holder = "",
+				   .break_token = stuck ? m->seen.token : "",
+				   .break_seq = stuck ? m->seen.seq : 0,
+				   .previous = previous,
+				   .previous_len = m->previous_len };
 }

@@ -44,6 +44,7 @@ struct elector {
 	char token[LEASE_TOKEN_BYTES]; /* ours; "" unless held or leaving */
 	bool up;		       /* Redis is reachable and fit for candidacy */
 	bool asking;		       /* a request is out */
+	bool woken;		       /* the lease was released meanwhile */
 	int64_t sent_ms;	       /* when it was sent */
 	int64_t good_ms;	       /* when the last granted one was sent */
 	int64_t next_ms;	       /* when to look again */

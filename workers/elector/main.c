@@ -31,15 +31,15 @@ static void stop(void *arg, bool lost)
 int main(void)
 {
 	struct election *x = NULL;
-	struct worker_spec spec = {"elector", &election_routes, configure, report, stop, &x};
+	struct worker_spec spec = { "elector", &election_routes, configure, report, stop, &x };
 	struct worker *w = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc;
 
 	rc = worker_open(&w, &spec, &e);
 	if (rc == 0)
 		rc = worker_run(w, &e);
-	if (rc < 0)
+	if (rc < 0 && rc != UV_EOF)
 		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
 	worker_close(&w);
 	election_free(&x);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "workers/fetcher/map/map.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct map_ctx *context(void)
+{
+	static const char *const tags[] = {"eu", "!us"};
+	static struct map_ctx *ctx;
+
+	if (ctx == NULL) {
+		ctx = map_ctx_create(tags, ARRAY_LEN(tags), "vvLJ4Q8Khvv9tm2tIPdkGEdmgKUruAL6", 32);
+		map_ctx_set_environment(ctx, "DEFAULT", "default", "DEFAULT");
+		map_ctx_set_organization(ctx, "DEFAULT", NULL);
+	}
+	return ctx;
+}
+
+/* What the mapping makes must be readable, and an API's plans with it. */
+static void check_out(int rc, struct map_out *out)
+{
+	struct json_span v = {0};
+	struct map_plans plans = {0};
+
+	CHECK(rc <= 0);
+	CHECK(rc == 0 || (out->outcome == MAP_NOTHING && out->ev.id == NULL));
+	if (rc == 0 && out->outcome == MAP_EVENT) {
+		CHECK(out->ev.id != NULL && out->ev.id[0] != '\0');
+		CHECK((out->ev.payload.len > 0) == (out->ev.action == ACTION_DEPLOY));
+		CHECK(out->ev.action == ACTION_UNDEPLOY ||
+		      json_check(out->ev.payload.data, out->ev.payload.len, &v, NULL) == 0);
+		if (out->ev.kind == KIND_API &&
+		    map_plans_read((struct json_span){out->ev.payload.data, out->ev.payload.len},
+				   &plans, NULL) == 0)
+			map_plans_reset(&plans);
+	}
+	map_out_reset(out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char accepted[] =
+		"{\"id\":\"s\",\"api\":\"a\",\"plan\":\"p\",\"status\":\"ACCEPTED\"}";
+	struct json_span sub = {accepted, sizeof(accepted) - 1};
+	struct json_span row = {(const char *)data, size};
+	struct map_out out = {0};
+
+	check_out(map_event(context(), row, &out, NULL), &out);
+	check_out(map_api_file(context(), row, 1, &out, NULL), &out);
+	check_out(map_subscription(row, MAP_ATTACHED | MAP_PRODUCT_KNOWN, &out, NULL), &out);
+	check_out(map_apikey(row, sub, 0, &out, NULL), &out);
+	return 0;
+}

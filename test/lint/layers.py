@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of the house as data (style page, part 3): who may include whom.
+
+layers.py [ROOT]   one line per violation, exit 1 when there is one
+"""
+import pathlib
+import re
+import sys
+
+# What a folder may include of ours. A folder may always include itself. "proto" is the
+# generated code. A file that lies in none of these folders is a violation by itself.
+MAY = {
+    "common/base": set(),
+    "common/log": {"common/base"},
+    "common/json": {"common/base"},
+    "common/model": {"common/base", "common/json"},
+    "common/ipc": {"common/base", "common/json", "common/model", "proto"},
+    "common/tls": {"common/base", "common/json", "common/model"},
+    "common/store": {"common/base", "common/json", "common/model"},  # model: it stores events
+    "common/redis": {"common/base", "common/json", "common/tls"},
+    "common/zone": {"common/base", "common/json", "common/model", "common/redis"},  # model: events
+    "common/client": {"common/base", "common/model", "common/store", "proto"},
+    # redis and log: link.[ch] turns a Configure message into a connection's options, and the
+    # worker opens the log it was told to write
+    "common/worker": {"common/base", "common/json", "common/log", "common/model", "common/ipc",
+                      "common/tls", "common/redis", "proto"},
+    "supervisor": {"common/base", "common/log", "common/json", "common/model", "common/ipc",
+                   "proto", "supervisor/config"},
+    # proto: slices are Configure messages; model: the timing rules are checked with the file
+    "supervisor/config": {"common/base", "common/json", "common/model", "proto"},
+    "supervisor/cli": {"common/base", "common/ipc", "common/client", "proto", "supervisor/config",
+                       "supervisor/command.h"},
+    "workers/elector": None,
+    "workers/fetcher": None,
+    "workers/cache": None,
+    "test": None,
+}
+WORKER_MAY = {"common/" + d for d in ("base", "log", "json", "model", "ipc", "tls", "store", "redis",
+                                      "zone", "client", "worker")} | {"proto"}
+# map/ is pure: rows in, events out
+MAY["workers/fetcher/map"] = {"common/base", "common/json", "common/model"}
+
+# The only folders that may use a third-party library; "test" may use all of them.
+LIBRARIES = {
+    "hiredis": {"common/redis"},
+    "lmdb": {"common/store"},
+    "yaml": {"supervisor/config"},
+    "mongoc": {"workers/fetcher"},
+    "bson": {"workers/fetcher"},
+    "libpq": {"workers/fetcher"},
+    "openssl": {"common/tls", "workers/fetcher/map"},  # map: decrypts properties
+    "xxhash": {"common/base"},  # digest.c
+    "uv": {"common/ipc", "common/tls", "common/redis", "common/zone", "common/worker", "supervisor",
+           "supervisor/cli", "workers/elector", "workers/fetcher", "workers/cache"},
+    "protobuf-c": {"common/ipc", "common/client", "common/worker", "supervisor", "supervisor/config",
+                   "supervisor/cli", "workers/elector", "workers/fetcher", "workers/cache"},
+    "cmocka": set(),
+}
+# Third-party headers that may stand in a header of ours: anywhere they may be used ...
+IN_HEADERS = {"uv", "protobuf-c"}
+# ... or in this one file, which nobody outside its folder includes.
+PRIVATE_HEADERS = {("common/store/internal.h", "lmdb")}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
+
+
+def folder_of(path):
+    """The deepest folder of the plan that holds the file."""
+    parts = pathlib.PurePosixPath(path).parts[:-1]
+    for n in range(len(parts), 0, -1):
+        if "/".join(parts[:n]) in MAY:
+            return "/".join(parts[:n])
+    return None
+
+
+def library_of(header):
+    first = header.split("/")[0]
+    first = first[:-2] if first.endswith(".h") else first
+    for name in LIBRARIES:
+        if first == name or (name != "uv" and first.startswith(name)):
+            return name
+    return {"libpq-fe": "libpq"}.get(first)
+
+
+def may_of(folder):
+    allowed = MAY[folder]
+    return WORKER_MAY | {folder + "/map"} if allowed is None else allowed
+
+
+def check_ours(path, folder, header):
+    if header.endswith(".pb-c.h"):
+        target = "proto"
+    else:
+        target = folder_of(header)
+    if folder == "test" or target == folder:
+        return None
+    if target is None:
+        return f"{header} lies in no folder of the plan"
+    if target in may_of(folder) or header in may_of(folder):
+        return None
+    if path == "supervisor/main.c" and target.startswith("supervisor"):
+        return None
+    return f"{folder} may not include {header}"
+
+
+def check_library(path, folder, header, quoted):
+    name = "protobuf-c" if quoted and header.endswith(".pb-c.h") else library_of(header)
+    if name is None or folder == "test":
+        return None
+    if folder not in LIBRARIES[name]:
+        return f"{folder} may not use {name}"
+    if path.endswith(".h") and name not in IN_HEADERS and (path, name) not in PRIVATE_HEADERS:
+        return f"{header} belongs into a .c file"
+    return None
+
+
+def check_file(root, path):
+    folder = folder_of(path)
+    if folder is None:
+        return [f"{path}:1: lies in no folder of the plan"]
+    out = []
+    private = {h for h, _ in PRIVATE_HEADERS}
+    for number, line in enumerate((root / path).read_text().splitlines(), 1):
+        m = INCLUDE.match(line)
+        if not m:
+            continue
+        ours, system = m.groups()
+        found = [check_library(path, folder, ours or system, ours is not None)]
+        if ours:
+            found.append(check_ours(path, folder, ours))
+            if ours in private and folder_of(ours) != folder:
+                found.append(f"{ours} is private to {folder_of(ours)}")
+        out += [f"{path}:{number}: {text}" for text in found if text]
+    return out
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])
+    bad = []
+    for top in ("common", "supervisor", "workers", "test"):
+        for file in sorted((root / top).rglob("*.[ch]")):
+            bad += check_file(root, file.relative_to(root).as_posix())
+    print("\n".join(bad), end="\n" if bad else "")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No mass deletion on thin evidence (zone-protocol 4.5)."""
+import json
+import shutil
+
+from zone import api, apikey, subscription, until
+
+
+def fill(zone, count):
+    for i in range(count):
+        zone.write(f"apis/a{i:02}.json", api(f"a{i:02}"))
+        zone.write(f"subscriptions/s{i:02}.json", subscription(f"s{i:02}", f"a{i:02}"))
+
+
+def test_a_directory_that_vanishes_is_an_outage(zone):
+    fill(zone, 12)
+    zone.start(1)
+    zone.settled(count=24)
+    n = zone.nodes[0]
+    (zone.data / "apis").rename(zone.base / "apis")
+    until("said", lambda: "vanished" in n.fetcher()["source"])
+    assert len(n.names()) == 24
+    (zone.base / "apis").rename(zone.data / "apis")
+    until("back", lambda: n.fetcher()["source"] == "up")
+    zone.settled(count=24)
+
+
+def test_an_empty_directory_removes_nothing_until_a_person_says_so(zone):
+    fill(zone, 12)
+    zone.start(2)
+    zone.settled(count=24)
+    n = zone.primary()
+    shutil.move(zone.data / "apis", zone.base / "apis")
+    (zone.base / "empty").mkdir()
+    (zone.base / "empty").rename(zone.data / "apis")
+    until("held back", lambda: "accept-deletes" in n.fetcher()["guard"])
+    assert n.status()["health"] == "degraded"
+    rows = n.fetcher()["rows_read"] if "rows_read" in n.fetcher() else n.fetcher()["rows"]
+    zone.write("dictionaries/d.json", {"id": "d", "key": "d", "name": "d", "environmentId": "DEFAULT"})
+    zone.settled(count=25)
+    n.cli("stepdown")
+    p = until("another primary, of the same mind",
+              lambda: next((x for x in zone.nodes if x is not n and x.role() == "primary"), None))
+    until("held back there too", lambda: "accept-deletes" in p.fetcher()["guard"])
+    assert len(p.names()) == 25 and rows >= 0
+    p.cli("resync", "--accept-deletes")
+    zone.settled(count=1)
+    until("the guard is quiet", lambda: p.fetcher()["guard"] == "")
+
+
+def test_many_removals_need_a_second_pass_that_agrees(zone):
+    fill(zone, 50)
+    zone.start(1)
+    zone.settled(count=100)
+    n = zone.nodes[0]
+    for i in range(30):
+        (zone.data / f"apis/a{i:02}.json").unlink()
+    zone.settled(count=40)
+    assert "second pass" in n.logs("fetcher")
+
+
+def test_what_disappeared_while_nobody_was_primary_is_withdrawn(zone):
+    fill(zone, 12)
+    zone.write("api-keys/k.json", apikey("k", ["s03"]))
+    zone.start(2)
+    zone.settled(count=25)
+    for n in zone.nodes:
+        n.stop()
+    (zone.data / "apis/a00.json").unlink()
+    (zone.data / "subscriptions/s03.json").unlink()
+    for n in zone.nodes:
+        n.start()
+    zone.settled(count=21)
+    names = zone.nodes[1].names()
+    assert "API:a00" not in names and "SUBSCRIPTION:s00" not in names
+    assert "SUBSCRIPTION:s03" not in names and "API_KEY:k" not in names
+
+
+def test_another_configuration_is_another_zone_content_and_is_refilled(zone):
+    zone.write("apis/a.json", api("a", tags=["eu"]))
+    zone.write("apis/b.json", api("b", tags=["us"]))
+    zone.start(1)
+    lineage = zone.settled(count=2)["lineage"]
+    n = zone.nodes[0]
+    n.config.write_text(zone.config("n1") + "\ntags: eu\n")
+    n.cli("reload")
+    until("another lineage", lambda: zone.redis.meta()["lineage"] != lineage)
+    zone.settled(count=1)
+    assert n.names() == ["API:a"]
+    n.config.write_text(zone.config("n1") + "\ntags: [eu\n")
+    r = n.cli("reload", check=False)
+    assert r.returncode == 78 and "zonesync.yml" in r.stdout + r.stderr
+    assert n.names() == ["API:a"], "the old configuration stays"
+    assert json.loads(n.get("API", "a"))

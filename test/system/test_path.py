@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a file to every node."""
+import json
+import os
+
+from zone import api, apikey, subscription, until, DEFINITIONS
+
+
+def test_a_document_reaches_every_node_and_its_removal_too(zone):
+    zone.write("apis/orders.json", api("orders"))
+    zone.start(3)
+    zone.settled(count=1)
+    for n in zone.nodes:
+        assert json.loads(n.get("API", "orders"))["definition"] == api("orders")
+    zone.write("apis/orders.json", api("orders", version="2"))
+    for n in zone.nodes:
+        until("the change", lambda: json.loads(n.get("API", "orders"))["definition"]["apiVersion"] == "2")
+    (zone.data / "apis/orders.json").unlink()
+    for n in zone.nodes:
+        until("the removal", lambda: n.get("API", "orders") is None)
+    zone.settled(count=0)
+
+
+def test_all_published_definitions_are_equal_byte_for_byte_at_every_node(zone):
+    ids = zone.load_definitions()
+    zone.start(3)
+    zone.settled(count=len(ids))
+    for f in sorted(DEFINITIONS.glob("*.json")):
+        doc = json.loads(f.read_text())
+        payloads = {n.get("API", doc["id"]) for n in zone.nodes}
+        payloads.add(zone.redis("HGET", f"distributed_event:test:API:{doc['id']}", "payload", raw=True)[:-1])
+        assert len(payloads) == 1, f.name
+        got = json.loads(payloads.pop())["definition"]
+        doc["plans"] = [p for p in doc["plans"] if p["status"].lower() in ("published", "deprecated")]
+        assert got == doc
+
+
+def test_children_follow_their_api(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    zone.write("api-keys/k.json", apikey("k", ["s"]))
+    zone.start(2)
+    zone.settled(count=3)
+    n = zone.nodes[1]
+    assert n.names("--ref", "API:a") == ["API_KEY:k", "SUBSCRIPTION:s"]
+    assert json.loads(n.get("API_KEY", "k"))["plan"] == "plan-1"
+    zone.write("api-keys/k.json", apikey("k", ["s"], revoked=True))
+    until("revoked", lambda: n.get("API_KEY", "k") is None)
+    zone.write("api-keys/k.json", apikey("k", ["s"]))
+    until("back", lambda: n.get("API_KEY", "k"))
+    zone.write("subscriptions/s.json", subscription("s", "a", status="CLOSED"))
+    until("closed with its key", lambda: n.names() == ["API:a"])
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    zone.settled(count=3)
+    (zone.data / "apis/a.json").unlink()
+    until("undeployed with its children", lambda: n.names() == [])
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=3)
+    zone.write("apis/a.json", api("a", plan="another"))
+    until("the plan is gone, and what hung on it", lambda: n.names() == ["API:a"])
+
+
+def test_a_broken_document_is_set_aside_and_stops_nothing(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.start(1)
+    zone.settled(count=1)
+    n = zone.nodes[0]
+    zone.write("apis/a.json", '{"id": "a", ')
+    zone.write("apis/b.json", api("b"))
+    until("b", lambda: n.get("API", "b"))
+    q = until("a in quarantine", lambda: json.loads(n.cli("quarantine", "--json")))
+    assert "apis/a.json" in json.dumps(q)
+    assert n.get("API", "a"), "its last good version stays"
+    zone.write("apis/c.json", "[" * 100000)
+    zone.write("apis/d.json", b'{"id":"d\xff"}')
+    until("three in quarantine", lambda: n.fetcher()["quarantined"] == 3)
+    zone.write("apis/a.json", api("a", version="9"))
+    until("mended", lambda: json.loads(n.get("API", "a"))["definition"]["apiVersion"] == "9")
+    until("two left", lambda: n.fetcher()["quarantined"] == 2)
+
+
+def test_two_files_with_one_id_the_first_by_path_counts(zone):
+    zone.write("apis/b.json", api("x", version="b"))
+    zone.start(1)
+    zone.settled(count=1)
+    n = zone.nodes[0]
+    zone.write("apis/a.json", api("x", version="a"))
+    until("a counts", lambda: json.loads(n.get("API", "x"))["definition"]["apiVersion"] == "a")
+    until("b is named", lambda: "apis/b.json" in n.cli("quarantine"))
+    (zone.data / "apis/a.json").unlink()
+    until("b counts", lambda: json.loads(n.get("API", "x"))["definition"]["apiVersion"] == "b")
+    until("nobody is named", lambda: n.fetcher()["quarantined"] == 0)
+
+
+def test_a_half_written_file_is_read_again_before_it_is_judged(zone):
+    zone.start(1)
+    n = zone.nodes[0]
+    zone.settled(count=0)
+    text = json.dumps(api("slow"))
+    path = zone.data / "apis" / "slow.json"
+    path.parent.mkdir(exist_ok=True)
+    zone.write("apis/other.json", api("other"))
+    until("apis is watched", lambda: n.get("API", "other"))
+    with open(path, "w") as f:
+        f.write(text[:50])
+        f.flush()
+        os.fsync(f.fileno())
+        zone.write("apis/other.json", api("other", version="2"))
+        until("a pass saw it", lambda: json.loads(n.get("API", "other"))["definition"]["apiVersion"] == "2")
+        f.write(text[50:])
+    until("whole", lambda: n.get("API", "slow"))
+    assert "quarantine" not in n.logs("fetcher").replace("quarantined=0", "")
+
+
+def test_environment_names_reach_the_envelope(zone):
+    zone.write("environments/e.json", {"id": "DEFAULT", "hrids": ["default"], "name": "d", "organizationId": "ORG"})
+    zone.write("organizations/o.json", {"id": "ORG", "hrids": ["org"], "name": "o"})
+    zone.write("apis/a.json", api("a"))
+    zone.start(1)
+    zone.settled(count=1)
+    n = zone.nodes[0]
+    got = json.loads(n.get("API", "a"))
+    assert (got["environmentHrid"], got["organizationId"], got["organizationHrid"]) == ("default", "ORG", "org")
+    zone.write("environments/e.json", {"id": "DEFAULT", "hrids": ["new"], "name": "d", "organizationId": "ORG"})
+    until("renamed", lambda: json.loads(n.get("API", "a"))["environmentHrid"] == "new")

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Redis may do to us."""
+import json
+import shutil
+
+from zone import api, until, Redis
+
+
+def change(zone, version):
+    zone.write("apis/a.json", api("a", version=version))
+
+
+def see(zone, version):
+    for n in zone.nodes:
+        until(f"{version} at {n.name}",
+              lambda: json.loads(n.get("API", "a") or "{}").get("definition", {}).get("apiVersion") == version)
+
+
+def test_redis_restarted_empty_is_refilled_unattended(zone):
+    ids = zone.load_definitions()
+    zone.start(2)
+    lineage = zone.settled(count=len(ids))["lineage"]
+    zone.redis.stop()
+    for n in zone.nodes:
+        assert len(n.names()) == len(ids)
+    zone.redis.start()
+    assert zone.settled(count=len(ids))["lineage"] != lineage
+
+
+def test_redis_flushed_under_our_feet(zone):
+    ids = zone.load_definitions()
+    zone.start(2)
+    lineage = zone.settled(count=len(ids))["lineage"]
+    zone.redis("FLUSHALL")
+    for n in zone.nodes:
+        assert len(n.names()) == len(ids)
+    until("refilled", lambda: zone.redis.meta().get("lineage") not in (None, lineage))
+    zone.settled(count=len(ids))
+
+
+def test_a_dump_older_than_what_nodes_hold_never_goes_back(zone):
+    """Restored from a backup: what was removed since must not come back at any node."""
+    change(zone, "1")
+    zone.write("apis/b.json", api("b"))
+    zone.redis.args += ["--dbfilename", "dump.rdb"]
+    zone.start(2)
+    zone.settled(count=2)
+    zone.redis("SAVE")
+    shutil.copy(zone.redis.dir / "dump.rdb", zone.base / "old.rdb")
+    (zone.data / "apis/b.json").unlink()
+    change(zone, "2")
+    see(zone, "2")
+    zone.settled(count=1)
+    zone.redis.stop()
+    shutil.copy(zone.base / "old.rdb", zone.redis.dir / "dump.rdb")
+    zone.redis.start()
+    seen = []
+
+    def back():
+        seen.extend(n.get("API", "b") for n in zone.nodes)
+        return zone.redis.meta().get("caught", "").split(":")[0] == zone.redis.meta()["epoch"]
+    until("the new primary has polled", back)
+    zone.settled(count=1)
+    assert not any(seen), "an undeployed API came back"
+    see(zone, "2")
+
+
+def test_redis_read_only_and_back(zone):
+    change(zone, "1")
+    zone.start(1)
+    zone.settled(count=1)
+    zone.redis("REPLICAOF", "127.0.0.1", "1")
+    n = zone.nodes[0]
+    until("noticed", lambda: "replica" in json.dumps(n.status()) or "READONLY" in json.dumps(n.status()))
+    change(zone, "2")
+    assert n.get("API", "a")
+    zone.redis("REPLICAOF", "NO", "ONE")
+    see(zone, "2")
+
+
+def test_redis_out_of_memory_and_back(zone):
+    change(zone, "1")
+    zone.start(1)
+    zone.settled(count=1)
+    zone.redis("CONFIG", "SET", "maxmemory", "1")
+    change(zone, "2")
+    n = zone.nodes[0]
+    until("said", lambda: "out of memory" in json.dumps(n.status()) or "OOM" in json.dumps(n.status()))
+    assert n.get("API", "a")
+    zone.redis("CONFIG", "SET", "maxmemory", "0")
+    see(zone, "2")
+    zone.settled(count=1)
+
+
+def test_redis_hangs_and_comes_back(zone):
+    change(zone, "1")
+    zone.start(2)
+    zone.settled(count=1)
+    zone.redis.pause()
+    for n in zone.nodes:
+        until("noticed", lambda: "down" in n.cache()["redis"])
+        assert n.get("API", "a")
+    zone.redis.resume()
+    change(zone, "2")
+    see(zone, "2")
+
+
+def test_a_wrong_password_is_named(zone):
+    change(zone, "1")
+    zone.redis.args += ["--requirepass", "right"]
+    zone.redis.password = "right"
+    zone.redis.start()
+    n = zone.node("n1", more="")
+    until("said", lambda: "NOAUTH" in n.cache()["redis"])
+    n.config.write_text(zone.config("n1").replace("type: redis", "type: redis\n  redis:\n    password: wrong"))
+    n.cli("reload")
+    until("said", lambda: "WRONGPASS" in n.cache()["redis"])
+    n.config.write_text(zone.config("n1").replace("type: redis", "type: redis\n  redis:\n    password: right"))
+    n.cli("reload")
+    zone.settled(count=1)
+    for f in n.log.glob("*.log"):
+        assert "right" not in f.read_text() or "rights" in f.read_text()
+    assert "wrong" not in n.cli("config", "show")
+
+
+def test_an_eviction_policy_that_can_take_events_bars_candidacy(zone):
+    change(zone, "1")
+    zone.redis.args += ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]
+    zone.start(1)
+    n = zone.nodes[0]
+    until("barred", lambda: "noeviction" in json.dumps(n.status()["elector"]))
+    assert n.role() == "secondary"
+    zone.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    zone.settled(count=1)
+
+
+def test_scripts_flushed_in_the_middle(zone):
+    change(zone, "1")
+    zone.start(1)
+    zone.settled(count=1)
+    zone.redis("SCRIPT", "FLUSH")
+    change(zone, "2")
+    see(zone, "2")
+
+
+def test_a_damaged_event_is_repaired_by_the_primary(zone):
+    change(zone, "1")
+    zone.write("apis/b.json", api("b"))
+    zone.start(2)
+    zone.settled(count=2)
+    key = "distributed_event:test:API:a"
+    rev = zone.redis.hash(key)["zsRev"]
+    zone.redis("HSET", key, "payload", "{}")
+    zone.nodes[0].cli("resync")
+    until("written again", lambda: zone.redis.hash(key).get("zsRev") != rev)
+    zone.settled(count=2)
+    see(zone, "1")

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real nodes, real Redis, real files: what the system tests are made of.
+
+Everything waits on events with one deadline and ends only processes it started.
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+BUILD = pathlib.Path(os.environ.get("ZONESYNC_BUILD", "build")).resolve()
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEFINITIONS = ROOT / "test" / "data" / "api-definitions"
+DEADLINE_S = 40
+POLL_S = 0.02
+
+
+def until(what, check, deadline_s=DEADLINE_S):
+    """Asks `check` until it answers something true; fails with what was seen last."""
+    end = time.monotonic() + deadline_s
+    seen = None
+    while time.monotonic() < end:
+        try:
+            seen = check()
+        except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as e:
+            seen = e
+        if seen and not isinstance(seen, Exception):
+            return seen
+        time.sleep(POLL_S)
+    raise AssertionError(f"not within {deadline_s} s: {what}; last seen: {seen}")
+
+
+class Redis:
+    """A redis-server of our own on a Unix socket."""
+
+    def __init__(self, base, *args, binary="redis-server"):
+        self.dir = pathlib.Path(base)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.socket = self.dir / "r.sock"
+        self.args = list(args)
+        self.binary = binary
+        self.process = None
+        self.password = None
+
+    def start(self, *more):
+        self.process = subprocess.Popen(
+            [self.binary, "--port", "0", "--unixsocket", str(self.socket), "--save", "",
+             "--dir", str(self.dir), "--enable-debug-command", "yes", *self.args, *more],
+            stdout=open(self.dir / "log", "ab"), stderr=subprocess.STDOUT)
+        until("Redis answers", lambda: self("PING", check=False).startswith(("PONG", "NOAUTH")))
+        return self
+
+    def __call__(self, *args, check=True, raw=False):
+        cmd = ["redis-cli", "-s", str(self.socket)]
+        if self.password:
+            cmd += ["-a", self.password, "--no-auth-warning"]
+        r = subprocess.run(cmd + [str(a) for a in args], capture_output=True, timeout=20)
+        out = r.stdout if raw else r.stdout.decode(errors="replace").strip()
+        if check and not raw:
+            assert r.returncode == 0, out + r.stderr.decode()
+        return out
+
+    def hash(self, key):
+        flat = self("HGETALL", key).split("\n")
+        return dict(zip(flat[::2], flat[1::2]))
+
+    def meta(self, zone="test"):
+        return self.hash(f"zonesync:{{{zone}}}:meta")
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Node:
+    """One zonesyncd with its directories."""
+
+    def __init__(self, base, name, config):
+        self.dir = pathlib.Path(base) / name
+        self.name = name
+        self.run = self.dir / "run"
+        self.log = self.dir / "log"
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.config = self.dir / "zonesync.yml"
+        self.config.write_text(config)
+        self.process = None
+
+    def start(self, wait=True, time_scale=100):
+        libexec = self.dir / "libexec"
+        if not libexec.exists():
+            libexec.mkdir()
+            for w in ("elector", "fetcher", "cache"):
+                (libexec / f"zonesync-{w}").symlink_to(BUILD / "workers" / w / f"zonesync-{w}")
+        self.process = subprocess.Popen(
+            [BUILD / "supervisor" / "zonesyncd", "--config", self.config, "--state-dir", self.dir / "state",
+             "--run-dir", self.run, "--log-dir", self.log, "--libexec-dir", libexec, "--time-scale", str(time_scale)],
+            stdout=open(self.dir / "out", "ab"), stderr=subprocess.STDOUT)
+        if wait:
+            until(f"{self.name} answers", lambda: self.status(), 20)
+        return self
+
+    def cli(self, *args, check=True, text=True, timeout=60):
+        r = subprocess.run([BUILD / "supervisor" / "cli" / "zonesync", "--socket", self.run / "control.sock",
+                            *[str(a) for a in args]], capture_output=True, timeout=timeout)
+        if check:
+            assert r.returncode == 0, f"{args}: {r.returncode} {r.stdout!r} {r.stderr!r}"
+        if not text:
+            return r.stdout
+        r.stdout, r.stderr = r.stdout.decode(), r.stderr.decode()
+        return r.stdout if check else r
+
+    def status(self):
+        return json.loads(self.cli("status", "--json", check=False).stdout)
+
+    def cache(self):
+        return self.status()["cache"]
+
+    def fetcher(self):
+        return self.status()["fetcher"]
+
+    def role(self):
+        return self.status()["role"]
+
+    def pid(self, worker):
+        for w in self.status()["workers"]:
+            if w["name"] == worker:
+                return w["pid"]
+        return 0
+
+    def kill(self, worker, sig=signal.SIGKILL):
+        os.kill(self.pid(worker), sig)
+
+    def get(self, kind, id):
+        """The payload's bytes, or None."""
+        r = subprocess.run([BUILD / "supervisor" / "cli" / "zonesync", "--socket", self.run / "control.sock",
+                            "get", kind, id], capture_output=True, timeout=30)
+        return r.stdout if r.returncode == 0 else None
+
+    def names(self, *args):
+        return sorted(line.split("\t")[0] + ":" + line.split("\t")[1]
+                      for line in self.cli("list", *args).splitlines())
+
+    def logs(self, worker="supervisor"):
+        path = self.log / f"{worker}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def crash(self):
+        """kill -9 of the supervisor; its workers end as zone-protocol 8 says."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self):
+        if self.process is None:
+            return 0
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{self.name} did not stop: {self.logs()[-2000:]}")
+        self.process = None
+        return code
+
+
+CONFIG = """
+zonesync:
+  node:
+    name: {name}
+  zone:
+    id: {zone}
+  redis:
+    socket: {socket}
+    command_timeout: 2000
+  lease:
+    ttl: {ttl}
+  follow:
+    poll_min: 200
+    poll_max: 400
+  store:
+    map_bytes: 1073741824
+{extra}
+services:
+  sync:
+    distributed:
+      enabled: true
+    delay: {delay}
+distributed-sync:
+  type: redis
+management:
+  type: file
+  file:
+    path: {data}
+{more}
+"""
+
+
+class Zone:
+    """A Redis, a directory of files, and nodes."""
+
+    def __init__(self, base):
+        self.base = pathlib.Path(base)
+        self.data = self.base / "data"
+        self.data.mkdir(parents=True)
+        self.redis = Redis(self.base / "redis")
+        self.nodes = []
+        self.ttl = 1000
+        self.delay = 500
+        self.zone = "test"
+
+    def config(self, name, extra="", more="", data=None):
+        return CONFIG.format(name=name, zone=self.zone, socket=self.redis.socket, ttl=self.ttl, delay=self.delay,
+                             data=data or self.data, extra=extra, more=more)
+
+    def node(self, name, start=True, time_scale=100, **kw):
+        n = Node(self.base, name, self.config(name, **kw))
+        self.nodes.append(n)
+        return n.start(time_scale=time_scale) if start else n
+
+    def start(self, count=1, **kw):
+        self.redis.start()
+        for i in range(count):
+            self.node(f"n{i + 1}", **kw)
+        return self
+
+    def write(self, path, content):
+        """Writes a document whole, as editors and deploy tools do: beside, then renamed."""
+        target = self.data / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tmp = target.parent / ("." + target.name + ".new")
+        if isinstance(content, (dict, list)):
+            content = json.dumps(content)
+        tmp.write_bytes(content if isinstance(content, bytes) else content.encode())
+        tmp.rename(target)
+        return target
+
+    def load_definitions(self):
+        (self.data / "apis").mkdir(exist_ok=True)
+        for f in sorted(DEFINITIONS.glob("*.json")):
+            shutil.copy(f, self.data / "apis" / f.name)
+        return [json.loads(f.read_text())["id"] for f in sorted(DEFINITIONS.glob("*.json"))]
+
+    def primary(self, among=None):
+        def one():
+            found = [n for n in (among or self.nodes) if n.process and n.role() == "primary"]
+            return found[0] if len(found) == 1 else None
+        return until("one primary", one)
+
+    def settled(self, nodes=None, count=None):
+        """All nodes proven at the zone's head, with that many entities."""
+        def check():
+            meta = self.redis.meta(self.zone)
+            for n in nodes or [n for n in self.nodes if n.process]:
+                c = n.cache()
+                if not (c["proven"] and str(c["revision"]) == meta["rev"] and c["lineage"] == meta["lineage"]):
+                    return None
+                if count is not None and c["count"] != count:
+                    return None
+            if meta.get("complete") != "1" or not meta.get("caught"):
+                return None
+            return meta
+        return until(f"settled at {count}", check)
+
+    def close(self):
+        for n in self.nodes:
+            if n.process:
+                n.process.send_signal(signal.SIGCONT)
+                n.stop()
+        self.redis.stop()
+
+
+def sanitizer_reports(base):
+    bad = []
+    for f in list(pathlib.Path(base).rglob("*.log")) + list(pathlib.Path(base).rglob("out")):
+        text = f.read_text(errors="replace")
+        for word in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "check failed"):
+            if word in text:
+                bad.append(f"{f}: {text[text.index(word):][:1500]}")
+                break
+    return bad
+
+
+def api(id, version="1", plan="plan-1", security="api-key", **more):
+    """A small v4 API with one published plan."""
+    d = {"id": id, "name": id, "type": "proxy", "apiVersion": version, "definitionVersion": "4.0.0",
+         "listeners": [{"type": "http", "entrypoints": [{"type": "http-proxy"}], "paths": [{"path": f"/{id}/"}]}],
+         "endpointGroups": [], "flows": [],
+         "plans": [{"id": plan, "name": plan, "security": {"type": security, "configuration": {}},
+                    "mode": "standard", "status": "published", "flows": []}]}
+    d.update(more)
+    return d
+
+
+def subscription(id, api_id, plan="plan-1", status="ACCEPTED", **more):
+    return {"id": id, "api": api_id, "plan": plan, "application": "app", "applicationName": "App", "status": status,
+            "environmentId": "DEFAULT", "createdAt": 1755700000000, "updatedAt": 1755700000000, **more}
+
+
+def apikey(id, subscriptions, **more):
+    return {"id": id, "key": f"key-of-{id}", "application": "app", "subscriptions": subscriptions,
+            "environmentId": "DEFAULT", "createdAt": 1755700000000, "updatedAt": 1755700000000, **more}

@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/ipc/chan.h"
+#include "common/ipc/route.h"
+
+/* --- frame --- */
+
+struct seen {
+	struct buf all; /* "<n>:<body>|" of each message */
+	int answer;
+};
+
+static int see(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	struct seen *s = arg;
+
+	UNUSED(e);
+	buf_printf(&s->all, "%zu:", n);
+	buf_add(&s->all, body, n);
+	buf_addc(&s->all, '|');
+	return s->answer;
+}
+
+static void add_frame(struct buf *b, const char *body)
+{
+	uint8_t head[FRAME_HEAD_BYTES];
+
+	frame_head(head, strlen(body));
+	buf_add(b, head, sizeof(head));
+	buf_adds(b, body);
+}
+
+static void frame_gives_the_same_messages_wherever_the_stream_is_split(void **state)
+{
+	struct buf wire = { 0 };
+	size_t at;
+	size_t second;
+
+	UNUSED(state);
+	add_frame(&wire, "hello");
+	add_frame(&wire, "");
+	add_frame(&wire, "x");
+	for (at = 0; at <= wire.len; at++) {
+		for (second = at; second <= wire.len; second++) {
+			struct frame_reader r = { 0 };
+			struct seen s = { 0 };
+
+			assert_int_equal(frame_feed(&r, wire.data, at, see, &s, NULL), 0);
+			assert_int_equal(frame_feed(&r, wire.data + at, second - at, see, &s, NULL),
+					 0);
+			assert_int_equal(frame_feed(&r, wire.data + second, wire.len - second, see,
+						    &s, NULL),
+					 0);
+			assert_string_equal(buf_cstr(&s.all), "5:hello|0:|1:x|");
+			assert_int_equal(r.rest.len, 0);
+			buf_reset(&s.all);
+			frame_reader_reset(&r);
+		}
+	}
+	buf_reset(&wire);
+}
+
+static void frame_refuses_oversize_before_room_is_made(void **state)
+{
+	static const uint8_t wire[] = { 0x00, 0x10, 0x00, 0x01 }; /* 1 MiB and one byte */
+	struct frame_reader r = { 0 };
+	struct seen s = { 0 };
+	struct err e = { 0 };
+
+	UNUSED(state);
+	assert_int_equal(frame_feed(&r, wire, 3, see, &s, &e), 0);
+	assert_int_equal(frame_feed(&r, wire + 3, 1, see, &s, &e), ERR_PROTO);
+	assert_int_equal(s.all.len, 0);
+	assert_true(r.rest.cap <= 256);
+	frame_reader_reset(&r);
+	assert_int_equal(frame_feed(&r, "\xff\xff\xff\xff", 4, see, &s, &e), ERR_PROTO);
+	assert_int_equal(r.rest.cap, 0);
+	frame_reader_reset(&r);
+}
+
+static void frame_takes_the_largest_body(void **state)
+{
+	struct frame_reader r = { 0 };
+	struct seen s = { 0 };
+	uint8_t head[FRAME_HEAD_BYTES];
+	char *body = mem_zalloc(FRAME_MAX_BYTES);
+
+	UNUSED(state);
+	frame_head(head, FRAME_MAX_BYTES);
+	assert_int_equal(frame_feed(&r, head, sizeof(head), see, &s, NULL), 0);
+	assert_int_equal(frame_feed(&r, body, FRAME_MAX_BYTES, see, &s, NULL), 0);
+	assert_int_equal(s.all.len, FRAME_MAX_BYTES + strlen("1048576:|"));
+	mem_free(body);
+	buf_reset(&s.all);
+	frame_reader_reset(&r);
+}
+
+static void frame_stops_when_the_callback_says_so(void **state)
+{
+	struct frame_reader r = { 0 };
+	struct seen s = { .answer = FRAME_STOP };
+	struct buf wire = { 0 };
+
+	UNUSED(state);
+	add_frame(&wire, "a");
+	add_frame(&wire, "b");
+	assert_int_equal(frame_feed(&r, wire.data, wire.len, see, &s, NULL), 0);
+	assert_string_equal(buf_cstr(&s.all), "1:a|");
+	s.answer = ERR_STATE;
+	assert_int_equal(frame_feed(&r, wire.data, wire.len, see, &s, NULL), ERR_STATE);
+	buf_reset(&s.all);
+	buf_reset(&wire);
+	frame_reader_reset(&r);
+}
+
+/* --- chan --- */
+
+struct end {
+	struct chan *c;
+	unsigned messages;
+	unsigned closed;
+	unsigned drained;
+	int why;
+	int answer;	    /* of the message hook */
+	bool close_in_hook; /* closes itself when it is called */
+};
+
+struct pair {
+	uv_loop_t loop;
+	struct end a;
+	struct end b;
+};
+
+static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	struct end *x = arg;
+
+	UNUSED(body);
+	UNUSED(n);
+	x->messages++;
+	if (x->close_in_hook)
+		chan_close(&x->c);
+	return x->answer < 0 ? err_set(e, x->answer, "refused by the test") : 0;
+}
+
+static void on_closed(void *arg, const struct err *why)
+{
+	struct end *x = arg;
+
+	x->closed++;
+	x->why = why->code;
+	chan_close(&x->c);
+}
+
+static void on_drained(void *arg)
+{
+	struct end *x = arg;
+
+	x->drained++;
+	if (x->close_in_hook)
+		chan_close(&x->c);
+}
+
+static void open_end(struct pair *p, struct end *x, int fd)
+{
+	const struct chan_hooks h = { x, on_message, on_closed, on_drained };
+
+	assert_int_equal(chan_open(&x->c, &p->loop, fd, &h, NULL), 0);
+}
+
+/* Only end `a` is a channel; the other descriptor is returned. */
+static int half_open(struct pair *p)
+{
+	int fd[2];
+
+	*p = (struct pair){ 0 };
+	assert_int_equal(uv_loop_init(&p->loop), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	open_end(p, &p->a, fd[0]);
+	return fd[1];
+}
+
+static void pair_open(struct pair *p)
+{
+	int fd = half_open(p);
+
+	open_end(p, &p->b, fd);
+}
+
+static void pair_close(struct pair *p)
+{
+	chan_close(&p->a.c);
+	chan_close(&p->b.c);
+	(void)uv_run(&p->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&p->loop), 0);
+}
+
+static int send_ping(struct chan *c, uint64_t seq)
+{
+	Ipc__Envelope m;
+	Ipc__Ping ping;
+
+	ipc__envelope__init(&m);
+	ipc__ping__init(&ping);
+	ping.seq = seq;
+	m.body_case = IPC__ENVELOPE__BODY_PING;
+	m.ping = &ping;
+	return chan_send(c, &m.base);
+}
+
+static int send_text(struct chan *c, size_t n)
+{
+	Ipc__Envelope m;
+	Ipc__Demote demote;
+	char *text = mem_alloc(n + 1);
+	int rc;
+
+	memset(text, 'x', n);
+	text[n] = '\0';
+	ipc__envelope__init(&m);
+	ipc__demote__init(&demote);
+	demote.reason = text;
+	m.body_case = IPC__ENVELOPE__BODY_DEMOTE;
+	m.demote = &demote;
+	rc = chan_send(c, &m.base);
+	mem_free(text);
+	return rc;
+}
+
+static void chan_carries_messages_in_both_directions(void **state)
+{
+	struct pair p;
+
+	UNUSED(state);
+	pair_open(&p);
+	assert_int_equal(send_ping(p.a.c, 1), 0);
+	assert_int_equal(send_text(p.a.c, 300000), 0);
+	assert_int_equal(send_ping(p.b.c, 2), 0);
+	while (p.b.messages < 2 || p.a.messages < 1)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	while (p.a.drained == 0)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_int_equal(chan_queued_bytes(p.a.c), 0);
+	pair_close(&p);
+	assert_int_equal(p.a.closed + p.b.closed, 0);
+}
+
+static void chan_refuses_to_buffer_for_a_slow_reader(void **state)
+{
+	struct pair p;
+	int fd = half_open(&p);
+	unsigned sent = 0;
+	int rc;
+
+	UNUSED(state);
+	while ((rc = send_text(p.a.c, 200000)) == 0) {
+		sent++;
+		assert_true(chan_queued_bytes(p.a.c) <= CHAN_QUEUE_BYTES + FRAME_HEAD_BYTES);
+		assert_true(sent < 1000);
+	}
+	assert_int_equal(rc, ERR_BUSY);
+	assert_true(sent >= 20);
+	assert_int_equal(send_text(p.a.c, FRAME_MAX_BYTES), ERR_LIMIT);
+	pair_close(&p);
+	(void)close(fd);
+}
+
+static void chan_finish_writes_everything_first(void **state)
+{
+	struct pair p;
+	unsigned i;
+
+	UNUSED(state);
+	pair_open(&p);
+	for (i = 0; i < 10; i++)
+		assert_int_equal(send_text(p.a.c, 300000), 0);
+	assert_int_equal(send_ping(p.b.c, 1), 0); /* comes too late: no hook any more */
+	chan_finish(&p.a.c);
+	assert_null(p.a.c);
+	while (p.b.closed == 0)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_int_equal(p.b.messages, 10);
+	assert_int_equal(p.b.why, UV_EOF);
+	pair_close(&p);
+	assert_int_equal(p.a.messages + p.a.closed + p.a.drained, 0);
+}
+
+static void chan_finish_ends_when_the_peer_is_gone(void **state)
+{
+	struct pair p;
+	int fd = half_open(&p);
+
+	UNUSED(state);
+	assert_int_equal(send_text(p.a.c, 1000000), 0);
+	chan_finish(&p.a.c);
+	(void)close(fd);
+	pair_close(&p); /* returns: the loop holds nothing */
+	assert_int_equal(p.a.closed, 0);
+}
+
+static void chan_may_be_closed_inside_each_hook(void **state)
+{
+	struct pair p;
+
+	UNUSED(state);
+	pair_open(&p);
+	p.b.close_in_hook = true;
+	assert_int_equal(send_ping(p.a.c, 1), 0);
+	assert_int_equal(send_ping(p.a.c, 2), 0);
+	while (p.a.closed == 0) /* the other end left */
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_int_equal(p.b.messages, 1);
+	assert_int_equal(p.b.closed, 0);
+	pair_close(&p);
+
+	pair_open(&p);
+	p.a.close_in_hook = true; /* in `drained` */
+	assert_int_equal(send_ping(p.a.c, 1), 0);
+	while (p.b.closed == 0)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_int_equal(p.b.messages, 1);
+	assert_int_equal(p.a.drained, 1);
+	pair_close(&p);
+}
+
+static void chan_closes_with_the_reason_of_the_hook(void **state)
+{
+	struct pair p;
+
+	UNUSED(state);
+	pair_open(&p);
+	p.b.answer = ERR_STATE;
+	assert_int_equal(send_ping(p.a.c, 1), 0);
+	assert_int_equal(send_ping(p.a.c, 2), 0);
+	while (p.b.closed == 0)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_int_equal(p.b.messages, 1);
+	assert_int_equal(p.b.why, ERR_STATE);
+	pair_close(&p);
+}
+
+static void chan_closes_on_garbage_and_sends_nothing_after(void **state)
+{
+	struct pair p;
+	int fd = half_open(&p);
+
+	UNUSED(state);
+	assert_int_equal(write(fd, "\xff\xff\xff\xff", 4), 4);
+	while (p.a.closed == 0)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_int_equal(p.a.why, ERR_PROTO);
+	assert_int_equal(p.a.messages, 0);
+	pair_close(&p);
+	(void)close(fd);
+}
+
+static void chan_takes_a_bad_descriptor_over(void **state)
+{
+	struct pair p = { 0 };
+	const struct chan_hooks h = { &p.a, on_message, on_closed, NULL };
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC); /* not to be read from */
+	struct err e = { 0 };
+
+	UNUSED(state);
+	assert_int_equal(uv_loop_init(&p.loop), 0);
+	assert_true(chan_open(&p.a.c, &p.loop, fd, &h, &e) < 0);
+	assert_null(p.a.c);
+	assert_true(e.text[0] != '\0');
+	pair_close(&p);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+/* --- route --- */
+
+static int handled(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	UNUSED(m);
+	UNUSED(e);
+	++*(int *)self;
+	return 0;
+}
+
+static size_t pack(const Ipc__Envelope *m, uint8_t *out)
+{
+	return ipc__envelope__pack(m, out);
+}
+
+static void route_checks_sender_state_and_row(void **state)
+{
+	static const struct route rows[] = {
+		[IPC__ENVELOPE__BODY_PING] = { 1, 2, handled },
+	};
+	const struct route_table t = { rows, ARRAY_LEN(rows) };
+	uint8_t wire[64];
+	Ipc__Envelope m;
+	Ipc__Ping ping;
+	Ipc__Demoted demoted;
+	struct err e = { 0 };
+	size_t n;
+	int calls = 0;
+
+	UNUSED(state);
+	ipc__envelope__init(&m);
+	ipc__ping__init(&ping);
+	m.body_case = IPC__ENVELOPE__BODY_PING;
+	m.ping = &ping;
+	n = pack(&m, wire);
+	assert_int_equal(route_dispatch(&t, 1, 2, wire, n, &calls, &e), 0);
+	assert_int_equal(route_dispatch(&t, 2, 2, wire, n, &calls, &e), ERR_PROTO);
+	assert_string_equal(e.text, "ping is not allowed from this peer");
+	assert_int_equal(route_dispatch(&t, 1, 1, wire, n, &calls, &e), ERR_STATE);
+	assert_int_equal(route_dispatch(&t, 1, 2, wire, 0, &calls, &e), ERR_PROTO); /* no body */
+	assert_int_equal(route_dispatch(&t, 1, 2, (const uint8_t *)"\xff\xff", 2, &calls, &e),
+			 ERR_PROTO);
+	ipc__demoted__init(&demoted);
+	m.body_case = IPC__ENVELOPE__BODY_DEMOTED; /* beyond the table */
+	m.demoted = &demoted;
+	n = pack(&m, wire);
+	assert_int_equal(route_dispatch(&t, 1, 2, wire, n, &calls, &e), ERR_PROTO);
+	assert_string_equal(e.text, "no route for demoted");
+	assert_int_equal(calls, 1);
+}
+
+static void route_refuses_text_that_is_not_utf8_at_any_depth(void **state)
+{
+	static const struct route rows[] = {
+		[IPC__ENVELOPE__BODY_STAND] = { 1, 1, handled },
+		[IPC__ENVELOPE__BODY_REPORT] = { 1, 1, handled },
+	};
+	const struct route_table t = { rows, ARRAY_LEN(rows) };
+	static char good[] = "good";
+	static char bad[] = "bad \xc0\x80";
+	char *list[] = { good, bad };
+	uint8_t wire[128];
+	Ipc__Envelope m;
+	Ipc__Stand stand;
+	Ipc__Report report;
+	Ipc__ElectorReport part;
+	int calls = 0;
+
+	UNUSED(state);
+	ipc__envelope__init(&m);
+	ipc__stand__init(&stand);
+	m.body_case = IPC__ENVELOPE__BODY_STAND;
+	m.stand = &stand;
+	stand.previous = list;
+	stand.n_previous = 2;
+	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), ERR_PROTO);
+	stand.n_previous = 1;
+	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), 0);
+	ipc__report__init(&report);
+	ipc__elector_report__init(&part);
+	part.error = bad;
+	report.part_case = IPC__REPORT__PART_ELECTOR;
+	report.elector = &part;
+	m.body_case = IPC__ENVELOPE__BODY_REPORT;
+	m.report = &report;
+	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), ERR_PROTO);
+	assert_int_equal(calls, 1);
+}
+
+/* --- the tables --- */
+
+struct table {
+	const char *name;
+	const char *dir;
+	struct buf text; /* of all its .c files */
+};
+
+static struct table tables[] = {
+	{ .name = "worker", .dir = SOURCE_ROOT "/common/worker" },
+	{ .name = "supervisor", .dir = SOURCE_ROOT "/supervisor" },
+	{ .name = "elector", .dir = SOURCE_ROOT "/workers/elector" },
+	{ .name = "fetcher", .dir = SOURCE_ROOT "/workers/fetcher" },
+	{ .name = "cache", .dir = SOURCE_ROOT "/workers/cache" },
+};
+
+static void read_file(const char *path, struct buf *out)
+{
+	char chunk[4096];
+	FILE *f = fopen(path, "re");
+	size_t n;
+
+	assert_non_null(f);
+	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+		buf_add(out, chunk, n);
+	(void)fclose(f);
+}
+
+static void read_table(struct table *t)
+{
+	DIR *d = opendir(t->dir);
+	const struct dirent *ent;
+
+	while (d != NULL && (ent = readdir(d)) != NULL) {
+		char *path = mem_printf("%s/%s", t->dir, ent->d_name);
+
+		if (str_ends(path, ".c"))
+			read_file(path, &t->text);
+		mem_free(path);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	(void)buf_cstr(&t->text);
+}
+
+static unsigned rows_of(const struct table *t, const char *name)
+{
+	char *row = mem_printf("[IPC__ENVELOPE__BODY_%s]", name);
+	const char *p = t->text.data;
+	unsigned n = 0;
+	char *c;
+
+	for (c = row + 1 + strlen("IPC__ENVELOPE__BODY_"); *c != '\0'; c++)
+		*c = (char)toupper((unsigned char)*c);
+	while ((p = strstr(p, row)) != NULL) {
+		n++;
+		p++;
+	}
+	mem_free(row);
+	return n;
+}
+
+/* The line of routes.txt that begins with the name; NULL when there is none. */
+static char *line_of(const struct buf *routes, const char *name)
+{
+	const char *p = routes->data;
+	size_t n = strlen(name);
+
+	while (p != NULL && *p != '\0') {
+		size_t len = strcspn(p, "\n");
+
+		if (strncmp(p, name, n) == 0 && p[n] == ' ') {
+			char *line = mem_dup(p, len + 1);
+
+			line[len] = ' ';
+			return line;
+		}
+		p += len + (p[len] == '\n');
+	}
+	return NULL;
+}
+
+static bool names(const char *line, const char *table)
+{
+	char *word = mem_printf(" %s ", table);
+	bool found = strstr(line, word) != NULL;
+
+	mem_free(word);
+	return found;
+}
+
+static void each_message_has_rows_in_exactly_the_listed_tables(void **state)
+{
+	const ProtobufCMessageDescriptor *d = &ipc__envelope__descriptor;
+	struct buf routes = { 0 };
+	unsigned i;
+	unsigned t;
+
+	UNUSED(state);
+	read_file(SOURCE_ROOT "/test/unit/routes.txt", &routes);
+	(void)buf_cstr(&routes);
+	for (t = 0; t < ARRAY_LEN(tables); t++)
+		read_table(&tables[t]);
+	for (i = 0; i < d->n_fields; i++) {
+		char *line = line_of(&routes, d->fields[i].name);
+
+		if (line == NULL)
+			fail_msg("routes.txt does not know %s", d->fields[i].name);
+		for (t = 0; t < ARRAY_LEN(tables); t++) {
+			unsigned want = names(line, tables[t].name) ? 1 : 0;
+
+			if (strstr(tables[t].text.data, "[IPC__ENVELOPE__BODY_") == NULL)
+				continue; /* no table at all yet */
+			if (rows_of(&tables[t], d->fields[i].name) != want)
+				fail_msg("%s: %u rows in %s, routes.txt says %u", d->fields[i].name,
+					 rows_of(&tables[t], d->fields[i].name), tables[t].name,
+					 want);
+		}
+		mem_free(line);
+	}
+	for (t = 0; t < ARRAY_LEN(tables); t++)
+		buf_reset(&tables[t].text);
+	buf_reset(&routes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frame_gives_the_same_messages_wherever_the_stream_is_split),
+		cmocka_unit_test(frame_refuses_oversize_before_room_is_made),
+		cmocka_unit_test(frame_takes_the_largest_body),
+		cmocka_unit_test(frame_stops_when_the_callback_says_so),
+		cmocka_unit_test(chan_carries_messages_in_both_directions),
+		cmocka_unit_test(chan_refuses_to_buffer_for_a_slow_reader),
+		cmocka_unit_test(chan_finish_writes_everything_first),
+		cmocka_unit_test(chan_finish_ends_when_the_peer_is_gone),
+		cmocka_unit_test(chan_may_be_closed_inside_each_hook),
+		cmocka_unit_test(chan_closes_with_the_reason_of_the_hook),
+		cmocka_unit_test(chan_closes_on_garbage_and_sends_nothing_after),
+		cmocka_unit_test(chan_takes_a_bad_descriptor_over),
+		cmocka_unit_test(route_checks_sender_state_and_row),
+		cmocka_unit_test(route_refuses_text_that_is_not_utf8_at_any_depth),
+		cmocka_unit_test(each_message_has_rows_in_exactly_the_listed_tables),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

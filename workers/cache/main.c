@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/base/mem.h"
+#include "workers/cache/follower.h"
+#include "workers/cache/serve.h"
+
+struct cache {
+	struct worker *w;
+	struct store *store;
+	struct follower *follower;
+	struct serve *serve;
+	bool done;
+};
+
+static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct cache *c = self;
+
+	UNUSED(m);
+	UNUSED(e);
+	follower_resync(c->follower, "asked by a person");
+	return 0;
+}
+
+static const struct route rows[] = {
+	[IPC__ENVELOPE__BODY_RESYNC] = { FROM_SUPERVISOR, WORKER_UP, on_resync },
+};
+static const struct route_table routes = { rows, ARRAY_LEN(rows) };
+
+static void on_changed(void *arg, bool reset)
+{
+	struct cache *c = arg;
+
+	serve_changed(c->serve, reset);
+	worker_report(c->w);
+}
+
+static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, struct err *e)
+{
+	struct cache *c = arg;
+	const Ipc__CacheConfig *cc = conf->cache;
+	char aside[200];
+	int rc;
+
+	c->w = w;
+	if (conf->part_case != IPC__CONFIGURE__PART_CACHE || cc->redis == NULL)
+		return err_set(e, ERR_CONFIG, "this is no configuration of a cache");
+	rc = store_open(&c->store, cc->store_dir, cc->store_map_bytes, aside, e);
+	if (aside[0] != '\0')
+		log_error(EV("store_set_aside"), KV("where", aside));
+	if (rc == 0)
+		rc = follower_open(&c->follower, w, cc, c->store, e);
+	if (rc == 0)
+		rc = serve_open(&c->serve, w, WORKER_FIRST_FD, c->store, c->follower, e);
+	if (rc == 0) {
+		follower_on_changed(c->follower, on_changed, c);
+		worker_ready(w);
+	}
+	return rc;
+}
+
+static void report(void *arg, Ipc__Report *out)
+{
+	static Ipc__CacheReport r;
+	struct cache *c = arg;
+
+	if (c->follower == NULL)
+		return;
+	ipc__cache_report__init(&r);
+	follower_report(c->follower, &r);
+	out->part_case = IPC__REPORT__PART_CACHE;
+	out->cache = &r;
+}
+
+static void stop(void *arg, bool lost)
+{
+	struct cache *c = arg;
+
+	UNUSED(lost);
+	if (c->done)
+		return;
+	c->done = true;
+	serve_close(&c->serve);
+	follower_close(&c->follower);
+	store_close(&c->store);
+	worker_done(c->w);
+}
+
+int main(void)
+{
+	struct cache c = { 0 };
+	struct worker_spec spec = { "cache", &routes, configure, report, stop, &c, 0 };
+	struct worker *w = NULL;
+	struct err e = { 0 };
+	int rc;
+
+	rc = worker_open(&w, &spec, &e);
+	if (rc == 0)
+		rc = worker_run(w, &e);
+	if (rc < 0 && rc != UV_EOF)
+		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
+	worker_close(&w);
+	return worker_exit_code(rc);
+}

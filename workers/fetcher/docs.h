@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * docs - the documents of a file source, what they are about, and how they hang together.
+ *
+ * Two documents with one id: the first by path counts, the others are shadowed. A
+ * subscription hangs on its API, a key on its subscriptions; when one changes, those
+ * that hang on it are dirty and are mapped again.
+ *
+ * Owns:    the documents and all tables.
+ * Blocks:  never; pure.
+ * Errors:  none.
+ */
+#pragma once
+
+#include "common/base/table.h"
+#include "workers/fetcher/map/map.h"
+
+enum docs_dir { /* in the order in which they must be read */
+		DIR_ENVIRONMENTS,
+		DIR_ORGANIZATIONS,
+		DIR_APIS,
+		DIR_SUBSCRIPTIONS,
+		DIR_API_KEYS,
+		DIR_DICTIONARIES,
+		DIR__COUNT
+};
+
+struct doc_list {
+	struct doc **v; /* not owned */
+	size_t n, cap;
+};
+
+struct doc {
+	char *path; /* owned; "apis/orders.json" */
+	enum docs_dir dir;
+	char *id; /* owned; NULL while nothing readable was seen */
+	struct {  /* what stat said when it was read */
+		int64_t mtime_ns;
+		int64_t size;
+		uint64_t inode;
+	} seen;
+	bool read;    /* at least once */
+	bool dirty;   /* must be read in this pass */
+	bool present; /* seen in the listing under way */
+	bool doubted; /* unreadable at first sight: read again before it is judged */
+	bool quarantined;
+	bool shadowed; /* another path has the same id */
+	char **names;  /* owned: events it made, deployed or not */
+	size_t n_names;
+
+	bool deployed;		/* API */
+	struct map_plans plans; /* API */
+	char *scope;		/* subscription: its API */
+	char *plan;		/* subscription */
+	char **subscriptions;	/* key */
+	size_t n_subscriptions;
+	char *organization; /* environment: its organization */
+};
+
+struct docs {
+	struct table paths;	      /* path -> doc, owned */
+	struct table ids[DIR__COUNT]; /* id -> doc_list, owned; sorted by path */
+	struct table children;	      /* API id -> doc_list of subscriptions */
+	struct table keys;	      /* subscription id -> doc_list of keys */
+	size_t dirty[DIR__COUNT];     /* how many */
+};
+
+const char *docs_dir_name(enum docs_dir d);
+struct doc *docs_find(const struct docs *d, const char *path);
+struct doc *docs_add(struct docs *d, enum docs_dir dir, const char *path);
+void docs_remove(struct docs *d, struct doc *doc);
+void docs_mark(struct docs *d, struct doc *doc);
+void docs_unmark(struct docs *d, struct doc *doc);
+void docs_mark_dir(struct docs *d, enum docs_dir dir);
+void docs_reset(struct docs *d);
+
+/* The document that counts for an id, NULL when there is none. */
+struct doc *docs_owner(const struct docs *d, enum docs_dir dir, const char *id);
+
+/* Says what a document is about; those that change rank because of it become dirty. */
+void docs_set_id(struct docs *d, struct doc *doc, const char *id);
+void docs_set_scope(struct docs *d, struct doc *sub, const char *scope, const char *plan);
+void docs_set_subscriptions(struct docs *d, struct doc *key, char *const *ids, size_t n);
+
+/* What hangs on it becomes dirty. */
+void docs_mark_children(struct docs *d, const char *api);
+void docs_mark_keys(struct docs *d, const char *subscription);
+
+void doc_set_names(struct doc *doc, char **names, size_t n); /* takes them */

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/fetcher.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/worker/link.h"
+#include "workers/fetcher/source_file.h"
+
+static const char *state_name(const struct fetcher *f)
+{
+	static const char *const names[] = { "idle", "loading", "loading", "steady", "draining" };
+
+	if (f->state == FETCH_WORKING && f->refill)
+		return "refilling";
+	if (f->state == FETCH_WORKING && !f->caught)
+		return "catching up";
+	return names[f->state];
+}
+
+/* --- promotion --- */
+
+static void on_feed(void *arg)
+{
+	struct fetcher *f = arg;
+
+	pass_take(f);
+	send_pump(f);
+}
+
+/* Everything of the present token is dropped. */
+static void drop_work(struct fetcher *f)
+{
+	feed_close(&f->feed);
+	pass_reset(f);
+	send_reset(f);
+	known_reset(&f->known);
+	f->refill = false;
+	f->reload = false;
+	f->token[0] = '\0';
+	f->state = FETCH_IDLE;
+	f->error = (struct err){ 0 };
+	f->source_err = (struct err){ 0 };
+	(void)uv_timer_stop(&f->retry);
+	(void)uv_timer_stop(&f->reconcile);
+}
+
+/* The zone is known: begin, or go on after a look at all of it. */
+void load_done(struct fetcher *f)
+{
+	unsigned char raw[16];
+	char lineage[33];
+
+	log_note(EV("zone_known"), KV("names", (uint64_t)f->known.names.len),
+		 KV("refill", f->refill));
+	f->state = FETCH_WORKING;
+	if (f->refill) {
+		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
+		str_hex(lineage, raw, sizeof(raw));
+		f->caught = false;
+		writer_refill_begin(f->writer, lineage);
+		writer_flush(f->writer, NULL);
+	}
+	f->source_ok_ms = clock_boot_ms();
+	if (f->feed == NULL)
+		f->feed = feed_open(worker_loop(f->w), source_file_open(f->config),
+				    f->config->sync_delay_ms, on_feed, f);
+	else
+		feed_full_pass(f->feed);
+	worker_report(f->w);
+	pass_take(f);
+	send_pump(f);
+}
+
+static void on_reconcile(uv_timer_t *t)
+{
+	struct fetcher *f = t->data;
+
+	if (f->state != FETCH_WORKING)
+		return;
+	log_note(EV("reconcile"));
+	f->reload = true;
+	pass_take(f);
+}
+
+static int on_promote(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct fetcher *f = *(struct fetcher **)self;
+	const Ipc__Promote *p = m->promote;
+
+	if (p->token[0] == '\0' || strlen(p->token) >= sizeof(f->token))
+		return err_set(e, ERR_PROTO, "a token of %zu bytes", strlen(p->token));
+	drop_work(f);
+	str_copy(f->token, sizeof(f->token), p->token);
+	f->deadline_ms = p->deadline_boot_ms;
+	log_note(EV("promoted"), KV("token", f->token));
+	writer_begin(f->writer, f->token);
+	writer_extend(f->writer, f->deadline_ms);
+	CHECK(uv_timer_start(&f->reconcile, on_reconcile, f->config->reconcile_interval_ms,
+			     f->config->reconcile_interval_ms) == 0);
+	load_begin(f);
+	return 0;
+}
+
+static int on_extend(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct fetcher *f = *(struct fetcher **)self;
+
+	UNUSED(e);
+	if (!str_equal(m->extend->token, f->token))
+		return 0; /* of an older one; its end is on the way */
+	f->deadline_ms = m->extend->deadline_boot_ms;
+	writer_extend(f->writer, f->deadline_ms);
+	return 0;
+}
+
+static void tell_demoted(struct fetcher *f, char *token)
+{
+	Ipc__Envelope m;
+	Ipc__Demoted d;
+
+	ipc__envelope__init(&m);
+	ipc__demoted__init(&d);
+	d.token = token;
+	m.body_case = IPC__ENVELOPE__BODY_DEMOTED;
+	m.demoted = &d;
+	worker_send(f->w, &m);
+	worker_report(f->w);
+}
+
+static int on_demote(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct fetcher *f = *(struct fetcher **)self;
+	char token[LEASE_TOKEN_BYTES];
+
+	UNUSED(e);
+	str_copy(token, sizeof(token), f->token);
+	log_note(EV("demoted"), KV("reason", m->demote->reason));
+	writer_extend(f->writer, 0);
+	drop_work(f);
+	tell_demoted(f, token);
+	return 0;
+}
+
+static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct fetcher *f = *(struct fetcher **)self;
+
+	UNUSED(e);
+	f->accept_deletes = m->resync->accept_deletes;
+	log_note(EV("accept_deletes"), KV("yes", f->accept_deletes));
+	if (f->feed != NULL)
+		feed_full_pass(f->feed);
+	return 0;
+}
+
+static const struct route rows[] = {
+	[IPC__ENVELOPE__BODY_PROMOTE] = { FROM_SUPERVISOR, WORKER_UP, on_promote },
+	[IPC__ENVELOPE__BODY_EXTEND] = { FROM_SUPERVISOR, WORKER_UP | WORKER_STOPPING, on_extend },
+	[IPC__ENVELOPE__BODY_DEMOTE] = { FROM_SUPERVISOR, WORKER_UP | WORKER_STOPPING, on_demote },
+	[IPC__ENVELOPE__BODY_RESYNC] = { FROM_SUPERVISOR, WORKER_UP, on_resync },
+};
+const struct route_table fetcher_routes = { rows, ARRAY_LEN(rows) };
+
+/* --- the writer and the link --- */
+
+static void on_over(void *arg, const struct err *why)
+{
+	struct fetcher *f = arg;
+	char token[LEASE_TOKEN_BYTES];
+	Ipc__Envelope m;
+	Ipc__TokenLost t;
+
+	str_copy(token, sizeof(token), f->token);
+	log_warn(EV("token_lost"), KV("token", token), KV("err", why->text));
+	drop_work(f);
+	ipc__envelope__init(&m);
+	ipc__token_lost__init(&t);
+	t.token = token;
+	t.reason = (char *)(uintptr_t)why->text;
+	m.body_case = IPC__ENVELOPE__BODY_TOKEN_LOST;
+	m.token_lost = &t;
+	worker_send(f->w, &m);
+	worker_report(f->w);
+}
+
+static void on_retry(uv_timer_t *t)
+{
+	struct fetcher *f = t->data;
+
+	if (zone_conn_is_up(f->z))
+		writer_up(f->writer);
+}
+
+static void on_trouble(void *arg, const struct err *why)
+{
+	struct fetcher *f = arg;
+
+	if (!str_equal(f->error.text, why->text)) {
+		log_error(EV("write_refused"), KV("err", why->text));
+		f->error = *why;
+		worker_report(f->w);
+	}
+	CHECK(uv_timer_start(&f->retry, on_retry, FETCHER_RETRY_MS, 0) == 0);
+}
+
+static void on_up(void *arg)
+{
+	struct fetcher *f = arg;
+
+	log_note(EV("redis_up"));
+	f->error = (struct err){ 0 };
+	f->asking_suspects = false;
+	writer_up(f->writer);
+	if (f->state == FETCH_HEAD || f->state == FETCH_LOADING)
+		load_begin(f);
+	worker_report(f->w);
+}
+
+static void on_down(void *arg, const struct err *why)
+{
+	struct fetcher *f = arg;
+
+	writer_down(f->writer);
+	if (!str_equal(f->error.text, why->text)) {
+		log_warn(EV("redis_down"), KV("err", why->text));
+		f->error = *why;
+		worker_report(f->w);
+	}
+}
+
+/* --- report --- */
+
+static bool source_is_heard(struct fetcher *f)
+{
+	int64_t limit = MAX((int64_t)FETCHER_SOURCE_MS, 3 * (int64_t)f->config->sync_delay_ms);
+	int64_t now = clock_boot_ms();
+
+	if (f->state != FETCH_WORKING || f->feed == NULL)
+		return true;
+	if (f->in_pass && now - feed_heard_ms(f->feed) < limit)
+		return true;
+	return now - f->source_ok_ms < limit;
+}
+
+static void report_quarantine(struct fetcher *f, Ipc__FetcherReport *r)
+{
+	static Ipc__Quarantined items[FETCHER_QUARANTINE_TOLD];
+	static Ipc__Quarantined *list[FETCHER_QUARANTINE_TOLD];
+	size_t at = 0;
+	void *v;
+
+	while (r->n_quarantine < FETCHER_QUARANTINE_TOLD &&
+	       table_next(&f->quarantine, &at, NULL, &v)) {
+		struct quarantined *q = v;
+		Ipc__Quarantined *out = &items[r->n_quarantine];
+
+		ipc__quarantined__init(out);
+		out->kind = (char *)(uintptr_t)kind_name(q->kind);
+		out->id = q->id;
+		out->where = q->where;
+		out->reason = q->text;
+		out->since_ms = q->since_ms;
+		list[r->n_quarantine++] = out;
+	}
+	r->quarantine = list;
+	r->quarantined = f->quarantine.len;
+}
+
+void fetcher_report(struct fetcher *f, Ipc__Report *out)
+{
+	static Ipc__FetcherReport r;
+	static char source[ERR_TEXT_BYTES + 8];
+	bool up = f->source_err.code == 0;
+
+	ipc__fetcher_report__init(&r);
+	(void)snprintf(source, sizeof(source), "%s%s",
+		       up ? "up" : "down: ", up ? "" : f->source_err.text);
+	r.state = (char *)(uintptr_t)state_name(f);
+	r.token = f->token;
+	r.source = source;
+	r.source_heard = source_is_heard(f);
+	r.rows = f->rows;
+	r.published = f->published;
+	r.batch = f->acked;
+	r.outbox = f->outbox.len;
+	r.guard = f->guard;
+	r.error = f->token[0] == '\0' ? (char *)(uintptr_t) "" : f->error.text;
+	report_quarantine(f, &r);
+	out->progress = f->published + f->rows;
+	out->part_case = IPC__REPORT__PART_FETCHER;
+	out->fetcher = &r;
+}
+
+/* --- life --- */
+
+static void add_list(struct buf *b, const char *name, char *const *v, size_t n)
+{
+	size_t i;
+
+	buf_printf(b, "\n%s", name);
+	for (i = 0; i < n; i++)
+		buf_printf(b, "\x1f%s", v[i]);
+}
+
+/* A hash of what decides contents: two nodes that differ in it must not follow each other
+   silently (zone-protocol 4.2). */
+static void fingerprint(struct fetcher *f)
+{
+	const Ipc__FetcherConfig *c = f->config;
+	struct buf b = { 0 };
+
+	buf_printf(&b, "%d\n%s\n%d", FETCHER_MAPPING_VERSION, c->source, c->legacy_hrids);
+	add_list(&b, "tags", c->tags, c->n_tags);
+	add_list(&b, "environments", c->environments, c->n_environments);
+	add_list(&b, "organizations", c->organizations, c->n_organizations);
+	buf_addc(&b, '\n');
+	buf_add(&b, c->encryption_secret.data, c->encryption_secret.len);
+	(void)snprintf(f->mapping, sizeof(f->mapping), "%016" PRIx64, hash_u64(b.data, b.len, 0));
+	explicit_bzero(b.data, b.len);
+	buf_reset(&b);
+}
+
+static Ipc__FetcherConfig *copy_config(const Ipc__FetcherConfig *c)
+{
+	size_t n = ipc__fetcher_config__get_packed_size(c);
+	uint8_t *bytes = mem_alloc(n);
+	Ipc__FetcherConfig *out;
+
+	(void)ipc__fetcher_config__pack(c, bytes);
+	out = ipc__fetcher_config__unpack(NULL, n, bytes);
+	explicit_bzero(bytes, n);
+	mem_free(bytes);
+	CHECK(out != NULL);
+	return out;
+}
+
+int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
+{
+	struct fetcher *f = mem_zalloc(sizeof(*f));
+	const struct zone_hooks zh = { f, on_up, on_down };
+	const struct writer_hooks wh = { f, send_done, on_over, on_trouble };
+	struct redis_opts o;
+	int rc;
+
+	f->w = w;
+	CHECK(uv_timer_init(worker_loop(w), &f->retry) == 0);
+	CHECK(uv_timer_init(worker_loop(w), &f->reconcile) == 0);
+	CHECK(uv_timer_init(worker_loop(w), &f->drain) == 0);
+	f->retry.data = f;
+	f->reconcile.data = f;
+	f->drain.data = f;
+	*out = f;
+	if (c->part_case != IPC__CONFIGURE__PART_FETCHER || c->fetcher->redis == NULL)
+		return err_set(e, ERR_CONFIG, "this is no configuration of a fetcher");
+	f->config = copy_config(c->fetcher);
+	if (!str_equal(f->config->source, "file"))
+		return err_set(e, ERR_CONFIG, "management.type %s is not known here",
+			       f->config->source);
+	fingerprint(f);
+	link_opts(f->config->redis, "zonesync-fetcher", &o);
+	o.idle_ping_ms = f->config->lease_ttl_ms / 5;
+	rc = zone_conn_open(&f->z, worker_loop(w), &o, f->config->zone, &zh, e);
+	if (rc < 0)
+		return rc;
+	f->writer = writer_create(f->z, &wh);
+	worker_ready(w);
+	return 0;
+}
+
+static void finish(struct fetcher *f)
+{
+	char token[LEASE_TOKEN_BYTES];
+
+	if (uv_is_closing((uv_handle_t *)&f->drain))
+		return;
+	str_copy(token, sizeof(token), f->token);
+	drop_work(f);
+	f->state = FETCH_STOPPING;
+	if (token[0] != '\0')
+		tell_demoted(f, token);
+	writer_free(&f->writer);
+	zone_conn_close(&f->z);
+	uv_close((uv_handle_t *)&f->retry, NULL);
+	uv_close((uv_handle_t *)&f->reconcile, NULL);
+	uv_close((uv_handle_t *)&f->drain, NULL);
+	worker_done(f->w);
+}
+
+/* Looks now and then whether everything is out; ends when it is, or when time is up. */
+static void on_drain(uv_timer_t *t)
+{
+	struct fetcher *f = t->data;
+
+	send_pump(f);
+	if (send_idle(f) || clock_boot_ms() >= f->drain_until_ms)
+		finish(f);
+}
+
+void fetcher_stop(struct fetcher *f)
+{
+	if (f->state != FETCH_WORKING || send_idle(f)) {
+		finish(f);
+		return;
+	}
+	f->state = FETCH_STOPPING;
+	f->drain_until_ms = clock_boot_ms() + FETCHER_DRAIN_MS;
+	CHECK(uv_timer_start(&f->drain, on_drain, 10, 10) == 0);
+}
+
+void fetcher_free(struct fetcher **fp)
+{
+	struct fetcher *f = *fp;
+
+	*fp = NULL;
+	if (f == NULL)
+		return;
+	if (f->config != NULL)
+		ipc__fetcher_config__free_unpacked(f->config, NULL);
+	mem_free(f);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fetcher - the primary's work: learns what the zone holds, reads the source, writes the
+ * difference in fenced batches (zone-protocol 3 and 4).
+ *
+ *	idle -> head -> loading -> working        (promoted)      working -> idle (demoted)
+ *
+ * Files: fetcher.c roles and life, load.c what the zone holds, pass.c what the source
+ * says, send.c what goes out.
+ *
+ * Owns:    everything below.
+ * Blocks:  never on the loop, but for feed_close() at demotion.
+ * Errors:  told in the report.
+ */
+#pragma once
+
+#include "common/worker/worker.h"
+#include "common/zone/follow.h"
+#include "common/zone/writer.h"
+#include "workers/fetcher/feed.h"
+#include "workers/fetcher/known.h"
+#include "workers/fetcher/outbox.h"
+
+#define FETCHER_RETRY_MS	1000	 /* after a refusal of the server */
+#define FETCHER_DRAIN_MS	1000	 /* at the end, for what is on its way */
+#define FETCHER_SOURCE_MS	30000	 /* a source unheard for so long (or 3 delays) is down */
+#define FETCHER_MANIFEST	1000	 /* names in one answer */
+#define FETCHER_CHILDREN	1000	 /* withdrawn in one call */
+#define FETCHER_REFILL_MS	3600000	 /* at most one refill in an hour because of a digest */
+#define FETCHER_PURGE_AFTER_MS	86400000 /* a tombstone is kept for a day */
+#define FETCHER_PURGE_ITEMS	64	 /* forgotten per pass */
+#define FETCHER_QUARANTINE_TOLD 200	 /* entries in a report */
+#define FETCHER_MAPPING_VERSION 1	 /* grows when the mapping makes other bytes of a row */
+
+enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
+
+struct held { /* a removal the guard has not yet let go */
+	struct event ev;
+	unsigned passes;
+};
+
+struct quarantined {
+	enum kind kind;
+	char *id, *where, *text;
+	int64_t since_ms;
+	bool blocks; /* what it was cannot be told: nothing of its kind is swept */
+};
+
+struct chore {	 /* an operation without a payload, sent when the outbox is empty */
+	char op; /* 'K' keep, 'T' tombstone, 'P' purge */
+	char *name;
+	char *ref; /* NULL: none */
+	uint64_t revision;
+};
+
+struct fetcher {
+	struct worker *w;
+	Ipc__FetcherConfig *config; /* owned copy */
+	struct zone_conn *z;
+	struct writer *writer;
+	struct feed *feed;
+	enum fetch_state state;
+	char token[LEASE_TOKEN_BYTES];
+	int64_t deadline_ms;
+	char mapping[20]; /* fingerprint of what decides contents */
+
+	/* What the zone holds. */
+	struct head head;
+	char zone_mapping[20];
+	struct known known;
+	uint64_t load_after;
+	bool load_old; /* the log set aside by a refill is being read */
+	bool refill;   /* everything is written anew, under a new lineage */
+	bool reload;   /* compare all again when there is a quiet moment */
+	bool want_refill;
+	int64_t refilled_ms;
+
+	/* What the source says. */
+	uint32_t pass; /* number of the full pass under way or last */
+	bool in_pass;
+	bool full_pass;
+	struct table held;	 /* name -> struct held, owned */
+	struct table quarantine; /* where -> struct quarantined, owned */
+	size_t blocks[KIND__COUNT];
+	bool accept_deletes;
+	char guard[256];
+	int64_t source_ok_ms;
+	struct err source_err;
+	uint64_t rows;
+
+	/* What goes out. */
+	struct outbox outbox;
+	struct chore *chores;
+	size_t n_chores, cap_chores, next_chore;
+	struct outbox_item *undeploy; /* of an API: its children go first */
+	bool finish_refill;	      /* when all is sent */
+	bool say_caught;
+	bool caught;
+	struct err error;
+	uint64_t published;
+	uint64_t acked;
+	bool asking_suspects;
+
+	uv_timer_t retry;
+	uv_timer_t reconcile;
+	uv_timer_t drain;
+	int64_t drain_until_ms;
+};
+
+extern const struct route_table fetcher_routes; /* self: struct fetcher ** */
+
+int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c,
+		 struct err *e) MUST_USE;
+void fetcher_report(struct fetcher *f, Ipc__Report *out);
+void fetcher_stop(struct fetcher *f);
+void fetcher_free(struct fetcher **f);
+
+/* load.c */
+void load_begin(struct fetcher *f);
+void load_done(struct fetcher *f); /* fetcher.c: the zone is known */
+
+/* pass.c */
+void pass_take(struct fetcher *f); /* as much as the outbox has room for */
+void pass_reset(struct fetcher *f);
+void pass_suspects(struct fetcher *f);
+
+/* send.c */
+void send_pump(struct fetcher *f);
+void send_done(void *arg, const struct written *w); /* writer_hooks.done */
+void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision);
+bool send_idle(const struct fetcher *f);
+void send_reset(struct fetcher *f);

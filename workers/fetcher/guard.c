@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/guard.h"
+
+#include "common/base/cdefs.h"
+
+enum guard_verdict guard_judge(size_t live, size_t gone, unsigned passes, bool accepted)
+{
+	if (gone == 0 || accepted)
+		return GUARD_GO;
+	if (gone >= live && live > GUARD_FREE)
+		return GUARD_PERSON;
+	if (gone > MAX((size_t)GUARD_FREE, live * GUARD_PERCENT / 100) && passes < 2)
+		return GUARD_AGAIN;
+	return GUARD_GO;
+}

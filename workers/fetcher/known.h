@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * known - what the zone holds, as the primary learned it at promotion and keeps it with
+ * each of its own writes: name, hash, version, revision; no payloads.
+ *
+ * Owns:    its entries.
+ * Blocks:  never; pure.
+ * Errors:  none.
+ */
+#pragma once
+
+#include "common/base/digest.h"
+#include "common/base/table.h"
+#include "common/model/event.h"
+
+struct known_entry {
+	struct hash hash; /* b[0] == 0: lost or damaged, to be written again */
+	enum kind kind;
+	bool live;	   /* read it with known_live() */
+	bool repair;	   /* a follower found it damaged: write it whatever it seems */
+	uint32_t pass;	   /* of the last full pass that saw it */
+	uint64_t revision; /* as learned; own writes have a higher one */
+	int64_t updated_ms;
+	char version[24];      /* "" unknown; one that does not fit is kept by its hash */
+	struct known_ref *ref; /* not owned, NULL: none */
+	uint32_t ref_gen;
+};
+
+/* A reference. Its children are withdrawn together, without walking them: their live mark
+   counts only while their generation is the reference's. */
+struct known_ref {
+	char *id;
+	uint32_t gen;
+	size_t live[KIND__COUNT];
+};
+
+struct known {
+	struct table names; /* -> known_entry, owned */
+	struct table refs;  /* -> known_ref, owned */
+	size_t live[KIND__COUNT];
+};
+
+bool known_live(const struct known_entry *e);
+const char *known_ref_id(const struct known_entry *e); /* NULL: none */
+void known_withdraw_children(struct known *k, const char *ref);
+struct known_entry *known_get(const struct known *k, const char *name);
+struct known_entry *known_put(struct known *k, const char *name, enum kind kind, const char *ref);
+void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version);
+void known_withdraw(struct known *k, struct known_entry *e);
+bool known_version_is(const struct known_entry *e, const char *version);
+void known_drop(struct known *k, const char *name);
+void known_reset(struct known *k);

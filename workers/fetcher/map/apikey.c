@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/json/write.h"
+#include "workers/fetcher/map/map.h"
+#include "workers/fetcher/map/members.h"
+
+static const struct member application[] = {{"application", MEMBER_TEXT}};
+static const struct member expiry[] = {{"expireAt", MEMBER_MS}};
+
+/* A key with one of its subscriptions. */
+struct pair {
+	struct json_span row; /* the key's */
+	struct map_key key;
+	struct map_subscription subscription;
+	bool attached;
+};
+
+static int take_flag(struct json_span row, const char *name, bool *out, struct err *e)
+{
+	struct json_span v = json_get(row, name);
+
+	if (!json_is_null(v) && json_type(v) != JSON_BOOL)
+		return err_set(e, ERR_PARSE, "%s is neither true nor false", name);
+	*out = json_is_true(v);
+	return 0;
+}
+
+static int add_subscription(struct map_key *k, struct json_span v, struct err *e)
+{
+	char *id;
+	int rc = member_take_id(v, "key's subscription", &id, e);
+
+	if (rc < 0)
+		return rc;
+	k->subscriptions = mem_grow(k->subscriptions, &k->cap, k->n + 1, sizeof(char *));
+	k->subscriptions[k->n++] = id;
+	return 0;
+}
+
+/* Rows of old releases name one subscription beside the list, or instead of it. */
+static int take_subscriptions(struct json_span row, struct map_key *k, struct err *e)
+{
+	struct json_span list = json_get(row, "subscriptions");
+	struct json_span single = json_get(row, "subscription");
+	struct json_iter it;
+	int rc = 0;
+
+	if (!json_is_null(list) && json_type(list) != JSON_ARRAY)
+		return err_set(e, ERR_PARSE, "subscriptions is not an array");
+	json_iter_init(&it, list);
+	while (rc == 0 && json_next(&it))
+		rc = add_subscription(k, it.value, e);
+	if (rc == 0 && k->n == 0 && !json_is_null(single))
+		rc = add_subscription(k, single, e);
+	return rc;
+}
+
+static int read_row(struct json_span row, struct map_key *k, struct err *e)
+{
+	int rc;
+
+	rc = member_take_id(json_get(row, "id"), "key id", &k->id, e);
+	if (rc == 0)
+		rc = take_subscriptions(row, k, e);
+	if (rc == 0)
+		rc = take_flag(row, "revoked", &k->revoked, e);
+	if (rc == 0)
+		rc = take_flag(row, "paused", &k->paused, e);
+	if (rc == 0)
+		rc = take_flag(row, "federated", &k->federated, e);
+	if (rc == 0)
+		rc = member_take_updated(json_get(row, "updatedAt"), json_get(row, "createdAt"),
+					 &k->updated_at, e);
+	return rc;
+}
+
+int map_key_read(struct json_span text, struct map_key *out, struct err *e)
+{
+	struct map_key k = {0};
+	struct json_span row = {0};
+	int rc = member_check_object(text, "key", &row, e);
+
+	if (rc == 0)
+		rc = read_row(row, &k, e);
+	if (rc < 0)
+		map_key_reset(&k);
+	else
+		*out = k;
+	return rc;
+}
+
+void map_key_reset(struct map_key *k)
+{
+	size_t i;
+
+	for (i = 0; i < k->n; i++)
+		mem_free(k->subscriptions[i]);
+	mem_free(k->subscriptions);
+	mem_free(k->id);
+	*k = (struct map_key){0};
+}
+
+static bool belongs(const struct map_key *k, const struct map_subscription *s)
+{
+	size_t i;
+
+	for (i = 0; i < k->n; i++)
+		if (strcmp(k->subscriptions[i], s->id) == 0)
+			return true;
+	return false;
+}
+
+static const char *why_nothing(const struct map_key *k, const struct map_subscription *s,
+			       unsigned flags)
+{
+	if (k->federated)
+		return "federated keys are not distributed";
+	if (!belongs(k, s))
+		return "the key is not of this subscription";
+	if (s->product && (flags & MAP_PRODUCT_KNOWN) == 0)
+		return "product is not deployed";
+	return NULL;
+}
+
+static bool is_active(const struct map_key *k, const struct map_subscription *s)
+{
+	return !k->revoked && !k->paused && s->accepted;
+}
+
+static int write_payload(const struct pair *p, struct buf *b, struct err *e)
+{
+	const struct map_key *k = &p->key;
+	const struct map_subscription *s = &p->subscription;
+	struct json_span key = json_get(p->row, "key");
+	int rc;
+
+	if (json_type(key) != JSON_STRING)
+		return err_set(e, ERR_PARSE, "key is not text");
+	buf_addc(b, '{');
+	json_add_str(b, "id", k->id);
+	json_write_name(b, "key");
+	json_write_respelled(b, key);
+	json_add_str(b, "api", s->scope);
+	json_add_str(b, "plan", s->plan);
+	json_add_str(b, "subscription", s->id);
+	rc = member_copy(b, p->row, application, ARRAY_LEN(application), e);
+	if (rc == 0)
+		rc = member_copy(b, p->row, expiry, ARRAY_LEN(expiry), e);
+	if (rc < 0)
+		return rc;
+	json_add_bool(b, "revoked", k->revoked);
+	json_add_bool(b, "paused", k->paused);
+	json_add_bool(b, "active", is_active(k, s));
+	buf_addc(b, '}');
+	return 0;
+}
+
+/* What withdraws needs no payload, so nothing else in the row can stand in its way. */
+static int map_pair(const struct pair *p, struct map_out *out, struct err *e)
+{
+	const struct map_key *k = &p->key;
+	const struct map_subscription *s = &p->subscription;
+
+	out->outcome = MAP_EVENT;
+	out->ev.kind = KIND_API_KEY;
+	out->ev.id = mem_strdup(k->id);
+	out->ev.ref_id = mem_strdup(s->scope);
+	out->ev.version = member_version(MAX(k->updated_at, s->updated_at));
+	if (is_active(k, s) || p->attached) {
+		out->ev.action = ACTION_DEPLOY;
+		return write_payload(p, &out->ev.payload, e);
+	}
+	out->ev.action = ACTION_UNDEPLOY;
+	out->reason = "not active";
+	return 0;
+}
+
+static int map_rows(struct json_span row, struct json_span subscription_row, unsigned flags,
+		    struct map_out *out, struct err *e)
+{
+	struct pair p = {.row = row, .attached = (flags & MAP_ATTACHED) != 0};
+	int rc = map_key_read(row, &p.key, e);
+
+	if (rc == 0)
+		rc = map_subscription_read(subscription_row, &p.subscription, e);
+	if (rc == 0)
+		out->reason = why_nothing(&p.key, &p.subscription, flags);
+	if (rc == 0 && out->reason == NULL)
+		rc = map_pair(&p, out, e);
+	map_subscription_reset(&p.subscription);
+	map_key_reset(&p.key);
+	return rc;
+}
+
+int map_apikey(struct json_span text, struct json_span subscription_row, unsigned flags,
+	       struct map_out *out, struct err *e)
+{
+	struct map_out made = {0};
+	struct json_span row = {0};
+	int rc = member_check_object(text, "key", &row, e);
+
+	if (rc == 0)
+		rc = map_rows(row, subscription_row, flags, &made, e);
+	if (rc < 0)
+		map_out_reset(&made);
+	else
+		*out = made;
+	return rc;
+}

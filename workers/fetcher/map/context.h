@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * context - what a struct map_ctx holds, for the files of this folder.
+ *
+ * Owns:    everything in it; map_ctx_free() releases it and wipes the secret.
+ * Blocks:  never; pure.
+ * Errors:  see map.h.
+ */
+#pragma once
+
+#include "common/base/str.h"
+#include "workers/fetcher/map/map.h"
+#include "workers/fetcher/map/tags.h"
+
+/* An environment or an organization; sorted by id. */
+struct place {
+	char *id;     /* owned */
+	char *hrid;   /* owned; NULL: it has none */
+	char *parent; /* owned; an environment's organization; NULL: unknown */
+};
+
+struct places {
+	struct place *v; /* owned */
+	size_t n;
+	size_t cap;
+};
+
+struct map_ctx {
+	struct tag_rules tags;
+	char *secret; /* owned; NULL: encrypted properties stay as they are */
+	size_t secret_len;
+	struct places environments;
+	struct places organizations;
+};
+
+/* NULL when it is not known. */
+const struct place *places_find(const struct places *p, const char *id);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/map/definition.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/json/write.h"
+#include "workers/fetcher/map/context.h"
+#include "workers/fetcher/map/members.h"
+#include "workers/fetcher/map/secret.h"
+
+static const struct {
+	const char *type;
+	enum definition_kind kind;
+} v4_types[] = {
+	{"proxy", DEFINITION_V4_HTTP},	   {"message", DEFINITION_V4_HTTP},
+	{"llm-proxy", DEFINITION_V4_HTTP}, {"mcp-proxy", DEFINITION_V4_HTTP},
+	{"a2a-proxy", DEFINITION_V4_HTTP}, {"authz", DEFINITION_V4_HTTP},
+	{"native", DEFINITION_V4_NATIVE},  {"edge", DEFINITION_V4_EDGE},
+};
+
+bool definition_says_v4(struct json_span def)
+{
+	return json_equals(json_get(def, "definitionVersion"), "4.0.0") ||
+	       json_equals(json_get(def, "gravitee"), "4.0.0");
+}
+
+static int recognise_v2(struct json_span def, struct err *e)
+{
+	struct json_span version = json_get(def, "gravitee");
+
+	if (!json_is_null(version) && !json_equals(version, "2.0.0"))
+		return err_set(e, ERR_PARSE, "definition: gravitee is not 2.0.0");
+	if (json_type(json_get(def, "name")) != JSON_STRING)
+		return err_set(e, ERR_PARSE, "definition: v2 without name");
+	if (json_type(json_get(def, "proxy")) != JSON_OBJECT)
+		return err_set(e, ERR_PARSE, "definition: v2 without proxy");
+	return 0;
+}
+
+int definition_recognise(struct json_span def, bool v4, struct json_span type,
+			 enum definition_kind *out, struct err *e)
+{
+	size_t i;
+	int rc;
+
+	if (!v4) {
+		rc = recognise_v2(def, e);
+		if (rc == 0)
+			*out = DEFINITION_V2;
+		return rc;
+	}
+	for (i = 0; i < ARRAY_LEN(v4_types); i++) {
+		if (json_equals_nocase(type, v4_types[i].type)) {
+			*out = v4_types[i].kind;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_PARSE, "definition: v4 of an unknown type");
+}
+
+static bool keeps_plan(const struct map_ctx *ctx, struct json_span plan)
+{
+	struct json_span status = json_get(plan, "status");
+	struct json_span tags = json_get(plan, "tags");
+	struct json_iter it;
+
+	if (!json_equals_nocase(status, "published") && !json_equals_nocase(status, "deprecated"))
+		return false;
+	json_iter_init(&it, tags);
+	return !json_next(&it) || tags_match(&ctx->tags, tags);
+}
+
+static int write_plans(const struct map_ctx *ctx, struct json_span plans, struct buf *b, size_t *n,
+		       struct err *e)
+{
+	struct json_iter it;
+
+	*n = 0;
+	if (json_is_null(plans)) {
+		json_compact(plans, b);
+		return 0;
+	}
+	if (json_type(plans) != JSON_ARRAY)
+		return err_set(e, ERR_PARSE, "definition: plans is not an array");
+	buf_addc(b, '[');
+	json_iter_init(&it, plans);
+	while (json_next(&it)) {
+		if (json_type(it.value) != JSON_OBJECT)
+			return err_set(e, ERR_PARSE, "definition: a plan is not an object");
+		if (!keeps_plan(ctx, it.value))
+			continue;
+		json_write_comma(b);
+		json_compact(it.value, b);
+		(*n)++;
+	}
+	buf_addc(b, ']');
+	return 0;
+}
+
+/* The property with another value, and no longer marked as encrypted. */
+static void write_opened(struct json_span property, const struct buf *plain, struct buf *b)
+{
+	struct json_iter it;
+
+	buf_addc(b, '{');
+	json_iter_init(&it, property);
+	while (json_next(&it)) {
+		json_write_comma(b);
+		buf_add(b, it.name.p, it.name.n);
+		buf_addc(b, ':');
+		if (json_equals(it.name, "value"))
+			json_write_string(b, plain->data, plain->len);
+		else if (json_equals(it.name, "encrypted"))
+			buf_adds(b, "false");
+		else
+			json_compact(it.value, b);
+	}
+	buf_addc(b, '}');
+}
+
+/* A property that does not open stays as it is: a gateway that can open it may. */
+static void write_property(const struct map_ctx *ctx, struct json_span property, struct buf *b)
+{
+	struct json_span value = json_get(property, "value");
+	struct buf closed = {0};
+	struct buf plain = {0};
+
+	if (ctx->secret == NULL || json_type(value) != JSON_STRING ||
+	    !json_is_true(json_get(property, "encrypted"))) {
+		json_compact(property, b);
+		return;
+	}
+	json_unescape(value, &closed);
+	if (secret_open(ctx->secret, ctx->secret_len, &closed, &plain))
+		write_opened(property, &plain, b);
+	else
+		json_compact(property, b);
+	if (plain.cap > 0)
+		explicit_bzero(plain.data, plain.cap);
+	buf_reset(&plain);
+	buf_reset(&closed);
+}
+
+static void write_properties(const struct map_ctx *ctx, struct json_span properties, struct buf *b)
+{
+	struct json_iter it;
+
+	if (json_type(properties) != JSON_ARRAY) {
+		json_compact(properties, b);
+		return;
+	}
+	buf_addc(b, '[');
+	json_iter_init(&it, properties);
+	while (json_next(&it)) {
+		json_write_comma(b);
+		write_property(ctx, it.value, b);
+	}
+	buf_addc(b, ']');
+}
+
+int definition_write(const struct map_ctx *ctx, struct json_span def, struct buf *b, size_t *plans,
+		     struct err *e)
+{
+	struct json_iter it;
+
+	*plans = 0;
+	buf_addc(b, '{');
+	json_iter_init(&it, def);
+	while (json_next(&it)) {
+		int rc = 0;
+
+		json_write_comma(b);
+		buf_add(b, it.name.p, it.name.n);
+		buf_addc(b, ':');
+		if (json_equals(it.name, "plans"))
+			rc = write_plans(ctx, it.value, b, plans, e);
+		else if (json_equals(it.name, "properties"))
+			write_properties(ctx, it.value, b);
+		else
+			json_compact(it.value, b);
+		if (rc < 0)
+			return rc;
+	}
+	buf_addc(b, '}');
+	return 0;
+}
+
+/* Any security but KEY_LESS, as the reference compares it: "key-less" is another one. */
+static bool v4_subscribable(struct json_span plan)
+{
+	struct json_span security = json_get(plan, "security");
+
+	return json_equals_nocase(json_get(plan, "mode"), "push") ||
+	       (json_type(security) == JSON_OBJECT &&
+		!json_equals_nocase(json_get(security, "type"), "KEY_LESS"));
+}
+
+static bool v2_subscribable(struct json_span plan)
+{
+	struct json_span security = json_get(plan, "security");
+
+	return json_equals_nocase(security, "OAUTH2") || json_equals_nocase(security, "JWT") ||
+	       json_equals_nocase(security, "API_KEY");
+}
+
+static bool is_apikey(struct json_span plan, enum definition_kind kind)
+{
+	struct json_span security = json_get(plan, "security");
+
+	if (kind == DEFINITION_V2)
+		return json_equals_nocase(security, "API_KEY");
+	security = json_get(security, "type");
+	return json_equals_nocase(security, "api-key") || json_equals_nocase(security, "API_KEY");
+}
+
+static int add_plan(struct map_plans *p, struct json_span plan, bool apikey, struct err *e)
+{
+	char *id;
+	int rc = member_take_id(json_get(plan, "id"), "plan id", &id, e);
+
+	if (rc < 0)
+		return rc;
+	p->v = mem_grow(p->v, &p->cap, p->n + 1, sizeof(*p->v));
+	p->v[p->n++] = (struct map_plan){id, apikey};
+	return 0;
+}
+
+static int read_plans(struct json_span def, struct map_plans *p, struct err *e)
+{
+	enum definition_kind kind;
+	struct json_iter it;
+	bool v4 = definition_says_v4(def) || json_type(json_get(def, "proxy")) != JSON_OBJECT;
+	int rc = definition_recognise(def, v4, json_get(def, "type"), &kind, e);
+
+	if (rc < 0 || kind == DEFINITION_V4_EDGE)
+		return rc;
+	json_iter_init(&it, json_get(def, "plans"));
+	while (rc == 0 && json_next(&it))
+		if (kind == DEFINITION_V2 ? v2_subscribable(it.value) : v4_subscribable(it.value))
+			rc = add_plan(p, it.value, is_apikey(it.value, kind), e);
+	return rc;
+}
+
+int map_plans_read(struct json_span payload, struct map_plans *out, struct err *e)
+{
+	struct map_plans p = {0};
+	struct json_span v = {0};
+	struct json_span def;
+	int rc = member_check_object(payload, "payload", &v, e);
+
+	if (rc < 0)
+		return rc;
+	def = json_get(v, "definition");
+	if (json_type(def) != JSON_OBJECT)
+		return err_set(e, ERR_PARSE, "payload: definition is not an object");
+	rc = read_plans(def, &p, e);
+	if (rc < 0)
+		map_plans_reset(&p);
+	else
+		*out = p;
+	return rc;
+}
+
+void map_plans_reset(struct map_plans *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		mem_free(p->v[i].id);
+	mem_free(p->v);
+	*p = (struct map_plans){0};
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * outbox - what waits between mapping and sending: one newest value per name.
+ *
+ * Withdrawals go first, unless something of the same reference (an API and its
+ * children) waits: the events of one reference keep their order, or an undeploy could
+ * overtake the deploy of its own child (zone-protocol 3).
+ *
+ * Owns:    the items.
+ * Blocks:  never; pure.
+ * Errors:  none; outbox_full() says when to stop adding.
+ */
+#pragma once
+
+#include "common/base/table.h"
+#include "common/model/event.h"
+
+#define OUTBOX_ITEMS 4096
+#define OUTBOX_BYTES (32U << 20)
+
+struct outbox_item {
+	struct outbox_item *next, *prev;
+	struct event ev;
+	struct hash hash;
+	char *name;
+	char *group; /* the API's id, or the name itself */
+	bool urgent;
+	bool forced;
+	uint64_t limit; /* tombstone: a write above this revision survives */
+};
+
+struct outbox {
+	struct outbox_item *first[2]; /* 0: urgent, 1: the rest */
+	struct outbox_item *last[2];
+	struct table names;  /* name -> item */
+	struct table groups; /* group -> how many wait in the normal lane */
+	size_t len;
+	size_t bytes;
+};
+
+/* Takes the event. A waiting value of the same name is replaced, at the new place. */
+void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool forced,
+		uint64_t limit);
+struct outbox_item *outbox_take(struct outbox *b); /* the caller's; NULL: empty */
+void outbox_item_free(struct outbox_item *i);
+bool outbox_full(const struct outbox *b);
+void outbox_reset(struct outbox *b);

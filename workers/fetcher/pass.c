@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "workers/fetcher/fetcher.h"
+#include "workers/fetcher/guard.h"
+
+/* --- held removals --- */
+
+static void held_free(struct held *h)
+{
+	if (h == NULL)
+		return;
+	event_reset(&h->ev);
+	mem_free(h);
+}
+
+static void unhold(struct fetcher *f, const char *name)
+{
+	held_free(table_del(&f->held, name));
+}
+
+static void hold(struct fetcher *f, const char *name, struct event *ev)
+{
+	struct held *h = table_get(&f->held, name);
+
+	if (h != NULL)
+		return; /* it keeps its count of passes */
+	h = mem_zalloc(sizeof(*h));
+	h->ev = *ev;
+	*ev = (struct event){ 0 };
+	(void)table_set(&f->held, name, h);
+}
+
+/* Is the API of a child held too, or about to be? Then it goes, or stays, with it. */
+static bool parent_is_held(const struct fetcher *f, const char *ref)
+{
+	struct buf name = { 0 };
+	bool held;
+
+	if (ref == NULL)
+		return false;
+	event_name(&name, KIND_API, ref, NULL);
+	held = table_get(&f->held, buf_cstr(&name)) != NULL;
+	buf_reset(&name);
+	return held;
+}
+
+/* --- events --- */
+
+static void withdraw(struct fetcher *f, const char *name, struct event *ev, uint64_t limit)
+{
+	struct known_entry *e = known_get(&f->known, name);
+	struct hash tomb;
+
+	if (e != NULL) {
+		known_withdraw(&f->known, e);
+		e->updated_ms = clock_wall_ms();
+	}
+	if (ev->kind == KIND_API)
+		known_withdraw_children(&f->known, ev->id);
+	hash_event(&tomb, 'U', name, NULL, 0);
+	outbox_add(&f->outbox, ev, &tomb, false, limit);
+}
+
+static void take_event(struct fetcher *f, struct feed_item *i)
+{
+	struct buf b = { 0 };
+	struct known_entry *e;
+	const char *name;
+
+	event_name(&b, i->ev.kind, i->ev.id, i->ev.ref_id);
+	name = buf_cstr(&b);
+	e = known_get(&f->known, name);
+	if (i->ev.action == ACTION_DEPLOY) {
+		bool same = e != NULL && known_live(e) && !e->repair &&
+			    known_version_is(e, i->ev.version);
+
+		unhold(f, name);
+		if (e == NULL)
+			e = known_put(&f->known, name, i->ev.kind, i->ev.ref_id);
+		e->pass = f->pass;
+		if (!same || f->refill) {
+			bool forced = f->refill || e->repair;
+
+			known_set(&f->known, e, &i->hash, i->ev.version);
+			outbox_add(&f->outbox, &i->ev, &i->hash, forced, 0);
+		}
+	} else if (e != NULL && known_live(e)) {
+		if (i->absent) {
+			hold(f, name, &i->ev);
+		} else {
+			unhold(f, name);
+			withdraw(f, name, &i->ev, UINT64_MAX);
+		}
+	}
+	buf_reset(&b);
+}
+
+/* --- quarantine --- */
+
+static void quarantined_free(struct fetcher *f, struct quarantined *q)
+{
+	if (q == NULL)
+		return;
+	if (q->blocks)
+		f->blocks[q->kind]--;
+	mem_free(q->id);
+	mem_free(q->where);
+	mem_free(q->text);
+	mem_free(q);
+}
+
+/* What is set aside counts as seen: its last good version stays. */
+static bool touch_by_id(struct fetcher *f, enum kind k, const char *id)
+{
+	struct known_entry *e;
+	struct buf name = { 0 };
+
+	if (id[0] == '\0' || k == KIND_SUBSCRIPTION || k == KIND_API_KEY)
+		return false;
+	event_name(&name, k, id, NULL);
+	e = known_get(&f->known, buf_cstr(&name));
+	if (e != NULL)
+		e->pass = f->pass;
+	buf_reset(&name);
+	return true;
+}
+
+static void take_quarantine(struct fetcher *f, struct feed_item *i)
+{
+	struct quarantined *q = table_get(&f->quarantine, i->where);
+	bool known = touch_by_id(f, i->kind, i->id) || i->id_known;
+
+	if (q == NULL || !str_equal(q->text, i->text)) {
+		log_error(EV("quarantine"), KV("where", i->where), KV("id", i->id),
+			  KV("reason", i->text));
+		quarantined_free(f, table_del(&f->quarantine, i->where));
+		q = mem_zalloc(sizeof(*q));
+		q->kind = i->kind;
+		q->id = mem_strdup(i->id);
+		q->where = mem_strdup(i->where);
+		q->text = mem_strdup(i->text);
+		q->since_ms = clock_wall_ms();
+		q->blocks = !known;
+		if (q->blocks)
+			f->blocks[q->kind]++;
+		(void)table_set(&f->quarantine, i->where, q);
+		worker_report(f->w);
+	}
+}
+
+/* --- the end of a pass --- */
+
+/* A name the source does not have any more, found by a full pass. */
+static void sweep_one(struct fetcher *f, const char *name, struct known_entry *e)
+{
+	struct event ev = { .kind = e->kind, .action = ACTION_UNDEPLOY };
+	const char *ref = known_ref_id(e);
+	struct known_entry *parent = NULL;
+	struct buf b = { 0 };
+
+	if (f->blocks[e->kind] > 0 || (ref != NULL && f->blocks[KIND_API] > 0))
+		return;
+	if (ref != NULL) {
+		event_name(&b, KIND_API, ref, NULL);
+		parent = known_get(&f->known, buf_cstr(&b));
+		buf_clear(&b);
+	}
+	if (parent != NULL && known_live(parent) && parent->pass != f->pass) {
+		buf_reset(&b);
+		return; /* its API decides */
+	}
+	buf_printf(&b, "%s:", kind_name(e->kind));
+	if (ref != NULL) {
+		size_t skip = strlen("API:") + strlen(ref) + 1 + b.len;
+
+		ev.ref_id = mem_strdup(ref);
+		ev.id = mem_strdup(name + skip);
+	} else {
+		ev.id = mem_strdup(name + b.len);
+	}
+	buf_reset(&b);
+	hold(f, name, &ev);
+	event_reset(&ev);
+}
+
+static void sweep(struct fetcher *f)
+{
+	size_t at = 0;
+	const char *name;
+	void *v;
+
+	while (table_next(&f->known.names, &at, &name, &v)) {
+		struct known_entry *e = v;
+
+		if (known_live(e) && e->pass != f->pass)
+			sweep_one(f, name, e);
+	}
+}
+
+/* Lets go what the guard allows, of one kind. */
+static void judge_kind(struct fetcher *f, enum kind k, struct buf *text)
+{
+	enum guard_verdict v = GUARD_GO;
+	size_t gone = 0;
+	unsigned passes = UINT32_MAX;
+	struct held **go;
+	size_t n = 0;
+	size_t at = 0;
+	void *p;
+
+	while (table_next(&f->held, &at, NULL, &p)) {
+		struct held *h = p;
+
+		if (h->ev.kind == k && !parent_is_held(f, h->ev.ref_id)) {
+			gone++;
+			passes = MIN(passes, h->passes);
+		}
+	}
+	if (gone == 0)
+		return;
+	v = guard_judge(f->known.live[k], gone, passes, f->accept_deletes);
+	if (v != GUARD_GO) {
+		buf_printf(text, "%s%zu of %zu %s would be removed: %s", text->len > 0 ? "; " : "",
+			   gone, f->known.live[k], kind_name(k),
+			   v == GUARD_AGAIN ? "waiting for a second pass to agree"
+					    : "held back until `zonesync resync --accept-deletes`");
+		return;
+	}
+	go = mem_alloc((f->held.len + 1) * sizeof(struct held *));
+	at = 0;
+	while (table_next(&f->held, &at, NULL, &p))
+		if (((struct held *)p)->ev.kind == k)
+			go[n++] = p;
+	while (n-- > 0) {
+		struct held *h = go[n];
+		struct buf name = { 0 };
+
+		event_name(&name, h->ev.kind, h->ev.id, h->ev.ref_id);
+		(void)table_del(&f->held, buf_cstr(&name));
+		log_note(EV("removed"), KV("name", name.data));
+		withdraw(f, name.data, &h->ev, UINT64_MAX);
+		held_free(h);
+		buf_reset(&name);
+	}
+	mem_free(go);
+}
+
+static void judge_held(struct fetcher *f)
+{
+	struct buf text = { 0 };
+	size_t at = 0;
+	unsigned k;
+	void *v;
+
+	while (table_next(&f->held, &at, NULL, &v))
+		((struct held *)v)->passes++;
+	/* APIs last: whether a child goes with its API is known while the API is held. */
+	for (k = 0; k < KIND__COUNT; k++)
+		if (k != KIND_API)
+			judge_kind(f, (enum kind)k, &text);
+	judge_kind(f, KIND_API, &text);
+	for (k = 0; k < KIND__COUNT; k++)
+		if (f->blocks[k] > 0 && f->full_pass)
+			buf_printf(&text,
+				   "%s%zu unreadable: nothing of type %s is removed meanwhile",
+				   text.len > 0 ? "; " : "", f->blocks[k], kind_name((enum kind)k));
+	if (text.len > 0 && !str_equal(f->guard, buf_cstr(&text)))
+		log_error(EV("removals_held"), KV("text", text.data));
+	str_copy(f->guard, sizeof(f->guard), text.len == 0 ? "" : text.data);
+	f->accept_deletes = false;
+	buf_reset(&text);
+}
+
+/* In a refill everything the zone held is either written, withdrawn, or kept. */
+static void settle_refill(struct fetcher *f)
+{
+	size_t at = 0;
+	const char *name;
+	void *v;
+
+	while (table_next(&f->known.names, &at, &name, &v)) {
+		struct known_entry *e = v;
+
+		if (e->pass == f->pass || e->hash.b[0] == 0)
+			continue;
+		if (known_live(e) || e->hash.b[0] == 'U')
+			send_chore(f, 'K', name, known_ref_id(e), 0);
+		else /* went with its API */
+			send_chore(f, 'T', name, known_ref_id(e), 0);
+	}
+	f->finish_refill = true;
+}
+
+/* Old tombstones, a few at a time. */
+static void purge(struct fetcher *f)
+{
+	int64_t before = clock_wall_ms() - FETCHER_PURGE_AFTER_MS;
+	char *names[FETCHER_PURGE_ITEMS];
+	size_t n = 0;
+	size_t at = 0;
+	const char *name;
+	void *v;
+
+	while (n < ARRAY_LEN(names) && table_next(&f->known.names, &at, &name, &v)) {
+		struct known_entry *e = v;
+
+		if (e->hash.b[0] != 'U' || e->updated_ms >= before || e->revision == 0)
+			continue;
+		send_chore(f, 'P', name, NULL, e->revision);
+		names[n++] = mem_strdup(name);
+	}
+	while (n-- > 0) {
+		known_drop(&f->known, names[n]);
+		mem_free(names[n]);
+	}
+}
+
+static void end_pass(struct fetcher *f, const struct feed_item *i)
+{
+	f->in_pass = false;
+	if (i->rc < 0) {
+		if (!str_equal(f->source_err.text, i->text))
+			log_error(EV("source_down"), KV("err", i->text));
+		(void)err_set(&f->source_err, i->rc, "%s", i->text);
+		worker_report(f->w);
+		return;
+	}
+	if (f->source_err.code < 0)
+		log_note(EV("source_up"));
+	f->source_err = (struct err){ 0 };
+	f->source_ok_ms = clock_boot_ms();
+	f->rows += i->rows;
+	if (i->full)
+		sweep(f);
+	judge_held(f);
+	if (i->full && f->refill)
+		settle_refill(f);
+	if (i->full) {
+		f->say_caught = !f->caught && !f->refill;
+		purge(f);
+		log_note(EV("pass_done"), KV("rows", i->rows),
+			 KV("quarantined", (uint64_t)f->quarantine.len));
+		worker_report(f->w);
+	}
+	pass_suspects(f);
+}
+
+/* --- suspects --- */
+
+static void on_ignored(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	UNUSED(arg);
+	UNUSED(r);
+	UNUSED(lost);
+}
+
+static void repair(struct fetcher *f, const char *name)
+{
+	struct known_entry *e = known_get(&f->known, name);
+
+	if (str_equal(name, "*")) {
+		int64_t now = clock_boot_ms();
+
+		if (f->refilled_ms != 0 && now - f->refilled_ms < FETCHER_REFILL_MS)
+			return;
+		f->refilled_ms = now;
+		f->want_refill = true;
+		f->reload = true;
+	} else if (e != NULL && known_live(e)) {
+		e->repair = true;
+	}
+	log_warn(EV("repair"), KV("key", name));
+	if (redis_sendv(zone_conn_redis(f->z), on_ignored, NULL, "SREM",
+			zone_conn_keys(f->z)->suspect, name, NULL) < 0)
+		return; /* named again later */
+}
+
+static void on_suspects(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct fetcher *f = arg;
+	size_t n = redis_count(r);
+	size_t i;
+
+	f->asking_suspects = false;
+	if (lost != NULL || f->state != FETCH_WORKING || n == 0)
+		return;
+	for (i = 0; i < n; i++) {
+		size_t len = 0;
+		const char *s = redis_str(redis_at(r, i), &len);
+		char *name = s == NULL ? mem_strdup("") : mem_dup(s, len);
+
+		repair(f, name);
+		mem_free(name);
+	}
+	if (f->feed != NULL && !f->reload)
+		feed_full_pass(f->feed);
+	pass_take(f);
+}
+
+void pass_suspects(struct fetcher *f)
+{
+	if (f->asking_suspects || !zone_conn_is_up(f->z))
+		return;
+	if (redis_sendv(zone_conn_redis(f->z), on_suspects, f, "SRANDMEMBER",
+			zone_conn_keys(f->z)->suspect, "100", NULL) == 0)
+		f->asking_suspects = true;
+}
+
+/* --- taking --- */
+
+static void take(struct fetcher *f, struct feed_item *i)
+{
+	switch (i->type) {
+	case FEED_BEGIN:
+		f->in_pass = true;
+		f->full_pass = i->full;
+		if (i->full)
+			f->pass++;
+		break;
+	case FEED_EVENT:
+		take_event(f, i);
+		break;
+	case FEED_QUARANTINE:
+		take_quarantine(f, i);
+		break;
+	case FEED_CLEARED:
+		log_note(EV("quarantine_over"), KV("where", i->where));
+		quarantined_free(f, table_del(&f->quarantine, i->where));
+		worker_report(f->w);
+		break;
+	case FEED_END:
+		end_pass(f, i);
+		break;
+	}
+}
+
+void pass_take(struct fetcher *f)
+{
+	struct feed_item *i;
+
+	if (f->state != FETCH_WORKING)
+		return;
+	while (!outbox_full(&f->outbox) && f->n_chores == 0 && !(f->reload && !f->in_pass) &&
+	       f->feed != NULL && (i = feed_take(f->feed)) != NULL) {
+		take(f, i);
+		feed_item_free(i);
+	}
+	if (f->reload && !f->in_pass && send_idle(f)) {
+		f->reload = false;
+		load_begin(f); /* learn the zone anew; the feed waits */
+	}
+}
+
+void pass_reset(struct fetcher *f)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&f->held, &at, NULL, &v))
+		held_free(v);
+	table_reset(&f->held);
+	at = 0;
+	while (table_next(&f->quarantine, &at, NULL, &v))
+		quarantined_free(f, v);
+	table_reset(&f->quarantine);
+	f->pass = 0;
+	f->in_pass = false;
+	f->guard[0] = '\0';
+	f->accept_deletes = false;
+	f->asking_suspects = false;
+}

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/relate.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/json/scan.h"
+#include "common/json/write.h"
+
+/* --- items --- */
+
+static enum kind kind_of(enum docs_dir dir)
+{
+	static const enum kind kinds[DIR__COUNT] = {
+		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,
+		[DIR_ORGANIZATIONS] = KIND_ORGANIZATION,
+		[DIR_APIS] = KIND_API,
+		[DIR_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
+		[DIR_API_KEYS] = KIND_API_KEY,
+		[DIR_DICTIONARIES] = KIND_DICTIONARY,
+	};
+
+	return kinds[dir];
+}
+
+void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
+{
+	struct feed_item *i = feed_item_new(FEED_QUARANTINE);
+
+	doc->quarantined = true;
+	i->kind = kind_of(doc->dir);
+	i->id_known = doc->n_names > 0 || doc->shadowed;
+	i->id = mem_strdup(doc->id == NULL ? "" : doc->id);
+	i->where = mem_strdup(doc->path);
+	i->text = mem_strdup(why);
+	feed_put(r->feed, i);
+}
+
+static void cleared(struct relate *r, struct doc *doc)
+{
+	struct feed_item *i;
+
+	if (!doc->quarantined)
+		return;
+	doc->quarantined = false;
+	i = feed_item_new(FEED_CLEARED);
+	i->where = mem_strdup(doc->path);
+	feed_put(r->feed, i);
+}
+
+/* The version of a file's event: a digest of it without a deployedAt of the file's time. */
+static char *content_version(const struct map_out *m)
+{
+	const char *p = m->ev.payload.data;
+	uint64_t h =
+		hash_u64(p, m->deployed_at_len > 0 ? m->deployed_at_off : m->ev.payload.len, 1);
+
+	if (m->deployed_at_len > 0) {
+		size_t skip = m->deployed_at_off + m->deployed_at_len;
+
+		h = hash_u64(p + skip, m->ev.payload.len - skip, h);
+	}
+	return mem_printf("x%016" PRIx64, h);
+}
+
+static void put_event(struct relate *r, struct event *ev, bool absent)
+{
+	struct feed_item *i = feed_item_new(FEED_EVENT);
+
+	i->absent = absent;
+	i->ev = *ev;
+	*ev = (struct event){ 0 };
+	event_hash(&i->hash, &i->ev);
+	feed_put(r->feed, i);
+}
+
+/* Events of one document in the making: a deploy of a name wins over its withdrawal. */
+struct made {
+	struct map_out *v;
+	size_t n, cap;
+};
+
+static void made_add(struct made *m, struct map_out *out)
+{
+	size_t i;
+
+	for (i = 0; i < m->n; i++) {
+		struct event *a = &m->v[i].ev;
+
+		if (a->kind != out->ev.kind || !str_equal(a->id, out->ev.id) ||
+		    !str_equal(a->ref_id, out->ev.ref_id))
+			continue;
+		if (a->action == ACTION_UNDEPLOY && out->ev.action == ACTION_DEPLOY) {
+			map_out_reset(&m->v[i]);
+			m->v[i] = *out;
+		} else {
+			map_out_reset(out);
+		}
+		*out = (struct map_out){ 0 };
+		return;
+	}
+	m->v = mem_grow(m->v, &m->cap, m->n + 1, sizeof(*m->v));
+	m->v[m->n++] = *out;
+	*out = (struct map_out){ 0 };
+}
+
+static void made_reset(struct made *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		map_out_reset(&m->v[i]);
+	mem_free(m->v);
+	*m = (struct made){ 0 };
+}
+
+static bool has_name(char *const *names, size_t n, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (str_equal(names[i], name))
+			return true;
+	return false;
+}
+
+/* Withdraws a name the document made before and makes no more. */
+static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
+{
+	struct event ev = { .kind = kind_of(doc->dir), .action = ACTION_UNDEPLOY };
+	struct buf start = { 0 };
+	size_t n;
+
+	buf_printf(&start, "%s:", kind_name(ev.kind));
+	if (doc->dir == DIR_SUBSCRIPTIONS || doc->dir == DIR_API_KEYS) {
+		/* "API:<ref>:KIND:<id>", and the id is the document's own. */
+		n = strlen("API:") + 1 + start.len + strlen(doc->id);
+		CHECK(strlen(name) >= n);
+		ev.id = mem_strdup(doc->id);
+		ev.ref_id = mem_dup(name + strlen("API:"), strlen(name) - n);
+	} else {
+		ev.id = mem_strdup(name + start.len);
+	}
+	buf_reset(&start);
+	ev.version = mem_strdup("");
+	put_event(r, &ev, absent);
+}
+
+/* What becomes of the names a document made before and makes no more. */
+enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
+
+static void publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
+{
+	char **names = mem_alloc((m->n + doc->n_names + 1) * sizeof(*names));
+	size_t n = 0;
+	size_t i;
+
+	for (i = 0; i < m->n; i++) {
+		struct buf b = { 0 };
+
+		event_name(&b, m->v[i].ev.kind, m->v[i].ev.id, m->v[i].ev.ref_id);
+		names[n++] = buf_take(&b);
+	}
+	for (i = 0; i < doc->n_names; i++) {
+		if (has_name(names, m->n, doc->names[i]))
+			continue;
+		if (left == LEFT_KEPT)
+			names[n++] = mem_strdup(doc->names[i]);
+		else
+			withdraw(r, doc, doc->names[i], left == LEFT_ABSENT);
+	}
+	doc_set_names(doc, names, n);
+	for (i = 0; i < m->n; i++) {
+		mem_free(m->v[i].ev.version);
+		m->v[i].ev.version = content_version(&m->v[i]);
+		put_event(r, &m->v[i].ev, false);
+	}
+	made_reset(m);
+	cleared(r, doc);
+}
+
+/* --- environments --- */
+
+/* "\nhrid\nhrid\n", so that one is found by strstr. */
+static void keep_hrids(struct relate *r, const char *id, struct json_span row)
+{
+	struct json_iter it;
+	struct buf b = { 0 };
+
+	buf_addc(&b, '\n');
+	json_iter_init(&it, json_get(row, "hrids"));
+	while (json_next(&it)) {
+		json_unescape(it.value, &b);
+		buf_addc(&b, '\n');
+	}
+	mem_free(table_set(&r->hrids, id, buf_take(&b)));
+}
+
+static bool intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
+{
+	const char *hrids = table_get(&r->hrids, id);
+	size_t i;
+
+	for (i = 0; hrids != NULL && i < n; i++) {
+		char *needle = mem_printf("\n%s\n", wanted[i]);
+		bool found = strstr(hrids, needle) != NULL;
+
+		mem_free(needle);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+/* Is the environment one of this gateway's? NULL: the row names none. */
+static bool environment_is_ours(struct relate *r, const char *id)
+{
+	const struct relate_filter *f = &r->filter;
+	const struct doc *env;
+	size_t i;
+
+	if (f->n_environments == 0 && f->n_organizations == 0)
+		return true;
+	if (id == NULL)
+		return false;
+	if (!f->legacy_hrids) {
+		for (i = 0; i < f->n_environments; i++)
+			if (str_equal(f->environments[i], id))
+				return true;
+		return f->n_environments == 0;
+	}
+	env = docs_owner(&r->docs, DIR_ENVIRONMENTS, id);
+	if (f->n_organizations > 0 &&
+	    (env == NULL || env->organization == NULL ||
+	     !intersects(r, env->organization, f->organizations, f->n_organizations)))
+		return false;
+	return f->n_environments == 0 || intersects(r, id, f->environments, f->n_environments);
+}
+
+static char *dup_string(struct json_span v)
+{
+	struct buf b = { 0 };
+
+	if (json_type(v) != JSON_STRING)
+		return NULL;
+	json_unescape(v, &b);
+	return buf_take(&b);
+}
+
+static bool row_is_ours(struct relate *r, struct json_span row, const char *fallback)
+{
+	char *env = dup_string(json_get(row, "environmentId"));
+	bool ours = environment_is_ours(r, env == NULL ? fallback : env);
+
+	mem_free(env);
+	return ours;
+}
+
+/* --- one document of each directory --- */
+
+/* The file holds another entity now: the one it held is gone from it. */
+static void forget_names(struct relate *r, struct doc *doc)
+{
+	size_t i;
+
+	for (i = 0; i < doc->n_names; i++)
+		withdraw(r, doc, doc->names[i], true);
+	doc_set_names(doc, NULL, 0);
+}
+
+/* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
+static bool identify(struct relate *r, struct doc *doc, struct json_span id)
+{
+	char *text = dup_string(id);
+	char why[600];
+	bool fine = text != NULL && text[0] != '\0';
+
+	if (!fine) {
+		relate_quarantine(r, doc, "it has no id");
+	} else {
+		if (doc->id != NULL && !str_equal(doc->id, text))
+			forget_names(r, doc);
+		docs_set_id(&r->docs, doc, text);
+		docs_unmark(&r->docs, doc);
+		if (doc->shadowed) {
+			(void)snprintf(why, sizeof(why), "its id %.200s is that of %.300s too",
+				       text, docs_owner(&r->docs, doc->dir, text)->path);
+			doc_set_names(doc, NULL, 0);
+			relate_quarantine(r, doc, why);
+			fine = false;
+		}
+	}
+	mem_free(text);
+	return fine;
+}
+
+static void undeploy(struct made *m, enum kind k, const char *id, const char *ref)
+{
+	struct map_out out = { .outcome = MAP_EVENT };
+
+	out.ev.kind = k;
+	out.ev.action = ACTION_UNDEPLOY;
+	out.ev.id = mem_strdup(id);
+	out.ev.ref_id = mem_strdup(ref);
+	made_add(m, &out);
+}
+
+static void relate_environment(struct relate *r, struct doc *doc, struct json_span row)
+{
+	struct err e = { 0 };
+	struct made none = { 0 };
+
+	if (!identify(r, doc, json_get(row, "id")))
+		return;
+	if (map_environment(r->ctx, row, &e) < 0) {
+		relate_quarantine(r, doc, e.text);
+		return;
+	}
+	keep_hrids(r, doc->id, row);
+	mem_free(doc->organization);
+	doc->organization = dup_string(json_get(row, "organizationId"));
+	publish(r, doc, &none, LEFT_WITHDRAWN);
+	docs_mark_dir(&r->docs, DIR_APIS); /* they carry its names */
+	if (r->filter.n_environments + r->filter.n_organizations > 0) {
+		docs_mark_dir(&r->docs, DIR_SUBSCRIPTIONS);
+		docs_mark_dir(&r->docs, DIR_API_KEYS);
+	}
+}
+
+static void relate_organization(struct relate *r, struct doc *doc, struct json_span row)
+{
+	struct map_out out = { 0 };
+	struct made m = { 0 };
+	struct err e = { 0 };
+	int rc;
+
+	if (!identify(r, doc, json_get(row, "id")))
+		return;
+	if (json_type(json_get(row, "payload")) == JSON_STRING) {
+		rc = map_event(r->ctx, row, &out, &e);
+		if (rc == 0 && out.outcome == MAP_EVENT)
+			made_add(&m, &out);
+	} else {
+		rc = map_organization(r->ctx, row, &e);
+		if (rc == 0) {
+			keep_hrids(r, doc->id, row);
+			docs_mark_dir(&r->docs, DIR_APIS);
+		}
+	}
+	if (rc < 0)
+		relate_quarantine(r, doc, e.text);
+	else
+		publish(r, doc, &m, LEFT_WITHDRAWN);
+	map_out_reset(&out);
+	made_reset(&m);
+}
+
+static bool plans_equal(const struct map_plans *a, const struct map_plans *b)
+{
+	size_t i;
+
+	if (a->n != b->n)
+		return false;
+	for (i = 0; i < a->n; i++)
+		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
+			return false;
+	return true;
+}
+
+static struct json_span span_of(const struct buf *b)
+{
+	return (struct json_span){ b->data, b->len };
+}
+
+static void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms)
+{
+	struct map_plans plans = { 0 };
+	struct map_out out = { 0 };
+	struct buf quoted = { 0 };
+	struct made m = { 0 };
+	struct err e = { 0 };
+	bool deployed;
+	int rc = map_api_file(r->ctx, row, modified_ms, &out, &e);
+
+	if (rc == 0 && out.outcome == MAP_EVENT && out.ev.action == ACTION_DEPLOY)
+		rc = map_plans_read(span_of(&out.ev.payload), &plans, &e);
+	if (rc < 0 || out.outcome != MAP_EVENT) {
+		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
+		map_out_reset(&out);
+		return;
+	}
+	json_write_string(&quoted, out.ev.id, strlen(out.ev.id));
+	if (!identify(r, doc, span_of(&quoted)))
+		out.outcome = MAP_NOTHING;
+	buf_reset(&quoted);
+	if (out.outcome == MAP_EVENT) {
+		if (!row_is_ours(r, row, "DEFAULT"))
+			undeploy(&m, KIND_API, out.ev.id, NULL);
+		else
+			made_add(&m, &out);
+		deployed = m.v[0].ev.action == ACTION_DEPLOY;
+		if (deployed != doc->deployed || !plans_equal(&plans, &doc->plans))
+			docs_mark_children(&r->docs, doc->id);
+		doc->deployed = deployed;
+		map_plans_reset(&doc->plans);
+		doc->plans = plans;
+		plans = (struct map_plans){ 0 };
+		publish(r, doc, &m, LEFT_WITHDRAWN);
+	}
+	map_plans_reset(&plans);
+	map_out_reset(&out);
+	made_reset(&m);
+}
+
+/* Is the API deployed with that plan? *gone: the API has no document at all. */
+static bool plan_is_deployed(const struct relate *r, const char *api, const char *plan, bool *gone)
+{
+	const struct doc *doc = api == NULL ? NULL : docs_owner(&r->docs, DIR_APIS, api);
+	size_t i;
+
+	*gone = doc == NULL;
+	if (doc == NULL || !doc->deployed || plan == NULL)
+		return false;
+	for (i = 0; i < doc->plans.n; i++)
+		if (str_equal(doc->plans.v[i].id, plan))
+			return true;
+	return false;
+}
+
+static void relate_subscription(struct relate *r, struct doc *doc, struct json_span row)
+{
+	struct map_subscription facts = { 0 };
+	struct map_out out = { 0 };
+	struct made m = { 0 };
+	struct err e = { 0 };
+	bool gone = false;
+	int rc;
+
+	if (!identify(r, doc, json_get(row, "id")))
+		return;
+	rc = map_subscription_read(row, &facts, &e);
+	if (rc == 0)
+		rc = map_subscription(row, 0, &out, &e);
+	if (rc < 0) {
+		relate_quarantine(r, doc, e.text);
+		map_subscription_reset(&facts);
+		return;
+	}
+	docs_set_scope(&r->docs, doc, facts.scope, facts.plan);
+	docs_mark_keys(&r->docs, doc->id);
+	if (facts.scope != NULL) {
+		if (plan_is_deployed(r, facts.scope, facts.plan, &gone) &&
+		    row_is_ours(r, row, NULL) && out.outcome == MAP_EVENT)
+			made_add(&m, &out);
+		else if (!gone)
+			undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
+	}
+	/* An API without a document takes its children along, or the guard keeps them all. */
+	publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
+	map_out_reset(&out);
+	made_reset(&m);
+	map_subscription_reset(&facts);
+}
+
+/* The key's event for one of its subscriptions; *left: what to do with older names. */
+static int relate_key_of(struct relate *r, struct json_span row, const char *sub_id, struct made *m,
+			 enum leftovers *left)
+{
+	struct doc *sub = docs_owner(&r->docs, DIR_SUBSCRIPTIONS, sub_id);
+	struct map_out out = { 0 };
+	struct buf text = { 0 };
+	struct err e = { 0 };
+	bool gone = false;
+	int rc = 0;
+
+	if (sub == NULL || sub->scope == NULL || r->read(r->arg, sub, &text) < 0) {
+		buf_reset(&text);
+		if (*left == LEFT_WITHDRAWN)
+			*left = LEFT_ABSENT;
+		return 0; /* nothing to hang on */
+	}
+	if (plan_is_deployed(r, sub->scope, sub->plan, &gone) && row_is_ours(r, row, NULL)) {
+		rc = map_apikey(row, span_of(&text), 0, &out, &e);
+		if (rc == 0 && out.outcome == MAP_EVENT)
+			made_add(m, &out);
+	} else if (!gone) {
+		char *id = dup_string(json_get(row, "id"));
+
+		undeploy(m, KIND_API_KEY, id, sub->scope);
+		mem_free(id);
+	} else {
+		*left = LEFT_KEPT;
+	}
+	map_out_reset(&out);
+	buf_reset(&text);
+	return rc;
+}
+
+static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
+{
+	enum leftovers left = LEFT_WITHDRAWN;
+	struct map_key facts = { 0 };
+	struct made m = { 0 };
+	struct err e = { 0 };
+	size_t i;
+	int rc;
+
+	if (!identify(r, doc, json_get(row, "id")))
+		return;
+	rc = map_key_read(row, &facts, &e);
+	if (rc == 0)
+		docs_set_subscriptions(&r->docs, doc, facts.subscriptions, facts.n);
+	for (i = 0; rc == 0 && i < facts.n; i++)
+		rc = relate_key_of(r, row, facts.subscriptions[i], &m, &left);
+	if (rc < 0)
+		relate_quarantine(r, doc, e.text[0] != '\0' ? e.text : "the key cannot be mapped");
+	else
+		publish(r, doc, &m, left);
+	made_reset(&m);
+	map_key_reset(&facts);
+}
+
+/* A dictionary by itself is taken as the payload of its event. */
+static void wrap_dictionary(struct json_span row, int64_t modified_ms, struct buf *out)
+{
+	buf_adds(out, "{\"type\":\"PUBLISH_DICTIONARY\",\"payload\":");
+	json_write_string(out, row.p, row.n);
+	buf_printf(out, ",\"properties\":{\"dictionary_id\":%.*s},\"createdAt\":%" PRId64 "}",
+		   (int)json_get(row, "id").n, json_get(row, "id").p, modified_ms);
+}
+
+static void relate_dictionary(struct relate *r, struct doc *doc, struct json_span row,
+			      int64_t modified_ms)
+{
+	struct buf wrapped = { 0 };
+	struct map_out out = { 0 };
+	struct made m = { 0 };
+	struct err e = { 0 };
+	int rc;
+
+	if (!identify(r, doc, json_get(row, "id")))
+		return;
+	if (json_type(json_get(row, "payload")) == JSON_NONE &&
+	    json_type(json_get(row, "type")) == JSON_NONE) {
+		wrap_dictionary(row, modified_ms, &wrapped);
+		row = span_of(&wrapped);
+	}
+	rc = map_event(r->ctx, row, &out, &e);
+	if (rc < 0 || out.outcome != MAP_EVENT) {
+		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
+	} else {
+		made_add(&m, &out);
+		publish(r, doc, &m, LEFT_WITHDRAWN);
+	}
+	buf_reset(&wrapped);
+	map_out_reset(&out);
+	made_reset(&m);
+}
+
+void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64_t modified_ms)
+{
+	struct json_span row;
+	struct err e = { 0 };
+
+	docs_unmark(&r->docs, doc);
+	if (json_check(text->data, text->len, &row, &e) < 0) {
+		relate_quarantine(r, doc, e.text);
+		return;
+	}
+	if (json_type(row) != JSON_OBJECT) {
+		relate_quarantine(r, doc, "it is no JSON object");
+		return;
+	}
+	switch (doc->dir) {
+	case DIR_ENVIRONMENTS:
+		relate_environment(r, doc, row);
+		break;
+	case DIR_ORGANIZATIONS:
+		relate_organization(r, doc, row);
+		break;
+	case DIR_APIS:
+		relate_api(r, doc, row, modified_ms);
+		break;
+	case DIR_SUBSCRIPTIONS:
+		relate_subscription(r, doc, row);
+		break;
+	case DIR_API_KEYS:
+		relate_key(r, doc, row);
+		break;
+	default:
+		relate_dictionary(r, doc, row, modified_ms);
+		break;
+	}
+	docs_unmark(&r->docs, doc);
+}
+
+void relate_gone(struct relate *r, struct doc *doc)
+{
+	size_t i;
+
+	cleared(r, doc);
+	/* A shadowed twin takes over with its own content: then the name is not gone. */
+	if (doc->id != NULL && !doc->shadowed)
+		for (i = 0; i < doc->n_names; i++)
+			withdraw(r, doc, doc->names[i], true);
+	if (doc->dir == DIR_SUBSCRIPTIONS && doc->id != NULL)
+		docs_mark_keys(&r->docs, doc->id);
+	if (doc->dir == DIR_APIS && doc->id != NULL)
+		docs_mark_children(&r->docs, doc->id);
+	docs_remove(&r->docs, doc);
+}
+
+void relate_reset(struct relate *r)
+{
+	size_t at = 0;
+	void *v;
+
+	docs_reset(&r->docs);
+	map_ctx_free(&r->ctx);
+	while (table_next(&r->hrids, &at, NULL, &v))
+		mem_free(v);
+	table_reset(&r->hrids);
+}

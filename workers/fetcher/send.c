@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "common/base/mem.h"
+#include "workers/fetcher/fetcher.h"
+
+/* What a batch's mark may be: addresses that mean something. */
+static char mark_children;
+static char mark_refilled;
+static char mark_caught;
+
+bool send_idle(const struct fetcher *f)
+{
+	return f->outbox.len == 0 && f->undeploy == NULL && f->next_chore == f->n_chores &&
+	       (f->writer == NULL || writer_idle(f->writer));
+}
+
+static void chores_reset(struct fetcher *f)
+{
+	size_t i;
+
+	for (i = f->next_chore; i < f->n_chores; i++) {
+		mem_free(f->chores[i].name);
+		mem_free(f->chores[i].ref);
+	}
+	f->n_chores = 0;
+	f->next_chore = 0;
+}
+
+void send_reset(struct fetcher *f)
+{
+	chores_reset(f);
+	mem_free(f->chores);
+	f->chores = NULL;
+	f->cap_chores = 0;
+	outbox_reset(&f->outbox);
+	outbox_item_free(f->undeploy);
+	f->undeploy = NULL;
+	f->finish_refill = false;
+	f->say_caught = false;
+	f->caught = false;
+}
+
+void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision)
+{
+	f->chores = mem_grow(f->chores, &f->cap_chores, f->n_chores + 1, sizeof(*f->chores));
+	f->chores[f->n_chores++] =
+		(struct chore){ op, mem_strdup(name), mem_strdup(ref), revision };
+}
+
+static void send_item(struct fetcher *f, struct outbox_item *i)
+{
+	if (i->ev.action == ACTION_DEPLOY)
+		writer_put(f->writer, &i->ev, &i->hash, i->forced);
+	else
+		writer_tombstone(f->writer, i->name, i->ev.ref_id, i->limit);
+	f->published++;
+	outbox_item_free(i);
+}
+
+static void ask_children(struct fetcher *f)
+{
+	writer_children(f->writer, f->undeploy->ev.id, FETCHER_CHILDREN);
+	writer_flush(f->writer, &mark_children);
+}
+
+/* An API goes after its children; nothing else is sent meanwhile, so order is kept. */
+static void begin_undeploy(struct fetcher *f, struct outbox_item *i)
+{
+	f->undeploy = i;
+	writer_flush(f->writer, NULL);
+	ask_children(f);
+}
+
+static void do_chore(struct fetcher *f)
+{
+	struct chore *c = &f->chores[f->next_chore++];
+
+	if (c->op == 'K')
+		writer_keep(f->writer, c->name, c->ref);
+	else if (c->op == 'T')
+		writer_tombstone(f->writer, c->name, c->ref, UINT64_MAX);
+	else
+		writer_purge(f->writer, c->name, c->revision);
+	mem_free(c->name);
+	mem_free(c->ref);
+	if (f->next_chore == f->n_chores) {
+		f->n_chores = 0;
+		f->next_chore = 0;
+	}
+}
+
+/* The last batch of a refill: who made it, that it is whole, and that it is fresh. */
+static void end_refill(struct fetcher *f)
+{
+	f->finish_refill = false;
+	writer_meta(f->writer, "mapping", f->mapping);
+	writer_meta(f->writer, "caught", f->token);
+	writer_sync_state(f->writer, f->config->node_id, "zonesync");
+	writer_refill_end(f->writer);
+	writer_flush(f->writer, &mark_refilled);
+}
+
+static void say_caught(struct fetcher *f)
+{
+	f->say_caught = false;
+	writer_meta(f->writer, "caught", f->token);
+	writer_sync_state(f->writer, f->config->node_id, "zonesync");
+	writer_flush(f->writer, &mark_caught);
+}
+
+void send_pump(struct fetcher *f)
+{
+	if (f->state != FETCH_WORKING && f->state != FETCH_STOPPING)
+		return;
+	while (f->undeploy == NULL && writer_room(f->writer)) {
+		struct outbox_item *i = outbox_take(&f->outbox);
+
+		if (i != NULL && i->ev.kind == KIND_API && i->ev.action == ACTION_UNDEPLOY)
+			begin_undeploy(f, i);
+		else if (i != NULL)
+			send_item(f, i);
+		else if (f->next_chore < f->n_chores)
+			do_chore(f);
+		else
+			break;
+	}
+	if (f->undeploy != NULL || f->outbox.len > 0 || f->next_chore < f->n_chores)
+		return;
+	writer_flush(f->writer, NULL);
+	if (f->finish_refill && writer_room(f->writer))
+		end_refill(f);
+	else if (f->say_caught && !f->refill && writer_room(f->writer))
+		say_caught(f);
+}
+
+static void children_done(struct fetcher *f, const struct written *w)
+{
+	if (f->undeploy == NULL)
+		return;
+	/* A duplicate says nothing of what is left: ask again. */
+	if (w->left > 0 || w->duplicate) {
+		ask_children(f);
+		return;
+	}
+	send_item(f, f->undeploy);
+	f->undeploy = NULL;
+}
+
+void send_done(void *arg, const struct written *w)
+{
+	struct fetcher *f = arg;
+
+	f->acked = w->number;
+	f->error = (struct err){ 0 };
+	if (w->mark == &mark_children) {
+		children_done(f, w);
+	} else if (w->mark == &mark_refilled) {
+		log_note(EV("refill_done"), KV("revision", w->revision));
+		f->refill = false;
+		f->want_refill = false;
+		f->caught = true;
+		worker_report(f->w);
+	} else if (w->mark == &mark_caught) {
+		log_note(EV("caught_up"), KV("revision", w->revision));
+		f->caught = true;
+		worker_report(f->w);
+	}
+	pass_take(f);
+	send_pump(f);
+}

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/source_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/json/scan.h"
+#include "workers/fetcher/relate.h"
+
+#define CHANGES_MAX 1024 /* names inotify told of; beyond it everything is listed */
+#define WATCH_MASK                                                                                 \
+	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_DELETE_SELF |   \
+	 IN_MOVE_SELF | IN_ATTRIB)
+
+struct source_file {
+	struct source base;
+	char *root;
+	uint64_t max_bytes;
+	struct relate r;
+	char **lists[2]; /* environments and organizations of the filter, owned */
+	struct feed *feed;
+	int inotify;
+	int watch[DIR__COUNT]; /* -1: none */
+	int watch_root;
+	bool list_all;		    /* the next pass lists the directories */
+	char *changes[CHANGES_MAX]; /* "apis/a.json", owned */
+	size_t n_changes;
+	size_t doubted; /* files to read once more */
+	uint64_t rows;
+};
+
+static struct source_file *self_of(struct source *s)
+{
+	return (struct source_file *)s;
+}
+
+/* --- reading --- */
+
+static int read_file(const struct source_file *s, const char *path, struct buf *out,
+		     struct stat *sb, struct err *e)
+{
+	char *full = mem_printf("%s/%s", s->root, path);
+	int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int rc = 0;
+
+	if (fd < 0 || fstat(fd, sb) < 0) {
+		rc = err_errno(e, errno, "read");
+	} else if (!S_ISREG(sb->st_mode)) {
+		rc = err_set(e, ERR_PARSE, "it is no file");
+	} else if ((uint64_t)sb->st_size > s->max_bytes) {
+		rc = err_set(
+			e, ERR_LIMIT,
+			"%lld bytes are more than zonesync.limits.entity_max_bytes allows (%llu)",
+			(long long)sb->st_size, (unsigned long long)s->max_bytes);
+	} else {
+		ssize_t n = 0;
+
+		buf_clear(out);
+		buf_reserve(out, (size_t)sb->st_size + 1);
+		while (out->len <= s->max_bytes &&
+		       (n = read(fd, out->data + out->len, out->cap - out->len)) > 0) {
+			out->len += (size_t)n;
+			buf_reserve(out, 1);
+		}
+		if (n < 0)
+			rc = err_errno(e, errno, "read");
+		else if (out->len > s->max_bytes)
+			rc = err_set(e, ERR_LIMIT, "it grew beyond the limit while it was read");
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	mem_free(full);
+	return rc;
+}
+
+static int read_again(void *arg, const struct doc *doc, struct buf *out)
+{
+	struct stat sb;
+
+	return read_file(arg, doc->path, out, &sb, NULL);
+}
+
+static int64_t mtime_ns(const struct stat *sb)
+{
+	return (int64_t)sb->st_mtim.tv_sec * 1000000000 + sb->st_mtim.tv_nsec;
+}
+
+static bool is_seen(const struct doc *doc, const struct stat *sb)
+{
+	return doc->read && doc->seen.mtime_ns == mtime_ns(sb) && doc->seen.size == sb->st_size &&
+	       doc->seen.inode == sb->st_ino;
+}
+
+static void set_doubt(struct source_file *s, struct doc *doc, bool doubted)
+{
+	if (doc->doubted == doubted)
+		return;
+	doc->doubted = doubted;
+	s->doubted += doubted ? 1 : (size_t)-1;
+}
+
+/* Reads one document and says what it is now. */
+static void take_doc(struct source_file *s, struct doc *doc)
+{
+	struct buf text = { 0 };
+	struct json_span v;
+	struct err e = { 0 };
+	struct stat sb;
+	int rc = read_file(s, doc->path, &text, &sb, &e);
+	bool parses = rc == 0 && json_check(text.data, text.len, &v, &e) == 0;
+
+	docs_unmark(&s->r.docs, doc);
+	s->rows++;
+	if (rc == -ENOENT) {
+		set_doubt(s, doc, false);
+		relate_gone(&s->r, doc);
+		buf_reset(&text);
+		return;
+	}
+	if (!parses && !doc->doubted && rc != ERR_LIMIT) {
+		/* It may be half written: nothing is said of it until the second look. */
+		set_doubt(s, doc, true);
+		buf_reset(&text);
+		return;
+	}
+	set_doubt(s, doc, false);
+	if (rc >= 0) {
+		doc->seen.mtime_ns = mtime_ns(&sb);
+		doc->seen.size = sb.st_size;
+		doc->seen.inode = sb.st_ino;
+		doc->read = true;
+	}
+	if (parses)
+		relate_doc(&s->r, doc, &text, mtime_ns(&sb) / 1000000);
+	else
+		relate_quarantine(&s->r, doc, e.text);
+	buf_reset(&text);
+}
+
+/* --- listing --- */
+
+static bool is_document(const char *name)
+{
+	return name[0] != '.' && str_ends(name, ".json") && strlen(name) < NAME_MAX;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct names {
+	char **v;
+	size_t n, cap;
+};
+
+static void names_reset(struct names *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		mem_free(l->v[i]);
+	mem_free(l->v);
+	*l = (struct names){ 0 };
+}
+
+/* Paths of the documents in a directory, sorted. -ENOENT: there is no such directory. */
+static int list_dir(const struct source_file *s, enum docs_dir dir, struct names *out,
+		    struct err *e)
+{
+	char *full = mem_printf("%s/%s", s->root, docs_dir_name(dir));
+	DIR *d = opendir(full);
+	struct dirent *ent;
+	int rc = 0;
+
+	if (d == NULL)
+		rc = err_errno(e, errno, "%s", full);
+	while (d != NULL && (errno = 0, ent = readdir(d)) != NULL) {
+		if (!is_document(ent->d_name))
+			continue;
+		out->v = mem_grow(out->v, &out->cap, out->n + 1, sizeof(char *));
+		out->v[out->n++] = mem_printf("%s/%s", docs_dir_name(dir), ent->d_name);
+	}
+	if (d != NULL && errno != 0)
+		rc = err_errno(e, errno, "list %s", full);
+	if (d != NULL)
+		(void)closedir(d);
+	if (out->n > 0)
+		qsort(out->v, out->n, sizeof(char *), by_text);
+	mem_free(full);
+	return rc;
+}
+
+static bool stat_path(const struct source_file *s, const char *path, struct stat *sb)
+{
+	char *full = mem_printf("%s/%s", s->root, path);
+	bool found = stat(full, sb) == 0;
+
+	mem_free(full);
+	return found;
+}
+
+/* Compares the listing with what is known: marks what changed, finds what is gone. */
+static void compare(struct source_file *s, enum docs_dir dir, const struct names *l, bool full)
+{
+	struct names gone = { 0 };
+	struct stat sb;
+	size_t at = 0;
+	size_t i;
+	void *v;
+
+	for (i = 0; i < l->n; i++) {
+		struct doc *doc = docs_find(&s->r.docs, l->v[i]);
+
+		if (doc == NULL)
+			doc = docs_add(&s->r.docs, dir, l->v[i]);
+		doc->present = true;
+		if (full || doc->doubted || !stat_path(s, l->v[i], &sb) || !is_seen(doc, &sb))
+			docs_mark(&s->r.docs, doc);
+	}
+	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
+		struct doc *doc = v;
+
+		if (doc->dir != dir)
+			continue;
+		if (!doc->present) {
+			gone.v = mem_grow(gone.v, &gone.cap, gone.n + 1, sizeof(char *));
+			gone.v[gone.n++] = mem_strdup(doc->path);
+		}
+		doc->present = false;
+	}
+	for (i = 0; i < gone.n; i++) {
+		struct doc *doc = docs_find(&s->r.docs, gone.v[i]);
+
+		set_doubt(s, doc, false);
+		relate_gone(&s->r, doc);
+	}
+	names_reset(&gone);
+}
+
+/* Everything of a directory that is dirty, in the order of the paths. */
+static void take_dirty(struct source_file *s, enum docs_dir dir)
+{
+	unsigned round;
+
+	/* Ranks may change while reading: a few rounds settle them. */
+	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
+		struct names l = { 0 };
+		size_t at = 0;
+		size_t i;
+		void *v;
+
+		while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
+			struct doc *doc = v;
+
+			if (doc->dir != dir || !doc->dirty)
+				continue;
+			l.v = mem_grow(l.v, &l.cap, l.n + 1, sizeof(char *));
+			l.v[l.n++] = mem_strdup(doc->path);
+		}
+		if (l.n > 0)
+			qsort(l.v, l.n, sizeof(char *), by_text);
+		for (i = 0; i < l.n && !feed_stopping(s->feed); i++) {
+			struct doc *doc = docs_find(&s->r.docs, l.v[i]);
+
+			if (doc != NULL && doc->dirty)
+				take_doc(s, doc);
+		}
+		names_reset(&l);
+	}
+}
+
+/* --- inotify --- */
+
+static void watch_all(struct source_file *s)
+{
+	unsigned i;
+
+	if (s->inotify < 0)
+		return;
+	s->watch_root = inotify_add_watch(s->inotify, s->root, WATCH_MASK | IN_ONLYDIR);
+	for (i = 0; i < DIR__COUNT; i++) {
+		char *full = mem_printf("%s/%s", s->root, docs_dir_name((enum docs_dir)i));
+
+		s->watch[i] = inotify_add_watch(s->inotify, full, WATCH_MASK | IN_ONLYDIR);
+		mem_free(full);
+	}
+}
+
+static void note_change(struct source_file *s, const struct inotify_event *ev)
+{
+	unsigned i;
+
+	if ((ev->mask & IN_Q_OVERFLOW) != 0 || ev->len == 0 || ev->wd == s->watch_root ||
+	    s->n_changes == CHANGES_MAX) {
+		s->list_all = true;
+		return;
+	}
+	for (i = 0; i < DIR__COUNT; i++) {
+		if (s->watch[i] != ev->wd)
+			continue;
+		/* A ConfigMap swaps a link named "..data": nothing tells which files it changes. */
+		if (str_starts(ev->name, ".."))
+			s->list_all = true;
+		else if (is_document(ev->name) && (ev->mask & IN_CREATE) == 0)
+			s->changes[s->n_changes++] =
+				mem_printf("%s/%s", docs_dir_name((enum docs_dir)i), ev->name);
+		else if (is_document(
+				 ev->name)) /* a link is whole at once; a file is closed later */
+			s->list_all = s->list_all || (ev->mask & IN_ISDIR) != 0;
+	}
+}
+
+static void read_changes(struct source_file *s)
+{
+	char raw[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
+
+	while (s->inotify >= 0 && (n = read(s->inotify, raw, sizeof(raw))) > 0) {
+		ssize_t at = 0;
+
+		while (at < n) {
+			const struct inotify_event *ev = (const void *)(raw + at);
+
+			note_change(s, ev);
+			at += (ssize_t)(sizeof(*ev) + ev->len);
+		}
+	}
+}
+
+static void file_wait(struct source *base, int wake_fd, int timeout_ms)
+{
+	struct source_file *s = self_of(base);
+	struct pollfd p[2] = { { wake_fd, POLLIN, 0 }, { s->inotify, POLLIN, 0 } };
+	int ms = s->doubted > 0 ? MIN(SOURCE_FILE_RETRY_MS, timeout_ms) : timeout_ms;
+	int n = poll(p, s->inotify < 0 ? 1 : 2, ms);
+
+	if (n == 0 && s->doubted == 0)
+		s->list_all = true; /* the rescan */
+}
+
+/* --- a pass --- */
+
+static void clear_changes(struct source_file *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_changes; i++)
+		mem_free(s->changes[i]);
+	s->n_changes = 0;
+}
+
+static enum docs_dir dir_of(const char *path)
+{
+	unsigned i;
+
+	for (i = 0; i < DIR__COUNT; i++) {
+		const char *name = docs_dir_name((enum docs_dir)i);
+
+		if (str_starts(path, name) && path[strlen(name)] == '/')
+			return (enum docs_dir)i;
+	}
+	return DIR__COUNT;
+}
+
+/* Marks what inotify named; a file that is gone is handled when it is read. */
+static void mark_changes(struct source_file *s)
+{
+	size_t at = 0;
+	size_t i;
+	void *v;
+
+	for (i = 0; i < s->n_changes; i++) {
+		struct doc *doc = docs_find(&s->r.docs, s->changes[i]);
+		struct stat sb;
+
+		if (doc == NULL && stat_path(s, s->changes[i], &sb))
+			doc = docs_add(&s->r.docs, dir_of(s->changes[i]), s->changes[i]);
+		if (doc != NULL && (!stat_path(s, s->changes[i], &sb) || !is_seen(doc, &sb)))
+			docs_mark(&s->r.docs, doc);
+	}
+	while (s->doubted > 0 && table_next(&s->r.docs.paths, &at, NULL, &v))
+		if (((struct doc *)v)->doubted)
+			docs_mark(&s->r.docs, v);
+}
+
+static bool had_files(const struct source_file *s, enum docs_dir dir)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&s->r.docs.paths, &at, NULL, &v))
+		if (((struct doc *)v)->dir == dir)
+			return true;
+	return false;
+}
+
+/* All listings before anything is concluded: half a source proves nothing. */
+static int list_everything(struct source_file *s, struct names lists[DIR__COUNT], struct err *e)
+{
+	unsigned i;
+	int rc = 0;
+
+	if (access(s->root, R_OK | X_OK) < 0)
+		return err_errno(e, errno, "%s", s->root);
+	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
+		rc = list_dir(s, (enum docs_dir)i, &lists[i], e);
+		if (rc == -ENOENT && !had_files(s, (enum docs_dir)i))
+			rc = 0; /* this type is not used */
+		else if (rc == -ENOENT)
+			rc = err_set(e, -ENOENT, "%s/%s vanished: taken for an outage", s->root,
+				     docs_dir_name((enum docs_dir)i));
+		else if (rc == 0 && lists[i].n == 0 && had_files(s, (enum docs_dir)i))
+			rc = access(s->root, R_OK) < 0 ? err_errno(e, errno, "%s", s->root) : 0;
+	}
+	return rc;
+}
+
+static int file_pass(struct source *base, bool full, struct feed *f, struct err *e)
+{
+	struct source_file *s = self_of(base);
+	struct names lists[DIR__COUNT] = { { 0 } };
+	bool all;
+	unsigned i;
+	int rc = 0;
+
+	s->feed = f;
+	s->r.feed = f;
+	s->rows = 0;
+	read_changes(s);
+	all = full || s->list_all;
+	if (all) {
+		watch_all(s); /* first: what changes during the listing is told */
+		rc = list_everything(s, lists, e);
+	} else {
+		mark_changes(s);
+	}
+	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
+		if (all)
+			compare(s, (enum docs_dir)i, &lists[i], full);
+		take_dirty(s, (enum docs_dir)i);
+	}
+	for (i = 0; i < DIR__COUNT; i++)
+		names_reset(&lists[i]);
+	if (rc == 0) {
+		clear_changes(s);
+		s->list_all = false;
+	} else {
+		s->list_all = true;
+	}
+	return rc < 0 ? rc : (int)MIN(s->rows, INT_MAX);
+}
+
+static void file_close(struct source *base)
+{
+	struct source_file *s = self_of(base);
+
+	if (s->inotify >= 0)
+		(void)close(s->inotify);
+	clear_changes(s);
+	relate_reset(&s->r);
+	mem_free(s->root);
+	for (unsigned k = 0; k < 2; k++) {
+		size_t n = k == 0 ? s->r.filter.n_environments : s->r.filter.n_organizations;
+
+		for (size_t i = 0; i < n; i++)
+			mem_free(s->lists[k][i]);
+		mem_free(s->lists[k]);
+	}
+	mem_free(s);
+}
+
+static char **copy_list(char *const *v, size_t n)
+{
+	char **out = mem_alloc((n + 1) * sizeof(*out));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		out[i] = mem_strdup(v[i]);
+	return out;
+}
+
+struct source *source_file_open(const Ipc__FetcherConfig *c)
+{
+	static const struct source_ops ops = { file_pass, file_wait, file_close };
+	struct source_file *s = mem_zalloc(sizeof(*s));
+	unsigned i;
+
+	s->base.ops = &ops;
+	s->root = mem_strdup(c->file_path);
+	s->max_bytes = c->entity_max_bytes;
+	s->r.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
+				  c->encryption_secret.data, c->encryption_secret.len);
+	s->lists[0] = copy_list(c->environments, c->n_environments);
+	s->lists[1] = copy_list(c->organizations, c->n_organizations);
+	s->r.filter = (struct relate_filter){ s->lists[0], c->n_environments, s->lists[1],
+					      c->n_organizations, c->legacy_hrids };
+	s->r.read = read_again;
+	s->r.arg = s;
+	s->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	for (i = 0; i < DIR__COUNT; i++)
+		s->watch[i] = -1;
+	s->list_all = true;
+	return &s->base;
+}
