@@ -300,6 +300,13 @@ void child_kill(struct child *c, const char *why)
 
 /* --- its channel --- */
 
+static void forget_report(struct child *c)
+{
+	if (c->last != NULL)
+		ipc__pong__free_unpacked(c->last, NULL);
+	c->last = NULL;
+}
+
 static void keep_report(struct child *c, const Ipc__Report *r)
 {
 	size_t n;
@@ -313,8 +320,7 @@ static void keep_report(struct child *c, const Ipc__Report *r)
 	n = ipc__pong__get_packed_size(&pong);
 	copy = mem_alloc(n);
 	(void)ipc__pong__pack(&pong, copy);
-	if (c->last != NULL)
-		ipc__pong__free_unpacked(c->last, NULL);
+	forget_report(c);
 	c->last = ipc__pong__unpack(NULL, n, copy);
 	mem_free(copy);
 	CHECK(c->last != NULL);
@@ -520,6 +526,7 @@ static void spawn(struct child *c)
 
 	if (rc == 0)
 		rc = make_pipe_pair(out);
+	forget_report(c); /* of the process before */
 	c->generation++;
 	c->exited = false;
 	c->missed = 0;
@@ -589,9 +596,7 @@ static void go_down(struct child *c)
 {
 	(void)uv_timer_stop(&c->timer);
 	c->state = CHILD_DOWN;
-	if (c->last != NULL)
-		ipc__pong__free_unpacked(c->last, NULL);
-	c->last = NULL;
+	forget_report(c);
 }
 
 static void step(struct child *c, enum child_event ev)
@@ -711,8 +716,7 @@ void child_close(struct child **cp)
 	CHECK(c->proc == NULL && c->chan == NULL);
 	if (c->out != NULL)
 		out_close(c->out);
-	if (c->last != NULL)
-		ipc__pong__free_unpacked(c->last, NULL);
+	forget_report(c);
 	if (c->log_fd >= 0)
 		(void)close(c->log_fd);
 	if (c->config != NULL)

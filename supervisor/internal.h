@@ -20,7 +20,7 @@ struct supervisor {
 	char *log_paths[SLICE__COUNT]; /* NULL: stderr */
 	char *cache_socket;	       /* path */
 	int cache_listener;	       /* fd, handed to each cache process */
-	int lock_fd;
+	int lock_fd[2];		       /* of the state and the run directory */
 	char node_id[40];
 	struct nonces nonces;
 	struct role role;

@@ -56,6 +56,14 @@ const char *status_health(struct supervisor *s, const char **reason)
 	return c->serving ? "ok" : "starting";
 }
 
+/* A line break in what a worker says would be another message to systemd: MAINPID=... */
+static void one_line(char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = ' ';
+}
+
 void status_notify(struct supervisor *s)
 {
 	const char *reason;
@@ -63,6 +71,7 @@ void status_notify(struct supervisor *s)
 	char *text = mem_printf("%s, %s%s%s", role_is_primary(&s->role) ? "primary" : "secondary",
 				health, reason[0] == '\0' ? "" : ": ", reason);
 
+	one_line(text);
 	if (!s->announced && child_state(s->child[SLICE_CACHE]) == CHILD_UP) {
 		s->announced = true;
 		log_note(EV("daemon_ready"));

@@ -40,21 +40,29 @@ static int make_dir(const char *dir, mode_t mode, struct err *e)
 	return 0;
 }
 
-static int lock_state(struct supervisor *s, struct err *e)
+/*
+ * One daemon per state directory, and one per run directory: the sockets of another that
+ * runs would be taken away from it. The directories themselves are locked, so nothing is
+ * left behind.
+ */
+static int lock_dir(const char *dir, const char *option, int *out, struct err *e)
 {
-	char *path = mem_printf("%s/lock", s->o.state_dir);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = 0;
 
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (s->lock_fd < 0)
-		rc = err_errno(e, errno, "lock %s", path);
-	else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		rc = err_set(
-			e, ERR_BUSY,
-			"another zonesyncd runs on %s; stop it, or give this one a --state-dir "
-			"of its own",
-			s->o.state_dir);
-	mem_free(path);
+	if (fd < 0)
+		return err_errno(e, errno, "lock %s", dir);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		rc = errno == EWOULDBLOCK
+			     ? err_set(e, ERR_BUSY,
+				       "another zonesyncd runs on %s; stop it, or give this one "
+				       "a %s of its own",
+				       dir, option)
+			     : err_errno(e, errno, "lock %s", dir);
+	if (rc < 0)
+		(void)close(fd);
+	else
+		*out = fd;
 	return rc;
 }
 
@@ -496,7 +504,9 @@ static int prepare(struct supervisor *s, struct err *e)
 	if (rc == 0 && s->o.log_dir != NULL)
 		rc = make_dir(s->o.log_dir, 0750, e);
 	if (rc == 0)
-		rc = lock_state(s, e);
+		rc = lock_dir(s->o.state_dir, "--state-dir", &s->lock_fd[0], e);
+	if (rc == 0)
+		rc = lock_dir(s->o.run_dir, "--run-dir", &s->lock_fd[1], e);
 	if (rc == 0)
 		rc = load_node_id(s, e);
 	if (rc == 0) {
@@ -526,7 +536,8 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 
 	s->loop = loop;
 	s->o = *o;
-	s->lock_fd = -1;
+	s->lock_fd[0] = -1;
+	s->lock_fd[1] = -1;
 	s->cache_listener = -1;
 	s->started_ms = clock_boot_ms();
 	rc = prepare(s, e);
@@ -584,8 +595,9 @@ void supervisor_free(struct supervisor **sp)
 		(void)close(s->cache_listener);
 		(void)unlink(s->cache_socket);
 	}
-	if (s->lock_fd >= 0)
-		(void)close(s->lock_fd);
+	for (i = 0; i < ARRAY_LEN(s->lock_fd); i++)
+		if (s->lock_fd[i] >= 0)
+			(void)close(s->lock_fd[i]);
 	nonces_reset(&s->nonces);
 	config_free(&s->config);
 	mem_free(s->cache_socket);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "supervisor/config/config.h"
-
 #include <stdio.h>
 #include <sysexits.h>
 
 #include "supervisor/cli/cli.h"
+#include "supervisor/config/config.h"
 
 /* Errors and warnings to stderr, as they stand: each names file, line and key. */
 static void tell(const struct problems *p)

@@ -111,9 +111,11 @@ void table_print(struct table *t, struct buf *out)
 		size_t column = i % t->columns;
 
 		buf_adds(out, at);
-		if (column + 1 == t->columns)
+		if (column + 1 == t->columns) {
+			while (out->len > 0 && out->data[out->len - 1] == ' ')
+				out->len--;
 			buf_addc(out, '\n');
-		else
+		} else
 			buf_printf(out, "%*s", (int)(t->width[column] - width_of(at) + GAP), "");
 		at += strlen(at) + 1;
 	}

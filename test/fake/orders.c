@@ -239,6 +239,32 @@ static void on_serving(struct fake *f, const char *arg)
 	fake_report(f);
 }
 
+/* "sick TEXT": the cache reports an error. */
+static void on_sick(struct fake *f, const char *arg)
+{
+	f->cache.error = mem_strdup(arg);
+	fake_report(f);
+}
+
+/* A token that is longer than any. */
+static void on_held_long(struct fake *f, const char *arg)
+{
+	char token[400];
+	Ipc__Envelope m;
+	Ipc__Held h;
+
+	UNUSED(arg);
+	memset(token, '1', sizeof(token) - 1);
+	token[sizeof(token) - 1] = '\0';
+	ipc__envelope__init(&m);
+	ipc__held__init(&h);
+	h.token = token;
+	h.nonce = f->nonce;
+	m.body_case = IPC__ENVELOPE__BODY_HELD;
+	m.held = &h;
+	fake_send(f, &m);
+}
+
 /* "quarantine N": so many rows, with names that a terminal must not see. */
 static void on_quarantine(struct fake *f, const char *arg)
 {
@@ -318,6 +344,8 @@ static const struct {
 	{ "token-lost", on_token_lost },
 	{ "demoted", on_demoted },
 	{ "serving", on_serving },
+	{ "sick", on_sick },
+	{ "held-long", on_held_long },
 	{ "quarantine", on_quarantine },
 	{ "fork", on_fork },
 	{ "fork-keep", on_fork_keep },

@@ -103,6 +103,7 @@ class Daemon:
         self.proc = None
         self.env = {}
         self.time_scale = 10
+        self.procs = []  # all that were started from here; ended by close()
         self.strangers = []  # processes that tests let go; ended by close()
         self.configure()
 
@@ -138,8 +139,18 @@ management: {{type: file, file: {{path: {self.source}}}}}
         for name, value in args.items():
             command += [name, str(value)]
         with open(self.stderr, "ab") as err:
-            return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=err,
-                                    stderr=err)
+            p = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=err,
+                                 stderr=err)
+        self.procs.append(p)
+        return p
+
+    def follow(self, *args, **more):
+        """A `zonesync` that goes on until it is interrupted."""
+        p = subprocess.Popen([str(BUILD / "supervisor/cli/zonesync"), "--socket",
+                              str(self.run / "control.sock"), *args], stdout=subprocess.PIPE,
+                             **more)
+        self.procs.append(p)
+        return p
 
     def start(self, wait=True):
         self.proc = self.spawn()
@@ -160,11 +171,14 @@ management: {{type: file, file: {{path: {self.source}}}}}
         assert "Sanitizer" not in self.stderr.read_text(), self.show()
 
     def close(self):
-        if self.proc is not None and self.proc.poll() is None:
-            kids = children(self.proc.pid)
-            self.proc.kill()
-            self.proc.wait()
-            self.strangers += kids
+        for p in self.procs:
+            if p.poll() is None:
+                self.strangers += children(p.pid)
+                p.kill()
+                p.wait()
+            if p.stdout:
+                p.stdout.close()
+        killed = []
         for pid in self.strangers:
             # Only processes that are still the fake workers of this very directory.
             try:
@@ -173,6 +187,9 @@ management: {{type: file, file: {{path: {self.source}}}}}
                 continue
             if f"FAKE_DIR={self.fake}".encode() in env.split(b"\0"):
                 os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+        for pid in killed:
+            until(lambda: not alive(pid), f"{pid} is gone")
         shutil.rmtree(self.dir)
 
     # --- what it says ---
@@ -205,7 +222,7 @@ management: {{type: file, file: {{path: {self.source}}}}}
 
     def order(self, worker, text):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        s.sendto(text.encode(), str(self.fake / f"{worker}.sock"))
+        s.sendto(text if isinstance(text, bytes) else text.encode(), str(self.fake / f"{worker}.sock"))
         s.close()
 
     def logs(self, name="supervisor"):

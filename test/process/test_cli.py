@@ -63,13 +63,11 @@ def test_status_for_people_names_what_matters(daemon):
 
 def test_status_watch_goes_on_until_interrupted(daemon):
     daemon.start()
-    p = subprocess.Popen([ZONESYNC, "--socket", daemon.run / "control.sock", "status", "--watch",
-                          "--json"], stdout=subprocess.PIPE, text=True)
+    p = daemon.follow("status", "--watch", "--json", text=True)
     first, second = json.loads(p.stdout.readline()), json.loads(p.stdout.readline())
     assert second["uptime_ms"] > first["uptime_ms"]
     p.send_signal(signal.SIGINT)
     assert p.wait(DEADLINE) == -signal.SIGINT
-    p.stdout.close()
     daemon.stop()
 
 
@@ -134,8 +132,7 @@ def test_logs_of_all_processes_come_in_order(daemon):
 
 def test_logs_follow_through_a_rotation(daemon):
     daemon.start()
-    p = subprocess.Popen([ZONESYNC, "--socket", daemon.run / "control.sock", "logs", "-f", "-n",
-                          "0", "cache"], stdout=subprocess.PIPE)
+    p = daemon.follow("logs", "-f", "-n", "0", "cache")
     os.set_blocking(p.stdout.fileno(), False)
     seen = []
 
@@ -153,7 +150,6 @@ def test_logs_follow_through_a_rotation(daemon):
     daemon.until(lambda: saw("three"), "line in the new file")
     p.send_signal(signal.SIGINT)
     p.wait(DEADLINE)
-    p.stdout.close()
     daemon.stop()
 
 

@@ -26,6 +26,16 @@ def test_second_start_on_the_same_state_is_refused(daemon):
     daemon.stop()
 
 
+def test_second_start_on_the_same_sockets_is_refused(daemon):
+    daemon.start()
+    second = daemon.spawn(**{"--state-dir": daemon.dir / "state2", "--log-dir": daemon.dir / "log2"})
+    assert second.wait(DEADLINE) == 75
+    assert f"another zonesyncd runs on {daemon.run}" in daemon.stderr.read_text()
+    assert "--run-dir" in daemon.stderr.read_text()
+    daemon.until_up()
+    daemon.stop()
+
+
 def test_start_with_a_broken_configuration_is_refused(daemon):
     daemon.config.write_text("zonesync: {candidat: maybe}\n")
     assert daemon.spawn().wait(DEADLINE) == 78

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from harness import Notify
+
 
 def others(d, but):
     return {w["name"]: w["pid"] for w in d.status()["workers"] if w["name"] != but}
@@ -14,6 +16,7 @@ def others(d, but):
     ("fetcher", "garbage"), ("cache", "garbage"), ("elector", "oversize"),
     ("cache", "oversize"), ("fetcher", "held 1 1000 1000"), ("cache", "lost"),
     ("elector", "demoted"), ("cache", "token-lost"), ("elector", "lie"),
+    ("elector", "held-long"), ("cache", b"sick \xff\xfe"),
 ])
 def test_protocol_breach_ends_that_worker_alone(daemon, worker, order):
     daemon.start()
@@ -28,6 +31,17 @@ def test_protocol_breach_ends_that_worker_alone(daemon, worker, order):
     assert others(daemon, worker) == rest
     assert not daemon.events("fetcher", "promote")
     daemon.stop()
+
+
+def test_reason_of_a_worker_is_one_line_for_systemd(daemon):
+    notify = Notify(daemon.dir / "notify")
+    daemon.env = {"NOTIFY_SOCKET": notify.path}
+    daemon.start()
+    daemon.order("cache", "sick first\nMAINPID=1")
+    daemon.until(lambda: any("first" in m for m in notify.messages()), "STATUS")
+    assert "STATUS=secondary, degraded: first MAINPID=1" in notify.got
+    daemon.stop()
+    notify.close()
 
 
 def test_worker_that_closes_its_channel_and_goes_on_is_killed(daemon):

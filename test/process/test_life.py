@@ -222,6 +222,17 @@ def test_grandchild_is_no_zombie_when_it_ends(daemon):
     daemon.stop()
 
 
+def test_report_of_a_dead_worker_is_not_taken_for_the_next_ones(daemon):
+    daemon.start()
+    daemon.order("fetcher", "quarantine 1")
+    daemon.until(lambda: (daemon.status()["fetcher"] or {}).get("quarantined") == 1, "reported")
+    daemon.script("fetcher", "start mute", "start stall")
+    daemon.order("fetcher", "exit 1")
+    daemon.until_event("fetcher", "configure", n=2)
+    assert daemon.status()["fetcher"] is None
+    daemon.stop()
+
+
 def test_missing_executable_is_a_death_like_another(daemon):
     daemon.proc = daemon.spawn(**{"--libexec-dir": daemon.dir / "nowhere"})
     daemon.until(lambda: (daemon.status() or {}).get("health") == "degraded", "degraded")
