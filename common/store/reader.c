@@ -47,7 +47,7 @@ void store_view_close(struct store_view **v)
 
 static int read_meta(const struct store *s, const char *name, MDB_val *v)
 {
-	MDB_val key = {strlen(name), (void *)(uintptr_t)name};
+	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
 
 	return mdb_get(s->reader, s->current.meta, &key, v);
 }
@@ -57,7 +57,7 @@ void store_view_position(const struct store_view *v, struct store_position *out)
 	MDB_val raw;
 
 	if (read_meta(&v->s, "position", &raw) != 0 || !position_decode(out, &raw))
-		*out = (struct store_position){0};
+		*out = (struct store_position){ 0 };
 }
 
 uint64_t store_history_start(struct store_view *v)
@@ -89,7 +89,7 @@ static int visit(struct store *s, const struct walk *w, const MDB_val *key, MDB_
 	if (w->indirect) {
 		const unsigned char *p = (const unsigned char *)key->mv_data + w->prefix->n;
 
-		at = (MDB_val){key->mv_size - w->prefix->n, (void *)(uintptr_t)p};
+		at = (MDB_val){ key->mv_size - w->prefix->n, (void *)(uintptr_t)p };
 		if (w->kind != KIND__COUNT && (at.mv_size == 0 || *p != w->kind + 1))
 			return 0;
 		rc = mdb_get(s->reader, s->current.events, &at, v);
@@ -104,7 +104,7 @@ static int walk(struct store *s, const struct walk *w, struct buf *cursor)
 {
 	MDB_cursor *c = NULL;
 	bool resumed = cursor != NULL && cursor->len > 0;
-	MDB_val key = resumed ? (MDB_val){cursor->len, cursor->data} : key_val(w->prefix);
+	MDB_val key = resumed ? (MDB_val){ cursor->len, cursor->data } : key_val(w->prefix);
 	MDB_val v;
 	int rc = mdb_cursor_open(s->reader, w->dbi, &c);
 	int out = 0;
@@ -157,13 +157,13 @@ int store_get(struct store_view *v, enum kind k, const char *id, store_each_fn *
 	      struct err *e)
 {
 	struct store *s = store_of(v);
-	struct wanted wanted = {id, strlen(id), fn, arg, false};
+	struct wanted wanted = { id, strlen(id), fn, arg, false };
 	struct key prefix;
 	struct walk w;
 	int rc;
 
 	key_event(&prefix, k, id, NULL);
-	w = (struct walk){s->current.events, &prefix, false, k, only_wanted, &wanted};
+	w = (struct walk){ s->current.events, &prefix, false, k, only_wanted, &wanted };
 	rc = walk(s, &w, NULL);
 	if (rc < 0)
 		return err_set(e, rc, "%s %s: the record cannot be read", kind_name(k), id);
@@ -175,8 +175,8 @@ int store_get(struct store_view *v, enum kind k, const char *id, store_each_fn *
 int store_list(struct store_view *v, enum kind k, struct buf *cursor, store_each_fn *fn, void *arg)
 {
 	struct store *s = store_of(v);
-	struct key prefix = {.n = 0};
-	struct walk w = {s->current.events, &prefix, false, k, fn, arg};
+	struct key prefix = { .n = 0 };
+	struct walk w = { s->current.events, &prefix, false, k, fn, arg };
 
 	if (k != KIND__COUNT) {
 		prefix.b[0] = (unsigned char)(k + 1);
@@ -190,7 +190,7 @@ int store_children(struct store_view *v, const char *ref, enum kind k, struct bu
 {
 	struct store *s = store_of(v);
 	struct key prefix;
-	struct walk w = {s->current.refs, &prefix, true, k, fn, arg};
+	struct walk w = { s->current.refs, &prefix, true, k, fn, arg };
 
 	key_ref(&prefix, ref, NULL);
 	return walk(s, &w, cursor);
@@ -203,9 +203,12 @@ int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *a
 	struct key low;
 	MDB_val key;
 	MDB_val at;
-	int rc = mdb_cursor_open(s->reader, s->current.log, &c);
+	int rc;
 	int out = 0;
 
+	if (after == UINT64_MAX)
+		return 0; /* nothing is above it */
+	rc = mdb_cursor_open(s->reader, s->current.log, &c);
 	if (rc != 0)
 		return lmdb_err(NULL, rc, "read the log");
 	key_log(&low, after + 1);
@@ -223,5 +226,7 @@ int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *a
 		rc = mdb_cursor_get(c, &key, &at, MDB_NEXT);
 	}
 	mdb_cursor_close(c);
+	if (out == 0 && rc != MDB_NOTFOUND)
+		out = lmdb_err(NULL, rc, "read the log");
 	return out;
 }

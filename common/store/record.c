@@ -39,7 +39,7 @@ int lmdb_err(struct err *e, int rc, const char *doing)
 
 MDB_val key_val(const struct key *k)
 {
-	return (MDB_val){k->n, (void *)(uintptr_t)k->b};
+	return (MDB_val){ k->n, (void *)(uintptr_t)k->b };
 }
 
 static void key_add(struct key *k, const void *p, size_t n)
@@ -99,7 +99,7 @@ void record_encode(struct buf *out, const struct store_record *r)
 {
 	const struct event *ev = r->ev;
 	bool live = ev->action == ACTION_DEPLOY;
-	struct header h = {0};
+	struct header h = { 0 };
 
 	h.revision = r->revision;
 	h.updated_ms = r->updated_ms;
@@ -132,14 +132,14 @@ int record_decode(struct store_entry *out, const MDB_val *v, struct err *e)
 	if (want != v->mv_size || h.kind >= KIND__COUNT ||
 	    h.check != hash_u64(p + sizeof(h.check), v->mv_size - sizeof(h.check), STORE_FORMAT))
 		return err_set(e, ERR_DAMAGED, "a record fails its checksum");
-	*out = (struct store_entry){.kind = (enum kind)h.kind,
-				    .action = h.hash[0] == 'D' ? ACTION_DEPLOY : ACTION_UNDEPLOY,
-				    .revision = h.revision,
-				    .updated_ms = h.updated_ms,
-				    .id_len = h.id_len,
-				    .ref_len = h.ref_len,
-				    .version_len = h.version_len,
-				    .payload_len = h.payload_len};
+	*out = (struct store_entry){ .kind = (enum kind)h.kind,
+				     .action = h.hash[0] == 'D' ? ACTION_DEPLOY : ACTION_UNDEPLOY,
+				     .revision = h.revision,
+				     .updated_ms = h.updated_ms,
+				     .id_len = h.id_len,
+				     .ref_len = h.ref_len,
+				     .version_len = h.version_len,
+				     .payload_len = h.payload_len };
 	memcpy(out->hash.b, h.hash, HASH_BYTES);
 	p += sizeof(h);
 	out->id = p;

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -77,7 +79,7 @@ static uint64_t read_current(const struct store *s)
 
 static void remove_gen(const struct store *s, uint64_t number)
 {
-	static const char *const files[] = {"/data.mdb", "/lock.mdb", ""};
+	static const char *const files[] = { "/data.mdb", "/lock.mdb", "" };
 	char *path = gen_path(s, number);
 	unsigned i;
 
@@ -125,7 +127,7 @@ static void gen_close(struct gen *g)
 {
 	if (g->env != NULL)
 		mdb_env_close(g->env);
-	*g = (struct gen){0};
+	*g = (struct gen){ 0 };
 }
 
 /* A truncated file would end us with SIGBUS at the first touch of what is missing. */
@@ -149,10 +151,10 @@ static int check_length(MDB_env *env, const char *path, struct err *e)
 
 static int open_tables(struct gen *g, bool fresh, struct err *e)
 {
-	static const char format[] = {STORE_FORMAT + '0'};
+	static const char format[] = { STORE_FORMAT + '0' };
 	unsigned flags = fresh ? MDB_CREATE : 0;
-	MDB_val name = {6, (void *)(uintptr_t) "format"};
-	MDB_val v = {sizeof(format), (void *)(uintptr_t)format};
+	MDB_val name = { 6, (void *)(uintptr_t) "format" };
+	MDB_val v = { sizeof(format), (void *)(uintptr_t)format };
 	MDB_txn *txn = NULL;
 	int rc = mdb_txn_begin(g->env, NULL, fresh ? 0 : MDB_RDONLY, &txn);
 
@@ -172,12 +174,12 @@ static int open_tables(struct gen *g, bool fresh, struct err *e)
 			rc = MDB_VERSION_MISMATCH;
 	}
 	if (rc == 0 && !fresh) {
-		MDB_val p = {8, (void *)(uintptr_t) "position"};
+		MDB_val p = { 8, (void *)(uintptr_t) "position" };
 
 		rc = mdb_get(txn, g->meta, &p, &v);
 		if (rc == 0 && !position_decode(&g->position, &v))
 			rc = MDB_INVALID;
-		p = (MDB_val){7, (void *)(uintptr_t) "history"};
+		p = (MDB_val){ 7, (void *)(uintptr_t) "history" };
 		if (rc == 0 && mdb_get(txn, g->meta, &p, &v) == 0 && v.mv_size == 8)
 			memcpy(&g->history, v.mv_data, 8);
 		if (rc == MDB_NOTFOUND)
@@ -196,7 +198,7 @@ static int gen_open(struct store *s, struct gen *g, uint64_t number, bool fresh,
 	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (fresh ? MDB_NOSYNC : 0);
 	int rc = 0;
 
-	*g = (struct gen){.number = number};
+	*g = (struct gen){ .number = number };
 	if (fresh && mkdir(path, 0700) < 0 && errno != EEXIST)
 		rc = err_errno(e, errno, "create %s", path);
 	if (rc == 0)
@@ -215,6 +217,71 @@ static int gen_open(struct store *s, struct gen *g, uint64_t number, bool fresh,
 		gen_close(g);
 	mem_free(path);
 	return rc;
+}
+
+/* --- is it sound? --- */
+
+#define CHECK_SECONDS 120
+
+/* In a process of its own: LMDB crashes, or aborts, on pages it cannot make sense of. */
+static void check_and_exit(struct store *s, uint64_t number, int out)
+{
+	struct gen g;
+	struct err e = { 0 };
+
+	(void)alarm(CHECK_SECONDS);
+	if (gen_open(s, &g, number, false, &e) == 0) {
+		if (gen_verify(&g, &e) == 0)
+			e.code = 0;
+		gen_close(&g);
+	}
+	_exit(write(out, &e, sizeof(e)) == (ssize_t)sizeof(e) ? 0 : 1);
+}
+
+static int ended(pid_t pid, struct err *e)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return err_set(e, -EAGAIN, "the check was killed");
+	return err_set(e, ERR_DAMAGED, "the check crashed (wait status %#x)", (unsigned)status);
+}
+
+/* 0, or what is wrong with a generation that is not open. */
+static int check_apart(struct store *s, uint64_t number, struct err *e)
+{
+	struct err told = { 0 };
+	int fd[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return err_errno(e, errno, "pipe");
+	pid = fork();
+	if (pid == 0)
+		check_and_exit(s, number, fd[1]);
+	(void)close(fd[1]);
+	if (pid < 0) {
+		(void)close(fd[0]);
+		return err_errno(e, errno, "fork");
+	}
+	do
+		n = read(fd[0], &told, sizeof(told));
+	while (n < 0 && errno == EINTR);
+	(void)close(fd[0]);
+	if (n != (ssize_t)sizeof(told))
+		return ended(pid, e);
+	(void)ended(pid, NULL);
+	return told.code < 0 ? err_set(e, told.code, "%s", told.text) : 0;
+}
+
+/* What says nothing about the data: it must not be thrown away for it. */
+static bool is_passing(int rc)
+{
+	return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -EROFS ||
+	       rc == ERR_FULL;
 }
 
 /* --- the store --- */
@@ -261,11 +328,15 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 	s->dir = mem_strdup(dir);
 	s->map_bytes = map_bytes;
 	number = read_current(s);
-	rc = number == 0 ? ERR_NOTFOUND : gen_open(s, &s->current, number, false, e);
-	if (rc < 0) {
-		if (number != 0)
-			move_aside(s, number, err_text(e), aside);
+	rc = number == 0 ? ERR_NOTFOUND : check_apart(s, number, e);
+	if (rc == 0)
+		rc = gen_open(s, &s->current, number, false, e);
+	if (rc < 0 && !is_passing(rc)) {
+		const struct err why = e == NULL ? (struct err){ 0 } : *e;
+
 		rc = start_empty(s, number + 1, e);
+		if (rc == 0 && number != 0)
+			move_aside(s, number, err_text(&why), aside);
 	}
 	if (rc < 0) {
 		store_close(&s);
@@ -337,6 +408,8 @@ int store_switch(struct store *s, struct err *e)
 		rc = write_current(s, s->next.number, e);
 	if (rc == 0)
 		(void)mdb_env_set_flags(s->next.env, MDB_NOSYNC, 0);
+	else /* it may have got its new name all the same */
+		(void)write_current(s, s->current.number, NULL);
 	return rc;
 }
 
@@ -348,7 +421,7 @@ void store_adopt(struct store *s)
 	s->reader = NULL;
 	s->retired = s->current;
 	s->current = s->next;
-	s->next = (struct gen){0};
+	s->next = (struct gen){ 0 };
 	{
 		uint64_t old = s->retired.number;
 
