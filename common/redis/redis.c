@@ -18,6 +18,7 @@
 #define READ_BYTES	 65536
 #define KEEPALIVE_S	 2
 #define GREETING_WAITING 4
+#define STEADY_MS	 1000 /* a connection that lived this long was a good one */
 
 enum link {
 	LINK_DOWN,    /* waiting for the retry timer */
@@ -28,8 +29,8 @@ enum link {
 };
 
 struct waiting {
-	redis_reply_fn *fn; /* NULL: of the greeting */
-	void *arg;
+	redis_reply_fn *fn; /* NULL: of the greeting, or an idle PING */
+	void *arg;	    /* not NULL in the greeting: an error does not matter */
 	int64_t sent_ms;
 };
 
@@ -76,6 +77,7 @@ struct redis {
 	size_t head;
 	size_t len;
 	int64_t connect_ms; /* when the attempt began */
+	int64_t up_ms;	    /* when it was greeted */
 	int64_t heard_ms;
 };
 
@@ -170,8 +172,8 @@ static void on_retry(uv_timer_t *t)
 /* The connection is of no use any more: tell everyone, try again later. */
 static void lose(struct redis *r, const struct err *why)
 {
-	bool was_up = r->link == LINK_UP;
-	int64_t wait_ms;
+	bool steady = r->link == LINK_UP && clock_boot_ms() - r->up_ms >= STEADY_MS;
+	int64_t wait_ms = 1;
 
 	if (r->closing || r->link == LINK_DOWN)
 		return;
@@ -183,7 +185,11 @@ static void lose(struct redis *r, const struct err *why)
 	r->subscribed = false;
 	(void)uv_timer_stop(&r->deadline);
 	(void)uv_prepare_stop(&r->flush);
-	wait_ms = was_up ? 1 : backoff_next_ms(&r->backoff, any_number());
+	/* A server that greets and then is of no use (a replica, a wrong user) is not hammered. */
+	if (steady)
+		backoff_reset(&r->backoff);
+	else
+		wait_ms = backoff_next_ms(&r->backoff, any_number());
 	CHECK(uv_timer_start(&r->retry, on_retry, (uint64_t)wait_ms, 0) == 0);
 	fail_waiting(r, why);
 	if (!r->closing)
@@ -192,7 +198,7 @@ static void lose(struct redis *r, const struct err *why)
 
 void redis_fail(struct redis *r, int code, const char *why)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)err_set(&e, code, "%s", why);
 	lose(r, &e);
@@ -229,7 +235,7 @@ static void on_written(uv_write_t *req, int status)
 		return;
 	r->writing = false;
 	if (status < 0) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		(void)err_set(&e, status, "write: %s", uv_strerror(status));
 		lose(r, &e);
@@ -253,11 +259,11 @@ static void on_flush(uv_prepare_t *p)
 	w->sock = r->sock;
 	w->data = r->out;
 	w->req.data = w;
-	r->out = (struct buf){0};
+	r->out = (struct buf){ 0 };
 	b = uv_buf_init(w->data.data, (unsigned)w->data.len);
 	rc = uv_write(&w->req, &r->sock->u.stream, &b, 1, on_written);
 	if (rc < 0) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		buf_reset(&w->data);
 		mem_free(w);
@@ -272,7 +278,7 @@ static void on_deadline(uv_timer_t *t)
 {
 	struct redis *r = self_of(t->data);
 	int64_t now = clock_boot_ms();
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (r->link != LINK_UP && now - r->connect_ms >= r->o.connect_timeout_ms) {
 		(void)err_set(&e, ERR_TIMEOUT, "no connection within %u ms",
@@ -287,7 +293,7 @@ static void on_deadline(uv_timer_t *t)
 	}
 	if (r->link == LINK_UP && r->o.idle_ping_ms > 0 && r->len == 0 &&
 	    now - r->heard_ms >= r->o.idle_ping_ms) {
-		struct buf b = {0};
+		struct buf b = { 0 };
 
 		redis_wire_begin(&b, 1);
 		redis_wire_str(&b, "PING");
@@ -302,7 +308,7 @@ static void enqueue(struct redis *r, const struct buf *wire, redis_reply_fn *fn,
 	size_t at = (r->head + r->len) % r->queue_cap;
 
 	CHECK(r->len < r->queue_cap);
-	r->queue[at] = (struct waiting){fn, arg, clock_boot_ms()};
+	r->queue[at] = (struct waiting){ fn, arg, clock_boot_ms() };
 	r->len++;
 	buf_add(&r->out, wire->data, wire->len);
 	CHECK(uv_prepare_start(&r->flush, on_flush) == 0);
@@ -320,8 +326,8 @@ int redis_send(struct redis *r, const struct buf *wire, redis_reply_fn *fn, void
 
 int redis_sendv(struct redis *r, redis_reply_fn *fn, void *arg, ...)
 {
-	struct buf body = {0};
-	struct buf wire = {0};
+	struct buf body = { 0 };
+	struct buf wire = { 0 };
 	const char *s;
 	size_t n = 0;
 	va_list ap;
@@ -361,11 +367,10 @@ int redis_subscribe(struct redis *r, const char *channel)
 
 /* --- reading --- */
 
-static void greeted(struct redis *r, const struct redis_reply *reply)
+static void greeted(struct redis *r, const struct redis_reply *reply, bool may_fail)
 {
-	/* CLIENT SETNAME may be forbidden by an ACL; AUTH and PING may not fail. */
-	if (redis_is_error(reply) && strstr(redis_str(reply, NULL), "client") == NULL) {
-		struct err e = {0};
+	if (redis_is_error(reply) && !may_fail) {
+		struct err e = { 0 };
 
 		(void)err_set(&e, ERR_REMOTE, "%s", redis_str(reply, NULL));
 		lose(r, &e);
@@ -374,7 +379,7 @@ static void greeted(struct redis *r, const struct redis_reply *reply)
 	if (r->len > 0)
 		return;
 	r->link = LINK_UP;
-	backoff_reset(&r->backoff);
+	r->up_ms = clock_boot_ms();
 	r->hooks.up(r->hooks.arg);
 }
 
@@ -398,7 +403,7 @@ static int on_reply(void *arg, const struct redis_reply *reply)
 	r->head = (r->head + 1) % r->queue_cap;
 	r->len--;
 	if (r->link == LINK_GREET)
-		greeted(r, reply);
+		greeted(r, reply, w.arg != NULL);
 	else if (w.fn != NULL)
 		w.fn(w.arg, reply, NULL);
 	return r->closing || r->sock != s ? READER_STOP : 0;
@@ -417,7 +422,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 	struct sock *s = stream->data;
 	struct redis *r = s->owner;
 	struct reader *reader;
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc;
 
 	if (r == NULL || n == 0)
@@ -448,7 +453,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 
 static void greet(struct redis *r)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	if (r->o.password[0] != '\0') {
 		bool user = r->o.username[0] != '\0';
@@ -466,7 +471,7 @@ static void greet(struct redis *r)
 	redis_wire_str(&b, "CLIENT");
 	redis_wire_str(&b, "SETNAME");
 	redis_wire_str(&b, r->o.client_name);
-	enqueue(r, &b, NULL, NULL);
+	enqueue(r, &b, NULL, r); /* an ACL may forbid it; AUTH and PING may not fail */
 	buf_clear(&b);
 	redis_wire_begin(&b, 1);
 	redis_wire_str(&b, "PING");
@@ -478,7 +483,7 @@ static void on_connected(uv_connect_t *req, int status)
 {
 	struct sock *s = req->data;
 	struct redis *r = s->owner;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (r == NULL)
 		return;
@@ -511,7 +516,7 @@ static struct sock *sock_new(struct redis *r)
 static void connect_tcp(struct redis *r, const struct sockaddr *addr)
 {
 	struct sock *s = sock_new(r);
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc;
 
 	CHECK(uv_tcp_init(r->loop, &s->u.tcp) == 0);
@@ -553,7 +558,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 		return;
 	}
 	if (status < 0) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		(void)err_set(&e, status, "host %s: %s", r->o.host, uv_strerror(status));
 		lose(r, &e);
@@ -565,7 +570,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 
 static void start(struct redis *r)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC };
 	char port[8];
 	int rc;
 
@@ -586,7 +591,7 @@ static void start(struct redis *r)
 	(void)snprintf(port, sizeof(port), "%u", r->o.port);
 	rc = uv_getaddrinfo(r->loop, &r->resolve, on_resolved, r->o.host, port, &hints);
 	if (rc < 0) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		(void)err_set(&e, rc, "host %s: %s", r->o.host, uv_strerror(rc));
 		lose(r, &e);
@@ -619,7 +624,7 @@ int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
 	r->o.window = o->window == 0 ? REDIS_WINDOW : o->window;
 	r->o.reply_max_bytes = o->reply_max_bytes == 0 ? REDIS_REPLY_MAX_BYTES : o->reply_max_bytes;
 	r->hooks = *h;
-	r->backoff = (struct backoff){.min_ms = REDIS_RETRY_MIN_MS, .max_ms = REDIS_RETRY_MAX_MS};
+	r->backoff = (struct backoff){ .min_ms = REDIS_RETRY_MIN_MS, .max_ms = REDIS_RETRY_MAX_MS };
 	r->queue_cap = r->o.window + GREETING_WAITING;
 	r->queue = mem_zalloc(r->queue_cap * sizeof(*r->queue));
 	CHECK(uv_timer_init(loop, &r->retry) == 0);

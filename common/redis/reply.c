@@ -102,7 +102,7 @@ void redis_wire_str(struct buf *b, const char *s)
 
 void redis_wire_i64(struct buf *b, int64_t v)
 {
-	struct buf text = {0};
+	struct buf text = { 0 };
 
 	buf_addi(&text, v);
 	redis_wire_arg(b, text.data, text.len);

@@ -39,7 +39,7 @@ static void on_loaded(void *arg, const struct redis_reply *r, const struct err *
 	struct zone_conn *z = arg;
 	size_t n = 0;
 	const char *sha;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (lost != NULL)
 		return; /* on_down tells */
@@ -84,7 +84,7 @@ int zone_conn_open(struct zone_conn **out, uv_loop_t *loop, const struct redis_o
 		   const char *zone, const struct zone_hooks *h, struct err *e)
 {
 	struct zone_conn *z = mem_zalloc(sizeof(*z));
-	const struct redis_hooks hooks = {.arg = z, .up = on_up, .down = on_down};
+	const struct redis_hooks hooks = { .arg = z, .up = on_up, .down = on_down };
 	int rc;
 
 	rc = zone_keys_init(&z->keys, zone, e);
@@ -117,7 +117,7 @@ void zone_conn_close(struct zone_conn **zp)
 
 void zone_cmd_begin(struct zone_conn *z, struct zone_cmd *c, enum script s, ...)
 {
-	struct buf keys = {0};
+	struct buf keys = { 0 };
 	const char *key;
 	size_t n = 0;
 	va_list ap;
@@ -129,7 +129,7 @@ void zone_cmd_begin(struct zone_conn *z, struct zone_cmd *c, enum script s, ...)
 		n++;
 	}
 	va_end(ap);
-	*c = (struct zone_cmd){0};
+	*c = (struct zone_cmd){ 0 };
 	redis_wire_str(&c->body, "EVALSHA");
 	redis_wire_str(&c->body, z->sha[s]);
 	redis_wire_i64(&c->body, (int64_t)n);
@@ -160,12 +160,12 @@ void zone_cmd_wire(struct zone_cmd *c, struct buf *out)
 	redis_wire_begin(out, c->argc);
 	buf_add(out, c->body.data, c->body.len);
 	buf_reset(&c->body);
-	*c = (struct zone_cmd){0};
+	*c = (struct zone_cmd){ 0 };
 }
 
 int zone_cmd_send(struct zone_conn *z, struct zone_cmd *c, redis_reply_fn *fn, void *arg)
 {
-	struct buf wire = {0};
+	struct buf wire = { 0 };
 	int rc;
 
 	zone_cmd_wire(c, &wire);
@@ -177,8 +177,8 @@ int zone_cmd_send(struct zone_conn *z, struct zone_cmd *c, redis_reply_fn *fn, v
 int zone_check(struct zone_conn *z, const struct redis_reply *r, const struct err *lost,
 	       struct err *e)
 {
-	static const char *const fatal[] = {"NOSCRIPT", "READONLY", "LOADING", "NOAUTH",
-					    "MASTERDOWN"};
+	static const char *const fatal[] = { "NOSCRIPT", "READONLY", "LOADING", "NOAUTH",
+					     "MASTERDOWN" };
 	const char *text;
 	unsigned i;
 

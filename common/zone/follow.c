@@ -110,7 +110,7 @@ static void parse_entity(const struct redis_reply *r, struct followed *f)
 int follow_parse(const struct redis_reply *r, struct page *out, struct err *e)
 {
 	const struct redis_reply *events = redis_at(r, 1);
-	struct page p = {0};
+	struct page p = { 0 };
 	uint64_t last = 0;
 	size_t i;
 
@@ -145,17 +145,7 @@ void follow_page_reset(struct page *p)
 		mem_free(p->events[i].name);
 	}
 	mem_free(p->events);
-	*p = (struct page){0};
-}
-
-uint64_t token_epoch(const char *token)
-{
-	const char *colon = strchr(token, ':');
-	uint64_t v = 0;
-
-	if (colon == NULL || !str_to_u64(token, (size_t)(colon - token), &v))
-		return 0;
-	return v;
+	*p = (struct page){ 0 };
 }
 
 enum verdict follow_judge(const struct head *h, const struct position *own)
@@ -178,7 +168,7 @@ enum verdict follow_judge(const struct head *h, const struct position *own)
 
 const char *verdict_name(enum verdict v)
 {
-	static const char *const names[] = {"wait", "resume", "resync", "hold", "behind"};
+	static const char *const names[] = { "wait", "resume", "resync", "hold", "behind" };
 
 	return names[v];
 }

@@ -58,5 +58,5 @@ void zone_keys_reset(struct zone_keys *k)
 	mem_free(k->nodes);
 	mem_free(k->refs_prefix);
 	mem_free(k->probe);
-	*k = (struct zone_keys){0};
+	*k = (struct zone_keys){ 0 };
 }

@@ -61,7 +61,7 @@ static bool copy_text(const struct redis_reply *r, char *dst, size_t n)
 
 int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err *e)
 {
-	struct lease_reply l = {.left_ms = -1, .ttl_ms = -1};
+	struct lease_reply l = { .left_ms = -1, .ttl_ms = -1 };
 	const struct redis_reply *what = redis_at(r, 0);
 
 	if (redis_is(what, "FREE")) {
@@ -82,4 +82,14 @@ int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err
 	}
 	*out = l;
 	return 0;
+}
+
+uint64_t token_epoch(const char *token)
+{
+	const char *colon = strchr(token, ':');
+	uint64_t v = 0;
+
+	if (colon == NULL || !str_to_u64(token, (size_t)(colon - token), &v))
+		return 0;
+	return v;
 }

@@ -130,7 +130,7 @@ int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn 
 
 	if (!zone_conn_is_up(z))
 		return ERR_STATE;
-	*p = (struct probe){.fn = fn, .arg = arg, .open = candidate ? 3 : 2};
+	*p = (struct probe){ .fn = fn, .arg = arg, .open = candidate ? 3 : 2 };
 	CHECK(redis_sendv(zone_conn_redis(z), on_info, p, "INFO", NULL) == 0);
 	CHECK(redis_sendv(zone_conn_redis(z), on_save, p, "CONFIG", "GET", "save", NULL) == 0);
 	if (!candidate)

@@ -30,7 +30,9 @@ struct writer {
 	size_t bytes;
 	struct zone_cmd open; /* the batch being built */
 	unsigned items;
-	bool asked; /* `batch` is known on this connection: sending may go on */
+	size_t out;   /* answers that this connection still owes us */
+	size_t stale; /* the first of them, which belong to an earlier token */
+	bool asked;   /* `batch` is known on this connection: sending may go on */
 	bool over;
 };
 
@@ -62,7 +64,7 @@ static void drop_all(struct writer *w)
 	while (w->first != NULL)
 		drop_first(w);
 	buf_reset(&w->open.body);
-	w->open = (struct zone_cmd){0};
+	w->open = (struct zone_cmd){ 0 };
 	w->items = 0;
 }
 
@@ -103,14 +105,25 @@ size_t writer_waiting(const struct writer *w)
 
 /* --- sending and answers --- */
 
+/* An answer came, in the order of the questions; true: to a question of an earlier token. */
+static bool is_stale(struct writer *w)
+{
+	CHECK(w->out > 0);
+	w->out--;
+	if (w->stale == 0)
+		return false;
+	w->stale--;
+	return true;
+}
+
 static void on_written(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct writer *w = arg;
-	struct written done = {0};
-	struct err e = {0};
+	struct written done = { 0 };
+	struct err e = { 0 };
 	const struct redis_reply *what = redis_at(r, 0);
 
-	if (lost != NULL || w->over || w->first == NULL)
+	if (is_stale(w) || lost != NULL || w->over || w->first == NULL)
 		return; /* writer_down() remembers; the outcome is asked for */
 	if (zone_check(w->z, r, lost, &e) < 0) {
 		if (zone_conn_is_up(w->z))
@@ -157,28 +170,43 @@ void writer_pump(struct writer *w)
 		if (redis_send(zone_conn_redis(w->z), &b->wire, on_written, w) < 0)
 			return;
 		b->sent = true;
+		w->out++;
 	}
 }
 
 static void on_asked(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct writer *w = arg;
-	struct err e = {0};
+	struct err e = { 0 };
 	uint64_t batch = 0;
+	uint64_t epoch = 0;
 
-	if (lost != NULL || w->over)
+	if (is_stale(w) || lost != NULL || w->over)
 		return;
-	if (zone_check(w->z, r, lost, &e) < 0)
+	if (zone_check(w->z, r, lost, &e) < 0) {
+		if (zone_conn_is_up(w->z))
+			end(w, &e);
 		return;
+	}
 	(void)redis_u64(redis_at(r, 0), &batch);
+	(void)redis_u64(redis_at(r, 1), &epoch);
+	/* `batch` counts the batches of the newest epoch: another one's say nothing of ours. */
+	if (epoch > token_epoch(w->token)) {
+		(void)err_set(&e, ERR_FENCED, "a newer epoch has begun");
+		end(w, &e);
+		return;
+	}
+	if (epoch < token_epoch(w->token))
+		batch = 0; /* Redis forgot the acquire of ours */
 	if (batch < w->acked) {
 		(void)err_set(&e, ERR_LOST, "Redis forgot acknowledged batches");
 		end(w, &e);
 		return;
 	}
 	while (w->first != NULL && w->first->number <= batch) {
-		struct written done = {
-			.number = w->first->number, .mark = w->first->mark, .duplicate = true};
+		struct written done = { .number = w->first->number,
+					.mark = w->first->mark,
+					.duplicate = true };
 
 		w->acked = done.number;
 		drop_first(w);
@@ -200,8 +228,8 @@ void writer_up(struct writer *w)
 	if (w->over)
 		return;
 	if (redis_sendv(zone_conn_redis(w->z), on_asked, w, "HMGET", zone_conn_keys(w->z)->meta,
-			"batch", "epoch", NULL) < 0)
-		return; /* down again: writer_up() comes back */
+			"batch", "epoch", NULL) == 0)
+		w->out++; /* else down again: writer_up() comes back */
 }
 
 void writer_down(struct writer *w)
@@ -218,6 +246,7 @@ void writer_begin(struct writer *w, const char *token)
 	w->deadline_ms = 0;
 	w->over = false;
 	w->asked = false;
+	w->stale = w->out;
 	if (zone_conn_is_up(w->z))
 		writer_up(w);
 }
@@ -261,7 +290,7 @@ static void full(struct writer *w)
 
 void writer_put(struct writer *w, const struct event *ev, const struct hash *h, bool forced)
 {
-	struct buf name = {0};
+	struct buf name = { 0 };
 
 	CHECK(ev->action == ACTION_DEPLOY);
 	/* A large entity is a batch of its own. */
