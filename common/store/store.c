@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -226,9 +227,16 @@ static int gen_open(struct store *s, struct gen *g, uint64_t number, bool fresh,
 /* In a process of its own: LMDB crashes, or aborts, on pages it cannot make sense of. */
 static void check_and_exit(struct store *s, uint64_t number, int out)
 {
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGALRM };
+	const struct rlimit none = { 0, 0 };
 	struct gen g;
 	struct err e = { 0 };
+	unsigned i;
 
+	/* A crash is an answer here: no handler of the parent's, no core. */
+	for (i = 0; i < ARRAY_LEN(crashes); i++)
+		(void)signal(crashes[i], SIG_DFL);
+	(void)setrlimit(RLIMIT_CORE, &none);
 	(void)alarm(CHECK_SECONDS);
 	if (gen_open(s, &g, number, false, &e) == 0) {
 		if (gen_verify(&g, &e) == 0)

@@ -588,7 +588,7 @@ static void a_kill_at_any_point_loses_nothing_committed(void **state)
 	unsigned i;
 
 	UNUSED(state);
-	for (i = 0; i < 80; i++) {
+	for (i = 0; i < 60; i++) {
 		uint64_t told = killed_writer(1 + dice(&seed, 12), dice(&seed, 3000));
 		struct store_position p;
 
@@ -640,6 +640,16 @@ static char *data_file(void)
 	return mem_printf("%s/%" PRIu64 "/data.mdb", dir, store_generation(st));
 }
 
+/* Thousands of damaged generations are too many for one directory. */
+static bool drop_aside(void)
+{
+	char *path = mem_dup(aside, strcspn(aside, ":"));
+	char *data = mem_printf("%s/data.mdb", path);
+	char *lock = mem_printf("%s/lock.mdb", path);
+
+	return unlink(data) == 0 && (unlink(lock) == 0 || errno == ENOENT) && rmdir(path) == 0;
+}
+
 /* Opens, verifies and reads everything in a process of its own: what becomes of it. */
 static int try_everything(void)
 {
@@ -652,6 +662,9 @@ static int try_everything(void)
 		struct buf b = { 0 };
 		struct err e = { 0 };
 
+		(void)signal(SIGSEGV, SIG_DFL); /* not cmocka's, which would go on here */
+		(void)signal(SIGBUS, SIG_DFL);
+		(void)signal(SIGABRT, SIG_DFL);
 		(void)close(STDERR_FILENO);
 		if (store_open(&st, dir, MAP_BYTES, aside, &e) < 0) {
 			(void)fputs(e.text, stdout);
@@ -659,7 +672,7 @@ static int try_everything(void)
 			_exit(1);
 		}
 		if (aside[0] != '\0')
-			_exit(10); /* set aside: an empty one serves */
+			_exit(drop_aside() ? 10 : 13); /* an empty one serves */
 		if (store_verify(st, &e) < 0)
 			_exit(11);
 		if (store_view_open(st, &v, &e) == 0) {
@@ -734,7 +747,7 @@ static void a_truncated_file_is_set_aside_at_every_length(void **state)
 	store_close(&st);
 	read_whole(path, &data);
 	assert_true(data.len >= used);
-	for (n = 0; n < used; n += n < 200 || n % 4096 > 4000 ? 7 : 397) {
+	for (n = 0; n < used; n += n < 200 ? 7 : 397) {
 		int status;
 
 		restore(path, &data, n, generation);
@@ -766,8 +779,9 @@ static void a_flipped_byte_never_crashes(void **state)
 	for (at = 0; at < data.len; at++) {
 		int status;
 
-		if (data.data[at] == '\0' && at % 61 != 0)
-			continue; /* mostly empty space: a sample of it is enough */
+		/* All of the page headers; of the rest and of the empty space samples are enough. */
+		if (at % 4096 >= 32 && at % (data.data[at] == '\0' ? 499 : 11) != 0)
+			continue;
 		data.data[at] = (char)(data.data[at] ^ 0xff);
 		restore(path, &data, data.len, generation);
 		status = try_everything();
@@ -776,7 +790,7 @@ static void a_flipped_byte_never_crashes(void **state)
 			fail_msg("byte %zu: status %x", at, (unsigned)status);
 		found += WEXITSTATUS(status) != 0;
 	}
-	assert_true(found > 500); /* most of them matter, and are seen */
+	assert_true(found > 100); /* most of them matter, and are seen */
 	buf_reset(&data);
 	mem_free(path);
 }
