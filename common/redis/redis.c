@@ -18,6 +18,7 @@
 #define READ_BYTES	 65536
 #define KEEPALIVE_S	 2
 #define GREETING_WAITING 4
+#define STEADY_MS	 1000 /* a connection that lived this long was a good one */
 
 enum link {
 	LINK_DOWN,    /* waiting for the retry timer */
@@ -28,8 +29,8 @@ enum link {
 };
 
 struct waiting {
-	redis_reply_fn *fn; /* NULL: of the greeting */
-	void *arg;
+	redis_reply_fn *fn; /* NULL: of the greeting, or an idle PING */
+	void *arg;	    /* not NULL in the greeting: an error does not matter */
 	int64_t sent_ms;
 };
 
@@ -76,6 +77,7 @@ struct redis {
 	size_t head;
 	size_t len;
 	int64_t connect_ms; /* when the attempt began */
+	int64_t up_ms;	    /* when it was greeted */
 	int64_t heard_ms;
 };
 
@@ -170,8 +172,8 @@ static void on_retry(uv_timer_t *t)
 /* The connection is of no use any more: tell everyone, try again later. */
 static void lose(struct redis *r, const struct err *why)
 {
-	bool was_up = r->link == LINK_UP;
-	int64_t wait_ms;
+	bool steady = r->link == LINK_UP && clock_boot_ms() - r->up_ms >= STEADY_MS;
+	int64_t wait_ms = 1;
 
 	if (r->closing || r->link == LINK_DOWN)
 		return;
@@ -183,7 +185,11 @@ static void lose(struct redis *r, const struct err *why)
 	r->subscribed = false;
 	(void)uv_timer_stop(&r->deadline);
 	(void)uv_prepare_stop(&r->flush);
-	wait_ms = was_up ? 1 : backoff_next_ms(&r->backoff, any_number());
+	/* A server that greets and then is of no use (a replica, a wrong user) is not hammered. */
+	if (steady)
+		backoff_reset(&r->backoff);
+	else
+		wait_ms = backoff_next_ms(&r->backoff, any_number());
 	CHECK(uv_timer_start(&r->retry, on_retry, (uint64_t)wait_ms, 0) == 0);
 	fail_waiting(r, why);
 	if (!r->closing)
@@ -361,10 +367,9 @@ int redis_subscribe(struct redis *r, const char *channel)
 
 /* --- reading --- */
 
-static void greeted(struct redis *r, const struct redis_reply *reply)
+static void greeted(struct redis *r, const struct redis_reply *reply, bool may_fail)
 {
-	/* CLIENT SETNAME may be forbidden by an ACL; AUTH and PING may not fail. */
-	if (redis_is_error(reply) && strstr(redis_str(reply, NULL), "client") == NULL) {
+	if (redis_is_error(reply) && !may_fail) {
 		struct err e = { 0 };
 
 		(void)err_set(&e, ERR_REMOTE, "%s", redis_str(reply, NULL));
@@ -374,7 +379,7 @@ static void greeted(struct redis *r, const struct redis_reply *reply)
 	if (r->len > 0)
 		return;
 	r->link = LINK_UP;
-	backoff_reset(&r->backoff);
+	r->up_ms = clock_boot_ms();
 	r->hooks.up(r->hooks.arg);
 }
 
@@ -398,7 +403,7 @@ static int on_reply(void *arg, const struct redis_reply *reply)
 	r->head = (r->head + 1) % r->queue_cap;
 	r->len--;
 	if (r->link == LINK_GREET)
-		greeted(r, reply);
+		greeted(r, reply, w.arg != NULL);
 	else if (w.fn != NULL)
 		w.fn(w.arg, reply, NULL);
 	return r->closing || r->sock != s ? READER_STOP : 0;
@@ -466,7 +471,7 @@ static void greet(struct redis *r)
 	redis_wire_str(&b, "CLIENT");
 	redis_wire_str(&b, "SETNAME");
 	redis_wire_str(&b, r->o.client_name);
-	enqueue(r, &b, NULL, NULL);
+	enqueue(r, &b, NULL, r); /* an ACL may forbid it; AUTH and PING may not fail */
 	buf_clear(&b);
 	redis_wire_begin(&b, 1);
 	redis_wire_str(&b, "PING");

@@ -76,7 +76,7 @@ int redis_sendv(struct redis *r, redis_reply_fn *fn, void *arg, ...) MUST_USE
 /* From now on this connection only listens; messages go to hooks.message. */
 int redis_subscribe(struct redis *r, const char *channel) MUST_USE;
 
-/* Closes the connection for a reason of the caller's; it is tried again at once. */
+/* Closes the connection for a reason of the caller's; it is tried again as after any loss. */
 void redis_fail(struct redis *r, int code, const char *why);
 
 /* RESP writing: a header with the number of arguments, then each of them. */

@@ -11,6 +11,7 @@ static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct diges
 	MDB_val key = key_val(k);
 	struct store_entry old;
 	struct key log;
+	struct key child = { .n = 0 };
 	MDB_val v;
 	int rc = mdb_get(txn, g->events, &key, &v);
 
@@ -23,15 +24,17 @@ static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct diges
 		return rc;
 	digest_sub(d, &old.hash);
 	key_log(&log, old.revision);
+	if (old.ref_len > 0 && old.action == ACTION_DEPLOY) {
+		char *ref = mem_dup(old.ref, old.ref_len);
+
+		key_ref(&child, ref, k);
+		mem_free(ref);
+	}
+	/* What `old` points at is gone with the first change. */
 	key = key_val(&log);
 	rc = mdb_del(txn, g->log, &key, NULL);
-	if (rc == 0 && old.ref_len > 0 && old.action == ACTION_DEPLOY) {
-		char *ref = mem_dup(old.ref, old.ref_len);
-		struct key rk;
-
-		key_ref(&rk, ref, k);
-		mem_free(ref);
-		key = key_val(&rk);
+	if (rc == 0 && child.n > 0) {
+		key = key_val(&child);
 		rc = mdb_del(txn, g->refs, &key, NULL);
 	}
 	return rc == MDB_NOTFOUND ? 0 : lmdb_err(e, rc, "replace");
@@ -79,6 +82,7 @@ static int purge(struct gen *g, MDB_txn *txn, uint64_t horizon, uint64_t *histor
 	MDB_val at;
 	unsigned gone = 0;
 	unsigned seen = 0;
+	bool more = true; /* something at or below the horizon may be left */
 	int rc = mdb_cursor_open(txn, g->log, &c);
 
 	if (rc != 0 || *history >= horizon) {
@@ -95,7 +99,8 @@ static int purge(struct gen *g, MDB_txn *txn, uint64_t horizon, uint64_t *histor
 		MDB_val rec;
 
 		key_log(&limit, horizon);
-		if (memcmp(key.mv_data, limit.b, 8) > 0)
+		more = memcmp(key.mv_data, limit.b, 8) <= 0;
+		if (!more)
 			break;
 		rc = mdb_get(txn, g->events, &at, &rec);
 		if (rc == 0 && record_decode(&old, &rec, NULL) == 0) {
@@ -111,11 +116,12 @@ static int purge(struct gen *g, MDB_txn *txn, uint64_t horizon, uint64_t *histor
 			rc = mdb_cursor_get(c, &key, &at, MDB_NEXT);
 	}
 	mdb_cursor_close(c);
-	if (rc == MDB_NOTFOUND || rc == 0) {
-		if (gone < STORE_PURGE_MAX)
-			*history = horizon;
-		return 0;
+	if (rc == MDB_NOTFOUND) {
+		more = false;
+		rc = 0;
 	}
+	if (rc == 0 && !more)
+		*history = horizon;
 	return lmdb_err(e, rc, "purge");
 }
 

@@ -56,5 +56,8 @@ int record_decode(struct store_entry *out, const MDB_val *v, struct err *e) MUST
 void position_encode(struct buf *out, const struct store_position *p);
 bool position_decode(struct store_position *out, const MDB_val *v);
 
+/* store_verify() of one generation. */
+int gen_verify(const struct gen *g, struct err *e) MUST_USE;
+
 /* Turns an LMDB result into one of ours. */
 int lmdb_err(struct err *e, int rc, const char *doing);

@@ -203,9 +203,12 @@ int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *a
 	struct key low;
 	MDB_val key;
 	MDB_val at;
-	int rc = mdb_cursor_open(s->reader, s->current.log, &c);
+	int rc;
 	int out = 0;
 
+	if (after == UINT64_MAX)
+		return 0; /* nothing is above it */
+	rc = mdb_cursor_open(s->reader, s->current.log, &c);
 	if (rc != 0)
 		return lmdb_err(NULL, rc, "read the log");
 	key_log(&low, after + 1);
@@ -223,5 +226,7 @@ int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *a
 		rc = mdb_cursor_get(c, &key, &at, MDB_NEXT);
 	}
 	mdb_cursor_close(c);
+	if (out == 0 && rc != MDB_NOTFOUND)
+		out = lmdb_err(NULL, rc, "read the log");
 	return out;
 }

@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -217,6 +220,78 @@ static int gen_open(struct store *s, struct gen *g, uint64_t number, bool fresh,
 	return rc;
 }
 
+/* --- is it sound? --- */
+
+#define CHECK_SECONDS 120
+
+/* In a process of its own: LMDB crashes, or aborts, on pages it cannot make sense of. */
+static void check_and_exit(struct store *s, uint64_t number, int out)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGALRM };
+	const struct rlimit none = { 0, 0 };
+	struct gen g;
+	struct err e = { 0 };
+	unsigned i;
+
+	/* A crash is an answer here: no handler of the parent's, no core. */
+	for (i = 0; i < ARRAY_LEN(crashes); i++)
+		(void)signal(crashes[i], SIG_DFL);
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)alarm(CHECK_SECONDS);
+	if (gen_open(s, &g, number, false, &e) == 0) {
+		if (gen_verify(&g, &e) == 0)
+			e.code = 0;
+		gen_close(&g);
+	}
+	_exit(write(out, &e, sizeof(e)) == (ssize_t)sizeof(e) ? 0 : 1);
+}
+
+static int ended(pid_t pid, struct err *e)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return err_set(e, -EAGAIN, "the check was killed");
+	return err_set(e, ERR_DAMAGED, "the check crashed (wait status %#x)", (unsigned)status);
+}
+
+/* 0, or what is wrong with a generation that is not open. */
+static int check_apart(struct store *s, uint64_t number, struct err *e)
+{
+	struct err told = { 0 };
+	int fd[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return err_errno(e, errno, "pipe");
+	pid = fork();
+	if (pid == 0)
+		check_and_exit(s, number, fd[1]);
+	(void)close(fd[1]);
+	if (pid < 0) {
+		(void)close(fd[0]);
+		return err_errno(e, errno, "fork");
+	}
+	do
+		n = read(fd[0], &told, sizeof(told));
+	while (n < 0 && errno == EINTR);
+	(void)close(fd[0]);
+	if (n != (ssize_t)sizeof(told))
+		return ended(pid, e);
+	(void)ended(pid, NULL);
+	return told.code < 0 ? err_set(e, told.code, "%s", told.text) : 0;
+}
+
+/* What says nothing about the data: it must not be thrown away for it. */
+static bool is_passing(int rc)
+{
+	return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -EROFS ||
+	       rc == ERR_FULL;
+}
+
 /* --- the store --- */
 
 static int make_dir(const char *dir, struct err *e)
@@ -261,11 +336,15 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 	s->dir = mem_strdup(dir);
 	s->map_bytes = map_bytes;
 	number = read_current(s);
-	rc = number == 0 ? ERR_NOTFOUND : gen_open(s, &s->current, number, false, e);
-	if (rc < 0) {
-		if (number != 0)
-			move_aside(s, number, err_text(e), aside);
+	rc = number == 0 ? ERR_NOTFOUND : check_apart(s, number, e);
+	if (rc == 0)
+		rc = gen_open(s, &s->current, number, false, e);
+	if (rc < 0 && !is_passing(rc)) {
+		const struct err why = e == NULL ? (struct err){ 0 } : *e;
+
 		rc = start_empty(s, number + 1, e);
+		if (rc == 0 && number != 0)
+			move_aside(s, number, err_text(&why), aside);
 	}
 	if (rc < 0) {
 		store_close(&s);
@@ -337,6 +416,8 @@ int store_switch(struct store *s, struct err *e)
 		rc = write_current(s, s->next.number, e);
 	if (rc == 0)
 		(void)mdb_env_set_flags(s->next.env, MDB_NOSYNC, 0);
+	else /* it may have got its new name all the same */
+		(void)write_current(s, s->current.number, NULL);
 	return rc;
 }
 

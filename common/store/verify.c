@@ -35,43 +35,120 @@ static int check_entry(const struct gen *g, MDB_txn *txn, const MDB_val *key, co
 	return 0;
 }
 
-static uint64_t entries(MDB_txn *txn, MDB_dbi dbi)
+static int check_events(const struct gen *g, MDB_txn *txn, struct counts *n, struct err *e)
 {
-	MDB_stat st = { 0 };
-
-	(void)mdb_stat(txn, dbi, &st);
-	return st.ms_entries;
-}
-
-int store_verify(const struct store *s, struct err *e)
-{
-	const struct gen *g = &s->current;
-	struct counts n = { 0 };
 	MDB_cursor *c = NULL;
-	MDB_txn *txn = NULL;
 	MDB_val key;
 	MDB_val v;
-	int rc = mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn);
+	int rc = mdb_cursor_open(txn, g->events, &c);
 	int bad = 0;
 
 	if (rc != 0)
 		return lmdb_err(e, rc, "verify");
-	rc = mdb_cursor_open(txn, g->events, &c);
-	if (rc == 0)
-		rc = mdb_cursor_get(c, &key, &v, MDB_FIRST);
+	rc = mdb_cursor_get(c, &key, &v, MDB_FIRST);
 	while (rc == 0 && bad == 0) {
-		bad = check_entry(g, txn, &key, &v, &n, e);
+		bad = check_entry(g, txn, &key, &v, n, e);
 		rc = mdb_cursor_get(c, &key, &v, MDB_NEXT);
 	}
+	mdb_cursor_close(c);
 	if (bad == 0 && rc != MDB_NOTFOUND)
 		bad = lmdb_err(e, rc, "verify");
-	if (bad == 0 && (entries(txn, g->log) != n.events || entries(txn, g->refs) != n.children))
-		bad = err_set(e, ERR_DAMAGED, "an index holds more than there is");
-	if (bad == 0 && (!digest_equal(&n.digest, &g->position.digest) ||
-			 n.max_revision > g->position.revision))
-		bad = err_set(e, ERR_DAMAGED, "the digest is not that of the records");
-	if (c != NULL)
-		mdb_cursor_close(c);
-	mdb_txn_abort(txn);
 	return bad;
+}
+
+/* The key of `events` that an entry of an index leads to; false when it leads nowhere. */
+static bool leads_to(const struct gen *g, MDB_dbi index, const MDB_val *key, MDB_val *v)
+{
+	const char *nul;
+
+	if (index == g->log)
+		return key->mv_size == 8;
+	nul = memchr(key->mv_data, '\0', key->mv_size);
+	if (nul == NULL)
+		return false;
+	v->mv_data = (void *)(uintptr_t)(nul + 1);
+	v->mv_size = key->mv_size - (size_t)(nul + 1 - (const char *)key->mv_data);
+	return true;
+}
+
+/* Each entry leads to a record, and there are `want` of them. */
+static int check_index(const struct gen *g, MDB_txn *txn, MDB_dbi index, uint64_t want,
+		       struct err *e)
+{
+	MDB_cursor *c = NULL;
+	uint64_t n = 0;
+	MDB_val key;
+	MDB_val v;
+	MDB_val record;
+	int rc = mdb_cursor_open(txn, index, &c);
+
+	if (rc != 0)
+		return lmdb_err(e, rc, "verify");
+	rc = mdb_cursor_get(c, &key, &v, MDB_FIRST);
+	while (rc == 0 && leads_to(g, index, &key, &v) &&
+	       mdb_get(txn, g->events, &v, &record) == 0) {
+		n++;
+		rc = mdb_cursor_get(c, &key, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(c);
+	if (rc != MDB_NOTFOUND || n != want)
+		return err_set(e, ERR_DAMAGED, "an index is not that of the records");
+	return 0;
+}
+
+/* LMDB takes the list of free pages on trust: numbers in falling order, behind their count. */
+static int check_free(const struct gen *g, MDB_txn *txn, struct err *e)
+{
+	MDB_cursor *c = NULL;
+	MDB_envinfo info;
+	MDB_val key;
+	MDB_val v;
+	bool fine = true;
+	int rc = mdb_cursor_open(txn, 0, &c);
+
+	if (rc != 0)
+		return lmdb_err(e, rc, "verify");
+	(void)mdb_env_info(g->env, &info);
+	rc = mdb_cursor_get(c, &key, &v, MDB_FIRST);
+	while (rc == 0 && fine) {
+		const size_t *ids = v.mv_data;
+		size_t i;
+
+		fine = v.mv_size >= sizeof(*ids) && v.mv_size / sizeof(*ids) - 1 >= ids[0];
+		for (i = 1; fine && i <= ids[0]; i++)
+			fine = ids[i] > 1 && ids[i] <= info.me_last_pgno &&
+			       (i == 1 || ids[i] < ids[i - 1]);
+		rc = mdb_cursor_get(c, &key, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(c);
+	return fine && rc == MDB_NOTFOUND
+		       ? 0
+		       : err_set(e, ERR_DAMAGED, "the list of free pages is none");
+}
+
+int gen_verify(const struct gen *g, struct err *e)
+{
+	struct counts n = { 0 };
+	MDB_txn *txn = NULL;
+	int rc = lmdb_err(e, mdb_txn_begin(g->env, NULL, MDB_RDONLY, &txn), "verify");
+
+	if (rc < 0)
+		return rc;
+	rc = check_events(g, txn, &n, e);
+	if (rc == 0)
+		rc = check_index(g, txn, g->log, n.events, e);
+	if (rc == 0)
+		rc = check_index(g, txn, g->refs, n.children, e);
+	if (rc == 0)
+		rc = check_free(g, txn, e);
+	if (rc == 0 && (!digest_equal(&n.digest, &g->position.digest) ||
+			n.max_revision > g->position.revision))
+		rc = err_set(e, ERR_DAMAGED, "the digest is not that of the records");
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+int store_verify(const struct store *s, struct err *e)
+{
+	return gen_verify(&s->current, e);
 }

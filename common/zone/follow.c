@@ -148,16 +148,6 @@ void follow_page_reset(struct page *p)
 	*p = (struct page){ 0 };
 }
 
-uint64_t token_epoch(const char *token)
-{
-	const char *colon = strchr(token, ':');
-	uint64_t v = 0;
-
-	if (colon == NULL || !str_to_u64(token, (size_t)(colon - token), &v))
-		return 0;
-	return v;
-}
-
 enum verdict follow_judge(const struct head *h, const struct position *own)
 {
 	if (h->lineage[0] == '\0' || !h->complete)

@@ -70,6 +70,3 @@ enum verdict {
 
 enum verdict follow_judge(const struct head *h, const struct position *own);
 const char *verdict_name(enum verdict v);
-
-/* Epoch number of a token, 0 when it has none. */
-uint64_t token_epoch(const char *token);

@@ -83,3 +83,13 @@ int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err
 	*out = l;
 	return 0;
 }
+
+uint64_t token_epoch(const char *token)
+{
+	const char *colon = strchr(token, ':');
+	uint64_t v = 0;
+
+	if (colon == NULL || !str_to_u64(token, (size_t)(colon - token), &v))
+		return 0;
+	return v;
+}

@@ -43,3 +43,6 @@ int lease_renew(struct zone_conn *z, const char *token, uint32_t ttl_ms, redis_r
 int lease_release(struct zone_conn *z, const char *token, redis_reply_fn *fn, void *arg) MUST_USE;
 
 int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err *e) MUST_USE;
+
+/* Epoch number of a token, 0 when it has none. */
+uint64_t token_epoch(const char *token);

@@ -36,7 +36,15 @@ local n = #ARGV
 local at = 8
 while at <= n do
 	local w = width[ARGV[at]]
-	if not w or at + w - 1 > n then
+	local o, fine = ARGV[at], w and at + w - 1 <= n
+	if fine and (o == 'W' or o == 'F') then
+		fine = #ARGV[at + 2] == 17 and string.byte(ARGV[at + 2], 1) == 68
+	elseif fine and o == 'T' then
+		fine = ARGV[at + 3] == '' or tonumber(ARGV[at + 3])
+	elseif fine and (o == 'C' or o == 'P') then
+		fine = tonumber(ARGV[at + 2])
+	end
+	if not fine then
 		return redis.error_reply('ZONESYNC malformed batch')
 	end
 	at = at + w
@@ -77,6 +85,12 @@ local function look(name)
 	return old, score, score and old[2] and tonumber(score) == tonumber(old[2])
 end
 
+-- Versions of a database are numbers and compare; those of files only differ.
+local function older(is, was)
+	is, was = tonumber(is), tonumber(was or '')
+	return is and was and is < was
+end
+
 local function tombstone(name, ref, limit)
 	local old, score, equal = look(name)
 	if limit ~= '' and score and tonumber(score) > tonumber(limit) then
@@ -107,17 +121,14 @@ end
 local function write(name, at, forced)
 	local hash, version, kind, id, ref, payload = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
 	local old, score, equal = look(name)
+	if not forced and equal and older(version, old[3]) then
+		return
+	end
 	if equal and old[1] == hash and not forced then
 		if old[3] ~= version then
 			call('HSET', prefix .. name, 'zsVer', version)
 		end
 		return
-	end
-	if not forced and equal and old[3] then
-		local was, is = tonumber(old[3]), tonumber(version)
-		if was and is and is < was then
-			return
-		end
 	end
 	if score and old[1] then
 		account(old[1], -1)
@@ -144,7 +155,7 @@ op.F = function(at)
 end
 op.V = function(at)
 	local old, _, equal = look(ARGV[at + 1])
-	if equal and old[1] == ARGV[at + 2] then
+	if equal and old[1] == ARGV[at + 2] and not older(ARGV[at + 3], old[3]) then
 		call('HSET', prefix .. ARGV[at + 1], 'zsVer', ARGV[at + 3])
 	end
 end
@@ -196,7 +207,8 @@ op.L = function(at)
 	-- the end, so that a crash in the middle forgets nobody.
 	if call('EXISTS', KEYS[3]) == 1 then
 		if call('EXISTS', KEYS[5]) == 1 then
-			call('ZUNIONSTORE', KEYS[5], 2, KEYS[5], KEYS[3])
+			-- the greater score: a sum could meet another member's
+			call('ZUNIONSTORE', KEYS[5], 2, KEYS[5], KEYS[3], 'AGGREGATE', 'MAX')
 			call('DEL', KEYS[3])
 		else
 			call('RENAME', KEYS[3], KEYS[5])

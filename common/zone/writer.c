@@ -30,9 +30,10 @@ struct writer {
 	size_t bytes;
 	struct zone_cmd open; /* the batch being built */
 	unsigned items;
-	bool asked; /* `batch` is known on this connection: sending may go on */
+	size_t out;   /* answers that this connection still owes us */
+	size_t stale; /* the first of them, which belong to an earlier token */
+	bool asked;   /* `batch` is known on this connection: sending may go on */
 	bool over;
-	size_t sent;  /* on the way on this connection */
 	bool refused; /* the server refused one: the answers behind it are void */
 	struct err why;
 };
@@ -106,6 +107,17 @@ size_t writer_waiting(const struct writer *w)
 
 /* --- sending and answers --- */
 
+/* An answer came, in the order of the questions; true: to a question of an earlier token. */
+static bool is_stale(struct writer *w)
+{
+	CHECK(w->out > 0);
+	w->out--;
+	if (w->stale == 0)
+		return false;
+	w->stale--;
+	return true;
+}
+
 static void on_written(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct writer *w = arg;
@@ -113,10 +125,8 @@ static void on_written(void *arg, const struct redis_reply *r, const struct err 
 	struct err e = { 0 };
 	const struct redis_reply *what = redis_at(r, 0);
 
-	if (lost != NULL)
+	if (is_stale(w) || lost != NULL)
 		return; /* writer_down() remembers; the outcome is asked for */
-	if (w->sent > 0)
-		w->sent--;
 	if (w->over || w->first == NULL)
 		return;
 	if (!w->refused && zone_check(w->z, r, lost, &e) < 0) {
@@ -127,7 +137,7 @@ static void on_written(void *arg, const struct redis_reply *r, const struct err 
 		w->asked = false;
 	}
 	if (w->refused) { /* what was sent behind it was answered LOST, and is not */
-		if (w->sent == 0) {
+		if (w->out == 0) {
 			w->refused = false;
 			w->hooks.trouble(w->hooks.arg, &w->why);
 		}
@@ -173,7 +183,7 @@ void writer_pump(struct writer *w)
 		if (redis_send(zone_conn_redis(w->z), &b->wire, on_written, w) < 0)
 			return;
 		b->sent = true;
-		w->sent++;
+		w->out++;
 	}
 }
 
@@ -182,12 +192,25 @@ static void on_asked(void *arg, const struct redis_reply *r, const struct err *l
 	struct writer *w = arg;
 	struct err e = { 0 };
 	uint64_t batch = 0;
+	uint64_t epoch = 0;
 
-	if (lost != NULL || w->over)
+	if (is_stale(w) || lost != NULL || w->over)
 		return;
-	if (zone_check(w->z, r, lost, &e) < 0)
+	if (zone_check(w->z, r, lost, &e) < 0) {
+		if (zone_conn_is_up(w->z))
+			w->hooks.trouble(w->hooks.arg, &e);
 		return;
+	}
 	(void)redis_u64(redis_at(r, 0), &batch);
+	(void)redis_u64(redis_at(r, 1), &epoch);
+	/* `batch` counts the batches of the newest epoch: another one's say nothing of ours. */
+	if (epoch > token_epoch(w->token)) {
+		(void)err_set(&e, ERR_FENCED, "a newer epoch has begun");
+		end(w, &e);
+		return;
+	}
+	if (epoch < token_epoch(w->token))
+		batch = 0; /* Redis forgot the acquire of ours */
 	if (batch < w->acked) {
 		(void)err_set(&e, ERR_LOST, "Redis forgot acknowledged batches");
 		end(w, &e);
@@ -213,21 +236,19 @@ void writer_up(struct writer *w)
 	struct batch *b;
 
 	w->asked = false;
-	w->sent = 0;
 	w->refused = false;
 	for (b = w->first; b != NULL; b = b->next)
 		b->sent = false;
 	if (w->over)
 		return;
 	if (redis_sendv(zone_conn_redis(w->z), on_asked, w, "HMGET", zone_conn_keys(w->z)->meta,
-			"batch", "epoch", NULL) < 0)
-		return; /* down again: writer_up() comes back */
+			"batch", "epoch", NULL) == 0)
+		w->out++; /* else down again: writer_up() comes back */
 }
 
 void writer_down(struct writer *w)
 {
 	w->asked = false;
-	w->sent = 0;
 	w->refused = false;
 }
 
@@ -240,6 +261,8 @@ void writer_begin(struct writer *w, const char *token)
 	w->deadline_ms = 0;
 	w->over = false;
 	w->asked = false;
+	w->refused = false;
+	w->stale = w->out;
 	if (zone_conn_is_up(w->z))
 		writer_up(w);
 }
