@@ -162,7 +162,10 @@ enum verdict follow_judge(const struct head *h, const struct position *own)
 	    own->revision >= h->horizon && own->revision <= h->revision)
 		return FOLLOW_RESUME;
 	/* Redis lost its tail, or another dump stands there: proven and complete, and yet it may
-	 * be older than what we hold until the new primary has polled once. */
+	 * be older than what we hold until a primary with a new token has polled once. The
+	 * token of the lost tail itself proves nothing: it had polled before. */
+	if (str_equal(h->token, own->token) && own->revision > h->revision)
+		return FOLLOW_HOLD;
 	return str_equal(h->caught, h->token) ? FOLLOW_RESYNC : FOLLOW_HOLD;
 }
 

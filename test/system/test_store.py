@@ -138,7 +138,7 @@ def test_a_full_map_keeps_the_last_known_good_and_says_so(zone):
     zone.settled(count=1)
     for i in range(6):
         zone.write(f"apis/big{i}.json", api(f"big{i}", description="x" * (14 << 20)))
-    until("said", lambda: "MDB_MAP_FULL" in n.status()["reason"])
+    until("said", lambda: "MDB_MAP_FULL" in n.status()["reason"], deadline_s=120)
     assert json.loads(n.get("API", "a"))["definition"]["apiVersion"] == "1"
     for i in range(6):
         (zone.data / f"apis/big{i}.json").unlink()
