@@ -15,7 +15,7 @@
 
 static void err_keeps_code_and_adds_context(void **state)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	UNUSED(state);
 	assert_int_equal(err_errno(&e, ENOENT, "open %s", "x"), -ENOENT);
@@ -26,7 +26,7 @@ static void err_keeps_code_and_adds_context(void **state)
 
 static void buf_grows_and_drops(void **state)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	UNUSED(state);
 	buf_adds(&b, "hello");
@@ -75,7 +75,7 @@ static void distance_finds_typos(void **state)
 
 static void backoff_doubles_to_its_bound(void **state)
 {
-	struct backoff b = {.min_ms = 100, .max_ms = 500};
+	struct backoff b = { .min_ms = 100, .max_ms = 500 };
 
 	UNUSED(state);
 	assert_int_equal(backoff_next_ms(&b, 0), 100);
@@ -89,8 +89,8 @@ static void backoff_doubles_to_its_bound(void **state)
 
 static void digest_is_a_sum_of_live_members(void **state)
 {
-	struct digest d = {0};
-	struct digest empty = {0};
+	struct digest d = { 0 };
+	struct digest empty = { 0 };
 	struct hash a;
 	struct hash b;
 	struct hash gone;

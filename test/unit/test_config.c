@@ -24,10 +24,10 @@
 	"distributed-sync.type: redis\n"                                                           \
 	"zonesync.zone.id: z\n"
 
-#define ENV(...) ((char *[]){__VA_ARGS__, NULL})
+#define ENV(...) ((char *[]){ __VA_ARGS__, NULL })
 #define VAR(s)	 ((char *)(uintptr_t)(s)) /* environ is not const */
 
-static char *const no_env[] = {NULL};
+static char *const no_env[] = { NULL };
 
 static int load(struct config **c, const char *yaml, char *const *env, struct problems *p)
 {
@@ -38,7 +38,7 @@ static int load(struct config **c, const char *yaml, char *const *env, struct pr
 		.env = env == NULL ? no_env : env,
 		.hostname = "host-1",
 	};
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc = config_load_from(c, &src, p, &e);
 
 	assert_true(rc == 0 || (rc == ERR_CONFIG && e.text[0] != '\0' && *c == NULL));
@@ -66,7 +66,7 @@ static void print_all(const struct problems *p)
 
 static struct config *must_load(const char *yaml, char *const *env)
 {
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	if (load(&c, yaml, env, &p) < 0) {
@@ -80,9 +80,9 @@ static struct config *must_load(const char *yaml, char *const *env)
 /* `added` behind the base, with one variable, must say `text`. */
 static void must_say(enum problem_level level, const char *added, char *env, const char *text)
 {
-	char *vars[] = {env, NULL};
+	char *vars[] = { env, NULL };
 	char *yaml = mem_printf("%s%s", BASE, added);
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	(void)load(&c, yaml, vars, &p);
@@ -114,7 +114,7 @@ static char *slurp(const char *path)
 
 static void timing_holds_for_every_ttl(void **state)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	struct timing t;
 	int64_t ttl;
 
@@ -140,15 +140,15 @@ static void timing_refuses_each_broken_inequality(void **state)
 		int64_t value;
 		const char *rule;
 	} rows[] = {
-		{offsetof(struct timing, deadline_ms), 9000, "(a)"},
-		{offsetof(struct timing, deadline_ms), 3400, "(b)"},
-		{offsetof(struct timing, retry_ms), 4001, "(c)"},
-		{offsetof(struct timing, deadline_ms), 6700, "(d)"},
-		{offsetof(struct timing, kill_ms), 8000, "(e)"},
-		{offsetof(struct timing, kill_ms), 6500, "(e)"},
-		{offsetof(struct timing, command_ms), 0, "positive"},
+		{ offsetof(struct timing, deadline_ms), 9000, "(a)" },
+		{ offsetof(struct timing, deadline_ms), 3400, "(b)" },
+		{ offsetof(struct timing, retry_ms), 4001, "(c)" },
+		{ offsetof(struct timing, deadline_ms), 6700, "(d)" },
+		{ offsetof(struct timing, kill_ms), 8000, "(e)" },
+		{ offsetof(struct timing, kill_ms), 6500, "(e)" },
+		{ offsetof(struct timing, command_ms), 0, "positive" },
 	};
-	struct err e = {0};
+	struct err e = { 0 };
 	struct timing t;
 	size_t i;
 
@@ -160,12 +160,12 @@ static void timing_refuses_each_broken_inequality(void **state)
 		if (strstr(e.text, rows[i].rule) == NULL)
 			fail_msg("%s, not %s", e.text, rows[i].rule);
 	}
-	t = (struct timing){.renew_ms = 100,
-			    .command_ms = 1500,
-			    .retry_ms = 2000,
-			    .deadline_ms = 4500,
-			    .kill_ms = 5000,
-			    .clock_step_ms = 1000};
+	t = (struct timing){ .renew_ms = 100,
+			     .command_ms = 1500,
+			     .retry_ms = 2000,
+			     .deadline_ms = 4500,
+			     .kill_ms = 5000,
+			     .clock_step_ms = 1000 };
 	assert_int_equal(timing_check(&t, 10000, &e), ERR_CONFIG);
 	assert_non_null(strstr(e.text, "(f)"));
 	timing_from_ttl(999, &t);
@@ -174,7 +174,7 @@ static void timing_refuses_each_broken_inequality(void **state)
 
 static void empty_file_names_what_is_missing(void **state)
 {
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	UNUSED(state);
@@ -215,40 +215,42 @@ static void wrong_values_name_file_line_key_and_remedy(void **state)
 		const char *added;
 		const char *text;
 	} rows[] = {
-		{"zonesync.candidate: maybe\n",
-		 "f.yml:4: zonesync.candidate: `maybe` is neither true "
-		 "nor false; write true or false"},
-		{"\n\nzonesync.lease.ttl: 999\n",
-		 "f.yml:6: zonesync.lease.ttl: `999` is out of range; write a whole number of ms from "
-		 "1000 to 300000"},
-		{"zonesync.lease.ttl: 10s\n", "`10s` is not a whole number; write 10000"},
-		{"zonesync.lease.ttl: 1e4\n", "`1e4` is not a whole number; write a whole number"},
-		{"zonesync.lease.ttl: 99999999999999999999\n", "is not a whole number"},
-		{"distributed-sync.redis.port: 70000\n", "from 1 to 65535"},
-		{"distributed-sync.redis.port: -1\n", "from 1 to 65535"},
-		{"zonesync.log.format: logfmtt\n", "is not known; write one of logfmt, json"},
-		{"zonesync.log.level: loud\n", "write one of error, warn, note, debug"},
-		{"zonesync.redis.socket: run/redis.sock\n", "is not an absolute path"},
-		{"zonesync.control.group: \"a\\nb\"\n", "holds a control character"},
-		{"distributed-sync.redis.host: redis://u:p@h\n", "is not a host name"},
-		{"distributed-sync.redis.host: h:6379\n", "holds a port; write it as"},
-		{"distributed-sync:\n  redis:\n    host: [a, b]\n",
-		 "f.yml:6: distributed-sync.redis.host[0]: `distributed-sync.redis.host` cannot have"},
-		{"zonesync.candidate.x: true\n", "cannot have keys or a list below it"},
-		{"zonesync.lease: 5\n",
-		 "zonesync.lease: is a group of keys and cannot have a value"},
-		{"zonesync.follow.poll_min: 6000\n", "exchange the two"},
-		{"zonesync.limits.entity_max_bytes: 134217728\n", "write at least 135266304"},
-		{"zonesync.limits.entity_max_bytes: 33554432\nzonesync.store.map_bytes: 16777216\n",
-		 "has no room"},
-		{"services.sync.delay: 2000\nservices.sync.unit: MINUTES\n", "longer than a day"},
-		{"services.sync.unit: WEEKS\n", "MILLISECONDS, SECONDS, MINUTES"},
-		{"api.properties.encryption.secret: short\n", "has 5 bytes"},
-		{"zonesync.candidate: true\nzonesync.candidate: true\n",
-		 "f.yml:5: zonesync.candidate: is already in line 4"},
-		{"zonesync: {candidate: true}\nzonesync.candidate: true\n", "is already in line 4"},
-		{"zonesync: {candidate: true}\nzonesync: {lease: }\n",
-		 "f.yml:5: zonesync: is already in line 4"},
+		{ "zonesync.candidate: maybe\n",
+		  "f.yml:4: zonesync.candidate: `maybe` is neither true "
+		  "nor false; write true or false" },
+		{ "\n\nzonesync.lease.ttl: 999\n",
+		  "f.yml:6: zonesync.lease.ttl: `999` is out of range; write a whole number of ms from "
+		  "1000 to 300000" },
+		{ "zonesync.lease.ttl: 10s\n", "`10s` is not a whole number; write 10000" },
+		{ "zonesync.lease.ttl: 1e4\n",
+		  "`1e4` is not a whole number; write a whole number" },
+		{ "zonesync.lease.ttl: 99999999999999999999\n", "is not a whole number" },
+		{ "distributed-sync.redis.port: 70000\n", "from 1 to 65535" },
+		{ "distributed-sync.redis.port: -1\n", "from 1 to 65535" },
+		{ "zonesync.log.format: logfmtt\n", "is not known; write one of logfmt, json" },
+		{ "zonesync.log.level: loud\n", "write one of error, warn, note, debug" },
+		{ "zonesync.redis.socket: run/redis.sock\n", "is not an absolute path" },
+		{ "zonesync.control.group: \"a\\nb\"\n", "holds a control character" },
+		{ "distributed-sync.redis.host: redis://u:p@h\n", "is not a host name" },
+		{ "distributed-sync.redis.host: h:6379\n", "holds a port; write it as" },
+		{ "distributed-sync:\n  redis:\n    host: [a, b]\n",
+		  "f.yml:6: distributed-sync.redis.host[0]: `distributed-sync.redis.host` cannot have" },
+		{ "zonesync.candidate.x: true\n", "cannot have keys or a list below it" },
+		{ "zonesync.lease: 5\n",
+		  "zonesync.lease: is a group of keys and cannot have a value" },
+		{ "zonesync.follow.poll_min: 6000\n", "exchange the two" },
+		{ "zonesync.limits.entity_max_bytes: 134217728\n", "write at least 135266304" },
+		{ "zonesync.limits.entity_max_bytes: 33554432\nzonesync.store.map_bytes: 16777216\n",
+		  "has no room" },
+		{ "services.sync.delay: 2000\nservices.sync.unit: MINUTES\n", "longer than a day" },
+		{ "services.sync.unit: WEEKS\n", "MILLISECONDS, SECONDS, MINUTES" },
+		{ "api.properties.encryption.secret: short\n", "has 5 bytes" },
+		{ "zonesync.candidate: true\nzonesync.candidate: true\n",
+		  "f.yml:5: zonesync.candidate: is already in line 4" },
+		{ "zonesync: {candidate: true}\nzonesync.candidate: true\n",
+		  "is already in line 4" },
+		{ "zonesync: {candidate: true}\nzonesync: {lease: }\n",
+		  "f.yml:5: zonesync: is already in line 4" },
 	};
 	size_t i;
 
@@ -263,31 +265,31 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		const char *added;
 		const char *text;
 	} rows[] = {
-		{"distributed-sync.redis.ssl: true\n",
-		 "f.yml:4: distributed-sync.redis.ssl: TLS to"},
-		{"distributed-sync:\n  redis:\n    sentinel:\n      nodes:\n        - host: s1\n",
-		 "f.yml:8: distributed-sync.redis.sentinel.nodes[0].host: Redis Sentinel"},
-		{"distributed-sync.redis.cluster.nodes: [{host: a, port: 1}]\n",
-		 "no hash tag, so lease and events lie in different slots"},
-		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.path: /k\n",
-		 "redis.keystore.path: TLS to Redis comes with a later release"},
-		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.trustAll: false\n",
-		 "redis.trustAll: TLS"},
-		{"distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.certificates:\n"
-		 "  - cert: /c\n",
-		 "keystore.certificates[0].cert: TLS"},
-		{"management.type: mongodb\n", "the source `mongodb` comes with a later release"},
-		{"management.type: nosql\n", "write one of file, mongodb, jdbc, http"},
-		{"services.sync.enabled: false\n", "zonesync does nothing but sync"},
-		{"services.sync.repository.enabled: false\n",
-		 "zonesync.candidate: false for a node"},
-		{"cluster.type: hazelcast\nzonesync.zone.id: ''\n", "is already in line 3"},
-		{"distributed-sync.redis.password: secret://kubernetes/redis:password\n",
-		 "secret providers (secret://, kubernetes://) are not read"},
-		{"distributed-sync.redis.username: kubernetes://ns/secrets/redis\n",
-		 "secret providers"},
+		{ "distributed-sync.redis.ssl: true\n",
+		  "f.yml:4: distributed-sync.redis.ssl: TLS to" },
+		{ "distributed-sync:\n  redis:\n    sentinel:\n      nodes:\n        - host: s1\n",
+		  "f.yml:8: distributed-sync.redis.sentinel.nodes[0].host: Redis Sentinel" },
+		{ "distributed-sync.redis.cluster.nodes: [{host: a, port: 1}]\n",
+		  "no hash tag, so lease and events lie in different slots" },
+		{ "distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.path: /k\n",
+		  "redis.keystore.path: TLS to Redis comes with a later release" },
+		{ "distributed-sync.redis.ssl: true\ndistributed-sync.redis.trustAll: false\n",
+		  "redis.trustAll: TLS" },
+		{ "distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.certificates:\n"
+		  "  - cert: /c\n",
+		  "keystore.certificates[0].cert: TLS" },
+		{ "management.type: mongodb\n", "the source `mongodb` comes with a later release" },
+		{ "management.type: nosql\n", "write one of file, mongodb, jdbc, http" },
+		{ "services.sync.enabled: false\n", "zonesync does nothing but sync" },
+		{ "services.sync.repository.enabled: false\n",
+		  "zonesync.candidate: false for a node" },
+		{ "cluster.type: hazelcast\nzonesync.zone.id: ''\n", "is already in line 3" },
+		{ "distributed-sync.redis.password: secret://kubernetes/redis:password\n",
+		  "secret providers (secret://, kubernetes://) are not read" },
+		{ "distributed-sync.redis.username: kubernetes://ns/secrets/redis\n",
+		  "secret providers" },
 	};
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 	size_t i;
 
@@ -307,7 +309,7 @@ static void zone_id_follows_the_protocol(void **state)
 {
 	static const char start[] = "services.sync.distributed.enabled: true\n"
 				    "distributed-sync.type: redis\n";
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 	char *yaml;
 
@@ -352,24 +354,24 @@ static void unknown_keys_are_warned_about_with_the_nearest(void **state)
 		const char *added;
 		const char *text;
 	} rows[] = {
-		{"distributed-sync.redis.hots: a\n",
-		 "f.yml:4: distributed-sync.redis.hots: unknown key, ignored; did you mean "
-		 "`distributed-sync.redis.host`?"},
-		{"distributed-snyc:\n  redis:\n    host: a\n",
-		 "did you mean `distributed-sync.redis.host`?"},
-		{"zonesync.lease.tll: 5\n", "did you mean `zonesync.lease.ttl`?"},
-		{"zonesync.something.else: 5\n",
-		 "zonesync.something.else: unknown key, ignored; neither"},
-		{"xyzzy: {a: 1, b: 2}\n", "xyzzy: unknown key"},
-		{"services.core.http.port: 18083\n",
-		 "services.core.http: its part comes with a later release; all keys below it"},
-		{"services.core.http.authentication.users.admin: x\n",
-		 "services.core.http: its part"},
-		{"management.mongodb.uri: mongodb://h\nmanagement.mongodb.dbname: x\n",
-		 "f.yml:4: management.mongodb: its part"},
-		{"management.mongodb.port: ${nowhere}\n", "is not defined"},
-		{"gamma.enabled: true\n",
-		 "gamma.enabled: its part comes with a later release; ignored"},
+		{ "distributed-sync.redis.hots: a\n",
+		  "f.yml:4: distributed-sync.redis.hots: unknown key, ignored; did you mean "
+		  "`distributed-sync.redis.host`?" },
+		{ "distributed-snyc:\n  redis:\n    host: a\n",
+		  "did you mean `distributed-sync.redis.host`?" },
+		{ "zonesync.lease.tll: 5\n", "did you mean `zonesync.lease.ttl`?" },
+		{ "zonesync.something.else: 5\n",
+		  "zonesync.something.else: unknown key, ignored; neither" },
+		{ "xyzzy: {a: 1, b: 2}\n", "xyzzy: unknown key" },
+		{ "services.core.http.port: 18083\n",
+		  "services.core.http: its part comes with a later release; all keys below it" },
+		{ "services.core.http.authentication.users.admin: x\n",
+		  "services.core.http: its part" },
+		{ "management.mongodb.uri: mongodb://h\nmanagement.mongodb.dbname: x\n",
+		  "f.yml:4: management.mongodb: its part" },
+		{ "management.mongodb.port: ${nowhere}\n", "is not defined" },
+		{ "gamma.enabled: true\n",
+		  "gamma.enabled: its part comes with a later release; ignored" },
 	};
 	size_t i;
 
@@ -391,7 +393,7 @@ static void quiet_files_say_nothing(void **state)
 		"repositories: {management: {type: file}, ratelimit: {type: redis}}\n",
 		"repositories: {management: , distributed-sync: {redis: }}\n",
 	};
-	struct problems p = {0};
+	struct problems p = { 0 };
 	size_t i;
 
 	UNUSED(state);
@@ -413,15 +415,15 @@ static void environment_wins_in_every_spelling(void **state)
 		const char *var;
 		enum cfg id;
 	} rows[] = {
-		{"gravitee_distributed-sync.redis.host=h", CFG_REDIS_HOST},
-		{"gravitee.distributed-sync.redis.host=h", CFG_REDIS_HOST},
-		{"gravitee_distributed-sync_redis_host=h", CFG_REDIS_HOST},
-		{"gravitee_distributedsync_redis_host=h", CFG_REDIS_HOST},
-		{"gravitee_distributedsync.redis.host=h", CFG_REDIS_HOST},
-		{"GRAVITEE_DISTRIBUTEDSYNC_REDIS_HOST=h", CFG_REDIS_HOST},
-		{"GRAVITEE.DISTRIBUTED-SYNC.REDIS.HOST=h", CFG_REDIS_HOST},
-		{"gravitee_DISTRIBUTEDSYNC_REDIS_HOST=h", CFG_REDIS_HOST},
-		{"gravitee_zonesync_node_name=h", CFG_NODE_NAME},
+		{ "gravitee_distributed-sync.redis.host=h", CFG_REDIS_HOST },
+		{ "gravitee.distributed-sync.redis.host=h", CFG_REDIS_HOST },
+		{ "gravitee_distributed-sync_redis_host=h", CFG_REDIS_HOST },
+		{ "gravitee_distributedsync_redis_host=h", CFG_REDIS_HOST },
+		{ "gravitee_distributedsync.redis.host=h", CFG_REDIS_HOST },
+		{ "GRAVITEE_DISTRIBUTEDSYNC_REDIS_HOST=h", CFG_REDIS_HOST },
+		{ "GRAVITEE.DISTRIBUTED-SYNC.REDIS.HOST=h", CFG_REDIS_HOST },
+		{ "gravitee_DISTRIBUTEDSYNC_REDIS_HOST=h", CFG_REDIS_HOST },
+		{ "gravitee_zonesync_node_name=h", CFG_NODE_NAME },
 	};
 	size_t i;
 
@@ -452,12 +454,12 @@ static void lists_take_all_forms(void **state)
 		const char *yaml;
 		const char *var;
 	} rows[] = {
-		{BASE "tags: 'a, !b ,,c'\n", "X=1"},
-		{BASE "tags: [a, ' !b', c]\n", "X=1"},
-		{BASE "tags:\n  - a\n  - '!b'\n  - c\n", "X=1"},
-		{BASE "tags[0]: a\ntags[1]: '!b'\ntags[2]: c\n", "X=1"},
-		{BASE "tags: [x]\n", "gravitee_tags=a,!b,c"},
-		{BASE "my: {t: 'a,!b'}\ntags: '${my.t},c'\n", "X=1"},
+		{ BASE "tags: 'a, !b ,,c'\n", "X=1" },
+		{ BASE "tags: [a, ' !b', c]\n", "X=1" },
+		{ BASE "tags:\n  - a\n  - '!b'\n  - c\n", "X=1" },
+		{ BASE "tags[0]: a\ntags[1]: '!b'\ntags[2]: c\n", "X=1" },
+		{ BASE "tags: [x]\n", "gravitee_tags=a,!b,c" },
+		{ BASE "my: {t: 'a,!b'}\ntags: '${my.t},c'\n", "X=1" },
 	};
 	struct config *c;
 	size_t i;
@@ -488,20 +490,20 @@ static void placeholders_are_replaced(void **state)
 		const char *value;
 		const char *expect;
 	} rows[] = {
-		{"${a.b}", "value"},
-		{"x${a.b}y${a.b}z", "xvalueyvaluez"},
-		{"${none:fallback}", "fallback"},
-		{"${none:}x", "x"},
-		{"${none:${a.b}}", "value"},
-		{"${none:${none2:a:b}}", "a:b"},
-		{"${a.${which}}", "value"},
-		{"${PLAIN}", "from-env"},
-		{"${a.over}", "from-env"},
-		{"${ds.mongo.host}", "upper"},
-		{"${gravitee.home}/x", RESOLVE_HOME "/x"},
-		{"${open", "${open"},
-		{"$a{b}", "$a{b}"},
-		{"${indirect}", "value"},
+		{ "${a.b}", "value" },
+		{ "x${a.b}y${a.b}z", "xvalueyvaluez" },
+		{ "${none:fallback}", "fallback" },
+		{ "${none:}x", "x" },
+		{ "${none:${a.b}}", "value" },
+		{ "${none:${none2:a:b}}", "a:b" },
+		{ "${a.${which}}", "value" },
+		{ "${PLAIN}", "from-env" },
+		{ "${a.over}", "from-env" },
+		{ "${ds.mongo.host}", "upper" },
+		{ "${gravitee.home}/x", RESOLVE_HOME "/x" },
+		{ "${open", "${open" },
+		{ "$a{b}", "$a{b}" },
+		{ "${indirect}", "value" },
 	};
 	size_t i;
 
@@ -562,36 +564,36 @@ static void yaml_errors_explain_themselves(void **state)
 		const char *yaml;
 		const char *text;
 	} rows[] = {
-		{"a:\n\tb: 1\n",
-		 "f.yml:2: column 1: not valid YAML (found character that cannot start "
-		 "any token); the line is indented with a tab"},
-		{"a: b: c\n",
-		 "f.yml:1: column 5: not valid YAML (mapping values are not allowed in "
-		 "this context); a value with a colon and a space"},
-		{"a: 1\n  b: 2\n", "this line is indented deeper than line 1"},
-		{"a: 'x\nb: y\n", "the quote or bracket opened in line 1 is never closed"},
-		{"a:\n    b: 1\n  c: 2\n", "f.yml:3: column 3: not valid YAML"},
-		{"a: [1, 2\nb: 3\n", "f.yml:2:"},
-		{"a: @b\n", "must be quoted"},
-		{"a: \xff\n", "save the file as UTF-8 text"},
-		{"x: 1\ny: \x01\n", "f.yml:2: column 1"},
-		{"just text\n", "the file is one text; write `key: value` lines"},
-		{"- a\n", "the file is a list"},
-		{"a: 1\n---\nb: 2\n", "a second document begins"},
-		{"<<: *x\n", "merge keys"},
-		{"a: *x\n", "`*x` has no finished `&x` above it"},
-		{"a: &x\n  b: *x\n", "has no finished"},
-		{"*x : a\n", "where a key should be"},
-		{"? [a]\n: b\n", "a key that is a list or a group"},
-		{"'': b\n", "an empty key"},
-		{"a: \"x\\0y\"\n", "NUL character"},
-		{"%YAML 9.9\n---\na: b\n", "f.yml:1:"},
+		{ "a:\n\tb: 1\n",
+		  "f.yml:2: column 1: not valid YAML (found character that cannot start "
+		  "any token); the line is indented with a tab" },
+		{ "a: b: c\n",
+		  "f.yml:1: column 5: not valid YAML (mapping values are not allowed in "
+		  "this context); a value with a colon and a space" },
+		{ "a: 1\n  b: 2\n", "this line is indented deeper than line 1" },
+		{ "a: 'x\nb: y\n", "the quote or bracket opened in line 1 is never closed" },
+		{ "a:\n    b: 1\n  c: 2\n", "f.yml:3: column 3: not valid YAML" },
+		{ "a: [1, 2\nb: 3\n", "f.yml:2:" },
+		{ "a: @b\n", "must be quoted" },
+		{ "a: \xff\n", "save the file as UTF-8 text" },
+		{ "x: 1\ny: \x01\n", "f.yml:2: column 1" },
+		{ "just text\n", "the file is one text; write `key: value` lines" },
+		{ "- a\n", "the file is a list" },
+		{ "a: 1\n---\nb: 2\n", "a second document begins" },
+		{ "<<: *x\n", "merge keys" },
+		{ "a: *x\n", "`*x` has no finished `&x` above it" },
+		{ "a: &x\n  b: *x\n", "has no finished" },
+		{ "*x : a\n", "where a key should be" },
+		{ "? [a]\n: b\n", "a key that is a list or a group" },
+		{ "'': b\n", "an empty key" },
+		{ "a: \"x\\0y\"\n", "NUL character" },
+		{ "%YAML 9.9\n---\na: b\n", "f.yml:1:" },
 	};
 	size_t i;
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
-		struct problems p = {0};
+		struct problems p = { 0 };
 		struct config *c = NULL;
 
 		assert_int_equal(load(&c, rows[i].yaml, NULL, &p), ERR_CONFIG);
@@ -605,9 +607,9 @@ static void yaml_errors_explain_themselves(void **state)
 
 static void yaml_is_bounded(void **state)
 {
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
-	struct buf b = {0};
+	struct buf b = { 0 };
 	int i;
 
 	UNUSED(state);
@@ -672,7 +674,7 @@ static void published_samples_are_explained(void **state)
 {
 	char *broken = slurp("test/data/config/published-sample-broken.yml");
 	char *sample = slurp("test/data/config/published-sample.yml");
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	UNUSED(state);
@@ -699,7 +701,7 @@ static void published_samples_are_explained(void **state)
 static void a_gateways_own_file_is_accepted(void **state)
 {
 	char *rich = slurp("test/data/config/gateway.yml");
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 	int rc;
 
@@ -718,9 +720,9 @@ static void a_gateways_own_file_is_accepted(void **state)
 static void sample_file_is_the_table(void **state)
 {
 	char *committed = slurp("conf/zonesync.yml");
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	UNUSED(state);
 	config_write_sample(&b);
@@ -756,7 +758,7 @@ static void show_masks_secrets_and_names_origins(void **state)
 				     "management.jdbc.url: jdbc:x://h/d?user=a&password=hunter2\n"
 				     "management.mongodb.password: hunter2\n",
 				     ENV(VAR("gravitee_distributedsync_redis_port=7")));
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	UNUSED(state);
 	config_show(c, &b);
@@ -775,7 +777,7 @@ static void show_masks_secrets_and_names_origins(void **state)
 
 static void problems_come_in_the_order_of_the_file(void **state)
 {
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 	size_t i;
 
@@ -797,7 +799,7 @@ static void secrets_stay_out_of_problems(void **state)
 	char *yaml = mem_printf("%sdistributed-sync.redis.password: %05000d\n"
 				"api.properties.encryption.secret: hunter2\n",
 				BASE, 7);
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	UNUSED(state);
@@ -812,19 +814,19 @@ static void secrets_stay_out_of_problems(void **state)
 static void uris_are_masked(void **state)
 {
 	static const char *const rows[][2] = {
-		{"redis://u:p@h:1", "redis://u:********@h:1"},
-		{"redis://:p@ss@h", "redis://:********@h"},
-		{"redis://u:p/q@h", "redis://u:********@h"},
-		{"http://h:80/x", "http://h:80/x"},
-		{"redis://u@h", "redis://u@h"},
-		{"a,b://c:d@e,f://g:h@i", "a,b://c:********@e,f://g:********@i"},
-		{"?PASSWORD=x;y=z", "?PASSWORD=********;y=z"},
+		{ "redis://u:p@h:1", "redis://u:********@h:1" },
+		{ "redis://:p@ss@h", "redis://:********@h" },
+		{ "redis://u:p/q@h", "redis://u:********@h" },
+		{ "http://h:80/x", "http://h:80/x" },
+		{ "redis://u@h", "redis://u@h" },
+		{ "a,b://c:d@e,f://g:h@i", "a,b://c:********@e,f://g:********@i" },
+		{ "?PASSWORD=x;y=z", "?PASSWORD=********;y=z" },
 	};
 	size_t i;
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
-		struct buf b = {0};
+		struct buf b = { 0 };
 
 		value_mask_uri(&b, rows[i][0]);
 		assert_string_equal(buf_cstr(&b), rows[i][1]);
@@ -834,7 +836,7 @@ static void uris_are_masked(void **state)
 
 static void build_all(struct slice out[SLICE__COUNT], const struct config *c)
 {
-	const struct slice_input in = {.state_dir = "/s", .log_dir = "/l", .node_id = "id-1"};
+	const struct slice_input in = { .state_dir = "/s", .log_dir = "/l", .node_id = "id-1" };
 	unsigned i;
 
 	for (i = 0; i < SLICE__COUNT; i++)
@@ -856,7 +858,7 @@ static void slices_hold_what_the_worker_needs(void **state)
 					  "zonesync.log.levels.cache: debug\n"
 					  "zonesync.log.format: json\n",
 				     NULL);
-	struct slice s[SLICE__COUNT] = {0};
+	struct slice s[SLICE__COUNT] = { 0 };
 	Ipc__Configure *m;
 
 	UNUSED(state);
@@ -909,7 +911,7 @@ static const char *other_value(const struct schema_row *row)
 
 static void slices_change_for_the_workers_of_the_table(void **state)
 {
-	struct slice before[SLICE__COUNT] = {0};
+	struct slice before[SLICE__COUNT] = { 0 };
 	struct config *c = must_load(BASE, NULL);
 	unsigned i;
 	unsigned w;
@@ -918,10 +920,10 @@ static void slices_change_for_the_workers_of_the_table(void **state)
 	build_all(before, c);
 	config_free(&c);
 	for (i = 0; i < CFG__COUNT; i++) {
-		static const unsigned bit[] = {FOR_ELECTOR, FOR_FETCHER, FOR_CACHE};
+		static const unsigned bit[] = { FOR_ELECTOR, FOR_FETCHER, FOR_CACHE };
 		const struct schema_row *row = schema_row((enum cfg)i);
 		const char *value = other_value(row);
-		struct slice after[SLICE__COUNT] = {0};
+		struct slice after[SLICE__COUNT] = { 0 };
 		char var[128];
 
 		/* Those have one valid value in this release, or one that needs another key. */
@@ -943,9 +945,9 @@ static void slices_change_for_the_workers_of_the_table(void **state)
 
 static void file_that_cannot_be_read_is_an_errno(void **state)
 {
-	struct problems p = {0};
+	struct problems p = { 0 };
 	struct config *c = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	UNUSED(state);
 	assert_int_equal(config_load(&c, "/nonexistent/x.yml", &p, &e), -ENOENT);
@@ -1015,7 +1017,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(slices_change_for_the_workers_of_the_table),
 		cmocka_unit_test(file_that_cannot_be_read_is_an_errno),
 	};
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	/* `test-config sample >conf/zonesync.yml` after a change of the table. */
 	if (argc == 2 && strcmp(argv[1], "sample") == 0) {

@@ -15,7 +15,7 @@
 static int check(const char *text, size_t n, struct err *e)
 {
 	char *copy = malloc(n == 0 ? 1 : n);
-	struct json_span v = {0};
+	struct json_span v = { 0 };
 	int rc;
 
 	assert_non_null(copy);
@@ -27,8 +27,8 @@ static int check(const char *text, size_t n, struct err *e)
 
 static struct json_span parse(const char *text)
 {
-	struct json_span v = {0};
-	struct err e = {0};
+	struct json_span v = { 0 };
+	struct err e = { 0 };
 
 	if (json_check(text, strlen(text), &v, &e) < 0)
 		fail_msg("%s: %s", text, e.text);
@@ -59,7 +59,7 @@ static void check_accepts_what_the_rfc_allows(void **state)
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(good); i++) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		if (check(good[i], strlen(good[i]), &e) < 0)
 			fail_msg("%s: %s", good[i], e.text);
@@ -72,55 +72,55 @@ static void check_refuses_with_offset_and_expectation(void **state)
 		const char *text;
 		const char *says;
 	} bad[] = {
-		{"", "expected a value at byte 0"},
-		{"  ", "expected a value at byte 2"},
-		{"{", "expected a member name or '}' at byte 1"},
-		{"[", "expected a value or ']' at byte 1"},
-		{"[1", "expected ',' or the end"},
-		{"[1,]", "expected a value at byte 3"},
-		{"{\"a\":1,}", "expected a member name at byte 7"},
-		{"{\"a\"}", "expected ':' at byte 4"},
-		{"{\"a\":}", "expected a value at byte 5"},
-		{"{a:1}", "expected a member name or '}' at byte 1"},
-		{"{\"a\":1]", "expected ',' or the end"},
-		{"[1}", "expected ',' or the end"},
-		{"]", "expected a value at byte 0"},
-		{"1 2", "expected the end of the text at byte 2"},
-		{"{}}", "expected the end of the text at byte 2"},
-		{"01", "expected the end of the text at byte 1"},
-		{"1.", "digit after the decimal point at byte 2"},
-		{"1e", "digit in the exponent at byte 2"},
-		{"1e+", "digit in the exponent at byte 3"},
-		{"-", "expected a digit at byte 1"},
-		{"+1", "expected a value at byte 0"},
-		{".5", "expected a value at byte 0"},
-		{"NaN", "expected a value at byte 0"},
-		{"nul", "expected a value at byte 0"},
-		{"truf", "expected a value at byte 0"},
-		{"'x'", "expected a value at byte 0"},
-		{"[1 // one\n]", "expected ',' or the end"},
-		{"/* */ 1", "expected a value at byte 0"},
-		{"\"", "expected a closing quote at byte 1"},
-		{"\"\\", "four hexadecimal digits after \\u at byte 1"},
-		{"\"\\\"", "expected a closing quote at byte 3"},
-		{"\"\\x\"", "expected a known escape at byte 1"},
-		{"\"\\u12\"", "four hexadecimal digits after \\u at byte 1"},
-		{"\"\\u12", "four hexadecimal digits after \\u at byte 1"},
-		{"\"\\uD83D\"", "expected a pair of surrogates at byte 1"},
-		{"\"\\uDE00\\uD83D\"", "expected a pair of surrogates at byte 1"},
-		{"\"\\uD83D\\u0041\"", "expected a pair of surrogates at byte 1"},
-		{"\"\\uD83D\\uDE0\"", "expected a pair of surrogates at byte 1"},
-		{"\"\n\"", "instead of a control character at byte 1"},
-		{"\"\xff\"", "expected valid UTF-8 at byte 1"},
-		{"\"\xc3\"", "expected valid UTF-8 at byte 1"},
-		{"\"\xed\xa0\x80\"", "expected valid UTF-8 at byte 1"},
-		{"\xef\xbb\xbf{}", "expected a value at byte 0"},
+		{ "", "expected a value at byte 0" },
+		{ "  ", "expected a value at byte 2" },
+		{ "{", "expected a member name or '}' at byte 1" },
+		{ "[", "expected a value or ']' at byte 1" },
+		{ "[1", "expected ',' or the end" },
+		{ "[1,]", "expected a value at byte 3" },
+		{ "{\"a\":1,}", "expected a member name at byte 7" },
+		{ "{\"a\"}", "expected ':' at byte 4" },
+		{ "{\"a\":}", "expected a value at byte 5" },
+		{ "{a:1}", "expected a member name or '}' at byte 1" },
+		{ "{\"a\":1]", "expected ',' or the end" },
+		{ "[1}", "expected ',' or the end" },
+		{ "]", "expected a value at byte 0" },
+		{ "1 2", "expected the end of the text at byte 2" },
+		{ "{}}", "expected the end of the text at byte 2" },
+		{ "01", "expected the end of the text at byte 1" },
+		{ "1.", "digit after the decimal point at byte 2" },
+		{ "1e", "digit in the exponent at byte 2" },
+		{ "1e+", "digit in the exponent at byte 3" },
+		{ "-", "expected a digit at byte 1" },
+		{ "+1", "expected a value at byte 0" },
+		{ ".5", "expected a value at byte 0" },
+		{ "NaN", "expected a value at byte 0" },
+		{ "nul", "expected a value at byte 0" },
+		{ "truf", "expected a value at byte 0" },
+		{ "'x'", "expected a value at byte 0" },
+		{ "[1 // one\n]", "expected ',' or the end" },
+		{ "/* */ 1", "expected a value at byte 0" },
+		{ "\"", "expected a closing quote at byte 1" },
+		{ "\"\\", "four hexadecimal digits after \\u at byte 1" },
+		{ "\"\\\"", "expected a closing quote at byte 3" },
+		{ "\"\\x\"", "expected a known escape at byte 1" },
+		{ "\"\\u12\"", "four hexadecimal digits after \\u at byte 1" },
+		{ "\"\\u12", "four hexadecimal digits after \\u at byte 1" },
+		{ "\"\\uD83D\"", "expected a pair of surrogates at byte 1" },
+		{ "\"\\uDE00\\uD83D\"", "expected a pair of surrogates at byte 1" },
+		{ "\"\\uD83D\\u0041\"", "expected a pair of surrogates at byte 1" },
+		{ "\"\\uD83D\\uDE0\"", "expected a pair of surrogates at byte 1" },
+		{ "\"\n\"", "instead of a control character at byte 1" },
+		{ "\"\xff\"", "expected valid UTF-8 at byte 1" },
+		{ "\"\xc3\"", "expected valid UTF-8 at byte 1" },
+		{ "\"\xed\xa0\x80\"", "expected valid UTF-8 at byte 1" },
+		{ "\xef\xbb\xbf{}", "expected a value at byte 0" },
 	};
 	size_t i;
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
-		struct err e = {0};
+		struct err e = { 0 };
 
 		if (check(bad[i].text, strlen(bad[i].text), &e) != ERR_PARSE)
 			fail_msg("accepted: %s", bad[i].text);
@@ -135,7 +135,7 @@ static void check_refuses_with_offset_and_expectation(void **state)
 static void check_bounds_the_depth(void **state)
 {
 	char text[2 * (JSON_DEPTH_MAX + 1)];
-	struct err e = {0};
+	struct err e = { 0 };
 	size_t n = JSON_DEPTH_MAX;
 
 	UNUSED(state);
@@ -164,7 +164,7 @@ static void every_prefix_of_a_text_is_refused(void **state)
 
 static void iteration_yields_raw_spans(void **state)
 {
-	static const char *const want[] = {"1.50", "\"x,]}\\\"\"", "[ 1 , 2 ]", "{ }", "null"};
+	static const char *const want[] = { "1.50", "\"x,]}\\\"\"", "[ 1 , 2 ]", "{ }", "null" };
 	struct json_span v = parse(" [1.50 , \"x,]}\\\"\",[ 1 , 2 ],{ },null] ");
 	struct json_iter it;
 	size_t i = 0;
@@ -189,7 +189,7 @@ static void lookup_takes_the_last_and_resolves_escapes(void **state)
 {
 	struct json_span v =
 		parse("{\"a\" : {\"b\":9} , \"b\":1,\"\\u0062\" : 2 , \"\xc3\xa9\":3, \"c\":null}");
-	static const char *const names[] = {"b", "zz", "a"};
+	static const char *const names[] = { "b", "zz", "a" };
 	struct json_span picked[3];
 	int64_t n = 0;
 
@@ -215,7 +215,7 @@ static void strings_compare_and_unescape(void **state)
 	static const char want[] = "\"\\/\b\f\n\r\t\0A\xf0\x9f\x98\x80\xe2\x82\xac";
 	struct json_span v =
 		parse("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\u0041\\uD83D\\uDE00\\u20ac\"");
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	UNUSED(state);
 	json_unescape(v, &b);
@@ -236,7 +236,7 @@ static void strings_compare_and_unescape(void **state)
 
 static void numbers_convert_only_when_they_are_integers(void **state)
 {
-	static const char *const bad[] = {"1.0", "1e3", "9223372036854775808", "\"1\"", "true"};
+	static const char *const bad[] = { "1.0", "1e3", "9223372036854775808", "\"1\"", "true" };
 	int64_t n = 7;
 	size_t i;
 
@@ -252,7 +252,7 @@ static void numbers_convert_only_when_they_are_integers(void **state)
 
 static void compaction_keeps_everything_but_white_space(void **state)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	UNUSED(state);
 	json_compact(
@@ -266,7 +266,7 @@ static void compaction_keeps_everything_but_white_space(void **state)
 static void writer_spells_as_the_reference_does(void **state)
 {
 	static const char text[] = "\"\\/\b\t\n\f\r\x01\x1f\x7f\xe2\x80\xa8\xc3\xbc";
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	UNUSED(state);
 	buf_addc(&b, '{');

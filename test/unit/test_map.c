@@ -15,7 +15,7 @@ static const char *const later_types[] = {
 	"UNDEPLOY_SHARED_POLICY_GROUP",
 	"DEPLOY_API_PRODUCT",
 };
-static const char *const later_kinds[] = {"accesspoint", "license"};
+static const char *const later_kinds[] = { "accesspoint", "license" };
 
 struct run {
 	struct map_ctx *ctx;
@@ -75,7 +75,7 @@ static void check_version(struct json_span row, const char *version)
 /* The definition inside an API row's payload; empty when there is none to compare. */
 static struct json_span definition_of(struct json_span row, struct buf *outer, struct buf *inner)
 {
-	struct json_span none = {0};
+	struct json_span none = { 0 };
 
 	if (!json_equals(json_get(row, "type"), "PUBLISH_API") &&
 	    !json_equals(json_get(row, "type"), "START_API"))
@@ -85,8 +85,8 @@ static struct json_span definition_of(struct json_span row, struct buf *outer, s
 
 static void check_event(struct json_span row, const struct map_out *out, struct json_span events)
 {
-	struct buf outer = {0};
-	struct buf inner = {0};
+	struct buf outer = { 0 };
+	struct buf inner = { 0 };
 	struct json_iter it;
 
 	json_iter_init(&it, events);
@@ -117,8 +117,8 @@ static void check_line(struct run *run, struct json_span line)
 	struct json_span row = json_get(line, "row");
 	struct json_span note = json_get(line, "note");
 	struct json_span events = json_get(line, "events");
-	struct map_out out = {0};
-	struct err e = {0};
+	struct map_out out = { 0 };
+	struct err e = { 0 };
 	int rc = map_row(run, row, &out, &e);
 
 	if (json_equals(note, "event not mapped")) {
@@ -188,7 +188,7 @@ static void run_close(struct run *run)
 
 static void rows_map_as_the_reference_maps_them(void **state)
 {
-	struct run run = {.ctx = kit_context("")};
+	struct run run = { .ctx = kit_context("") };
 	size_t n = kit_lines("vectors/primary-rows.jsonl", on_row, &run);
 
 	UNUSED(state);
@@ -207,7 +207,7 @@ static void set_default_places(struct map_ctx *ctx)
 
 static void definitions_map_as_the_reference_maps_them(void **state)
 {
-	struct run run = {.ctx = kit_context("")};
+	struct run run = { .ctx = kit_context("") };
 
 	UNUSED(state);
 	set_default_places(run.ctx);
@@ -218,7 +218,7 @@ static void definitions_map_as_the_reference_maps_them(void **state)
 
 static struct json_span payload_of(const struct map_out *out)
 {
-	return kit_parse((struct json_span){out->ev.payload.data, out->ev.payload.len});
+	return kit_parse((struct json_span){ out->ev.payload.data, out->ev.payload.len });
 }
 
 /* The same definition as a file makes the same definition in the payload. */
@@ -227,16 +227,16 @@ static void on_file(struct json_span line, void *owner)
 	struct run *run = owner;
 	char *name = kit_string(json_get(line, "file"));
 	char *path = mem_printf("api-definitions/%s", name);
-	struct map_out out = {0};
-	struct buf outer = {0};
-	struct buf inner = {0};
+	struct map_out out = { 0 };
+	struct buf outer = { 0 };
+	struct buf inner = { 0 };
 	struct json_iter events;
 	struct json_span recorded;
-	struct err e = {0};
+	struct err e = { 0 };
 	size_t n = 0;
 	char *text = kit_read(path, &n);
 
-	if (map_api_file(run->ctx, (struct json_span){text, n}, 1234567890123, &out, &e) < 0)
+	if (map_api_file(run->ctx, (struct json_span){ text, n }, 1234567890123, &out, &e) < 0)
 		fail_msg("%s: %s", name, e.text);
 	json_iter_init(&events, json_get(line, "events"));
 	assert_true(json_next(&events));
@@ -245,7 +245,7 @@ static void on_file(struct json_span line, void *owner)
 	assert_true(json_equals(json_get(events.value, "id"), out.ev.id));
 	assert_null(out.ev.version);
 	kit_compare_definition(json_get(payload_of(&out), "definition"),
-			       kit_parse((struct json_span){text, n}),
+			       kit_parse((struct json_span){ text, n }),
 			       json_get(recorded, "definition"));
 	assert_int_equal(out.deployed_at_len, 13);
 	assert_memory_equal(out.ev.payload.data + out.deployed_at_off, "1234567890123", 13);
@@ -261,7 +261,7 @@ static void on_file(struct json_span line, void *owner)
 
 static void definition_files_map_alike(void **state)
 {
-	struct run run = {.ctx = kit_context("")};
+	struct run run = { .ctx = kit_context("") };
 
 	UNUSED(state);
 	(void)kit_lines("vectors/primary-definitions.jsonl", on_file, &run);
@@ -293,8 +293,8 @@ static void write_tagged_row(struct json_span line, const char *gateway_tags, st
 {
 	bool on_api = json_equals(json_get(line, "where"), "api");
 	struct json_span tags = json_get(line, "tags");
-	struct buf def = {0};
-	struct buf bean = {0};
+	struct buf def = { 0 };
+	struct buf bean = { 0 };
 
 	buf_adds(&def, "{\"id\":\"a\",\"definitionVersion\":\"4.0.0\",\"type\":\"proxy\"");
 	if (on_api)
@@ -336,21 +336,21 @@ static void on_tags(struct json_span line, void *owner)
 {
 	char *tags = kit_string(json_get(line, "gatewayTags"));
 	struct map_ctx *ctx = kit_context(tags);
-	struct map_out out = {0};
-	struct buf row = {0};
-	struct err e = {0};
+	struct map_out out = { 0 };
+	struct buf row = { 0 };
+	struct err e = { 0 };
 
 	UNUSED(owner);
 	print_message("  %.*s\n", (int)line.n, line.p);
 	write_tagged_row(line, tags, &row);
-	if (map_event(ctx, (struct json_span){row.data, row.len}, &out, &e) < 0)
+	if (map_event(ctx, (struct json_span){ row.data, row.len }, &out, &e) < 0)
 		fail_msg("%s", e.text);
 	if (json_is_true(json_get(line, "deployed"))) {
 		assert_int_equal(out.ev.action, ACTION_DEPLOY);
 		check_plan_ids(json_get(json_get(payload_of(&out), "definition"), "plans"),
 			       json_get(line, "plans"));
 	} else {
-		check_withdrawn(kit_parse((struct json_span){row.data, row.len}), &out,
+		check_withdrawn(kit_parse((struct json_span){ row.data, row.len }), &out,
 				json_get(line, "note"));
 	}
 	map_out_reset(&out);
@@ -369,8 +369,8 @@ static void tags_decide_as_in_the_reference(void **state)
 static void survive(const struct run *run, const char *text, size_t n)
 {
 	char *copy = test_malloc(n + 1);
-	struct json_span v = {0};
-	struct map_out out = {0};
+	struct json_span v = { 0 };
+	struct map_out out = { 0 };
 
 	memcpy(copy, text, n);
 	if (json_check(copy, n, &v, NULL) == 0 && json_type(v) == JSON_OBJECT) {
@@ -381,7 +381,7 @@ static void survive(const struct run *run, const char *text, size_t n)
 			(void)map_row(run, v, &out, NULL);
 	}
 	map_out_reset(&out);
-	if (map_api_file(run->ctx, (struct json_span){copy, n}, 1, &out, NULL) == 0)
+	if (map_api_file(run->ctx, (struct json_span){ copy, n }, 1, &out, NULL) == 0)
 		map_out_reset(&out);
 	test_free(copy);
 }
@@ -410,7 +410,7 @@ static void on_hostile(struct json_span line, void *owner)
 
 static void damaged_rows_never_crash(void **state)
 {
-	struct run run = {.ctx = kit_context("eu,!us")};
+	struct run run = { .ctx = kit_context("eu,!us") };
 
 	UNUSED(state);
 	assert_int_equal(kit_lines("vectors/primary-rows.jsonl", on_hostile, &run), 79);

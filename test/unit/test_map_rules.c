@@ -16,8 +16,8 @@
 
 static struct map_out map_file(struct map_ctx *ctx, const char *text, int64_t modified)
 {
-	struct map_out out = {0};
-	struct err e = {0};
+	struct map_out out = { 0 };
+	struct err e = { 0 };
 
 	if (map_api_file(ctx, kit_text(text), modified, &out, &e) < 0)
 		fail_msg("%s: %s", text, e.text);
@@ -27,8 +27,8 @@ static struct map_out map_file(struct map_ctx *ctx, const char *text, int64_t mo
 static void refuse_file(const char *text, const char *says)
 {
 	struct map_ctx *ctx = kit_context("");
-	struct map_out out = {0};
-	struct err e = {0};
+	struct map_out out = { 0 };
+	struct err e = { 0 };
 
 	assert_int_equal(map_api_file(ctx, kit_text(text), 1, &out, &e), ERR_PARSE);
 	if (strstr(e.text, says) == NULL)
@@ -39,7 +39,7 @@ static void refuse_file(const char *text, const char *says)
 
 static struct json_span payload_of(const struct map_out *out)
 {
-	return kit_parse((struct json_span){out->ev.payload.data, out->ev.payload.len});
+	return kit_parse((struct json_span){ out->ev.payload.data, out->ev.payload.len });
 }
 
 static bool payload_equals(const struct map_out *out, const char *text)
@@ -192,9 +192,9 @@ static void unreadable_files_say_why(void **state)
 static void what_could_not_be_read_again_is_refused(void **state)
 {
 	struct map_ctx *ctx = kit_context("");
-	struct map_out out = {0};
-	struct err e = {0};
-	struct buf b = {0};
+	struct map_out out = { 0 };
+	struct err e = { 0 };
+	struct buf b = { 0 };
 	int i;
 
 	UNUSED(state);
@@ -205,7 +205,7 @@ static void what_could_not_be_read_again_is_refused(void **state)
 	for (i = 1; i < JSON_DEPTH_MAX; i++)
 		buf_addc(&b, ']');
 	buf_addc(&b, '}');
-	assert_int_equal(map_api_file(ctx, (struct json_span){b.data, b.len}, 1, &out, &e),
+	assert_int_equal(map_api_file(ctx, (struct json_span){ b.data, b.len }, 1, &out, &e),
 			 ERR_LIMIT);
 	assert_non_null(strstr(e.text, "payload: "));
 	buf_reset(&b);
@@ -215,14 +215,14 @@ static void what_could_not_be_read_again_is_refused(void **state)
 static int map_id(const char *id, size_t n)
 {
 	struct map_ctx *ctx = kit_context("");
-	struct map_out out = {0};
-	struct buf b = {0};
+	struct map_out out = { 0 };
+	struct buf b = { 0 };
 	int rc;
 
 	buf_adds(&b, "{\"gravitee\":\"4.0.0\",\"type\":\"proxy\",\"id\":");
 	json_write_string(&b, id, n);
 	buf_addc(&b, '}');
-	rc = map_api_file(ctx, (struct json_span){b.data, b.len}, 1, &out, NULL);
+	rc = map_api_file(ctx, (struct json_span){ b.data, b.len }, 1, &out, NULL);
 	map_out_reset(&out);
 	buf_reset(&b);
 	map_ctx_free(&ctx);
@@ -283,23 +283,23 @@ static void tags_fold_as_the_collator_does(void **state)
 		const char *b;
 		bool equal;
 	} cases[] = {
-		{"\xc3\x9f", "ss", true},	  {"\xc3\x86", "ae", true},
-		{"\xc3\xb8", "o", false},	  {"\xc3\x98", "\xc3\xb8", false},
-		{"\xc4\x91", "d", false},	  {"\xc5\x82", "l", false},
-		{"eu-west", "EUwest", true},	  {"eu west", "euwest", true},
-		{"eu_west", "euwest", false},	  {"a.b", "ab", false},
-		{"e\xcc\x81", "\xc3\x89", true},  {"\xc4\xb0", "i", true},
-		{"\xc4\xb1", "i", false},	  {"\xc3\xbe", "TH", true},
-		{"\xc5\x93", "oe", true},	  {"\xc3\x90", "\xc3\xb0", true},
-		{"\xce\x91", "\xce\xb1", false},  {"\xe2\x80\x93x", "x", true},
-		{"\xf0\x9f\x98\x80", "x", false}, {"1", "2", false},
+		{ "\xc3\x9f", "ss", true },	    { "\xc3\x86", "ae", true },
+		{ "\xc3\xb8", "o", false },	    { "\xc3\x98", "\xc3\xb8", false },
+		{ "\xc4\x91", "d", false },	    { "\xc5\x82", "l", false },
+		{ "eu-west", "EUwest", true },	    { "eu west", "euwest", true },
+		{ "eu_west", "euwest", false },	    { "a.b", "ab", false },
+		{ "e\xcc\x81", "\xc3\x89", true },  { "\xc4\xb0", "i", true },
+		{ "\xc4\xb1", "i", false },	    { "\xc3\xbe", "TH", true },
+		{ "\xc5\x93", "oe", true },	    { "\xc3\x90", "\xc3\xb0", true },
+		{ "\xce\x91", "\xce\xb1", false },  { "\xe2\x80\x93x", "x", true },
+		{ "\xf0\x9f\x98\x80", "x", false }, { "1", "2", false },
 	};
 	size_t i;
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
-		struct buf a = {0};
-		struct buf b = {0};
+		struct buf a = { 0 };
+		struct buf b = { 0 };
 
 		tag_fold(&a, cases[i].a, strlen(cases[i].a));
 		tag_fold(&b, cases[i].b, strlen(cases[i].b));
@@ -312,9 +312,9 @@ static void tags_fold_as_the_collator_does(void **state)
 
 static void check_plans(const char *definition, const char *want)
 {
-	struct map_plans plans = {0};
+	struct map_plans plans = { 0 };
 	char *payload = mem_printf("{\"definition\":%s}", definition);
-	struct buf b = {0};
+	struct buf b = { 0 };
 	size_t i;
 
 	assert_int_equal(map_plans_read(kit_text(payload), &plans, NULL), 0);
@@ -336,7 +336,7 @@ static void check_plans(const char *definition, const char *want)
 
 static void subscribable_plans_are_told_apart(void **state)
 {
-	struct map_plans plans = {0};
+	struct map_plans plans = { 0 };
 
 	UNUSED(state);
 	check_plans("{\"definitionVersion\":\"4.0.0\",\"type\":\"proxy\"," PLANS_V4,
@@ -360,9 +360,9 @@ static void subscribable_plans_are_told_apart(void **state)
 
 static void facts_of_subscriptions_and_keys(void **state)
 {
-	struct map_subscription s = {0};
-	struct map_key k = {0};
-	struct err e = {0};
+	struct map_subscription s = { 0 };
+	struct map_key k = { 0 };
+	struct err e = { 0 };
 
 	UNUSED(state);
 	assert_int_equal(map_subscription_read(kit_text(SUB(",\"status\":\"ACCEPTED\"")), &s, &e),
@@ -401,8 +401,8 @@ static void facts_of_subscriptions_and_keys(void **state)
 static void check_key(const char *row, const char *subscription, enum map_outcome outcome,
 		      const char *reason)
 {
-	struct map_out out = {0};
-	struct err e = {0};
+	struct map_out out = { 0 };
+	struct err e = { 0 };
 
 	if (map_apikey(kit_text(row), kit_text(subscription), 0, &out, &e) < 0)
 		fail_msg("%s: %s", row, e.text);
@@ -433,8 +433,8 @@ static void keys_map_with_their_subscription_only(void **state)
 
 static void withdrawal_passes_though_the_rest_is_broken(void **state)
 {
-	struct map_out out = {0};
-	struct err e = {0};
+	struct map_out out = { 0 };
+	struct err e = { 0 };
 
 	UNUSED(state);
 	check_key(KEY(OF_S ",\"revoked\":true,\"expireAt\":\"never\""), SUB(LIVE), MAP_EVENT,
@@ -460,7 +460,7 @@ static void subscription_configuration_is_written_or_left_out(void **state)
 		LIVE
 		",\"metadata\":{\"n\":null,\"i\":1,\"s\":\"x\"},\"configuration\":"
 		"\"{ \\\"entrypointConfiguration\\\" : null, \\\"channel\\\":\\\"c\\\",\\\"other\\\":1}\"");
-	struct map_out out = {0};
+	struct map_out out = { 0 };
 
 	UNUSED(state);
 	assert_int_equal(map_subscription(kit_text(row), 0, &out, NULL), 0);
@@ -478,9 +478,9 @@ static void subscription_configuration_is_written_or_left_out(void **state)
 static void check_flows(const char *tags, const char *want)
 {
 	struct map_ctx *ctx = kit_context(tags);
-	struct map_out out = {0};
-	struct buf row = {0};
-	struct buf seen = {0};
+	struct map_out out = { 0 };
+	struct buf row = { 0 };
+	struct buf seen = { 0 };
 	struct json_iter it;
 
 	buf_adds(&row, "{\"type\":\"PUBLISH_ORGANIZATION\",\"updatedAt\":1");
@@ -498,7 +498,7 @@ static void check_flows(const char *tags, const char *want)
 											  "eu",
 											  "APPLICATION") "]") "]}");
 	buf_addc(&row, '}');
-	assert_int_equal(map_event(ctx, (struct json_span){row.data, row.len}, &out, NULL), 0);
+	assert_int_equal(map_event(ctx, (struct json_span){ row.data, row.len }, &out, NULL), 0);
 	json_iter_init(&it, json_get(json_get(payload_of(&out), "definition"), "flows"));
 	while (json_next(&it)) {
 		json_unescape(json_get(it.value, "id"), &seen);
@@ -522,8 +522,8 @@ static void organization_flows_follow_the_tags(void **state)
 static void other_rows_map_to_nothing_with_a_reason(void **state)
 {
 	struct map_ctx *ctx = kit_context("");
-	struct map_out out = {0};
-	struct err e = {0};
+	struct map_out out = { 0 };
+	struct err e = { 0 };
 
 	UNUSED(state);
 	assert_int_equal(map_event(ctx, kit_text("{\"type\":\"START_DICTIONARY\"}"), &out, &e), 0);

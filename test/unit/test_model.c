@@ -10,8 +10,8 @@
 
 static void name_of_a_child_holds_its_reference(void **state)
 {
-	struct buf b = {0};
-	struct err e = {0};
+	struct buf b = { 0 };
+	struct err e = { 0 };
 	const char *ref = NULL;
 	size_t len = 0;
 

@@ -996,13 +996,19 @@ static void a_user_without_rights_is_told_the_cure(void **state)
 	reopen_as("u");
 	ask_probe();
 	assert_non_null(strstr(seen.barred, "+@write"));
+	(void)kit_ask(&kit, "ACL", "SETUSER", "u", "+@write", "+@pubsub", "+info", NULL);
+	ask_probe();
+	assert_non_null(strstr(seen.barred, "TIME"));
+	(void)kit_ask(&kit, "ACL", "SETUSER", "u", "+time", NULL);
+	ask_probe();
+	assert_string_equal(seen.barred, "");
 }
 
 static void a_user_without_the_channel_still_writes_whole_batches(void **state)
 {
 	UNUSED(state);
 	(void)kit_ask(&kit, "ACL", "SETUSER", "u", "on", ">pw", "~*", "resetchannels", "+@read",
-		      "+@write", "+@scripting", "+@pubsub", "+@connection", "+info", NULL);
+		      "+@write", "+@scripting", "+@pubsub", "+@connection", "+info", "+time", NULL);
 	reopen_as("u");
 	found_zone();
 	put("a2", NULL, "x", "1", false);
