@@ -116,7 +116,7 @@ static void on_rights(void *arg, const struct redis_reply *r, const struct err *
 		(void)snprintf(
 			p->barred, sizeof(p->barred),
 			"this user may not do all that a primary does (%.150s); give it: ~* &* "
-			"+@read +@write +@scripting +@pubsub +@connection +info",
+			"+@read +@write +@scripting +@pubsub +@connection +info +time",
 			redis_str(first != NULL ? first : r, NULL));
 	answered(p);
 }

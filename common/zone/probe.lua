@@ -5,10 +5,11 @@ local refused = {}
 local function try(...)
 	local r = redis.pcall(...)
 	if type(r) == 'table' and r.err then
-		refused[#refused + 1] = (...) .. ' ' .. select(2, ...) .. ': ' .. r.err
+		refused[#refused + 1] = (...) .. ' ' .. ((select(2, ...)) or '') .. ': ' .. r.err
 	end
 end
 redis.pcall('DEL', KEYS[1], KEYS[2], KEYS[3])
+try('TIME')
 try('HSET', KEYS[1], 'f', '1')
 try('HINCRBY', KEYS[1], 'f', 1)
 try('HMGET', KEYS[1], 'f')
