@@ -11,7 +11,7 @@
 void buf_reset(struct buf *b)
 {
 	mem_free(b->data);
-	*b = (struct buf){0};
+	*b = (struct buf){ 0 };
 }
 
 void buf_clear(struct buf *b)
@@ -90,7 +90,7 @@ char *buf_take(struct buf *b)
 
 	(void)buf_cstr(b);
 	s = b->data;
-	*b = (struct buf){0};
+	*b = (struct buf){ 0 };
 	return s;
 }
 

@@ -94,7 +94,7 @@ static int on_frame(void *arg, const uint8_t *body, size_t n, struct err *e)
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
 	struct chan *c = self_of(s->data);
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc;
 
 	if (c->closing || n == 0)
@@ -116,7 +116,7 @@ static void on_written(uv_write_t *req, int status)
 {
 	struct write_req *w = req->data;
 	struct chan *c = w->c;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	c->writing_bytes -= w->data.len;
 	buf_reset(&w->data);
@@ -139,7 +139,7 @@ static void on_written(uv_write_t *req, int status)
 static void write_out(struct chan *c)
 {
 	struct write_req *w;
-	struct err e = {0};
+	struct err e = { 0 };
 	uv_buf_t b;
 	int rc;
 
@@ -150,7 +150,7 @@ static void write_out(struct chan *c)
 	w->c = c;
 	w->data = c->out;
 	w->req.data = w;
-	c->out = (struct buf){0};
+	c->out = (struct buf){ 0 };
 	c->writing_bytes += w->data.len;
 	b = uv_buf_init(w->data.data, (unsigned)w->data.len);
 	rc = uv_write(&w->req, (uv_stream_t *)&c->pipe, &b, 1, on_written);

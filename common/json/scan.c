@@ -35,8 +35,9 @@ struct check {
 };
 
 /* The characters of a string that mean themselves and are one byte long. */
-static const bool plain[256] = {
-	[0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7f] = true};
+static const bool plain[256] = { [0x20 ... 0x21] = true,
+				 [0x23 ... 0x5b] = true,
+				 [0x5d ... 0x7f] = true };
 
 /* What the letter of an escape stands for; 0: there is no such escape. */
 static const char escapes[256] = {
@@ -296,7 +297,7 @@ static int check_token(struct check *c)
 
 int json_check(const char *p, size_t n, struct json_span *out, struct err *e)
 {
-	struct check c = {.start = p, .want = WANT_VALUE, .e = e};
+	struct check c = { .start = p, .want = WANT_VALUE, .e = e };
 	const char *first;
 	const char *last;
 
@@ -316,7 +317,7 @@ int json_check(const char *p, size_t n, struct json_span *out, struct err *e)
 	}
 	if (c.want != WANT_NOTHING)
 		return refuse(&c, c.end, want_text[c.want]);
-	*out = (struct json_span){first, (size_t)(last - first)};
+	*out = (struct json_span){ first, (size_t)(last - first) };
 	return 0;
 }
 
@@ -389,7 +390,7 @@ void json_iter_init(struct json_iter *it, struct json_span v)
 {
 	enum json_type t = json_type(v);
 
-	*it = (struct json_iter){.object = t == JSON_OBJECT};
+	*it = (struct json_iter){ .object = t == JSON_OBJECT };
 	if (t != JSON_OBJECT && t != JSON_ARRAY)
 		return;
 	it->p = v.p + 1;
@@ -410,18 +411,18 @@ bool json_next(struct json_iter *it)
 	if (it->object) {
 		const char *q = skip_string(p, it->end);
 
-		it->name = (struct json_span){p, (size_t)(q - p)};
+		it->name = (struct json_span){ p, (size_t)(q - p) };
 		p = skip_space(q, it->end);
 		p = p < it->end ? skip_space(p + 1, it->end) : p; /* the colon */
 	}
 	it->p = skip_value(p, it->end);
-	it->value = (struct json_span){p, (size_t)(it->p - p)};
+	it->value = (struct json_span){ p, (size_t)(it->p - p) };
 	return true;
 }
 
 struct json_span json_get(struct json_span v, const char *name)
 {
-	struct json_span found = {0};
+	struct json_span found = { 0 };
 	struct json_iter it;
 
 	if (json_type(v) != JSON_OBJECT)
@@ -439,7 +440,7 @@ void json_pick(struct json_span v, const char *const *names, struct json_span *o
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		out[i] = (struct json_span){0};
+		out[i] = (struct json_span){ 0 };
 	if (json_type(v) != JSON_OBJECT)
 		return;
 	json_iter_init(&it, v);

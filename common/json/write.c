@@ -98,7 +98,7 @@ void json_add_span(struct buf *b, const char *name, struct json_span v)
 
 void json_write_respelled(struct buf *b, struct json_span v)
 {
-	struct buf text = {0};
+	struct buf text = { 0 };
 
 	if (json_type(v) != JSON_STRING) {
 		json_compact(v, b);

@@ -21,28 +21,28 @@ static struct {
 	enum log_format format;
 	const char *name; /* not owned */
 	char *path;	  /* owned; NULL: stderr */
-} sink = {STDERR_FILENO, LOG_NOTE, LOG_LOGFMT, "zonesync", NULL};
+} sink = { STDERR_FILENO, LOG_NOTE, LOG_LOGFMT, "zonesync", NULL };
 
-static const char *const level_names[LOG__COUNT] = {"error", "warn", "note", "debug"};
+static const char *const level_names[LOG__COUNT] = { "error", "warn", "note", "debug" };
 
 struct log_kv log_kv_str(const char *key, const char *v)
 {
-	return (struct log_kv){key, LOG_TYPE_STR, {.s = v == NULL ? "" : v}};
+	return (struct log_kv){ key, LOG_TYPE_STR, { .s = v == NULL ? "" : v } };
 }
 
 struct log_kv log_kv_i64(const char *key, int64_t v)
 {
-	return (struct log_kv){key, LOG_TYPE_I64, {.i = v}};
+	return (struct log_kv){ key, LOG_TYPE_I64, { .i = v } };
 }
 
 struct log_kv log_kv_u64(const char *key, uint64_t v)
 {
-	return (struct log_kv){key, LOG_TYPE_U64, {.u = v}};
+	return (struct log_kv){ key, LOG_TYPE_U64, { .u = v } };
 }
 
 struct log_kv log_kv_bool(const char *key, bool v)
 {
-	return (struct log_kv){key, LOG_TYPE_BOOL, {.b = v}};
+	return (struct log_kv){ key, LOG_TYPE_BOOL, { .b = v } };
 }
 
 static int open_file(const char *path, struct err *e)
@@ -213,7 +213,7 @@ static void emit(int fd, const char *name, const char *level, const char *event,
 		 const struct log_kv *kv, unsigned n)
 {
 	bool json = sink.format == LOG_JSON;
-	struct buf b = {0};
+	struct buf b = { 0 };
 	unsigned i;
 
 	buf_adds(&b, json ? "{\"ts\":\"" : "ts=");

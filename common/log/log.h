@@ -75,7 +75,7 @@ void log_emit_to(int fd, const char *name, const char *event, const struct log_k
 
 #define LOG_AT(level, ev, ...)                                                                     \
 	do {                                                                                       \
-		const struct log_kv log_kv_[] = {{0}, ##__VA_ARGS__};                              \
+		const struct log_kv log_kv_[] = { { 0 }, ##__VA_ARGS__ };                          \
 		log_emit((level), (ev), log_kv_, sizeof(log_kv_) / sizeof(log_kv_[0]));            \
 	} while (0)
 

@@ -13,7 +13,7 @@ void event_reset(struct event *ev)
 	mem_free(ev->ref_id);
 	mem_free(ev->version);
 	buf_reset(&ev->payload);
-	*ev = (struct event){0};
+	*ev = (struct event){ 0 };
 }
 
 void event_name(struct buf *out, enum kind k, const char *id, const char *ref_id)
@@ -46,7 +46,7 @@ bool action_parse(const char *s, size_t n, enum action *out)
 
 void event_hash(struct hash *h, const struct event *ev)
 {
-	struct buf name = {0};
+	struct buf name = { 0 };
 
 	event_name(&name, ev->kind, ev->id, ev->ref_id);
 	hash_event(h, (char)ev->action, buf_cstr(&name), ev->payload.data,
@@ -57,7 +57,7 @@ void event_hash(struct hash *h, const struct event *ev)
 int event_name_ref(const char *name, enum kind k, const char *id, const char **ref, size_t *ref_len,
 		   struct err *e)
 {
-	struct buf tail = {0};
+	struct buf tail = { 0 };
 	size_t len = strlen(name);
 	size_t skip = strlen(REF_PREFIX);
 	size_t tail_len;

@@ -33,14 +33,15 @@ int timing_check(const struct timing *t, int64_t ttl_ms, struct err *e)
 		bool holds;
 		const char *rule;
 	} rules[] = {
-		{ttl_ms >= TIMING_TTL_MIN_MS && ttl_ms <= TIMING_TTL_MAX_MS, "the TTL's range"},
-		{t->renew_ms > 0 && t->command_ms > 0 && t->retry_ms > 0, "all times positive"},
-		{t->deadline_ms <= safe_ms, "(a) D <= (L-J)(1-rho)/(1+rho) - eps - Tc"},
-		{10 * (t->deadline_ms - t->command_ms) > 12 * t->renew_ms, "(b) D > 1.2 P + Tc"},
-		{t->renew_ms + 2 * t->retry_ms <= ttl_ms, "(c) P + 2 Tr <= L"},
-		{2 * ttl_ms >= 3 * t->deadline_ms, "(d) L / D >= 1.5"},
-		{t->kill_ms > t->deadline_ms && t->kill_ms <= safe_ms, "(e) D < W <= bound of (a)"},
-		{3 * t->command_ms < t->deadline_ms, "(f) Tc < D / 3"},
+		{ ttl_ms >= TIMING_TTL_MIN_MS && ttl_ms <= TIMING_TTL_MAX_MS, "the TTL's range" },
+		{ t->renew_ms > 0 && t->command_ms > 0 && t->retry_ms > 0, "all times positive" },
+		{ t->deadline_ms <= safe_ms, "(a) D <= (L-J)(1-rho)/(1+rho) - eps - Tc" },
+		{ 10 * (t->deadline_ms - t->command_ms) > 12 * t->renew_ms, "(b) D > 1.2 P + Tc" },
+		{ t->renew_ms + 2 * t->retry_ms <= ttl_ms, "(c) P + 2 Tr <= L" },
+		{ 2 * ttl_ms >= 3 * t->deadline_ms, "(d) L / D >= 1.5" },
+		{ t->kill_ms > t->deadline_ms && t->kill_ms <= safe_ms,
+		  "(e) D < W <= bound of (a)" },
+		{ 3 * t->command_ms < t->deadline_ms, "(f) Tc < D / 3" },
 	};
 	size_t i;
 

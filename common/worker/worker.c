@@ -200,7 +200,7 @@ static int on_stop(void *self, const Ipc__Envelope *m, struct err *e)
 
 static int on_reopen(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	struct err why = {0};
+	struct err why = { 0 };
 
 	UNUSED(self);
 	UNUSED(m);
@@ -215,12 +215,12 @@ static int on_reopen(void *self, const Ipc__Envelope *m, struct err *e)
 #define ANYTIME (WORKER_STARTING | WORKER_UP | WORKER_STOPPING)
 
 static const struct route rows[] = {
-	[IPC__ENVELOPE__BODY_CONFIGURE] = {FROM_SUPERVISOR, WORKER_STARTING, on_configure},
-	[IPC__ENVELOPE__BODY_PING] = {FROM_SUPERVISOR, ANYTIME, on_ping},
-	[IPC__ENVELOPE__BODY_STOP] = {FROM_SUPERVISOR, ANYTIME, on_stop},
-	[IPC__ENVELOPE__BODY_REOPEN_LOGS] = {FROM_SUPERVISOR, ANYTIME, on_reopen},
+	[IPC__ENVELOPE__BODY_CONFIGURE] = { FROM_SUPERVISOR, WORKER_STARTING, on_configure },
+	[IPC__ENVELOPE__BODY_PING] = { FROM_SUPERVISOR, ANYTIME, on_ping },
+	[IPC__ENVELOPE__BODY_STOP] = { FROM_SUPERVISOR, ANYTIME, on_stop },
+	[IPC__ENVELOPE__BODY_REOPEN_LOGS] = { FROM_SUPERVISOR, ANYTIME, on_reopen },
 };
-static const struct route_table common_routes = {rows, ARRAY_LEN(rows)};
+static const struct route_table common_routes = { rows, ARRAY_LEN(rows) };
 
 static bool is_common(const uint8_t *body, size_t n)
 {
@@ -270,7 +270,7 @@ static void on_term(uv_signal_t *s, int sig)
 int worker_open(struct worker **out, const struct worker_spec *s, struct err *e)
 {
 	struct worker *w = mem_zalloc(sizeof(*w));
-	const struct chan_hooks hooks = {w, on_message, on_chan_closed, NULL};
+	const struct chan_hooks hooks = { w, on_message, on_chan_closed, NULL };
 	int rc;
 
 	w->spec = *s;

@@ -76,7 +76,7 @@ static void audit_row(struct audit *a, enum cfg id)
 
 static void warn_unknown(struct audit *a, const struct node *node, const char *key)
 {
-	struct place at = {.file = a->file, .line = node->line, .key = key};
+	struct place at = { .file = a->file, .line = node->line, .key = key };
 	const char *near = problems_full(a->p) ? NULL : schema_nearest(key);
 	char top[sizeof(a->unknown_top)];
 
@@ -101,7 +101,7 @@ static void warn_unknown(struct audit *a, const struct node *node, const char *k
 static void audit_node(struct audit *a, const struct node *node, bool named)
 {
 	const char *key = schema_strip_scope(node->key);
-	const struct place at = {.file = a->file, .line = node->line, .key = node->key};
+	const struct place at = { .file = a->file, .line = node->line, .key = node->key };
 	enum cfg id = schema_match(key);
 
 	if (id != CFG__COUNT) {
@@ -121,7 +121,7 @@ static void audit_node(struct audit *a, const struct node *node, bool named)
 		return;
 	}
 	if (schema_is_below_row(key, &id)) {
-		struct buf want = {0};
+		struct buf want = { 0 };
 
 		value_wanted(&want, schema_row(id));
 		problems_add(a->p,
@@ -200,7 +200,7 @@ static void usual_spelling(char *out, size_t n, enum cfg id)
 
 static void audit_variable(struct audit *a, const char *full, const char *name)
 {
-	struct place at = {.env = full};
+	struct place at = { .env = full };
 	char folded[128];
 	char usual[128];
 	bool exact;
@@ -227,14 +227,14 @@ static void audit_variable(struct audit *a, const char *full, const char *name)
 	config_place(a->c, id, &at);
 	if (at.env != NULL)
 		return; /* this one, or another spelling that came first */
-	at = (struct place){.env = full};
+	at = (struct place){ .env = full };
 	problems_add(a->p, PROBLEM_WARN, &at,
 		     "ignored: names are case-sensitive; write gravitee_%s", usual);
 }
 
 void audit_config(const struct config *c, const struct resolver *r, struct problems *p)
 {
-	struct audit a = {.c = c, .r = r, .p = p};
+	struct audit a = { .c = c, .r = r, .p = p };
 	const char *full;
 	const char *name;
 	struct place at;

@@ -59,7 +59,7 @@ static void check_zone(const struct config *c, struct problems *p)
 static void check_lease(const struct config *c, struct problems *p)
 {
 	int64_t ttl_ms = config_int(c, CFG_LEASE_TTL);
-	struct err e = {0};
+	struct err e = { 0 };
 	struct timing t;
 
 	timing_from_ttl(ttl_ms, &t);

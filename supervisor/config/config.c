@@ -76,7 +76,7 @@ static int take_text(const struct loading *l, enum cfg id, const char *text)
 {
 	const struct schema_row *row = schema_row(id);
 	struct slot *s = &l->c->slot[id];
-	struct err e = {0};
+	struct err e = { 0 };
 	char *full = NULL;
 	int rc;
 
@@ -182,7 +182,7 @@ static struct config *load_tree(const struct config_source *src, const struct tr
 {
 	struct config *c = mem_zalloc(sizeof(*c));
 	struct resolver r;
-	const struct loading l = {.c = c, .r = &r, .p = p};
+	const struct loading l = { .c = c, .r = &r, .p = p };
 	unsigned i;
 
 	c->file = mem_strdup(src->name);
@@ -221,7 +221,7 @@ static int refuse(const char *file, const struct problems *p, struct err *e)
 int config_load_from(struct config **out, const struct config_source *src, struct problems *p,
 		     struct err *e)
 {
-	const struct tree_input in = {.name = src->name, .bytes = src->bytes, .n = src->n};
+	const struct tree_input in = { .name = src->name, .bytes = src->bytes, .n = src->n };
 	struct tree *tree = NULL;
 	size_t before = p->errors;
 	int rc = tree_read_bytes(&tree, &in, p, e);
@@ -234,7 +234,7 @@ int config_load_from(struct config **out, const struct config_source *src, struc
 
 int config_load(struct config **out, const char *path, struct problems *p, struct err *e)
 {
-	struct config_source src = {.name = path, .env = environ};
+	struct config_source src = { .name = path, .env = environ };
 	char hostname[256] = "";
 	struct tree *tree = NULL;
 	size_t before = p->errors;
@@ -301,7 +301,7 @@ void config_place(const struct config *c, enum cfg id, struct place *out)
 {
 	const struct slot *s = &c->slot[id];
 
-	*out = (struct place){.file = c->file, .line = s->line, .env = s->env, .key = s->key};
+	*out = (struct place){ .file = c->file, .line = s->line, .env = s->env, .key = s->key };
 	if (out->key == NULL)
 		out->key = schema_row(id)->key;
 }

@@ -33,7 +33,7 @@ static bool line_at(const struct hint_input *in, unsigned number, struct line *o
 	stop = memchr(s, '\n', (size_t)(end - s));
 	if (stop == NULL)
 		stop = end;
-	*out = (struct line){.number = number};
+	*out = (struct line){ .number = number };
 	while (s < stop && (*s == ' ' || *s == '\t')) {
 		out->tab = out->tab || *s == '\t';
 		out->indent++;

@@ -65,7 +65,7 @@ void problems_add(struct problems *p, enum problem_level level, const struct pla
 {
 	struct problem *slot = room(p, level);
 	char text[TEXT_MAX_BYTES];
-	struct buf b = {0};
+	struct buf b = { 0 };
 	va_list ap;
 
 	if (level == PROBLEM_ERROR)
@@ -112,5 +112,5 @@ void problems_reset(struct problems *p)
 	for (i = 0; i < p->n; i++)
 		mem_free(p->item[i].text);
 	mem_free(p->item);
-	*p = (struct problems){0};
+	*p = (struct problems){ 0 };
 }

@@ -72,7 +72,7 @@ static unsigned line_of(const yaml_event_t *ev)
 
 #define REFUSE(r, at_line, ...)                                                                    \
 	do {                                                                                       \
-		const struct place refused_ = {.file = (r)->in->name, .line = (at_line)};          \
+		const struct place refused_ = { .file = (r)->in->name, .line = (at_line) };        \
 		problems_add((r)->problems, PROBLEM_ERROR, &refused_, __VA_ARGS__);                \
 		(r)->failed = true;                                                                \
 	} while (0)
@@ -106,7 +106,7 @@ static void add_anchor(struct reader *r, const char *name, size_t first, size_t 
 
 	r->anchor = mem_grow(r->anchor, &r->anchor_cap, r->nanchor + 1, sizeof(*r->anchor));
 	a = &r->anchor[r->nanchor++];
-	*a = (struct anchor){mem_strdup(name), first, r->tree->n - first, path_len};
+	*a = (struct anchor){ mem_strdup(name), first, r->tree->n - first, path_len };
 }
 
 static bool path_fits(struct reader *r, unsigned line)
@@ -166,7 +166,7 @@ static void on_key(struct reader *r, const yaml_event_t *ev)
 
 static bool is_null(const yaml_event_t *ev)
 {
-	static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+	static const char *const words[] = { "", "~", "null", "Null", "NULL" };
 	size_t i;
 
 	if (ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
@@ -254,7 +254,7 @@ static void end_keys(struct reader *r, size_t first)
 		qsort(r->seen + first, r->nseen - first, sizeof(*r->seen), seen_compare);
 	for (i = first + 1; i < r->nseen; i++) {
 		const struct seen *s = &r->seen[i];
-		const struct place at = {.file = r->in->name, .line = s->line, .key = s->key};
+		const struct place at = { .file = r->in->name, .line = s->line, .key = s->key };
 
 		if (strcmp(s->key, s[-1].key) != 0)
 			continue;
@@ -360,9 +360,9 @@ static unsigned line_of_offset(const struct tree_input *in, size_t offset)
 
 static void report_syntax(struct reader *r, const yaml_parser_t *y)
 {
-	struct hint_input h = {.text = r->in->bytes, .n = r->in->n};
-	struct place at = {.file = r->in->name};
-	struct buf hint = {0};
+	struct hint_input h = { .text = r->in->bytes, .n = r->in->n };
+	struct place at = { .file = r->in->name };
+	struct buf hint = { 0 };
 	unsigned column = (unsigned)y->problem_mark.column + 1;
 
 	h.problem = y->problem == NULL ? "not YAML" : y->problem;
@@ -424,7 +424,7 @@ static void sort_nodes(struct reader *r)
 		qsort(t->sorted, t->n, sizeof(*t->sorted), sorted_compare);
 	for (i = 1; i < t->n && r->twice == 0; i++) {
 		const struct node *x = t->sorted[i];
-		const struct place at = {.file = r->in->name, .line = x->line, .key = x->key};
+		const struct place at = { .file = r->in->name, .line = x->line, .key = x->key };
 
 		if (strcmp(x->key, t->sorted[i - 1]->key) == 0)
 			problems_add(r->problems, PROBLEM_ERROR, &at,
@@ -452,7 +452,7 @@ static void reader_reset(struct reader *r)
 int tree_read_bytes(struct tree **out, const struct tree_input *in, struct problems *p,
 		    struct err *e)
 {
-	struct reader r = {.in = in, .problems = p};
+	struct reader r = { .in = in, .problems = p };
 	int rc = 0;
 
 	r.tree = mem_zalloc(sizeof(*r.tree));
@@ -493,8 +493,8 @@ static int read_all(int fd, char *bytes, size_t *n)
 
 int tree_read_file(struct tree **out, const char *path, struct problems *p, struct err *e)
 {
-	const struct place at = {.file = path};
-	struct tree_input in = {.name = path};
+	const struct place at = { .file = path };
+	struct tree_input in = { .name = path };
 	char *bytes;
 	size_t n = 0;
 	int rc;

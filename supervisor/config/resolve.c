@@ -48,7 +48,7 @@ void resolver_init(struct resolver *r, const struct tree *tree, char *const *env
 	size_t cap = 0;
 	size_t i;
 
-	*r = (struct resolver){.tree = tree, .env = env};
+	*r = (struct resolver){ .tree = tree, .env = env };
 	r->named = mem_zalloc(tree_len(tree) * sizeof(*r->named));
 	for (i = 0; env[i] != NULL; i++) {
 		const char *eq = strchr(env[i], '=');
@@ -75,7 +75,7 @@ void resolver_reset(struct resolver *r)
 		mem_free(r->var[i].full);
 	mem_free(r->var);
 	mem_free(r->named);
-	*r = (struct resolver){0};
+	*r = (struct resolver){ 0 };
 }
 
 enum { NO_BRACKETS = 1, NO_DOTS = 2, NO_HYPHENS = 4, UPPER = 8, SPELLINGS = 16 };
@@ -106,7 +106,7 @@ static void spell(char *out, const char *key, unsigned how)
 static bool find_env(const struct resolver *r, const char *key, struct found *out)
 {
 	char name[NAME_MAX_BYTES];
-	const struct env_var wanted = {.name = name};
+	const struct env_var wanted = { .name = name };
 	const struct env_var *v = NULL;
 	unsigned how;
 
@@ -116,7 +116,7 @@ static bool find_env(const struct resolver *r, const char *key, struct found *ou
 	}
 	if (v == NULL)
 		return false;
-	*out = (struct found){.value = v->value, .env = v->full};
+	*out = (struct found){ .value = v->value, .env = v->full };
 	return true;
 }
 
@@ -126,7 +126,7 @@ static bool find_node(const struct resolver *r, const char *key, struct found *o
 
 	if (node == NULL)
 		return false;
-	*out = (struct found){.value = node->value, .line = node->line};
+	*out = (struct found){ .value = node->value, .line = node->line };
 	return true;
 }
 
@@ -285,7 +285,7 @@ static int expand(struct expansion *x, const char *text, size_t n, unsigned dept
 
 int resolve_expand(const struct resolver *r, const char *text, char **out, struct err *e)
 {
-	struct expansion x = {.r = r, .left = REPLACEMENTS_MAX, .e = e};
+	struct expansion x = { .r = r, .left = REPLACEMENTS_MAX, .e = e };
 	int rc;
 
 	if (strstr(text, "${") == NULL && strlen(text) <= RESOLVE_VALUE_MAX_BYTES) {

@@ -53,7 +53,7 @@ static const char *const foreign[] = {
 /* clang-format on */
 
 /* Scopes of the reference's repositories that are ours (wire page 6.1). */
-static const char *const scopes[] = {"management", "distributed-sync"};
+static const char *const scopes[] = { "management", "distributed-sync" };
 
 const struct schema_row *schema_row(enum cfg id)
 {

@@ -135,13 +135,13 @@ static void sample_row(struct buf *out, const struct schema_row *row, const char
 {
 	unsigned depth = open_groups(out, row->key, before);
 	const char *name = strrchr(row->key, '.');
-	struct buf text = {0};
+	struct buf text = { 0 };
 
 	if (depth == 0)
 		buf_addc(out, '\n');
 	buf_adds(&text, row->doc);
 	if (row->type == TYPE_INT || row->type == TYPE_ENUM) {
-		struct buf want = {0};
+		struct buf want = { 0 };
 
 		value_wanted(&want, row);
 		buf_printf(&text, " %c%s.", buf_cstr(&want)[0] - 'a' + 'A', buf_cstr(&want) + 1);

@@ -137,9 +137,9 @@ static const struct {
 	enum cfg level;
 	part_fn *build;
 } workers[SLICE__COUNT] = {
-	[SLICE_ELECTOR] = {"elector", CFG_LOG_ELECTOR, build_elector},
-	[SLICE_FETCHER] = {"fetcher", CFG_LOG_FETCHER, build_fetcher},
-	[SLICE_CACHE] = {"cache", CFG_LOG_CACHE, build_cache},
+	[SLICE_ELECTOR] = { "elector", CFG_LOG_ELECTOR, build_elector },
+	[SLICE_FETCHER] = { "fetcher", CFG_LOG_FETCHER, build_fetcher },
+	[SLICE_CACHE] = { "cache", CFG_LOG_CACHE, build_cache },
 };
 
 static Ipc__Log *make_log(const struct building *b, enum slice_worker worker)
@@ -157,7 +157,7 @@ static Ipc__Log *make_log(const struct building *b, enum slice_worker worker)
 void slice_build(struct slice *out, const struct config *c, enum slice_worker worker,
 		 const struct slice_input *in)
 {
-	const struct building b = {.c = c, .in = in};
+	const struct building b = { .c = c, .in = in };
 	Ipc__Configure *m = mem_alloc(sizeof(*m));
 
 	CHECK(worker < SLICE__COUNT && out->msg == NULL);
@@ -203,7 +203,7 @@ void slice_reset(struct slice *s)
 		explicit_bzero(s->bytes, s->n);
 		mem_free(s->bytes);
 	}
-	*s = (struct slice){0};
+	*s = (struct slice){ 0 };
 }
 
 const char *slice_worker_name(enum slice_worker worker)

@@ -69,7 +69,7 @@ void value_wanted(struct buf *out, const struct schema_row *row)
 /* "what" is a format's worth of complaint; the wish of the row follows. */
 static int refuse(struct err *e, const struct schema_row *row, const char *text, const char *what)
 {
-	struct buf want = {0};
+	struct buf want = { 0 };
 	int rc;
 
 	value_wanted(&want, row);
@@ -84,8 +84,8 @@ static int refuse(struct err *e, const struct schema_row *row, const char *text,
 static int parse_bool(struct value *out, const struct schema_row *row, const char *text,
 		      struct err *e)
 {
-	static const char *const yes[] = {"true", "yes", "on", "1"};
-	static const char *const no[] = {"false", "no", "off", "0"};
+	static const char *const yes[] = { "true", "yes", "on", "1" };
+	static const char *const no[] = { "false", "no", "off", "0" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(yes); i++) {
@@ -104,7 +104,9 @@ static int refuse_suffix(struct err *e, const struct schema_row *row, const char
 	static const struct {
 		const char *suffix;
 		int64_t ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000}};
+	} units[] = {
+		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "min", 60000 }, { "h", 3600000 }
+	};
 	size_t digits = strspn(text, "0123456789");
 	int64_t n;
 	size_t i;
@@ -233,7 +235,7 @@ void value_reset(struct value *v)
 	for (i = 0; i < v->n; i++)
 		mem_free(v->list[i]);
 	mem_free(v->list);
-	*v = (struct value){0};
+	*v = (struct value){ 0 };
 }
 
 /* "password=x" in the query of a JDBC URL. */

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void visit(struct json_span v, int levels)
 {
 	struct json_iter it;
-	struct buf b = {0};
+	struct buf b = { 0 };
 	int64_t n;
 
 	json_unescape(v, &b);
@@ -33,11 +33,11 @@ static void visit(struct json_span v, int levels)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct json_span v = {0};
-	struct json_span again = {0};
-	struct buf once = {0};
-	struct buf twice = {0};
-	struct err e = {0};
+	struct json_span v = { 0 };
+	struct json_span again = { 0 };
+	struct buf once = { 0 };
+	struct buf twice = { 0 };
+	struct err e = { 0 };
 
 	if (json_check((const char *)data, size, &v, &e) < 0)
 		return 0;

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct map_ctx *context(void)
 {
-	static const char *const tags[] = {"eu", "!us"};
+	static const char *const tags[] = { "eu", "!us" };
 	static struct map_ctx *ctx;
 
 	if (ctx == NULL) {
@@ -23,8 +23,8 @@ static struct map_ctx *context(void)
 /* What the mapping makes must be readable, and an API's plans with it. */
 static void check_out(int rc, struct map_out *out)
 {
-	struct json_span v = {0};
-	struct map_plans plans = {0};
+	struct json_span v = { 0 };
+	struct map_plans plans = { 0 };
 
 	CHECK(rc <= 0);
 	CHECK(rc == 0 || (out->outcome == MAP_NOTHING && out->ev.id == NULL));
@@ -34,7 +34,7 @@ static void check_out(int rc, struct map_out *out)
 		CHECK(out->ev.action == ACTION_UNDEPLOY ||
 		      json_check(out->ev.payload.data, out->ev.payload.len, &v, NULL) == 0);
 		if (out->ev.kind == KIND_API &&
-		    map_plans_read((struct json_span){out->ev.payload.data, out->ev.payload.len},
+		    map_plans_read((struct json_span){ out->ev.payload.data, out->ev.payload.len },
 				   &plans, NULL) == 0)
 			map_plans_reset(&plans);
 	}
@@ -45,9 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char accepted[] =
 		"{\"id\":\"s\",\"api\":\"a\",\"plan\":\"p\",\"status\":\"ACCEPTED\"}";
-	struct json_span sub = {accepted, sizeof(accepted) - 1};
-	struct json_span row = {(const char *)data, size};
-	struct map_out out = {0};
+	struct json_span sub = { accepted, sizeof(accepted) - 1 };
+	struct json_span row = { (const char *)data, size };
+	struct map_out out = { 0 };
 
 	check_out(map_event(context(), row, &out, NULL), &out);
 	check_out(map_api_file(context(), row, 1, &out, NULL), &out);

@@ -11,14 +11,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void use(const struct config *c)
 {
-	const struct slice_input in = {.state_dir = "/s"};
-	struct buf b = {0};
+	const struct slice_input in = { .state_dir = "/s" };
+	struct buf b = { 0 };
 	unsigned i;
 
 	config_show(c, &b);
 	buf_reset(&b);
 	for (i = 0; i < SLICE__COUNT; i++) {
-		struct slice s = {0};
+		struct slice s = { 0 };
 
 		slice_build(&s, c, (enum slice_worker)i, &in);
 		slice_reset(&s);
@@ -42,12 +42,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static char zone[] = "gravitee_zonesync_zone_id=z";
 	static char tag[] = "gravitee_tags_0=t";
 	static char home[] = "GRAVITEE_HOME=/h";
-	char *env[] = {zone, tag, home, NULL};
+	char *env[] = { zone, tag, home, NULL };
 	const struct config_source src = {
-		.name = "f.yml", .bytes = data, .n = n, .env = env, .hostname = "h"};
-	struct problems p = {0};
+		.name = "f.yml", .bytes = data, .n = n, .env = env, .hostname = "h"
+	};
+	struct problems p = { 0 };
 	struct config *c = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (config_load_from(&c, &src, &p, &e) == 0)
 		use(c);

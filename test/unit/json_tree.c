@@ -5,8 +5,8 @@
 
 static bool strings_equal(struct json_span a, struct json_span b)
 {
-	struct buf x = {0};
-	struct buf y = {0};
+	struct buf x = { 0 };
+	struct buf y = { 0 };
 	bool equal;
 
 	json_unescape(a, &x);
@@ -19,7 +19,7 @@ static bool strings_equal(struct json_span a, struct json_span b)
 
 struct json_span tree_member(struct json_span object, struct json_span name)
 {
-	struct json_span found = {0};
+	struct json_span found = { 0 };
 	struct json_iter it;
 
 	json_iter_init(&it, object);

@@ -48,7 +48,7 @@ size_t kit_lines(const char *file, line_fn *fn, void *owner)
 	ssize_t len;
 
 	while ((len = getline(&line, &cap, f)) > 0) {
-		fn(kit_parse((struct json_span){line, (size_t)len}), owner);
+		fn(kit_parse((struct json_span){ line, (size_t)len }), owner);
 		n++;
 	}
 	free(line);
@@ -59,7 +59,7 @@ size_t kit_lines(const char *file, line_fn *fn, void *owner)
 char *kit_read(const char *file, size_t *n)
 {
 	FILE *f = open_data(file);
-	struct buf b = {0};
+	struct buf b = { 0 };
 	char block[4096];
 	size_t got;
 
@@ -72,8 +72,8 @@ char *kit_read(const char *file, size_t *n)
 
 struct json_span kit_parse(struct json_span text)
 {
-	struct json_span v = {0};
-	struct err e = {0};
+	struct json_span v = { 0 };
+	struct err e = { 0 };
 
 	if (json_check(text.p, text.n, &v, &e) < 0)
 		fail_msg("%s: %.200s", e.text, text.p);
@@ -82,12 +82,12 @@ struct json_span kit_parse(struct json_span text)
 
 struct json_span kit_text(const char *s)
 {
-	return (struct json_span){s, strlen(s)};
+	return (struct json_span){ s, strlen(s) };
 }
 
 char *kit_string(struct json_span v)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	if (json_type(v) != JSON_STRING)
 		return NULL;
@@ -99,13 +99,13 @@ struct json_span kit_inner(struct json_span v, struct buf *room)
 {
 	assert_int_equal(json_type(v), JSON_STRING);
 	json_unescape(v, room);
-	return kit_parse((struct json_span){room->data, room->len});
+	return kit_parse((struct json_span){ room->data, room->len });
 }
 
 /* The plan of that id, or nothing. */
 static struct json_span plan_of(struct json_span plans, struct json_span id)
 {
-	struct json_span none = {0};
+	struct json_span none = { 0 };
 	struct json_iter it;
 
 	json_iter_init(&it, plans);
@@ -203,10 +203,10 @@ static void compare_api(struct json_span ours, struct json_span recorded, struct
 static void compare_payload(const struct event *ev, struct json_span recorded,
 			    struct json_span definition)
 {
-	struct json_span ours = kit_parse((struct json_span){ev->payload.data, ev->payload.len});
+	struct json_span ours = kit_parse((struct json_span){ ev->payload.data, ev->payload.len });
 	struct json_span want;
-	struct buf room = {0};
-	struct buf compact = {0};
+	struct buf room = { 0 };
+	struct buf compact = { 0 };
 
 	json_compact(ours, &compact);
 	assert_int_equal(compact.len, ev->payload.len);
@@ -222,7 +222,7 @@ static void compare_payload(const struct event *ev, struct json_span recorded,
 void kit_compare_event(const struct event *ev, struct json_span recorded,
 		       struct json_span definition)
 {
-	struct buf key = {0};
+	struct buf key = { 0 };
 	char *want = kit_string(json_get(recorded, "key"));
 
 	buf_adds(&key, KEY_PREFIX);

@@ -42,7 +42,7 @@ static void set_environment(const struct map_ctx *ctx, struct envelope *n, const
 static int write_place(struct buf *b, const struct envelope *n, const char *name, const char *known,
 		       struct err *e)
 {
-	const struct member m = {name, MEMBER_TEXT};
+	const struct member m = { name, MEMBER_TEXT };
 
 	if (n->is_file && !json_is_null(json_get(n->file, name)))
 		return member_copy(b, n->file, &m, 1, e);
@@ -181,18 +181,18 @@ static int map_envelope(const struct map_ctx *ctx, const struct envelope *n, str
 
 /* The members of the management API's Api bean that matter. */
 enum { BEAN_DEFINITION, BEAN_VERSION, BEAN_TYPE, BEAN_STATE, BEAN_ENVIRONMENT, BEAN__COUNT };
-static const char *const bean_names[BEAN__COUNT] = {"definition", "definitionVersion", "type",
-						    "lifecycleState", "environmentId"};
+static const char *const bean_names[BEAN__COUNT] = { "definition", "definitionVersion", "type",
+						     "lifecycleState", "environmentId" };
 
 /* The definition in `payload` is text once more. */
 static int map_bean(const struct map_ctx *ctx, const struct event_row *row,
 		    struct json_span payload, struct map_out *out, struct err *e)
 {
-	struct envelope n = {.deployed_at = row->created_at};
+	struct envelope n = { .deployed_at = row->created_at };
 	struct json_span m[BEAN__COUNT];
 	enum definition_kind kind;
-	struct buf text = {0};
-	struct buf id = {0};
+	struct buf text = { 0 };
+	struct buf id = { 0 };
 	bool v4;
 	int rc;
 
@@ -217,8 +217,8 @@ static int map_bean(const struct map_ctx *ctx, const struct event_row *row,
 int api_publish(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
 		struct err *e)
 {
-	struct json_span payload = {0};
-	struct buf text = {0};
+	struct json_span payload = { 0 };
+	struct buf text = { 0 };
 	int rc;
 
 	rc = member_open_text(row->payload, "payload", &text, &payload, e);
@@ -302,10 +302,10 @@ static int open_file(struct json_span file, struct envelope *n, struct buf *text
 int map_api_file(const struct map_ctx *ctx, struct json_span text, int64_t modified_ms,
 		 struct map_out *out, struct err *e)
 {
-	struct envelope n = {.is_file = true, .modified_ms = modified_ms};
-	struct map_out made = {0};
-	struct json_span file = {0};
-	struct buf room = {0};
+	struct envelope n = { .is_file = true, .modified_ms = modified_ms };
+	struct map_out made = { 0 };
+	struct json_span file = { 0 };
+	struct buf room = { 0 };
 	int rc;
 
 	rc = member_check_object(text, "file", &file, e);

@@ -6,8 +6,8 @@
 #include "workers/fetcher/map/map.h"
 #include "workers/fetcher/map/members.h"
 
-static const struct member application[] = {{"application", MEMBER_TEXT}};
-static const struct member expiry[] = {{"expireAt", MEMBER_MS}};
+static const struct member application[] = { { "application", MEMBER_TEXT } };
+static const struct member expiry[] = { { "expireAt", MEMBER_MS } };
 
 /* A key with one of its subscriptions. */
 struct pair {
@@ -78,8 +78,8 @@ static int read_row(struct json_span row, struct map_key *k, struct err *e)
 
 int map_key_read(struct json_span text, struct map_key *out, struct err *e)
 {
-	struct map_key k = {0};
-	struct json_span row = {0};
+	struct map_key k = { 0 };
+	struct json_span row = { 0 };
 	int rc = member_check_object(text, "key", &row, e);
 
 	if (rc == 0)
@@ -99,7 +99,7 @@ void map_key_reset(struct map_key *k)
 		mem_free(k->subscriptions[i]);
 	mem_free(k->subscriptions);
 	mem_free(k->id);
-	*k = (struct map_key){0};
+	*k = (struct map_key){ 0 };
 }
 
 static bool belongs(const struct map_key *k, const struct map_subscription *s)
@@ -180,7 +180,7 @@ static int map_pair(const struct pair *p, struct map_out *out, struct err *e)
 static int map_rows(struct json_span row, struct json_span subscription_row, unsigned flags,
 		    struct map_out *out, struct err *e)
 {
-	struct pair p = {.row = row, .attached = (flags & MAP_ATTACHED) != 0};
+	struct pair p = { .row = row, .attached = (flags & MAP_ATTACHED) != 0 };
 	int rc = map_key_read(row, &p.key, e);
 
 	if (rc == 0)
@@ -197,8 +197,8 @@ static int map_rows(struct json_span row, struct json_span subscription_row, uns
 int map_apikey(struct json_span text, struct json_span subscription_row, unsigned flags,
 	       struct map_out *out, struct err *e)
 {
-	struct map_out made = {0};
-	struct json_span row = {0};
+	struct map_out made = { 0 };
+	struct json_span row = { 0 };
 	int rc = member_check_object(text, "key", &row, e);
 
 	if (rc == 0)

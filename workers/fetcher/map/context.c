@@ -98,14 +98,14 @@ static void places_set(struct places *p, struct place given)
 void map_ctx_set_environment(struct map_ctx *ctx, const char *id, const char *hrid,
 			     const char *organization_id)
 {
-	struct place p = {mem_strdup(id), mem_strdup(hrid), mem_strdup(organization_id)};
+	struct place p = { mem_strdup(id), mem_strdup(hrid), mem_strdup(organization_id) };
 
 	places_set(&ctx->environments, p);
 }
 
 void map_ctx_set_organization(struct map_ctx *ctx, const char *id, const char *hrid)
 {
-	struct place p = {mem_strdup(id), mem_strdup(hrid), NULL};
+	struct place p = { mem_strdup(id), mem_strdup(hrid), NULL };
 
 	places_set(&ctx->organizations, p);
 }
@@ -124,7 +124,7 @@ static int first_hrid(struct json_span hrids, char **out, struct err *e)
 
 static int read_place(struct json_span text, struct place *p, struct err *e)
 {
-	struct json_span row = {0};
+	struct json_span row = { 0 };
 	struct json_span org;
 	int rc = member_check_object(text, "row", &row, e);
 
@@ -140,7 +140,7 @@ static int read_place(struct json_span text, struct place *p, struct err *e)
 
 int map_environment(struct map_ctx *ctx, struct json_span row, struct err *e)
 {
-	struct place p = {0};
+	struct place p = { 0 };
 	int rc = read_place(row, &p, e);
 
 	if (rc == 0)
@@ -152,7 +152,7 @@ int map_environment(struct map_ctx *ctx, struct json_span row, struct err *e)
 
 int map_organization(struct map_ctx *ctx, struct json_span row, struct err *e)
 {
-	struct place p = {0};
+	struct place p = { 0 };
 	int rc = read_place(row, &p, e);
 
 	if (rc == 0)

@@ -13,10 +13,10 @@ static const struct {
 	const char *type;
 	enum definition_kind kind;
 } v4_types[] = {
-	{"proxy", DEFINITION_V4_HTTP},	   {"message", DEFINITION_V4_HTTP},
-	{"llm-proxy", DEFINITION_V4_HTTP}, {"mcp-proxy", DEFINITION_V4_HTTP},
-	{"a2a-proxy", DEFINITION_V4_HTTP}, {"authz", DEFINITION_V4_HTTP},
-	{"native", DEFINITION_V4_NATIVE},  {"edge", DEFINITION_V4_EDGE},
+	{ "proxy", DEFINITION_V4_HTTP },     { "message", DEFINITION_V4_HTTP },
+	{ "llm-proxy", DEFINITION_V4_HTTP }, { "mcp-proxy", DEFINITION_V4_HTTP },
+	{ "a2a-proxy", DEFINITION_V4_HTTP }, { "authz", DEFINITION_V4_HTTP },
+	{ "native", DEFINITION_V4_NATIVE },  { "edge", DEFINITION_V4_EDGE },
 };
 
 bool definition_says_v4(struct json_span def)
@@ -123,8 +123,8 @@ static void write_opened(struct json_span property, const struct buf *plain, str
 static void write_property(const struct map_ctx *ctx, struct json_span property, struct buf *b)
 {
 	struct json_span value = json_get(property, "value");
-	struct buf closed = {0};
-	struct buf plain = {0};
+	struct buf closed = { 0 };
+	struct buf plain = { 0 };
 
 	if (ctx->secret == NULL || json_type(value) != JSON_STRING ||
 	    !json_is_true(json_get(property, "encrypted"))) {
@@ -222,7 +222,7 @@ static int add_plan(struct map_plans *p, struct json_span plan, bool apikey, str
 	if (rc < 0)
 		return rc;
 	p->v = mem_grow(p->v, &p->cap, p->n + 1, sizeof(*p->v));
-	p->v[p->n++] = (struct map_plan){id, apikey};
+	p->v[p->n++] = (struct map_plan){ id, apikey };
 	return 0;
 }
 
@@ -244,8 +244,8 @@ static int read_plans(struct json_span def, struct map_plans *p, struct err *e)
 
 int map_plans_read(struct json_span payload, struct map_plans *out, struct err *e)
 {
-	struct map_plans p = {0};
-	struct json_span v = {0};
+	struct map_plans p = { 0 };
+	struct json_span v = { 0 };
 	struct json_span def;
 	int rc = member_check_object(payload, "payload", &v, e);
 
@@ -269,5 +269,5 @@ void map_plans_reset(struct map_plans *p)
 	for (i = 0; i < p->n; i++)
 		mem_free(p->v[i].id);
 	mem_free(p->v);
-	*p = (struct map_plans){0};
+	*p = (struct map_plans){ 0 };
 }

@@ -4,8 +4,8 @@
 #include "workers/fetcher/map/members.h"
 
 static const struct member members[] = {
-	{"id", MEMBER_TEXT},   {"key", MEMBER_TEXT},	  {"environmentId", MEMBER_TEXT},
-	{"name", MEMBER_TEXT}, {"deployedAt", MEMBER_MS},
+	{ "id", MEMBER_TEXT },	 { "key", MEMBER_TEXT },      { "environmentId", MEMBER_TEXT },
+	{ "name", MEMBER_TEXT }, { "deployedAt", MEMBER_MS },
 };
 
 static int write_payload(struct json_span bean, struct buf *b, struct err *e)
@@ -26,8 +26,8 @@ static int write_payload(struct json_span bean, struct buf *b, struct err *e)
 int dictionary_publish(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
 		       struct err *e)
 {
-	struct json_span bean = {0};
-	struct buf text = {0};
+	struct json_span bean = { 0 };
+	struct buf text = { 0 };
 	int rc;
 
 	UNUSED(ctx);
@@ -48,8 +48,8 @@ int dictionary_withdraw(const struct map_ctx *ctx, const struct event_row *row, 
 			struct err *e)
 {
 	struct json_span id = json_get(row->properties, "dictionary_id");
-	struct json_span bean = {0};
-	struct buf text = {0};
+	struct json_span bean = { 0 };
+	struct buf text = { 0 };
 	int rc = 0;
 
 	UNUSED(ctx);

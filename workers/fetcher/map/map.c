@@ -11,19 +11,19 @@ struct route {
 };
 
 static const struct route routes[] = {
-	{"PUBLISH_API", api_publish},
-	{"START_API", api_publish},
-	{"UNPUBLISH_API", api_withdraw},
-	{"STOP_API", api_withdraw},
-	{"PUBLISH_DICTIONARY", dictionary_publish},
-	{"UNPUBLISH_DICTIONARY", dictionary_withdraw},
-	{"PUBLISH_ORGANIZATION", organization_publish},
+	{ "PUBLISH_API", api_publish },
+	{ "START_API", api_publish },
+	{ "UNPUBLISH_API", api_withdraw },
+	{ "STOP_API", api_withdraw },
+	{ "PUBLISH_DICTIONARY", dictionary_publish },
+	{ "UNPUBLISH_DICTIONARY", dictionary_withdraw },
+	{ "PUBLISH_ORGANIZATION", organization_publish },
 };
 
 void map_out_reset(struct map_out *out)
 {
 	event_reset(&out->ev);
-	*out = (struct map_out){0};
+	*out = (struct map_out){ 0 };
 }
 
 static event_fn *route_of(struct json_span type)
@@ -38,10 +38,10 @@ static event_fn *route_of(struct json_span type)
 
 int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *out, struct err *e)
 {
-	static const char *const names[] = {"type", "payload", "properties", "createdAt",
-					    "updatedAt"};
-	struct map_out made = {0};
-	struct json_span v = {0};
+	static const char *const names[] = { "type", "payload", "properties", "createdAt",
+					     "updatedAt" };
+	struct map_out made = { 0 };
+	struct json_span v = { 0 };
 	struct json_span m[ARRAY_LEN(names)];
 	struct event_row r;
 	int64_t updated;
@@ -52,12 +52,12 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	if (rc < 0)
 		return rc;
 	json_pick(v, names, m, ARRAY_LEN(names));
-	r = (struct event_row){.payload = m[1], .properties = m[2], .created_at = m[3]};
+	r = (struct event_row){ .payload = m[1], .properties = m[2], .created_at = m[3] };
 	if (json_type(m[0]) != JSON_STRING)
 		return err_set(e, ERR_PARSE, "row: type is not text");
 	fn = route_of(m[0]);
 	if (fn == NULL) {
-		*out = (struct map_out){.reason = "type of event is not distributed"};
+		*out = (struct map_out){ .reason = "type of event is not distributed" };
 		return 0;
 	}
 	rc = member_take_updated(m[4], m[3], &updated, e);

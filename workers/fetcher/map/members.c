@@ -11,7 +11,7 @@
 int member_check_object(struct json_span text, const char *what, struct json_span *out,
 			struct err *e)
 {
-	struct json_span v = {0};
+	struct json_span v = { 0 };
 	int rc = json_check(text.p, text.n, &v, e);
 
 	if (rc < 0) {
@@ -26,8 +26,8 @@ int member_check_object(struct json_span text, const char *what, struct json_spa
 
 int member_check_payload(const struct buf *payload, struct err *e)
 {
-	struct json_span text = {payload->data, payload->len};
-	struct json_span v = {0};
+	struct json_span text = { payload->data, payload->len };
+	struct json_span v = { 0 };
 
 	return payload->len == 0 ? 0 : member_check_object(text, "payload", &v, e);
 }
@@ -38,7 +38,7 @@ int member_open_text(struct json_span v, const char *what, struct buf *room, str
 	if (json_type(v) != JSON_STRING)
 		return err_set(e, ERR_PARSE, "%s is not text", what);
 	json_unescape(v, room);
-	return member_check_object((struct json_span){room->data, room->len}, what, out, e);
+	return member_check_object((struct json_span){ room->data, room->len }, what, out, e);
 }
 
 static bool is_id(const struct buf *b)
@@ -55,7 +55,7 @@ static bool is_id(const struct buf *b)
 
 int member_take_id(struct json_span v, const char *what, char **out, struct err *e)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	if (json_type(v) != JSON_STRING)
 		return err_set(e, ERR_PARSE, "%s is not text", what);

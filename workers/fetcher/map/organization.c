@@ -9,19 +9,19 @@
 #include "workers/fetcher/map/members.h"
 
 static const struct member before_flows[] = {
-	{"id", MEMBER_TEXT},
-	{"hrids", MEMBER_ANY},
-	{"name", MEMBER_TEXT},
-	{"description", MEMBER_TEXT},
-	{"domainRestrictions", MEMBER_ANY},
-	{"flowMode", MEMBER_TEXT},
+	{ "id", MEMBER_TEXT },
+	{ "hrids", MEMBER_ANY },
+	{ "name", MEMBER_TEXT },
+	{ "description", MEMBER_TEXT },
+	{ "domainRestrictions", MEMBER_ANY },
+	{ "flowMode", MEMBER_TEXT },
 };
-static const struct member after_flows[] = {{"updatedAt", MEMBER_MS}};
+static const struct member after_flows[] = { { "updatedAt", MEMBER_MS } };
 
 /* A flow for certain consumers runs where one of their tags does. */
 static bool keeps_flow(const struct map_ctx *ctx, struct json_span flow)
 {
-	struct tag_vote vote = {0};
+	struct tag_vote vote = { 0 };
 	struct json_iter it;
 	bool any = false;
 
@@ -41,7 +41,7 @@ static int by_text(const void *a, const void *b)
 
 static char *upper_text(struct json_span v)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	size_t i;
 
 	json_unescape(v, &b);
@@ -150,8 +150,8 @@ static int write_payload(const struct map_ctx *ctx, const struct event_row *row,
 int organization_publish(const struct map_ctx *ctx, const struct event_row *row,
 			 struct map_out *out, struct err *e)
 {
-	struct json_span bean = {0};
-	struct buf text = {0};
+	struct json_span bean = { 0 };
+	struct buf text = { 0 };
 	int rc;
 
 	out->outcome = MAP_EVENT;

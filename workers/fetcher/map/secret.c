@@ -85,8 +85,8 @@ static bool decrypt(const EVP_CIPHER *cipher, const void *key, const struct buf 
 bool secret_open(const void *secret, size_t secret_len, const struct buf *base64, struct buf *plain)
 {
 	const EVP_CIPHER *cipher = cipher_of(secret_len);
-	struct buf in = {0};
-	struct buf out = {0};
+	struct buf in = { 0 };
+	struct buf out = { 0 };
 	bool ok;
 
 	ok = cipher != NULL && decode_base64(base64, &in) && in.len > 0 &&

@@ -4,22 +4,22 @@
 #include "workers/fetcher/map/map.h"
 #include "workers/fetcher/map/members.h"
 
-static const char *const statuses[] = {"ACCEPTED", "CLOSED", "PAUSED", "PENDING", "REJECTED"};
-static const char *const consumer_statuses[] = {"STARTED", "STOPPED", "FAILURE"};
-static const char *const types[] = {"STANDARD", "PUSH"};
+static const char *const statuses[] = { "ACCEPTED", "CLOSED", "PAUSED", "PENDING", "REJECTED" };
+static const char *const consumer_statuses[] = { "STARTED", "STOPPED", "FAILURE" };
+static const char *const types[] = { "STANDARD", "PUSH" };
 
 static const struct member client[] = {
-	{"application", MEMBER_TEXT},
-	{"applicationName", MEMBER_TEXT},
-	{"clientId", MEMBER_TEXT},
-	{"clientCertificate", MEMBER_TEXT},
+	{ "application", MEMBER_TEXT },
+	{ "applicationName", MEMBER_TEXT },
+	{ "clientId", MEMBER_TEXT },
+	{ "clientCertificate", MEMBER_TEXT },
 };
-static const struct member dates[] = {{"startingAt", MEMBER_MS}, {"endingAt", MEMBER_MS}};
-static const struct member environment[] = {{"environmentId", MEMBER_TEXT}};
+static const struct member dates[] = { { "startingAt", MEMBER_MS }, { "endingAt", MEMBER_MS } };
+static const struct member environment[] = { { "environmentId", MEMBER_TEXT } };
 static const struct member configuration[] = {
-	{"channel", MEMBER_TEXT},
-	{"entrypointId", MEMBER_TEXT},
-	{"entrypointConfiguration", MEMBER_ANY},
+	{ "channel", MEMBER_TEXT },
+	{ "entrypointId", MEMBER_TEXT },
+	{ "entrypointConfiguration", MEMBER_ANY },
 };
 
 /* An entry of the table; absent or null leaves *out as it is. */
@@ -71,8 +71,8 @@ static int read_row(struct json_span row, struct map_subscription *s, struct err
 
 int map_subscription_read(struct json_span text, struct map_subscription *out, struct err *e)
 {
-	struct map_subscription s = {0};
-	struct json_span row = {0};
+	struct map_subscription s = { 0 };
+	struct json_span row = { 0 };
 	int rc = member_check_object(text, "subscription", &row, e);
 
 	if (rc == 0)
@@ -89,15 +89,15 @@ void map_subscription_reset(struct map_subscription *s)
 	mem_free(s->id);
 	mem_free(s->scope);
 	mem_free(s->plan);
-	*s = (struct map_subscription){0};
+	*s = (struct map_subscription){ 0 };
 }
 
 /* A configuration that cannot be read is left out, as the reference does. */
 static void write_configuration(struct json_span v, struct buf *b)
 {
-	struct json_span object = {0};
-	struct buf room = {0};
-	struct buf made = {0};
+	struct json_span object = { 0 };
+	struct buf room = { 0 };
+	struct buf made = { 0 };
 	int rc = 0;
 
 	if (json_type(v) == JSON_OBJECT)
@@ -174,7 +174,7 @@ static int write_payload(struct json_span row, const struct map_subscription *s,
 /* What withdraws needs no payload, so nothing else in the row can stand in its way. */
 static int map_row(struct json_span row, unsigned flags, struct map_out *out, struct err *e)
 {
-	struct map_subscription s = {0};
+	struct map_subscription s = { 0 };
 	bool attached = (flags & MAP_ATTACHED) != 0;
 	int rc = map_subscription_read(row, &s, e);
 
@@ -198,8 +198,8 @@ static int map_row(struct json_span row, unsigned flags, struct map_out *out, st
 
 int map_subscription(struct json_span text, unsigned flags, struct map_out *out, struct err *e)
 {
-	struct map_out made = {0};
-	struct json_span row = {0};
+	struct map_out made = { 0 };
+	struct json_span row = { 0 };
 	int rc = member_check_object(text, "subscription", &row, e);
 
 	if (rc == 0)

@@ -43,14 +43,14 @@ static const struct {
 	uint32_t from;
 	uint32_t to;
 } ignored[] = {
-	{0x00, 0x20},	  {'-', '-'},	    {0x7f, 0xa0},     {0xad, 0xad},
-	{0x300, 0x345},	  {0x360, 0x361},   {0x483, 0x486},   {0x2000, 0x2015},
-	{0x20d0, 0x20e1}, {0x2212, 0x2212}, {0x3000, 0x3000}, {0xfeff, 0xfeff},
+	{ 0x00, 0x20 },	    { '-', '-' },	{ 0x7f, 0xa0 },	    { 0xad, 0xad },
+	{ 0x300, 0x345 },   { 0x360, 0x361 },	{ 0x483, 0x486 },   { 0x2000, 0x2015 },
+	{ 0x20d0, 0x20e1 }, { 0x2212, 0x2212 }, { 0x3000, 0x3000 }, { 0xfeff, 0xfeff },
 };
 
 static uint32_t decode(const char *s, size_t len)
 {
-	static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	static const unsigned char mask[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
 	uint32_t cp;
 	size_t i;
 
@@ -94,7 +94,7 @@ void tag_fold(struct buf *out, const char *s, size_t n)
 
 static void append(char ***v, size_t *n, const char *tag)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	*v = mem_realloc(*v, (*n + 1) * sizeof(**v));
 	tag_fold(&b, tag, strlen(tag));
@@ -122,7 +122,7 @@ void tag_rules_reset(struct tag_rules *r)
 {
 	free_all(r->include, r->n_include);
 	free_all(r->exclude, r->n_exclude);
-	*r = (struct tag_rules){0};
+	*r = (struct tag_rules){ 0 };
 }
 
 static bool among(char *const *v, size_t n, const struct buf *tag)
@@ -137,8 +137,8 @@ static bool among(char *const *v, size_t n, const struct buf *tag)
 
 void tag_vote_add(const struct tag_rules *r, struct tag_vote *v, struct json_span tag)
 {
-	struct buf text = {0};
-	struct buf folded = {0};
+	struct buf text = { 0 };
+	struct buf folded = { 0 };
 
 	if (json_type(tag) != JSON_STRING)
 		return;
@@ -158,7 +158,7 @@ bool tag_vote_decide(const struct tag_rules *r, const struct tag_vote *v)
 
 bool tags_match(const struct tag_rules *r, struct json_span tags)
 {
-	struct tag_vote v = {0};
+	struct tag_vote v = { 0 };
 	struct json_iter it;
 
 	if (json_type(tags) == JSON_ARRAY) {
