@@ -292,6 +292,23 @@ static bool is_passing(int rc)
 	       rc == ERR_FULL;
 }
 
+static bool is_doubted(const struct store *s)
+{
+	char *path = mem_printf("%s/" STORE_DOUBT, s->dir);
+	bool doubted = access(path, F_OK) == 0;
+
+	mem_free(path);
+	return doubted;
+}
+
+static void remove_doubt(const struct store *s)
+{
+	char *path = mem_printf("%s/" STORE_DOUBT, s->dir);
+
+	(void)unlink(path);
+	mem_free(path);
+}
+
 /* --- the store --- */
 
 static int make_dir(const char *dir, struct err *e)
@@ -336,7 +353,9 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 	s->dir = mem_strdup(dir);
 	s->map_bytes = map_bytes;
 	number = read_current(s);
-	rc = number == 0 ? ERR_NOTFOUND : check_apart(s, number, e);
+	rc = number == 0 ? ERR_NOTFOUND : 0;
+	if (rc == 0 && is_doubted(s))
+		rc = check_apart(s, number, e);
 	if (rc == 0)
 		rc = gen_open(s, &s->current, number, false, e);
 	if (rc < 0 && !is_passing(rc)) {
@@ -351,6 +370,7 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 		return rc;
 	}
 	sweep(s, s->current.number);
+	remove_doubt(s);
 	*out = s;
 	return 0;
 }

@@ -25,7 +25,10 @@
 #define STORE_FORMAT	    1
 #define STORE_LINEAGE_BYTES 40
 #define STORE_TOKEN_BYTES   96
-#define STORE_PURGE_MAX	    1000 /* tombstones forgotten in one transaction */
+/* A file of this name in the directory: who used the store crashed. The next open checks all
+   of it first, in a process of its own; without it an open takes milliseconds. */
+#define STORE_DOUBT	"DOUBT"
+#define STORE_PURGE_MAX 1000 /* tombstones forgotten in one transaction */
 
 struct store;
 

@@ -131,14 +131,13 @@ def test_an_undeploy_is_never_resurrected(zone):
 
 def test_a_full_map_keeps_the_last_known_good_and_says_so(zone):
     zone.write("apis/a.json", api("a", version="1"))
-    zone.start(0)
-    n = zone.node("n1", start=False)
-    n.config.write_text(zone.config("n1").replace("map_bytes: 1073741824", "map_bytes: 67108864"))
-    n.start()
+    zone.map_bytes = 64 << 20
+    zone.start(1)
+    n = zone.nodes[0]
     zone.settled(count=1)
     for i in range(6):
         zone.write(f"apis/big{i}.json", api(f"big{i}", description="x" * (14 << 20)))
-    until("said", lambda: "MDB_MAP_FULL" in n.status()["reason"], deadline_s=120)
+    until("said", lambda: "MDB_MAP_FULL" in n.status()["reason"])
     assert json.loads(n.get("API", "a"))["definition"]["apiVersion"] == "1"
     for i in range(6):
         (zone.data / f"apis/big{i}.json").unlink()

@@ -191,7 +191,7 @@ zonesync:
     poll_min: 200
     poll_max: 400
   store:
-    map_bytes: 8589934592
+    map_bytes: {map_bytes}
 {extra}
 services:
   sync:
@@ -220,9 +220,11 @@ class Zone:
         self.ttl = 1000
         self.delay = 500
         self.zone = "test"
+        self.map_bytes = 8 << 30
 
     def config(self, name, extra="", more="", data=None):
         return CONFIG.format(name=name, zone=self.zone, socket=self.redis.socket, ttl=self.ttl, delay=self.delay,
+                             map_bytes=self.map_bytes,
                              data=data or self.data, extra=extra, more=more)
 
     def node(self, name, start=True, time_scale=100, **kw):

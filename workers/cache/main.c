@@ -1,7 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "common/base/mem.h"
 #include "workers/cache/follower.h"
 #include "workers/cache/serve.h"
+
+/* --- a crash of ours leaves a word for the next start: look at the store first --- */
+
+static const int crashes[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE };
+static struct sigaction before[ARRAY_LEN(crashes)];
+static char doubt_path[PATH_MAX];
+
+/* Only calls that are allowed in a handler; then whoever was there before, or the default. */
+static void on_crash(int sig, siginfo_t *info, void *context)
+{
+	int fd = open(doubt_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	unsigned i;
+
+	if (fd >= 0)
+		(void)close(fd);
+	UNUSED(info);
+	UNUSED(context);
+	for (i = 0; i < ARRAY_LEN(crashes); i++)
+		if (crashes[i] == sig)
+			(void)sigaction(sig, &before[i], NULL);
+	/* Back to what crashed: it crashes again, with the handler of before. */
+	if (sig == SIGABRT)
+		(void)raise(sig);
+}
+
+static void watch_crashes(const char *store_dir)
+{
+	struct sigaction sa = { .sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	unsigned i;
+
+	(void)snprintf(doubt_path, sizeof(doubt_path), "%s/" STORE_DOUBT, store_dir);
+	for (i = 0; i < ARRAY_LEN(crashes); i++)
+		(void)sigaction(crashes[i], &sa, &before[i]);
+}
 
 struct cache {
 	struct worker *w;
@@ -44,6 +84,7 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 	c->w = w;
 	if (conf->part_case != IPC__CONFIGURE__PART_CACHE || cc->redis == NULL)
 		return err_set(e, ERR_CONFIG, "this is no configuration of a cache");
+	watch_crashes(cc->store_dir);
 	rc = store_open(&c->store, cc->store_dir, cc->store_map_bytes, aside, e);
 	if (aside[0] != '\0')
 		log_error(EV("store_set_aside"), KV("where", aside));
