@@ -78,10 +78,38 @@ local function number_of(rev)
 	return string.format('%.0f', rev)
 end
 
+-- The log and the reference sets get their new members together: a command a member costs
+-- as much as the hash itself. Whoever looks at them calls settle() first.
+local logged, logged_n = {}, 0
+local pending = {} -- names in `logged`
+local kids = {}    -- ref -> names
+
+local function settle()
+	if logged_n > 0 then
+		call('ZADD', KEYS[3], unpack(logged, 1, logged_n))
+		logged_n = 0
+		pending = {}
+	end
+	for ref, names in pairs(kids) do
+		call('SADD', refs .. ref, unpack(names))
+		kids[ref] = nil
+	end
+end
+
+local function log(name, at_rev)
+	logged[logged_n + 1] = at_rev
+	logged[logged_n + 2] = name
+	logged_n = logged_n + 2
+	pending[name] = true
+end
+
 -- Old hash and whether it counts: only what the log holds at the same revision does.
 local function look(name)
-	local score = call('ZSCORE', KEYS[3], name)
 	local old = call('HMGET', prefix .. name, 'zsHash', 'zsRev', 'zsVer', 'syncAction')
+	if pending[name] then
+		settle()
+	end
+	local score = call('ZSCORE', KEYS[3], name)
 	return old, score, score and old[2] and tonumber(score) == tonumber(old[2])
 end
 
@@ -92,6 +120,7 @@ local function older(is, was)
 end
 
 local function tombstone(name, ref, limit)
+	settle()
 	local old, score, equal = look(name)
 	if limit ~= '' and score and tonumber(score) > tonumber(limit) then
 		return
@@ -119,14 +148,23 @@ local function tombstone(name, ref, limit)
 end
 
 local function write(name, at, forced)
-	local hash, version, kind, id, ref, payload = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-	local old, score, equal = look(name)
+	local hash, version, ref = ARGV[at + 2], ARGV[at + 3], ARGV[at + 6]
+	local key = prefix .. name
+	local old = call('HMGET', key, 'zsHash', 'zsRev', 'zsVer', 'syncAction')
+	local score, equal
+	if old[2] then -- else nothing of it counts, whatever the log says
+		if pending[name] then
+			settle()
+		end
+		score = call('ZSCORE', KEYS[3], name)
+		equal = score and (score == old[2] or tonumber(score) == tonumber(old[2]))
+	end
 	if not forced and equal and older(version, old[3]) then
 		return
 	end
 	if equal and old[1] == hash and not forced then
 		if old[3] ~= version then
-			call('HSET', prefix .. name, 'zsVer', version)
+			call('HSET', key, 'zsVer', version)
 		end
 		return
 	end
@@ -135,14 +173,22 @@ local function write(name, at, forced)
 	end
 	account(hash, 1)
 	rev = rev + 1
-	if old[4] then
-		call('HSET', prefix .. name, 'payload', payload, 'syncAction', 'DEPLOY', 'updatedAt', now, 'zsRev', number_of(rev), 'zsHash', hash, 'zsVer', version)
+	local at_rev = number_of(rev)
+	if old[4] == 'DEPLOY' then
+		call('HSET', key, 'payload', ARGV[at + 7], 'updatedAt', now, 'zsRev', at_rev, 'zsHash', hash, 'zsVer', version)
+	elseif old[4] then
+		call('HSET', key, 'payload', ARGV[at + 7], 'syncAction', 'DEPLOY', 'updatedAt', now, 'zsRev', at_rev, 'zsHash', hash, 'zsVer', version)
 	else
-		call('HSET', prefix .. name, 'clusterId', zone, 'id', id, 'payload', payload, 'type', kind, 'syncAction', 'DEPLOY', 'updatedAt', now, 'zsRev', number_of(rev), 'zsHash', hash, 'zsVer', version)
+		call('HSET', key, 'clusterId', zone, 'id', ARGV[at + 5], 'payload', ARGV[at + 7], 'type', ARGV[at + 4], 'syncAction', 'DEPLOY', 'updatedAt', now, 'zsRev', at_rev, 'zsHash', hash, 'zsVer', version)
 	end
-	call('ZADD', KEYS[3], number_of(rev), name)
+	log(name, at_rev)
 	if ref ~= '' and not (equal and string.byte(old[1], 1) == 68) then
-		call('SADD', refs .. ref, name)
+		local names = kids[ref]
+		if not names then
+			names = {}
+			kids[ref] = names
+		end
+		names[#names + 1] = name
 	end
 end
 
@@ -163,6 +209,7 @@ op.T = function(at)
 	tombstone(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
 end
 op.K = function(at)
+	settle()
 	local name, ref = ARGV[at + 1], ARGV[at + 2]
 	local old, score = look(name)
 	if score or not old[1] then
@@ -177,6 +224,7 @@ op.K = function(at)
 	end
 end
 op.C = function(at)
+	settle()
 	local ref, limit = ARGV[at + 1], tonumber(ARGV[at + 2])
 	for _, name in ipairs(call('SRANDMEMBER', refs .. ref, limit)) do
 		tombstone(name, ref, '')
@@ -185,6 +233,7 @@ op.C = function(at)
 	left = call('SCARD', refs .. ref)
 end
 op.P = function(at)
+	settle()
 	local name, at_rev = ARGV[at + 1], tonumber(ARGV[at + 2])
 	local old, score = look(name)
 	if score and tonumber(score) == at_rev and old[1] == TOMB then
@@ -203,6 +252,7 @@ op.Y = function(at)
 	call('HSET', KEYS[6], 'clusterId', zone, 'nodeId', ARGV[at + 1], 'nodeVersion', ARGV[at + 2], 'from', '-1', 'to', now)
 end
 op.L = function(at)
+	settle()
 	-- The digest is built anew from an empty log; what the old one named is kept aside until
 	-- the end, so that a crash in the middle forgets nobody.
 	if call('EXISTS', KEYS[3]) == 1 then
@@ -221,6 +271,7 @@ op.L = function(at)
 	call('HSET', KEYS[2], 'lineage', ARGV[at + 1], 'complete', '0', 'caught', '', 'version', '1')
 end
 op.E = function()
+	settle()
 	call('DEL', KEYS[5])
 	call('HSET', KEYS[2], 'complete', '1')
 end
@@ -230,6 +281,7 @@ while at <= n do
 	op[ARGV[at]](at)
 	at = at + width[ARGV[at]]
 end
+settle()
 call('HSET', KEYS[2], 'batch', ARGV[2], 'rev', number_of(rev), 'count', number_of(count),
 	'd0', number_of(d[1]), 'd1', number_of(d[2]), 'd2', number_of(d[3]), 'd3', number_of(d[4]),
 	'horizon', number_of(horizon))

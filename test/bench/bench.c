@@ -87,7 +87,7 @@ static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
 
 	name_of(id, i);
 	(void)snprintf(key, sizeof(key), "distributed_event:plain:API:api-1:API_KEY:%s", id);
-	redis_wire_begin(wire, 14);
+	redis_wire_begin(wire, 20);
 	redis_wire_str(wire, "HSET");
 	redis_wire_str(wire, key);
 	for (k = 0; k < ARRAY_LEN(f); k++)
@@ -98,6 +98,12 @@ static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
 	redis_wire_i64(wire, 1755700000000);
 	redis_wire_str(wire, "payload");
 	redis_wire_arg(wire, b->payload, PAYLOAD_BYTES);
+	redis_wire_str(wire, "zsRev");
+	redis_wire_i64(wire, (int64_t)i + 1);
+	redis_wire_str(wire, "zsHash");
+	redis_wire_arg(wire, b->payload, HASH_BYTES);
+	redis_wire_str(wire, "zsVer");
+	redis_wire_str(wire, b->round == 0 ? "1" : "2");
 }
 
 static void begin_fenced(struct bench *b);
