@@ -24,6 +24,7 @@
 enum feed_type {
 	FEED_BEGIN,	 /* a pass begins; `full`: over everything */
 	FEED_EVENT,	 /* what an entity is now; `absent`: its row is gone */
+	FEED_KEPT,	 /* the event named `where` stays as it is: its row cannot be read */
 	FEED_QUARANTINE, /* `where` cannot be read: `text` says why */
 	FEED_CLEARED,	 /* `where` is fine again, or gone */
 	FEED_END	 /* the pass ended; `rc` < 0: it failed and proves nothing */

@@ -129,6 +129,15 @@ static bool touch_by_id(struct fetcher *f, enum kind k, const char *id)
 	return true;
 }
 
+static void take_kept(struct fetcher *f, const char *name)
+{
+	struct known_entry *e = known_get(&f->known, name);
+
+	if (e != NULL)
+		e->pass = f->pass;
+	unhold(f, name);
+}
+
 static void take_quarantine(struct fetcher *f, struct feed_item *i)
 {
 	struct quarantined *q = table_get(&f->quarantine, i->where);
@@ -162,7 +171,8 @@ static void sweep_one(struct fetcher *f, const char *name, struct known_entry *e
 	struct known_entry *parent = NULL;
 	struct buf b = { 0 };
 
-	if (f->blocks[e->kind] > 0 || (ref != NULL && f->blocks[KIND_API] > 0))
+	if (f->blocks[e->kind] > 0 || (ref != NULL && f->blocks[KIND_API] > 0) ||
+	    (e->kind == KIND_API_KEY && f->blocks[KIND_SUBSCRIPTION] > 0))
 		return;
 	if (ref != NULL) {
 		event_name(&b, KIND_API, ref, NULL);
@@ -423,6 +433,9 @@ static void take(struct fetcher *f, struct feed_item *i)
 		break;
 	case FEED_EVENT:
 		take_event(f, i);
+		break;
+	case FEED_KEPT:
+		take_kept(f, i->where);
 		break;
 	case FEED_QUARANTINE:
 		take_quarantine(f, i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/relate.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,7 @@ static enum kind kind_of(enum docs_dir dir)
 void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 {
 	struct feed_item *i = feed_item_new(FEED_QUARANTINE);
+	size_t n;
 
 	doc->quarantined = true;
 	i->kind = kind_of(doc->dir);
@@ -36,6 +38,11 @@ void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 	i->where = mem_strdup(doc->path);
 	i->text = mem_strdup(why);
 	feed_put(r->feed, i);
+	for (n = 0; n < doc->n_names; n++) {
+		i = feed_item_new(FEED_KEPT);
+		i->where = mem_strdup(doc->names[n]);
+		feed_put(r->feed, i);
+	}
 }
 
 static void cleared(struct relate *r, struct doc *doc)
@@ -473,10 +480,12 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 	struct buf text = { 0 };
 	struct err e = { 0 };
 	bool gone = false;
-	int rc = 0;
+	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
 
-	if (sub == NULL || sub->scope == NULL || r->read(r->arg, sub, &text) < 0) {
+	if (rc < 0 || sub->scope == NULL) {
 		buf_reset(&text);
+		if (rc < 0 && rc != -ENOENT)
+			return rc; /* it is there, and cannot be read: that proves nothing */
 		if (*left == LEFT_WITHDRAWN)
 			*left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
