@@ -34,6 +34,7 @@ struct feed_item {
 	struct feed_item *next;
 	enum feed_type type;
 	bool full;
+	bool whole; /* END: all of the source was looked at, read again or not */
 	bool absent;
 	int rc;
 	struct event ev;
@@ -66,4 +67,5 @@ int64_t feed_heard_ms(struct feed *f);
 /* --- for sources --- */
 struct feed_item *feed_item_new(enum feed_type type) MUST_USE;
 void feed_put(struct feed *f, struct feed_item *i); /* takes it */
+void feed_whole(struct feed *f); /* the pass under way looks at all of the source */
 bool feed_stopping(struct feed *f);

@@ -471,6 +471,7 @@ static int file_pass(struct source *base, bool full, struct feed *f, struct err 
 	read_changes(s);
 	all = full || s->list_all;
 	if (all) {
+		feed_whole(f);
 		watch_all(s); /* first: what changes during the listing is told */
 		rc = list_everything(s, lists, e);
 	} else {
