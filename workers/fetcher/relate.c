@@ -158,6 +158,20 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 /* What becomes of the names a document made before and makes no more. */
 enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
 
+/* Is the API of a child's name described by a document? */
+static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
+{
+	size_t tail = strlen(kind_name(kind_of(doc->dir))) + strlen(doc->id) + 2;
+	char *ref;
+	bool has;
+
+	CHECK(strlen(name) >= strlen("API:") + tail);
+	ref = mem_dup(name + strlen("API:"), strlen(name) - strlen("API:") - tail);
+	has = docs_owner(&r->docs, DIR_APIS, ref) != NULL;
+	mem_free(ref);
+	return has;
+}
+
 static void publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
 {
 	char **names = mem_alloc((m->n + doc->n_names + 1) * sizeof(*names));
@@ -173,7 +187,7 @@ static void publish(struct relate *r, struct doc *doc, struct made *m, enum left
 	for (i = 0; i < doc->n_names; i++) {
 		if (has_name(names, m->n, doc->names[i]))
 			continue;
-		if (left == LEFT_KEPT)
+		if (left == LEFT_KEPT && !ref_has_document(r, doc, doc->names[i]))
 			names[n++] = mem_strdup(doc->names[i]);
 		else
 			withdraw(r, doc, doc->names[i], left == LEFT_ABSENT);
@@ -267,14 +281,22 @@ static bool row_is_ours(struct relate *r, struct json_span row, const char *fall
 
 /* --- one document of each directory --- */
 
-/* The file holds another entity now: the one it held is gone from it. */
-static void forget_names(struct relate *r, struct doc *doc)
+/* The file holds another entity now: the one it held is gone from it, unless another file
+   took that over (two files that swap their content). */
+static void change_id(struct relate *r, struct doc *doc)
 {
 	size_t i;
 
-	for (i = 0; i < doc->n_names; i++)
+	for (i = 0; i < doc->n_names && !doc->shadowed; i++)
 		withdraw(r, doc, doc->names[i], true);
 	doc_set_names(doc, NULL, 0);
+	if (doc->dir == DIR_APIS) {
+		docs_mark_children(&r->docs, doc->id);
+		doc->deployed = false;
+		map_plans_reset(&doc->plans);
+	}
+	if (doc->dir == DIR_SUBSCRIPTIONS)
+		docs_mark_keys(&r->docs, doc->id);
 }
 
 /* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
@@ -288,7 +310,7 @@ static bool identify(struct relate *r, struct doc *doc, struct json_span id)
 		relate_quarantine(r, doc, "it has no id");
 	} else {
 		if (doc->id != NULL && !str_equal(doc->id, text))
-			forget_names(r, doc);
+			change_id(r, doc);
 		docs_set_id(&r->docs, doc, text);
 		docs_unmark(&r->docs, doc);
 		if (doc->shadowed) {
