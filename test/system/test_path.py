@@ -151,3 +151,14 @@ def test_environment_names_reach_the_envelope(zone):
     assert (got["environmentHrid"], got["organizationId"], got["organizationHrid"]) == ("default", "ORG", "org")
     zone.write("environments/e.json", {"id": "DEFAULT", "hrids": ["new"], "name": "d", "organizationId": "ORG"})
     until("renamed", lambda: json.loads(n.get("API", "a"))["environmentHrid"] == "new")
+
+
+def test_a_large_entity_reaches_everybody_who_asks(zone):
+    zone.write("apis/big.json", api("big", description="x" * (9 << 20)))
+    zone.start(2)
+    zone.settled(count=1)
+    for n in zone.nodes:
+        assert len(n.get("API", "big")) > 9 << 20
+    zone.write("apis/big.json", api("big", description="y" * (12 << 20)))
+    until("the change", lambda: b"yyyy" in zone.nodes[1].get("API", "big"))
+    assert len(zone.nodes[1].get("API", "big")) > 12 << 20
