@@ -59,6 +59,49 @@ def test_many_removals_need_a_second_pass_that_agrees(zone):
     assert "second pass" in n.logs("fetcher")
 
 
+def test_children_of_a_held_api_are_held_with_it(zone):
+    fill(zone, 50)
+    zone.start(1)
+    zone.settled(count=100)
+    n = zone.nodes[0]
+    n.stop()
+    for i in range(30):
+        (zone.data / f"apis/a{i:02}.json").unlink()
+        (zone.data / f"subscriptions/s{i:02}.json").unlink()
+    (zone.data / "subscriptions/s40.json").unlink()
+    n.start()
+    zone.settled(count=39)
+    gone = [x for x in n.logs("fetcher").splitlines() if "removed" in x and "SUBSCRIPTION" in x]
+    assert len(gone) == 1 and "s40" in gone[0], "the others went with their APIs"
+
+
+def swap_directory(zone, keep):
+    new = zone.base / "new"
+    new.mkdir()
+    for i in range(keep):
+        shutil.copy(zone.data / f"apis/a{i:02}.json", new)
+    (zone.data / "apis").rename(zone.base / "old")
+    new.rename(zone.data / "apis")
+
+
+def test_a_pass_that_looks_at_one_file_agrees_with_nothing(zone):
+    zone.delay = 60000
+    fill(zone, 50)
+    zone.write("dictionaries/d.json", {"id": "d", "key": "d", "name": "d", "environmentId": "DEFAULT"})
+    zone.start(1)
+    zone.settled(count=101)
+    n = zone.nodes[0]
+    swap_directory(zone, 20)
+    until("held", lambda: "second pass" in n.fetcher()["guard"])
+    zone.write("dictionaries/e.json", {"id": "e", "key": "e", "name": "e", "environmentId": "DEFAULT"})
+    until("e", lambda: n.get("DICTIONARY", "e"))
+    zone.write("dictionaries/f.json", {"id": "f", "key": "f", "name": "f", "environmentId": "DEFAULT"})
+    until("f", lambda: n.get("DICTIONARY", "f"))
+    zone.settled(count=103)
+    n.cli("resync", "--accept-deletes")
+    zone.settled(count=43)
+
+
 def test_what_disappeared_while_nobody_was_primary_is_withdrawn(zone):
     fill(zone, 12)
     zone.write("api-keys/k.json", apikey("k", ["s03"]))

@@ -2,6 +2,7 @@
 """From a file to every node."""
 import json
 import os
+import signal
 
 from zone import api, apikey, subscription, until, DEFINITIONS
 
@@ -92,6 +93,33 @@ def test_two_files_with_one_id_the_first_by_path_counts(zone):
     until("nobody is named", lambda: n.fetcher()["quarantined"] == 0)
 
 
+def test_two_files_that_swap_their_content_lose_neither(zone):
+    zone.write("apis/a.json", api("x"))
+    zone.write("apis/b.json", api("y"))
+    zone.start(1)
+    zone.settled(count=2)
+    n = zone.nodes[0]
+    n.kill("fetcher", signal.SIGSTOP)
+    zone.write("apis/a.json", api("y", version="2"))
+    zone.write("apis/b.json", api("x", version="2"))
+    n.kill("fetcher", signal.SIGCONT)
+    for id in ("x", "y"):
+        until(id, lambda: json.loads(n.get("API", id))["definition"]["apiVersion"] == "2")
+    zone.settled(count=2)
+    assert "removed" not in n.logs("fetcher")
+
+
+def test_a_subscription_that_moves_to_an_unknown_api_leaves_the_old_one(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    zone.write("api-keys/k.json", apikey("k", ["s"]))
+    zone.start(1)
+    zone.settled(count=3)
+    n = zone.nodes[0]
+    zone.write("subscriptions/s.json", subscription("s", "nowhere"))
+    until("neither it nor its key is left", lambda: n.names() == ["API:a"])
+
+
 def test_a_half_written_file_is_read_again_before_it_is_judged(zone):
     zone.start(1)
     n = zone.nodes[0]
@@ -123,3 +151,14 @@ def test_environment_names_reach_the_envelope(zone):
     assert (got["environmentHrid"], got["organizationId"], got["organizationHrid"]) == ("default", "ORG", "org")
     zone.write("environments/e.json", {"id": "DEFAULT", "hrids": ["new"], "name": "d", "organizationId": "ORG"})
     until("renamed", lambda: json.loads(n.get("API", "a"))["environmentHrid"] == "new")
+
+
+def test_a_large_entity_reaches_everybody_who_asks(zone):
+    zone.write("apis/big.json", api("big", description="x" * (9 << 20)))
+    zone.start(2)
+    zone.settled(count=1)
+    for n in zone.nodes:
+        assert len(n.get("API", "big")) > 9 << 20
+    zone.write("apis/big.json", api("big", description="y" * (12 << 20)))
+    until("the change", lambda: b"yyyy" in zone.nodes[1].get("API", "big"))
+    assert len(zone.nodes[1].get("API", "big")) > 12 << 20

@@ -312,7 +312,7 @@ static void judge(struct follower *f, struct page *page)
 	}
 	switch (v) {
 	case FOLLOW_RESUME:
-		if (page->len > 0 || own.revision < page->head.revision ||
+		if (page->len > 0 || target_position(f)->revision < page->head.revision ||
 		    !str_equal(own.token, page->head.token))
 			apply(f, page);
 		else

@@ -26,6 +26,9 @@ struct client {
 	struct chan *chan;
 	struct pending *pending; /* owned array */
 	size_t n, cap;
+	struct stream *streams; /* owned, in the order of their requests */
+	unsigned n_streams;
+	int64_t stalled_ms; /* boot time at which a client that reads none of them is cut off */
 	struct client *next;
 };
 
@@ -53,22 +56,43 @@ struct page_out {
 	uint64_t last; /* revision */
 };
 
+/* An answer that goes out as the client reads: its page holds a large event. */
+struct stream {
+	struct stream *next;
+	struct page_out *page; /* owned */
+	uint64_t id;
+	char *next_name; /* owned; of a List */
+	bool more;	 /* further replies follow the last chunk: a Watch */
+	bool has_position;
+	bool proven;
+	struct store_position at;
+	char digest[36];
+	size_t event;  /* of the page */
+	size_t offset; /* in its payload */
+};
+
 static void drop(struct client *c);
+static void arm(struct serve *s);
 
 /* --- replies --- */
+
+static void position_of(struct store_position *at, char *digest, Gateway__Position *p)
+{
+	gateway__position__init(p);
+	p->lineage = at->lineage;
+	p->revision = at->revision;
+	p->count = at->digest.count;
+	p->digest = digest;
+}
 
 static void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p,
 			  char digest[36], struct store_position *at)
 {
 	store_view_position(v, at);
-	gateway__position__init(p);
 	(void)snprintf(digest, 36, "%08x%08x%08x%08x", at->digest.lane[0], at->digest.lane[1],
 		       at->digest.lane[2], at->digest.lane[3]);
-	p->lineage = at->lineage;
-	p->revision = at->revision;
-	p->count = at->digest.count;
+	position_of(at, digest, p);
 	p->proven = follower_proven(s->follower);
-	p->digest = digest;
 }
 
 static int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *error)
@@ -98,6 +122,8 @@ static void page_free(struct page_out *p)
 {
 	size_t i;
 
+	if (p == NULL)
+		return;
 	for (i = 0; i < p->n; i++)
 		buf_reset(&p->texts[i]);
 	mem_free(p->events);
@@ -142,44 +168,114 @@ static int add_entry(void *arg, const struct store_entry *entry)
 	return 0;
 }
 
-/* One event whose payload does not fit a frame: several replies, the last without `more`. */
-static int send_chunks(struct client *c, Gateway__Reply *m)
+/* --- large answers --- */
+
+static void stream_pop(struct client *c)
 {
-	Gateway__Event *ev = m->events[0];
-	uint8_t *data = ev->payload.data;
-	size_t left = ev->payload.len;
-	bool more = m->more;
+	struct stream *t = c->streams;
+
+	c->streams = t->next;
+	c->n_streams--;
+	page_free(t->page);
+	mem_free(t->next_name);
+	mem_free(t);
+}
+
+static int send_chunk(struct client *c, struct stream *t)
+{
+	Gateway__Event ev = *t->page->list[t->event];
+	Gateway__Event *list = &ev;
+	Gateway__Position p;
+	Gateway__Reply m;
+	size_t left = ev.payload.len - t->offset;
+
+	ev.payload.data += t->offset;
+	ev.payload.len = MIN(left, SERVE_PAGE_BYTES);
+	t->offset += ev.payload.len;
+	if (ev.payload.len == left) {
+		t->event++;
+		t->offset = 0;
+	}
+	gateway__reply__init(&m);
+	m.id = t->id;
+	m.events = &list;
+	m.n_events = 1;
+	m.next = t->next_name;
+	m.more = t->more || t->event < t->page->n;
+	if (t->has_position) {
+		position_of(&t->at, t->digest, &p);
+		p.proven = t->proven;
+		m.position = &p;
+	}
+	return chan_send(c->chan, &m.base);
+}
+
+/* Sends on as long as the client reads; on_drained() comes back. */
+static int pump_streams(struct client *c)
+{
 	int rc = 0;
 
-	while (rc == 0) {
-		ev->payload.data = data;
-		ev->payload.len = MIN(left, SERVE_PAGE_BYTES);
-		data += ev->payload.len;
-		left -= ev->payload.len;
-		m->more = left > 0 || more;
-		rc = chan_send(c->chan, &m->base);
-		if (left == 0)
-			break;
+	c->stalled_ms = clock_boot_ms() + SERVE_STALL_MS;
+	while (rc == 0 && c->streams != NULL && chan_queued_bytes(c->chan) < WATCH_QUEUE_BYTES) {
+		struct stream *t = c->streams;
+
+		rc = send_chunk(c, t);
+		if (t->event == t->page->n)
+			stream_pop(c);
 	}
 	return rc;
 }
 
+static bool is_stalled(const struct client *c)
+{
+	return c->streams != NULL && clock_boot_ms() >= c->stalled_ms;
+}
+
+/* A page over the size goes in chunks, which must not pile up in the channel's queue. */
+static int begin_stream(struct client *c, struct page_out *p, const Gateway__Reply *m)
+{
+	struct stream **at = &c->streams;
+	struct stream *t;
+
+	if (c->n_streams == SERVE_STREAMS_MAX) {
+		page_free(p);
+		return send_simple(c, m->id, GATEWAY__CODE__BUSY, "too many large answers");
+	}
+	t = mem_zalloc(sizeof(*t));
+	t->page = p;
+	t->id = m->id;
+	t->more = m->more;
+	t->next_name = mem_strdup(m->next);
+	if (m->position != NULL) {
+		t->has_position = true;
+		str_copy(t->at.lineage, sizeof(t->at.lineage), m->position->lineage);
+		t->at.revision = m->position->revision;
+		t->at.digest.count = m->position->count;
+		t->proven = m->position->proven;
+		str_copy(t->digest, sizeof(t->digest), m->position->digest);
+	}
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = t;
+	if (c->n_streams++ > 0)
+		return 0; /* behind the one under way */
+	return pump_streams(c);
+}
+
+/* Takes the page. */
 static int send_page(struct client *c, struct page_out *p, Gateway__Reply *m)
 {
-	size_t i;
-	int rc = 0;
+	int rc;
 
+	if (p->bytes > SERVE_PAGE_BYTES) {
+		rc = begin_stream(c, p, m);
+		arm(c->s);
+		return rc;
+	}
 	m->events = p->list;
 	m->n_events = p->n;
-	if (p->bytes <= SERVE_PAGE_BYTES)
-		return chan_send(c->chan, &m->base);
-	/* A page over the size holds one large event (add_entry). */
-	for (i = 0; rc == 0 && i < p->n; i++) {
-		m->events = &p->list[i];
-		m->n_events = 1;
-		m->more = i + 1 < p->n;
-		rc = send_chunks(c, m);
-	}
+	rc = chan_send(c->chan, &m->base);
+	page_free(p);
 	return rc;
 }
 
@@ -204,7 +300,7 @@ static int on_get(struct client *c, struct store_view *v, const Gateway__Request
 	else if (p->n == 0)
 		rc = send_simple(c, req->id, GATEWAY__CODE__NOT_FOUND, "not deployed here");
 	else
-		rc = send_page(c, p, &m);
+		return send_page(c, p, &m);
 	page_free(p);
 	return rc;
 }
@@ -254,9 +350,12 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 		str_hex(next, cursor.data, cursor.len);
 		m.next = next;
 	}
-	rc = rc < 0 ? send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "a record is damaged")
-		    : send_page(c, p, &m);
-	page_free(p);
+	if (rc < 0) {
+		page_free(p);
+		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "a record is damaged");
+	} else {
+		rc = send_page(c, p, &m);
+	}
 	mem_free(next);
 	buf_reset(&cursor);
 	return rc;
@@ -354,7 +453,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 	if (!str_equal(p->lineage, at.lineage) || p->revision < store_history_start(v) ||
 	    p->revision > at.revision)
 		return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
-	while (rc == 0 && p->revision < at.revision &&
+	while (rc == 0 && p->revision < at.revision && c->streams == NULL &&
 	       chan_queued_bytes(c->chan) < WATCH_QUEUE_BYTES) {
 		struct page_out *page = page_new(p->payloads, 0);
 		Gateway__Position pos;
@@ -368,8 +467,12 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 		m.more = true;
 		m.position = &pos;
 		p->revision = full == PAGE_FULL ? page->last : at.revision;
-		rc = full < 0 ? ERR_DAMAGED : page->n > 0 ? send_page(c, page, &m) : 0;
-		page_free(page);
+		if (full >= 0 && page->n > 0) {
+			rc = send_page(c, page, &m);
+		} else {
+			rc = full < 0 ? ERR_DAMAGED : 0;
+			page_free(page);
+		}
 	}
 	return rc < 0 ? rc : STILL_PENDING;
 }
@@ -388,8 +491,6 @@ static int on_watch(struct client *c, struct store_view *v, const Gateway__Reque
 	rc = pump_watch(c, v, &p);
 	return rc == STILL_PENDING ? remember(c, &p) : rc;
 }
-
-static void arm(struct serve *s);
 
 static int on_wait(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
@@ -484,7 +585,7 @@ static void pump_all(struct serve *s)
 		return;
 	for (c = s->clients; c != NULL; c = next) {
 		next = c->next;
-		if (c->n > 0 && pump_client(c, v) < 0) {
+		if ((c->n > 0 && pump_client(c, v) < 0) || is_stalled(c)) {
 			log_warn(EV("client_cut_off"), KV("reason", "it does not read"));
 			drop(c);
 		}
@@ -505,10 +606,13 @@ static void arm(struct serve *s)
 	struct client *c;
 	size_t i;
 
-	for (c = s->clients; c != NULL; c = c->next)
+	for (c = s->clients; c != NULL; c = c->next) {
+		if (c->streams != NULL)
+			next = MIN(next, c->stalled_ms);
 		for (i = 0; i < c->n; i++)
 			if (!c->pending[i].is_watch)
 				next = MIN(next, c->pending[i].until_ms);
+	}
 	if (next == INT64_MAX)
 		(void)uv_timer_stop(&s->timer);
 	else
@@ -532,6 +636,8 @@ static void drop(struct client *c)
 	*at = c->next;
 	c->s->n--;
 	chan_close(&c->chan);
+	while (c->streams != NULL)
+		stream_pop(c);
 	mem_free(c->pending);
 	mem_free(c);
 }
@@ -550,6 +656,10 @@ static void on_drained(void *arg)
 	struct client *c = arg;
 	struct store_view *v = NULL;
 
+	if (pump_streams(c) < 0) {
+		drop(c);
+		return;
+	}
 	if (c->n == 0 || store_view_open(c->s->store, &v, NULL) < 0)
 		return;
 	if (pump_client(c, v) < 0)

@@ -20,6 +20,8 @@
 #define SERVE_PAGE_BYTES  (256U << 10) /* of payloads in one Reply; larger ones are chunked */
 #define SERVE_WAITS_MAX	  64	       /* watches and waits of one client */
 #define SERVE_WAIT_MAX_MS 3600000
+#define SERVE_STREAMS_MAX 4	/* large answers of one client under way */
+#define SERVE_STALL_MS	  30000 /* a client that takes nothing of them for so long is cut off */
 
 struct serve;
 

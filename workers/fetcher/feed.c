@@ -18,6 +18,7 @@ struct feed {
 	uv_async_t async;
 	int wake_fd;
 	bool failed; /* the last pass; of the thread */
+	bool whole;  /* the pass under way looks at everything; of the thread */
 	atomic_bool stop;
 	atomic_bool full;
 	_Atomic int64_t heard_ms;
@@ -58,6 +59,11 @@ bool feed_stopping(struct feed *f)
 {
 	atomic_store(&f->heard_ms, clock_boot_ms());
 	return atomic_load(&f->stop);
+}
+
+void feed_whole(struct feed *f)
+{
+	f->whole = true;
 }
 
 void feed_put(struct feed *f, struct feed_item *i)
@@ -124,8 +130,10 @@ static void one_pass(struct feed *f, bool full)
 	i->full = full;
 	feed_put(f, i);
 	i = feed_item_new(FEED_END);
+	f->whole = full;
 	rc = f->source->ops->pass(f->source, full, f, &e);
 	i->full = full;
+	i->whole = f->whole;
 	i->rc = rc < 0 ? rc : 0;
 	if (rc < 0)
 		i->text = mem_strdup(err_text(&e));

@@ -24,6 +24,7 @@
 enum feed_type {
 	FEED_BEGIN,	 /* a pass begins; `full`: over everything */
 	FEED_EVENT,	 /* what an entity is now; `absent`: its row is gone */
+	FEED_KEPT,	 /* the event named `where` stays as it is: its row cannot be read */
 	FEED_QUARANTINE, /* `where` cannot be read: `text` says why */
 	FEED_CLEARED,	 /* `where` is fine again, or gone */
 	FEED_END	 /* the pass ended; `rc` < 0: it failed and proves nothing */
@@ -33,6 +34,7 @@ struct feed_item {
 	struct feed_item *next;
 	enum feed_type type;
 	bool full;
+	bool whole; /* END: all of the source was looked at, read again or not */
 	bool absent;
 	int rc;
 	struct event ev;
@@ -65,4 +67,5 @@ int64_t feed_heard_ms(struct feed *f);
 /* --- for sources --- */
 struct feed_item *feed_item_new(enum feed_type type) MUST_USE;
 void feed_put(struct feed *f, struct feed_item *i); /* takes it */
+void feed_whole(struct feed *f); /* the pass under way looks at all of the source */
 bool feed_stopping(struct feed *f);

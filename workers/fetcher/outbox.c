@@ -59,6 +59,33 @@ void outbox_item_free(struct outbox_item *i)
 	mem_free(i);
 }
 
+/*
+ * What waits under the name already. An API keeps the place of its deploy, ahead of its
+ * children; its withdrawal is never replaced by a deploy, since it takes children along
+ * that nobody names again. true: `i` is used up.
+ */
+static bool meet(struct outbox *b, struct outbox_item *old, struct outbox_item *i)
+{
+	bool deploys = i->ev.action == ACTION_DEPLOY;
+	struct outbox_item was = *old;
+
+	if (i->ev.kind == KIND_API && deploys && old->ev.action == ACTION_UNDEPLOY)
+		return false;
+	i->forced = i->forced || old->forced;
+	if (i->ev.kind != KIND_API || !deploys) {
+		unlink_item(b, old);
+		outbox_item_free(old);
+		return false;
+	}
+	b->bytes += i->ev.payload.len - old->ev.payload.len;
+	old->ev = i->ev;
+	old->hash = i->hash;
+	old->forced = i->forced;
+	i->ev = was.ev;
+	outbox_item_free(i);
+	return true;
+}
+
 void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool forced,
 		uint64_t limit)
 {
@@ -78,11 +105,8 @@ void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool f
 	i->forced = forced;
 	i->limit = limit;
 	old = table_get(&b->names, i->name);
-	if (old != NULL) {
-		i->forced = i->forced || old->forced;
-		unlink_item(b, old);
-		outbox_item_free(old);
-	}
+	if (old != NULL && meet(b, old, i))
+		return;
 	i->urgent = i->ev.action == ACTION_UNDEPLOY && table_get(&b->groups, i->group) == NULL;
 	(void)table_set(&b->names, i->name, i);
 	append(b, i);
@@ -95,7 +119,8 @@ struct outbox_item *outbox_take(struct outbox *b)
 	if (i == NULL)
 		return NULL;
 	unlink_item(b, i);
-	(void)table_del(&b->names, i->name);
+	if (table_get(&b->names, i->name) == i)
+		(void)table_del(&b->names, i->name);
 	return i;
 }
 

@@ -38,7 +38,8 @@ struct outbox {
 	size_t bytes;
 };
 
-/* Takes the event. A waiting value of the same name is replaced, at the new place. */
+/* Takes the event. A waiting value of the same name is replaced, at the new place; but an
+   API's deploy at the old one, and its withdrawal never by a deploy: both go. */
 void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool forced,
 		uint64_t limit);
 struct outbox_item *outbox_take(struct outbox *b); /* the caller's; NULL: empty */

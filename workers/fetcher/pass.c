@@ -129,6 +129,15 @@ static bool touch_by_id(struct fetcher *f, enum kind k, const char *id)
 	return true;
 }
 
+static void take_kept(struct fetcher *f, const char *name)
+{
+	struct known_entry *e = known_get(&f->known, name);
+
+	if (e != NULL)
+		e->pass = f->pass;
+	unhold(f, name);
+}
+
 static void take_quarantine(struct fetcher *f, struct feed_item *i)
 {
 	struct quarantined *q = table_get(&f->quarantine, i->where);
@@ -162,7 +171,8 @@ static void sweep_one(struct fetcher *f, const char *name, struct known_entry *e
 	struct known_entry *parent = NULL;
 	struct buf b = { 0 };
 
-	if (f->blocks[e->kind] > 0 || (ref != NULL && f->blocks[KIND_API] > 0))
+	if (f->blocks[e->kind] > 0 || (ref != NULL && f->blocks[KIND_API] > 0) ||
+	    (e->kind == KIND_API_KEY && f->blocks[KIND_SUBSCRIPTION] > 0))
 		return;
 	if (ref != NULL) {
 		event_name(&b, KIND_API, ref, NULL);
@@ -233,7 +243,8 @@ static void judge_kind(struct fetcher *f, enum kind k, struct buf *text)
 	go = mem_alloc((f->held.len + 1) * sizeof(struct held *));
 	at = 0;
 	while (table_next(&f->held, &at, NULL, &p))
-		if (((struct held *)p)->ev.kind == k)
+		if (((struct held *)p)->ev.kind == k &&
+		    !parent_is_held(f, ((struct held *)p)->ev.ref_id))
 			go[n++] = p;
 	while (n-- > 0) {
 		struct held *h = go[n];
@@ -249,15 +260,40 @@ static void judge_kind(struct fetcher *f, enum kind k, struct buf *text)
 	mem_free(go);
 }
 
-static void judge_held(struct fetcher *f)
+/* What went another way meanwhile, with its API say, is held no more. */
+static void drop_settled(struct fetcher *f)
+{
+	char **names = mem_alloc((f->held.len + 1) * sizeof(*names));
+	const char *name;
+	size_t at = 0;
+	size_t n = 0;
+	void *v;
+
+	while (table_next(&f->held, &at, &name, &v)) {
+		struct known_entry *e = known_get(&f->known, name);
+
+		if (e == NULL || !known_live(e))
+			names[n++] = mem_strdup(name);
+	}
+	while (n-- > 0) {
+		unhold(f, names[n]);
+		mem_free(names[n]);
+	}
+	mem_free(names);
+}
+
+/* `whole`: the pass looked at everything, so that it agrees with an earlier one. */
+static void judge_held(struct fetcher *f, bool whole)
 {
 	struct buf text = { 0 };
 	size_t at = 0;
 	unsigned k;
 	void *v;
 
+	drop_settled(f);
 	while (table_next(&f->held, &at, NULL, &v))
-		((struct held *)v)->passes++;
+		if (whole || ((struct held *)v)->passes == 0)
+			((struct held *)v)->passes++;
 	/* APIs last: whether a child goes with its API is known while the API is held. */
 	for (k = 0; k < KIND__COUNT; k++)
 		if (k != KIND_API)
@@ -336,7 +372,7 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 	f->rows += i->rows;
 	if (i->full)
 		sweep(f);
-	judge_held(f);
+	judge_held(f, i->whole);
 	if (i->full && f->refill)
 		settle_refill(f);
 	if (i->full) {
@@ -424,6 +460,9 @@ static void take(struct fetcher *f, struct feed_item *i)
 	case FEED_EVENT:
 		take_event(f, i);
 		break;
+	case FEED_KEPT:
+		take_kept(f, i->where);
+		break;
 	case FEED_QUARANTINE:
 		take_quarantine(f, i);
 		break;
@@ -438,18 +477,24 @@ static void take(struct fetcher *f, struct feed_item *i)
 	}
 }
 
+/* Never in the middle of a refill: its end is owed by the pass that saw everything. */
+static bool reload_is_due(const struct fetcher *f)
+{
+	return f->reload && !f->refill && !f->in_pass;
+}
+
 void pass_take(struct fetcher *f)
 {
 	struct feed_item *i;
 
 	if (f->state != FETCH_WORKING)
 		return;
-	while (!outbox_full(&f->outbox) && f->n_chores == 0 && !(f->reload && !f->in_pass) &&
+	while (!outbox_full(&f->outbox) && f->n_chores == 0 && !reload_is_due(f) &&
 	       f->feed != NULL && (i = feed_take(f->feed)) != NULL) {
 		take(f, i);
 		feed_item_free(i);
 	}
-	if (f->reload && !f->in_pass && send_idle(f)) {
+	if (reload_is_due(f) && send_idle(f)) {
 		f->reload = false;
 		load_begin(f); /* learn the zone anew; the feed waits */
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/relate.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,7 @@ static enum kind kind_of(enum docs_dir dir)
 void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 {
 	struct feed_item *i = feed_item_new(FEED_QUARANTINE);
+	size_t n;
 
 	doc->quarantined = true;
 	i->kind = kind_of(doc->dir);
@@ -36,6 +38,11 @@ void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 	i->where = mem_strdup(doc->path);
 	i->text = mem_strdup(why);
 	feed_put(r->feed, i);
+	for (n = 0; n < doc->n_names; n++) {
+		i = feed_item_new(FEED_KEPT);
+		i->where = mem_strdup(doc->names[n]);
+		feed_put(r->feed, i);
+	}
 }
 
 static void cleared(struct relate *r, struct doc *doc)
@@ -151,6 +158,20 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 /* What becomes of the names a document made before and makes no more. */
 enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
 
+/* Is the API of a child's name described by a document? */
+static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
+{
+	size_t tail = strlen(kind_name(kind_of(doc->dir))) + strlen(doc->id) + 2;
+	char *ref;
+	bool has;
+
+	CHECK(strlen(name) >= strlen("API:") + tail);
+	ref = mem_dup(name + strlen("API:"), strlen(name) - strlen("API:") - tail);
+	has = docs_owner(&r->docs, DIR_APIS, ref) != NULL;
+	mem_free(ref);
+	return has;
+}
+
 static void publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
 {
 	char **names = mem_alloc((m->n + doc->n_names + 1) * sizeof(*names));
@@ -166,7 +187,7 @@ static void publish(struct relate *r, struct doc *doc, struct made *m, enum left
 	for (i = 0; i < doc->n_names; i++) {
 		if (has_name(names, m->n, doc->names[i]))
 			continue;
-		if (left == LEFT_KEPT)
+		if (left == LEFT_KEPT && !ref_has_document(r, doc, doc->names[i]))
 			names[n++] = mem_strdup(doc->names[i]);
 		else
 			withdraw(r, doc, doc->names[i], left == LEFT_ABSENT);
@@ -260,14 +281,22 @@ static bool row_is_ours(struct relate *r, struct json_span row, const char *fall
 
 /* --- one document of each directory --- */
 
-/* The file holds another entity now: the one it held is gone from it. */
-static void forget_names(struct relate *r, struct doc *doc)
+/* The file holds another entity now: the one it held is gone from it, unless another file
+   took that over (two files that swap their content). */
+static void change_id(struct relate *r, struct doc *doc)
 {
 	size_t i;
 
-	for (i = 0; i < doc->n_names; i++)
+	for (i = 0; i < doc->n_names && !doc->shadowed; i++)
 		withdraw(r, doc, doc->names[i], true);
 	doc_set_names(doc, NULL, 0);
+	if (doc->dir == DIR_APIS) {
+		docs_mark_children(&r->docs, doc->id);
+		doc->deployed = false;
+		map_plans_reset(&doc->plans);
+	}
+	if (doc->dir == DIR_SUBSCRIPTIONS)
+		docs_mark_keys(&r->docs, doc->id);
 }
 
 /* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
@@ -281,7 +310,7 @@ static bool identify(struct relate *r, struct doc *doc, struct json_span id)
 		relate_quarantine(r, doc, "it has no id");
 	} else {
 		if (doc->id != NULL && !str_equal(doc->id, text))
-			forget_names(r, doc);
+			change_id(r, doc);
 		docs_set_id(&r->docs, doc, text);
 		docs_unmark(&r->docs, doc);
 		if (doc->shadowed) {
@@ -473,10 +502,12 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 	struct buf text = { 0 };
 	struct err e = { 0 };
 	bool gone = false;
-	int rc = 0;
+	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
 
-	if (sub == NULL || sub->scope == NULL || r->read(r->arg, sub, &text) < 0) {
+	if (rc < 0 || sub->scope == NULL) {
 		buf_reset(&text);
+		if (rc < 0 && rc != -ENOENT)
+			return rc; /* it is there, and cannot be read: that proves nothing */
 		if (*left == LEFT_WITHDRAWN)
 			*left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */

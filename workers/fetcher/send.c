@@ -11,7 +11,7 @@ static char mark_caught;
 bool send_idle(const struct fetcher *f)
 {
 	return f->outbox.len == 0 && f->undeploy == NULL && f->next_chore == f->n_chores &&
-	       (f->writer == NULL || writer_idle(f->writer));
+	       !f->finish_refill && !f->say_caught && (f->writer == NULL || writer_idle(f->writer));
 }
 
 static void chores_reset(struct fetcher *f)

@@ -16,7 +16,8 @@
 #include "common/json/scan.h"
 #include "workers/fetcher/relate.h"
 
-#define CHANGES_MAX 1024 /* names inotify told of; beyond it everything is listed */
+#define CHANGES_MAX  1024 /* names inotify told of; beyond it everything is listed */
+#define DOUBT_ROUNDS 5	  /* looks at files in the middle of being written, in a full pass */
 #define WATCH_MASK                                                                                 \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_DELETE_SELF |   \
 	 IN_MOVE_SELF | IN_ATTRIB)
@@ -372,12 +373,20 @@ static enum docs_dir dir_of(const char *path)
 	return DIR__COUNT;
 }
 
+static void mark_doubted(struct source_file *s)
+{
+	size_t at = 0;
+	void *v;
+
+	while (s->doubted > 0 && table_next(&s->r.docs.paths, &at, NULL, &v))
+		if (((struct doc *)v)->doubted)
+			docs_mark(&s->r.docs, v);
+}
+
 /* Marks what inotify named; a file that is gone is handled when it is read. */
 static void mark_changes(struct source_file *s)
 {
-	size_t at = 0;
 	size_t i;
-	void *v;
 
 	for (i = 0; i < s->n_changes; i++) {
 		struct doc *doc = docs_find(&s->r.docs, s->changes[i]);
@@ -388,9 +397,7 @@ static void mark_changes(struct source_file *s)
 		if (doc != NULL && (!stat_path(s, s->changes[i], &sb) || !is_seen(doc, &sb)))
 			docs_mark(&s->r.docs, doc);
 	}
-	while (s->doubted > 0 && table_next(&s->r.docs.paths, &at, NULL, &v))
-		if (((struct doc *)v)->doubted)
-			docs_mark(&s->r.docs, v);
+	mark_doubted(s);
 }
 
 static bool had_files(const struct source_file *s, enum docs_dir dir)
@@ -425,6 +432,31 @@ static int list_everything(struct source_file *s, struct names lists[DIR__COUNT]
 	return rc;
 }
 
+/* Everything that is dirty, in the order in which it must be read. */
+static void take_all(struct source_file *s)
+{
+	unsigned i;
+
+	for (i = 0; i < DIR__COUNT; i++)
+		take_dirty(s, (enum docs_dir)i);
+}
+
+/* A full pass proves what is gone, so it ends with nothing in doubt. */
+static int settle_doubt(struct source_file *s, struct err *e)
+{
+	unsigned round;
+
+	for (round = 0; s->doubted > 0 && !feed_stopping(s->feed); round++) {
+		if (round == DOUBT_ROUNDS)
+			return err_set(e, ERR_BUSY, "%zu files are still being written",
+				       s->doubted);
+		(void)poll(NULL, 0, SOURCE_FILE_RETRY_MS);
+		mark_doubted(s);
+		take_all(s);
+	}
+	return 0;
+}
+
 static int file_pass(struct source *base, bool full, struct feed *f, struct err *e)
 {
 	struct source_file *s = self_of(base);
@@ -439,6 +471,7 @@ static int file_pass(struct source *base, bool full, struct feed *f, struct err 
 	read_changes(s);
 	all = full || s->list_all;
 	if (all) {
+		feed_whole(f);
 		watch_all(s); /* first: what changes during the listing is told */
 		rc = list_everything(s, lists, e);
 	} else {
@@ -449,6 +482,8 @@ static int file_pass(struct source *base, bool full, struct feed *f, struct err 
 			compare(s, (enum docs_dir)i, &lists[i], full);
 		take_dirty(s, (enum docs_dir)i);
 	}
+	if (rc == 0 && full)
+		rc = settle_doubt(s, e);
 	for (i = 0; i < DIR__COUNT; i++)
 		names_reset(&lists[i]);
 	if (rc == 0) {

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What cannot be read proves nothing: it stays, and so does what hangs on it."""
+from zone import api, apikey, subscription, until
+
+OFTEN = "  reconcile:\n    interval: 10000"
+ALL = ["API:a", "API_KEY:k", "SUBSCRIPTION:s"]
+
+
+def fill(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    zone.write("api-keys/k.json", apikey("k", ["s"]))
+
+
+def passes(n):
+    return n.logs("fetcher").count("pass_done")
+
+
+def another_pass(n):
+    before = passes(n)  # the reconcile interval is short
+    until("another full pass", lambda: passes(n) > before)
+
+
+def restarted(zone, path):
+    fill(zone)
+    zone.start(1, extra=OFTEN)
+    zone.settled(count=3)
+    n = zone.nodes[0]
+    n.stop()
+    zone.write(path, '{"id": "')
+    before = passes(n)
+    n.start()
+    until("a full pass", lambda: passes(n) > before)
+    until("quarantine", lambda: n.fetcher()["quarantined"] > 0)
+    zone.settled()
+    assert n.names() == ALL
+
+
+def test_an_api_that_is_broken_at_a_promotion_stays_with_its_children(zone):
+    restarted(zone, "apis/a.json")
+
+
+def test_a_subscription_that_is_broken_at_a_promotion_stays_with_its_key(zone):
+    restarted(zone, "subscriptions/s.json")
+
+
+def test_a_key_that_is_broken_at_a_promotion_stays(zone):
+    restarted(zone, "api-keys/k.json")
+
+
+def test_what_breaks_under_a_primary_outlives_the_next_full_pass(zone):
+    fill(zone)
+    zone.start(1, extra=OFTEN)
+    zone.settled(count=3)
+    n = zone.nodes[0]
+    for i, path in enumerate(("api-keys/k.json", "subscriptions/s.json", "apis/a.json")):
+        zone.write(path, '{"id": "')
+        until("quarantine", lambda: n.fetcher()["quarantined"] == i + 1)
+        another_pass(n)
+        zone.settled()
+        assert n.names() == ALL
