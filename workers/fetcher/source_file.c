@@ -17,7 +17,8 @@
 #include "workers/fetcher/relate.h"
 
 #define CHANGES_MAX  1024 /* names inotify told of; beyond it everything is listed */
-#define DOUBT_ROUNDS 5	  /* looks at files in the middle of being written, in a full pass */
+#define NAP_MS	     20
+#define DOUBT_ROUNDS 5 /* looks at files in the middle of being written, in a full pass */
 #define WATCH_MASK                                                                                 \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_DELETE_SELF |   \
 	 IN_MOVE_SELF | IN_ATTRIB)
@@ -459,6 +460,13 @@ static void take_all(struct source_file *s)
 		take_dirty(s, (enum docs_dir)i);
 }
 
+/* In steps, so that a demotion need not wait for the end of it. */
+static void nap(const struct source_file *s, int ms)
+{
+	for (; ms > 0 && !feed_stopping(s->feed); ms -= NAP_MS)
+		(void)poll(NULL, 0, NAP_MS);
+}
+
 /* A full pass proves what is gone, so it ends with nothing in doubt. */
 static int settle_doubt(struct source_file *s, struct err *e)
 {
@@ -468,7 +476,7 @@ static int settle_doubt(struct source_file *s, struct err *e)
 		if (round == DOUBT_ROUNDS)
 			return err_set(e, ERR_BUSY, "%zu files are still being written",
 				       s->doubted);
-		(void)poll(NULL, 0, SOURCE_FILE_RETRY_MS);
+		nap(s, SOURCE_FILE_RETRY_MS);
 		mark_doubted(s);
 		take_all(s);
 	}
