@@ -59,3 +59,46 @@ def test_what_breaks_under_a_primary_outlives_the_next_full_pass(zone):
         another_pass(n)
         zone.settled()
         assert n.names() == ALL
+
+
+FILTER = "environments: prod"
+PROD = {"id": "DEFAULT", "hrids": ["prod"], "name": "p", "organizationId": "ORG"}
+
+
+def filtered(zone):
+    zone.write("environments/e.json", PROD)
+    for i in range(12):
+        zone.write(f"apis/a{i:02}.json", api(f"a{i:02}"))
+        zone.write(f"subscriptions/s{i:02}.json", subscription(f"s{i:02}", f"a{i:02}"))
+    zone.write("api-keys/k.json", apikey("k", ["s00"]))
+    zone.start(1, more=FILTER)
+    zone.settled(count=25)
+    return zone.nodes[0]
+
+
+def test_an_environment_that_is_broken_at_a_promotion_takes_nothing_along(zone):
+    n = filtered(zone)
+    n.stop()
+    zone.write("environments/e.json", '{"id": "')
+    before = passes(n)
+    n.start()
+    until("a full pass", lambda: passes(n) > before)
+    until("quarantine", lambda: n.fetcher()["quarantined"] > 0)
+    zone.settled(count=25)
+    zone.write("environments/e.json", PROD)
+    until("nothing in quarantine", lambda: n.fetcher()["quarantined"] == 0)
+    zone.settled(count=25)
+
+
+def test_an_environment_that_vanishes_needs_a_person_and_one_that_changes_does_not(zone):
+    n = filtered(zone)
+    (zone.data / "environments/e.json").unlink()
+    until("held back", lambda: "accept-deletes" in n.fetcher()["guard"])
+    zone.settled(count=25)
+    zone.write("environments/e.json", PROD)
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
+    zone.settled(count=25)
+    zone.write("environments/e.json", {**PROD, "hrids": ["test"]})
+    zone.settled(count=0)
+    zone.write("environments/e.json", PROD)
+    zone.settled(count=25)

@@ -135,3 +135,25 @@ def test_another_configuration_is_another_zone_content_and_is_refilled(zone):
     assert r.returncode == 78 and "zonesync.yml" in r.stdout + r.stderr
     assert n.names() == ["API:a"], "the old configuration stays"
     assert json.loads(n.get("API", "a"))
+
+
+def test_a_second_call_for_a_refill_within_the_hour_reads_nothing_again(zone):
+    zone.write("dictionaries/d.json", {"id": "d", "key": "0", "name": "d", "environmentId": "DEFAULT"})
+    zone.start(1)
+    lineage = zone.settled(count=1)["lineage"]
+    n = zone.nodes[0]
+
+    def change(i):
+        zone.write("dictionaries/d.json", {"id": "d", "key": str(i), "name": "d", "environmentId": "DEFAULT"})
+        until(f"change {i}", lambda: f'"key":"{i}"' in n.get("DICTIONARY", "d").decode().replace("\\", "").replace(" ", ""))
+        zone.settled(count=1)
+    zone.redis("SADD", "zonesync:{test}:suspect", "*")
+    change(1)
+    until("refilled", lambda: zone.redis.meta()["lineage"] != lineage)
+    zone.settled(count=1)
+    zone.redis("SADD", "zonesync:{test}:suspect", "*")
+    before = n.logs("fetcher").count("pass_done")
+    for i in range(2, 8):
+        change(i)
+    assert n.logs("fetcher").count("pass_done") <= before + 1
+    assert zone.redis("SMEMBERS", "zonesync:{test}:suspect") == "*", "it is heard when the hour is over"

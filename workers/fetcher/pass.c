@@ -394,7 +394,8 @@ static void on_ignored(void *arg, const struct redis_reply *r, const struct err 
 	UNUSED(lost);
 }
 
-static void repair(struct fetcher *f, const char *name)
+/* false: not now; the name stays among the suspects. */
+static bool repair(struct fetcher *f, const char *name)
 {
 	struct known_entry *e = known_get(&f->known, name);
 
@@ -402,7 +403,7 @@ static void repair(struct fetcher *f, const char *name)
 		int64_t now = clock_boot_ms();
 
 		if (f->refilled_ms != 0 && now - f->refilled_ms < FETCHER_REFILL_MS)
-			return;
+			return false;
 		f->refilled_ms = now;
 		f->want_refill = true;
 		f->reload = true;
@@ -410,15 +411,16 @@ static void repair(struct fetcher *f, const char *name)
 		e->repair = true;
 	}
 	log_warn(EV("repair"), KV("key", name));
-	if (redis_sendv(zone_conn_redis(f->z), on_ignored, NULL, "SREM",
-			zone_conn_keys(f->z)->suspect, name, NULL) < 0)
-		return; /* named again later */
+	/* When it cannot be sent, the name is found again later. */
+	return redis_sendv(zone_conn_redis(f->z), on_ignored, NULL, "SREM",
+			   zone_conn_keys(f->z)->suspect, name, NULL) == 0;
 }
 
 static void on_suspects(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct fetcher *f = arg;
 	size_t n = redis_count(r);
+	bool any = false;
 	size_t i;
 
 	f->asking_suspects = false;
@@ -429,10 +431,10 @@ static void on_suspects(void *arg, const struct redis_reply *r, const struct err
 		const char *s = redis_str(redis_at(r, i), &len);
 		char *name = s == NULL ? mem_strdup("") : mem_dup(s, len);
 
-		repair(f, name);
+		any = repair(f, name) || any;
 		mem_free(name);
 	}
-	if (f->feed != NULL && !f->reload)
+	if (any && f->feed != NULL && !f->reload)
 		feed_full_pass(f->feed);
 	pass_take(f);
 }

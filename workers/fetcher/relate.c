@@ -219,45 +219,52 @@ static void keep_hrids(struct relate *r, const char *id, struct json_span row)
 	mem_free(table_set(&r->hrids, id, buf_take(&b)));
 }
 
-static bool intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
+/* A row of an environment that has no document proves nothing: it counts as absent. */
+enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
+
+static enum owner intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
 {
-	const char *hrids = table_get(&r->hrids, id);
+	const char *hrids = id == NULL ? NULL : table_get(&r->hrids, id);
 	size_t i;
 
-	for (i = 0; hrids != NULL && i < n; i++) {
+	if (hrids == NULL)
+		return OWNER_UNKNOWN;
+	for (i = 0; i < n; i++) {
 		char *needle = mem_printf("\n%s\n", wanted[i]);
 		bool found = strstr(hrids, needle) != NULL;
 
 		mem_free(needle);
 		if (found)
-			return true;
+			return OURS;
 	}
-	return false;
+	return NOT_OURS;
 }
 
 /* Is the environment one of this gateway's? NULL: the row names none. */
-static bool environment_is_ours(struct relate *r, const char *id)
+static enum owner owner_of(struct relate *r, const char *id)
 {
 	const struct relate_filter *f = &r->filter;
 	const struct doc *env;
+	enum owner o = OURS;
 	size_t i;
 
 	if (f->n_environments == 0 && f->n_organizations == 0)
-		return true;
+		return OURS;
 	if (id == NULL)
-		return false;
+		return NOT_OURS;
 	if (!f->legacy_hrids) {
 		for (i = 0; i < f->n_environments; i++)
 			if (str_equal(f->environments[i], id))
-				return true;
-		return f->n_environments == 0;
+				return OURS;
+		return f->n_environments == 0 ? OURS : NOT_OURS;
 	}
 	env = docs_owner(&r->docs, DIR_ENVIRONMENTS, id);
-	if (f->n_organizations > 0 &&
-	    (env == NULL || env->organization == NULL ||
-	     !intersects(r, env->organization, f->organizations, f->n_organizations)))
-		return false;
-	return f->n_environments == 0 || intersects(r, id, f->environments, f->n_environments);
+	if (f->n_organizations > 0)
+		o = intersects(r, env == NULL ? NULL : env->organization, f->organizations,
+			       f->n_organizations);
+	if (o == OURS && f->n_environments > 0)
+		o = intersects(r, id, f->environments, f->n_environments);
+	return o;
 }
 
 static char *dup_string(struct json_span v)
@@ -270,13 +277,24 @@ static char *dup_string(struct json_span v)
 	return buf_take(&b);
 }
 
-static bool row_is_ours(struct relate *r, struct json_span row, const char *fallback)
+static enum owner row_owner(struct relate *r, struct json_span row, const char *fallback)
 {
 	char *env = dup_string(json_get(row, "environmentId"));
-	bool ours = environment_is_ours(r, env == NULL ? fallback : env);
+	enum owner o = owner_of(r, env == NULL ? fallback : env);
 
 	mem_free(env);
-	return ours;
+	return o;
+}
+
+/* What a document of an environment that is not known made before: held, or kept. */
+static void publish_unknown(struct relate *r, struct doc *doc)
+{
+	struct made none = { 0 };
+
+	if (r->unsure)
+		relate_quarantine(r, doc, "its environment, or organization, cannot be read");
+	else
+		publish(r, doc, &none, LEFT_ABSENT);
 }
 
 /* --- one document of each directory --- */
@@ -336,6 +354,16 @@ static void undeploy(struct made *m, enum kind k, const char *id, const char *re
 	made_add(m, &out);
 }
 
+/* What hangs on environments and organizations: it carries their names, or is filtered. */
+static void mark_owned(struct relate *r)
+{
+	docs_mark_dir(&r->docs, DIR_APIS);
+	if (r->filter.n_environments + r->filter.n_organizations > 0) {
+		docs_mark_dir(&r->docs, DIR_SUBSCRIPTIONS);
+		docs_mark_dir(&r->docs, DIR_API_KEYS);
+	}
+}
+
 static void relate_environment(struct relate *r, struct doc *doc, struct json_span row)
 {
 	struct err e = { 0 };
@@ -351,11 +379,7 @@ static void relate_environment(struct relate *r, struct doc *doc, struct json_sp
 	mem_free(doc->organization);
 	doc->organization = dup_string(json_get(row, "organizationId"));
 	publish(r, doc, &none, LEFT_WITHDRAWN);
-	docs_mark_dir(&r->docs, DIR_APIS); /* they carry its names */
-	if (r->filter.n_environments + r->filter.n_organizations > 0) {
-		docs_mark_dir(&r->docs, DIR_SUBSCRIPTIONS);
-		docs_mark_dir(&r->docs, DIR_API_KEYS);
-	}
+	mark_owned(r);
 }
 
 static void relate_organization(struct relate *r, struct doc *doc, struct json_span row)
@@ -375,7 +399,7 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 		rc = map_organization(r->ctx, row, &e);
 		if (rc == 0) {
 			keep_hrids(r, doc->id, row);
-			docs_mark_dir(&r->docs, DIR_APIS);
+			mark_owned(r);
 		}
 	}
 	if (rc < 0)
@@ -425,18 +449,23 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 		out.outcome = MAP_NOTHING;
 	buf_reset(&quoted);
 	if (out.outcome == MAP_EVENT) {
-		if (!row_is_ours(r, row, "DEFAULT"))
+		enum owner o = row_owner(r, row, "DEFAULT");
+
+		deployed = o != NOT_OURS && out.ev.action == ACTION_DEPLOY;
+		if (o == NOT_OURS)
 			undeploy(&m, KIND_API, out.ev.id, NULL);
-		else
+		else if (o == OURS || !deployed)
 			made_add(&m, &out);
-		deployed = m.v[0].ev.action == ACTION_DEPLOY;
 		if (deployed != doc->deployed || !plans_equal(&plans, &doc->plans))
 			docs_mark_children(&r->docs, doc->id);
 		doc->deployed = deployed;
 		map_plans_reset(&doc->plans);
 		doc->plans = plans;
 		plans = (struct map_plans){ 0 };
-		publish(r, doc, &m, LEFT_WITHDRAWN);
+		if (m.n > 0)
+			publish(r, doc, &m, LEFT_WITHDRAWN);
+		else
+			publish_unknown(r, doc);
 	}
 	map_plans_reset(&plans);
 	map_out_reset(&out);
@@ -465,6 +494,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	struct made m = { 0 };
 	struct err e = { 0 };
 	bool gone = false;
+	enum owner o;
 	int rc;
 
 	if (!identify(r, doc, json_get(row, "id")))
@@ -479,15 +509,19 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	}
 	docs_set_scope(&r->docs, doc, facts.scope, facts.plan);
 	docs_mark_keys(&r->docs, doc->id);
+	o = row_owner(r, row, NULL);
 	if (facts.scope != NULL) {
-		if (plan_is_deployed(r, facts.scope, facts.plan, &gone) &&
-		    row_is_ours(r, row, NULL) && out.outcome == MAP_EVENT)
+		if (plan_is_deployed(r, facts.scope, facts.plan, &gone) && o != NOT_OURS &&
+		    out.outcome == MAP_EVENT)
 			made_add(&m, &out);
 		else if (!gone)
 			undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
 	}
 	/* An API without a document takes its children along, or the guard keeps them all. */
-	publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
+	if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
+		publish_unknown(r, doc);
+	else
+		publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
 	map_subscription_reset(&facts);
@@ -501,6 +535,7 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 	struct map_out out = { 0 };
 	struct buf text = { 0 };
 	struct err e = { 0 };
+	enum owner o = row_owner(r, row, NULL);
 	bool gone = false;
 	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
 
@@ -512,7 +547,7 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 			*left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
 	}
-	if (plan_is_deployed(r, sub->scope, sub->plan, &gone) && row_is_ours(r, row, NULL)) {
+	if (o != NOT_OURS && plan_is_deployed(r, sub->scope, sub->plan, &gone)) {
 		rc = map_apikey(row, span_of(&text), 0, &out, &e);
 		if (rc == 0 && out.outcome == MAP_EVENT)
 			made_add(m, &out);
@@ -535,6 +570,7 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 	struct map_key facts = { 0 };
 	struct made m = { 0 };
 	struct err e = { 0 };
+	enum owner o;
 	size_t i;
 	int rc;
 
@@ -543,10 +579,13 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 	rc = map_key_read(row, &facts, &e);
 	if (rc == 0)
 		docs_set_subscriptions(&r->docs, doc, facts.subscriptions, facts.n);
+	o = row_owner(r, row, NULL);
 	for (i = 0; rc == 0 && i < facts.n; i++)
 		rc = relate_key_of(r, row, facts.subscriptions[i], &m, &left);
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text[0] != '\0' ? e.text : "the key cannot be mapped");
+	else if (o == OWNER_UNKNOWN)
+		publish_unknown(r, doc);
 	else
 		publish(r, doc, &m, left);
 	made_reset(&m);
@@ -640,6 +679,11 @@ void relate_gone(struct relate *r, struct doc *doc)
 		docs_mark_keys(&r->docs, doc->id);
 	if (doc->dir == DIR_APIS && doc->id != NULL)
 		docs_mark_children(&r->docs, doc->id);
+	if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) && !doc->shadowed) {
+		if (doc->id != NULL)
+			mem_free(table_del(&r->hrids, doc->id));
+		mark_owned(r);
+	}
 	docs_remove(&r->docs, doc);
 }
 

@@ -29,6 +29,7 @@ struct relate {
 	struct map_ctx *ctx;	     /* owned */
 	struct relate_filter filter; /* not owned */
 	struct table hrids;	     /* environment or organization id -> "\nhrid\nhrid\n", owned */
+	bool unsure;		     /* a file of environments or organizations cannot be read */
 	struct feed *feed;	     /* where items go, during a pass */
 	/* Reads a document again. 0 and the bytes in `out`, or an error. */
 	int (*read)(void *arg, const struct doc *doc, struct buf *out);

@@ -17,7 +17,8 @@
 #include "workers/fetcher/relate.h"
 
 #define CHANGES_MAX  1024 /* names inotify told of; beyond it everything is listed */
-#define DOUBT_ROUNDS 5	  /* looks at files in the middle of being written, in a full pass */
+#define NAP_MS	     20
+#define DOUBT_ROUNDS 5 /* looks at files in the middle of being written, in a full pass */
 #define WATCH_MASK                                                                                 \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_DELETE_SELF |   \
 	 IN_MOVE_SELF | IN_ATTRIB)
@@ -248,11 +249,29 @@ static void compare(struct source_file *s, enum docs_dir dir, const struct names
 	names_reset(&gone);
 }
 
+/* Does an environment or organization stand in a file that cannot be read? */
+static bool is_unsure(const struct source_file *s)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
+		const struct doc *doc = v;
+
+		if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) &&
+		    (doc->doubted || doc->quarantined))
+			return true;
+	}
+	return false;
+}
+
 /* Everything of a directory that is dirty, in the order of the paths. */
 static void take_dirty(struct source_file *s, enum docs_dir dir)
 {
 	unsigned round;
 
+	if (dir == DIR_APIS)
+		s->r.unsure = is_unsure(s);
 	/* Ranks may change while reading: a few rounds settle them. */
 	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
 		struct names l = { 0 };
@@ -441,6 +460,13 @@ static void take_all(struct source_file *s)
 		take_dirty(s, (enum docs_dir)i);
 }
 
+/* In steps, so that a demotion need not wait for the end of it. */
+static void nap(const struct source_file *s, int ms)
+{
+	for (; ms > 0 && !feed_stopping(s->feed); ms -= NAP_MS)
+		(void)poll(NULL, 0, NAP_MS);
+}
+
 /* A full pass proves what is gone, so it ends with nothing in doubt. */
 static int settle_doubt(struct source_file *s, struct err *e)
 {
@@ -450,7 +476,7 @@ static int settle_doubt(struct source_file *s, struct err *e)
 		if (round == DOUBT_ROUNDS)
 			return err_set(e, ERR_BUSY, "%zu files are still being written",
 				       s->doubted);
-		(void)poll(NULL, 0, SOURCE_FILE_RETRY_MS);
+		nap(s, SOURCE_FILE_RETRY_MS);
 		mark_doubted(s);
 		take_all(s);
 	}
