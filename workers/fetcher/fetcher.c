@@ -40,6 +40,7 @@ static void drop_work(struct fetcher *f)
 	send_reset(f);
 	known_reset(&f->known);
 	f->refill = false;
+	f->want_refill = false; /* a follower names the damage again */
 	f->reload = false;
 	f->token[0] = '\0';
 	f->state = FETCH_IDLE;

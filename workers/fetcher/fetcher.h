@@ -69,9 +69,10 @@ struct fetcher {
 	char zone_mapping[20];
 	struct known known;
 	uint64_t load_after;
-	bool load_old; /* the log set aside by a refill is being read */
-	bool refill;   /* everything is written anew, under a new lineage */
-	bool reload;   /* compare all again when there is a quiet moment */
+	unsigned asked_head; /* questions for the head that are out */
+	bool load_old;	     /* the log set aside by a refill is being read */
+	bool refill;	     /* everything is written anew, under a new lineage */
+	bool reload;	     /* compare all again when there is a quiet moment */
 	bool want_refill;
 	int64_t refilled_ms;
 

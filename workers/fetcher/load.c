@@ -132,10 +132,17 @@ static void ask_manifest(struct fetcher *f)
 static void on_mapping(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct fetcher *f = arg;
+	struct err e = { 0 };
 	char *text;
 
-	if (lost != NULL || f->state != FETCH_HEAD)
+	if (f->asked_head > 0)
+		f->asked_head--;
+	if (lost != NULL || f->state != FETCH_HEAD || f->asked_head > 0)
+		return; /* of an older question: the answer to the newest one counts */
+	if (zone_check(f->z, r, lost, &e) < 0) {
+		failed(f, &e);
 		return;
+	}
 	text = text_of(r);
 	str_copy(f->zone_mapping, sizeof(f->zone_mapping), text);
 	mem_free(text);
@@ -183,4 +190,6 @@ void load_begin(struct fetcher *f)
 	    redis_sendv(zone_conn_redis(f->z), on_mapping, f, "HGET", zone_conn_keys(f->z)->meta,
 			"mapping", NULL) < 0)
 		redis_fail(zone_conn_redis(f->z), ERR_BUSY, "cannot ask for the head");
+	else
+		f->asked_head++;
 }
