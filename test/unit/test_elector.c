@@ -389,7 +389,13 @@ static void an_unfit_fetcher_stands_back_twice_as_long_each_time(void **state)
 		assert_int_equal(elector_fitness(&m, false, now), ELECTOR_RELEASE);
 		assert_int_equal(answer(&m, says(LEASE_FREE), now), ELECTOR_TELL_LOST);
 		assert_int_equal(elector_stand(&m, NONCE_A, NULL, 0, now), 0);
-		assert_int_equal(elector_next_ms(&m), now + want);
+		assert_int_equal(elector_next_ms(&m), now + L);
+		if (want > L) { /* the look after a TTL finds that somebody took it */
+			assert_int_equal(elector_tick(&m, now + L), ELECTOR_ACQUIRE);
+			elector_sent(&m, now + L);
+			assert_int_equal(answer(&m, busy(1, L / 2), now + L), 0);
+			assert_int_equal(elector_next_ms(&m), now + want);
+		}
 		assert_int_equal(elector_wake(&m, 0, now + want - 1), 0);
 		assert_int_equal(elector_tick(&m, now + want - 1), 0);
 		now += want;
@@ -397,6 +403,25 @@ static void an_unfit_fetcher_stands_back_twice_as_long_each_time(void **state)
 		elector_sent(&m, now);
 		assert_int_equal(answer(&m, held(NONCE_A), now), ELECTOR_TELL_HELD);
 		want = MIN(2 * want, ELECTOR_STAND_BACK_MAX_MS);
+	}
+}
+
+static void a_lease_that_nobody_took_is_taken_again_after_a_ttl(void **state)
+{
+	struct elector m;
+	int64_t now = 0;
+	unsigned i;
+
+	UNUSED(state);
+	holding(&m, now);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(elector_fitness(&m, false, now), ELECTOR_RELEASE);
+		assert_int_equal(answer(&m, says(LEASE_FREE), now), ELECTOR_TELL_LOST);
+		(void)elector_stand(&m, NONCE_A, NULL, 0, now);
+		now += L;
+		assert_int_equal(elector_tick(&m, now), ELECTOR_ACQUIRE);
+		elector_sent(&m, now);
+		assert_int_equal(answer(&m, held(NONCE_A), now), ELECTOR_TELL_HELD);
 	}
 }
 
@@ -498,6 +523,7 @@ int main(void)
 		cmocka_unit_test(standing_back_does_not_try_again_before_the_next_stand),
 		cmocka_unit_test(standing_back_releases_what_a_question_on_its_way_wins),
 		cmocka_unit_test(an_unfit_fetcher_stands_back_twice_as_long_each_time),
+		cmocka_unit_test(a_lease_that_nobody_took_is_taken_again_after_a_ttl),
 		cmocka_unit_test(a_healthy_time_forgets_the_standing_back),
 		cmocka_unit_test(a_supervisor_that_says_nothing_is_no_confirmation),
 		cmocka_unit_test(every_ttl_keeps_its_rules),

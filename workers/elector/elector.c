@@ -63,13 +63,15 @@ unsigned elector_stand(struct elector *m, const char *nonce, const char *const *
 	m->asking = false; /* an answer to an older nonce is told apart by its token */
 	m->fit = true;
 	m->fit_ms = now;
-	m->next_ms = MAX(now, m->back_until_ms);
+	/* One look after a TTL: a lease that nobody took by then is nobody's wish but ours. */
+	m->next_ms = MAX(now, MIN(m->back_until_ms, m->back_look_ms));
 	return m->next_ms <= now ? try_now(m) : 0;
 }
 
 unsigned elector_stand_back(struct elector *m, int64_t now)
 {
 	m->back_until_ms = now + m->ttl_ms;
+	m->back_look_ms = m->back_until_ms;
 	if (m->state == ELECTOR_HELD)
 		return leave(m, "asked to stand back", now);
 	if (m->state != ELECTOR_TRYING)
@@ -88,6 +90,7 @@ static unsigned unfit(struct elector *m, int64_t now)
 {
 	m->back_ms = m->back_ms == 0 ? m->ttl_ms : MIN(2 * m->back_ms, ELECTOR_STAND_BACK_MAX_MS);
 	m->back_until_ms = now + m->back_ms;
+	m->back_look_ms = now + m->ttl_ms;
 	return leave(m, "the fetcher does not work", now);
 }
 
@@ -196,6 +199,10 @@ static unsigned busy(struct elector *m, const struct lease_reply *r, uint32_t ra
 	if (!str_equal(m->seen.token, r->token) || m->seen.seq != r->seq)
 		m->seen_ms = now;
 	m->seen = *r;
+	if (now < m->back_until_ms) { /* somebody took it: stand back to the end */
+		m->next_ms = m->back_until_ms;
+		return 0;
+	}
 	if (r->left_ms < 0 || (r->ttl_ms > 0 && r->left_ms > r->ttl_ms)) {
 		/* No expiry, or beyond its own TTL: Redis' clock went back. Look again, then break. */
 		m->next_ms = now + m->t.command_ms;

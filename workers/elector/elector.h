@@ -53,6 +53,7 @@ struct elector {
 	int64_t fit_ms;
 
 	int64_t back_until_ms; /* standing back */
+	int64_t back_look_ms;  /* sooner, if nobody took the lease */
 	int64_t back_ms;       /* for how long the last time; doubles */
 
 	struct lease_reply seen; /* who holds it, as last seen */
