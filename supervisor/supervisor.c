@@ -285,7 +285,7 @@ static int load_first_config(struct supervisor *s, struct problems *p, struct er
 		(void)fprintf(
 			stderr, "%s%s\n",
 			p->item[i].level == PROBLEM_ERROR ? "" : "warning: ", p->item[i].text);
-	return rc;
+	return rc < 0 ? ERR_CONFIG : 0; /* a file that is not there is no better */
 }
 
 static void take_config(struct supervisor *s, struct config *c, struct buf *text)
