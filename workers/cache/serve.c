@@ -297,6 +297,9 @@ static int on_get(struct client *c, struct store_view *v, const Gateway__Request
 	m.id = req->id;
 	if (rc < 0 && rc != ERR_NOTFOUND)
 		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "the record is damaged");
+	else if (rc == PAGE_FULL)
+		rc = send_simple(c, req->id, GATEWAY__CODE__BUSY,
+				 "under several references, too much for one answer: list it");
 	else if (p->n == 0)
 		rc = send_simple(c, req->id, GATEWAY__CODE__NOT_FOUND, "not deployed here");
 	else
@@ -467,6 +470,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 		m.more = true;
 		m.position = &pos;
 		p->revision = full == PAGE_FULL ? page->last : at.revision;
+		pos.revision = p->revision; /* where a watcher may go on from */
 		if (full >= 0 && page->n > 0) {
 			rc = send_page(c, page, &m);
 		} else {
