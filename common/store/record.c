@@ -34,7 +34,9 @@ int lmdb_err(struct err *e, int rc, const char *doing)
 		code = ERR_DAMAGED;
 	else
 		code = rc > 0 ? -rc : ERR_DAMAGED;
-	return err_set(e, code, "%s: %s", doing, mdb_strerror(rc));
+	/* LMDB turns a write that came up short into EIO: that is what a full disk looks like. */
+	return err_set(e, code, "%s: %s%s", doing, mdb_strerror(rc),
+		       rc == EIO ? " (is the disk full?)" : "");
 }
 
 MDB_val key_val(const struct key *k)
