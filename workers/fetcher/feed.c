@@ -4,27 +4,34 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/log/log.h"
+
+#define NOT_WANTED (-1)
 
 struct feed {
 	struct source *source; /* owned */
-	uint32_t delay_ms;
-	feed_ready_fn *ready;
-	void *arg;
+	struct feed_opts o;
 	uv_thread_t thread;
 	uv_async_t async;
+	uv_timer_t stuck; /* runs while closing */
+	unsigned handles;
 	int wake_fd;
 	bool failed; /* the last pass; of the thread */
 	bool whole;  /* the pass under way looks at everything; of the thread */
 	atomic_bool stop;
-	atomic_bool full;
+	atomic_bool ended; /* the thread is through */
+	atomic_int wanted; /* the greatest pass_kind asked for, or NOT_WANTED */
 	_Atomic int64_t heard_ms;
 	/* Under the mutex: */
 	uv_mutex_t mutex;
 	uv_cond_t room;
+	uv_cond_t answered;
+	bool asking;
 	struct feed_item *first;
 	struct feed_item *last;
 	size_t len;
@@ -66,6 +73,18 @@ void feed_whole(struct feed *f)
 	f->whole = true;
 }
 
+/* The mutex is held. */
+static void append(struct feed *f, struct feed_item *i)
+{
+	if (f->last == NULL)
+		f->first = i;
+	else
+		f->last->next = i;
+	f->last = i;
+	f->len++;
+	f->bytes += size_of(i);
+}
+
 void feed_put(struct feed *f, struct feed_item *i)
 {
 	size_t n = size_of(i);
@@ -79,16 +98,52 @@ void feed_put(struct feed *f, struct feed_item *i)
 		feed_item_free(i);
 		return;
 	}
-	if (f->last == NULL)
-		f->first = i;
-	else
-		f->last->next = i;
-	f->last = i;
-	f->len++;
-	f->bytes += n;
+	append(f, i);
 	uv_mutex_unlock(&f->mutex);
 	atomic_store(&f->heard_ms, clock_boot_ms());
 	(void)uv_async_send(&f->async);
+}
+
+void feed_put_event(struct feed *f, struct event *ev, bool absent)
+{
+	struct feed_item *i = feed_item_new(FEED_EVENT);
+
+	i->absent = absent;
+	i->ev = *ev;
+	*ev = (struct event){ 0 };
+	event_hash(&i->hash, &i->ev);
+	feed_put(f, i);
+}
+
+bool feed_ask(struct feed *f, struct feed_ask *v, size_t n)
+{
+	struct feed_item *i;
+
+	if (n == 0)
+		return !feed_stopping(f);
+	i = feed_item_new(FEED_ASK);
+	i->asks = v;
+	i->n_asks = n;
+	uv_mutex_lock(&f->mutex);
+	if (!atomic_load(&f->stop)) {
+		f->asking = true;
+		append(f, i);
+		i = NULL;
+		(void)uv_async_send(&f->async);
+	}
+	while (f->asking && !atomic_load(&f->stop))
+		uv_cond_wait(&f->answered, &f->mutex);
+	uv_mutex_unlock(&f->mutex);
+	feed_item_free(i);
+	return !feed_stopping(f);
+}
+
+void feed_answer(struct feed *f)
+{
+	uv_mutex_lock(&f->mutex);
+	f->asking = false;
+	uv_cond_signal(&f->answered);
+	uv_mutex_unlock(&f->mutex);
 }
 
 struct feed_item *feed_take(struct feed *f)
@@ -114,25 +169,33 @@ int64_t feed_heard_ms(struct feed *f)
 {
 	/* Waiting for the loop to take is no silence of the source. */
 	uv_mutex_lock(&f->mutex);
-	if (f->len > 0)
+	if (f->len > 0 || f->asking)
 		atomic_store(&f->heard_ms, clock_boot_ms());
 	uv_mutex_unlock(&f->mutex);
 	return atomic_load(&f->heard_ms);
 }
 
-/* A pass that failed is owed: it comes again, full if it was, after a wait. */
-static void one_pass(struct feed *f, bool full)
+static void want(struct feed *f, int what)
+{
+	int now = atomic_load(&f->wanted);
+
+	while (now < what && !atomic_compare_exchange_weak(&f->wanted, &now, what))
+		continue;
+}
+
+/* A pass that failed is owed: it comes again, as it was, after a wait. */
+static void one_pass(struct feed *f, enum pass_kind what)
 {
 	struct feed_item *i = feed_item_new(FEED_BEGIN);
 	struct err e = { 0 };
 	int rc;
 
-	i->full = full;
+	i->pass = what;
 	feed_put(f, i);
 	i = feed_item_new(FEED_END);
-	f->whole = full;
-	rc = f->source->ops->pass(f->source, full, f, &e);
-	i->full = full;
+	f->whole = what != PASS_DELTA;
+	rc = f->source->ops->pass(f->source, what, f, &e);
+	i->pass = what;
 	i->whole = f->whole;
 	i->rc = rc < 0 ? rc : 0;
 	if (rc < 0)
@@ -140,24 +203,40 @@ static void one_pass(struct feed *f, bool full)
 	else
 		i->rows = (uint64_t)rc;
 	f->failed = rc < 0;
-	if (f->failed && full)
-		atomic_store(&f->full, true);
+	if (f->failed)
+		want(f, (int)what);
 	feed_put(f, i);
+}
+
+static enum pass_kind next_pass(struct feed *f, bool first)
+{
+	int what = atomic_exchange(&f->wanted, NOT_WANTED);
+
+	if (what == PASS_COMPARE && first && f->source->resumes) {
+		want(f, PASS_COMPARE);
+		return PASS_DELTA;
+	}
+	return what == NOT_WANTED ? PASS_DELTA : (enum pass_kind)what;
 }
 
 static void thread_main(void *arg)
 {
 	struct feed *f = arg;
+	bool first = true;
 	uint64_t n;
 
 	while (!feed_stopping(f)) {
-		one_pass(f, atomic_exchange(&f->full, false));
+		one_pass(f, next_pass(f, first));
+		first = first && f->failed;
 		if (feed_stopping(f))
 			break;
-		if (f->failed || !atomic_load(&f->full))
-			f->source->ops->wait(f->source, f->wake_fd, (int)f->delay_ms);
+		if (f->failed || atomic_load(&f->wanted) == NOT_WANTED)
+			f->source->ops->wait(f->source, f->wake_fd, (int)f->o.delay_ms);
 		(void)!read(f->wake_fd, &n, sizeof(n));
 	}
+	f->source->ops->close(f->source); /* here: closing a connection may block */
+	atomic_store(&f->ended, true);
+	(void)uv_async_send(&f->async);
 }
 
 static void wake(struct feed *f)
@@ -167,10 +246,34 @@ static void wake(struct feed *f)
 	(void)!write(f->wake_fd, &one, sizeof(one));
 }
 
-void feed_full_pass(struct feed *f)
+void feed_want(struct feed *f, enum pass_kind what)
 {
-	atomic_store(&f->full, true);
+	want(f, (int)what);
 	wake(f);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct feed *f = h->data;
+
+	if (--f->handles == 0)
+		mem_free(f);
+}
+
+/* The thread has ended, so that joining it does not wait. */
+static void dispose(struct feed *f)
+{
+	struct feed_item *i;
+
+	CHECK(uv_thread_join(&f->thread) == 0);
+	while ((i = feed_take(f)) != NULL)
+		feed_item_free(i);
+	(void)close(f->wake_fd);
+	uv_mutex_destroy(&f->mutex);
+	uv_cond_destroy(&f->room);
+	uv_cond_destroy(&f->answered);
+	uv_close((uv_handle_t *)&f->async, on_closed);
+	uv_close((uv_handle_t *)&f->stuck, on_closed);
 }
 
 static void on_async(uv_async_t *a)
@@ -178,38 +281,44 @@ static void on_async(uv_async_t *a)
 	struct feed *f = a->data;
 
 	if (!atomic_load(&f->stop))
-		f->ready(f->arg);
+		f->o.ready(f->o.arg);
+	else if (atomic_load(&f->ended))
+		dispose(f);
 }
 
-struct feed *feed_open(uv_loop_t *loop, struct source *s, uint32_t delay_ms, feed_ready_fn *ready,
-		       void *arg)
+/* Nothing ends a thread that hangs in a library but the end of the process; the supervisor
+   starts another. */
+static void on_stuck(uv_timer_t *t)
+{
+	UNUSED(t);
+	log_error(EV("source_stuck"), KV("ms", FEED_STUCK_MS));
+	_exit(EX_TEMPFAIL);
+}
+
+struct feed *feed_open(uv_loop_t *loop, struct source *s, const struct feed_opts *o)
 {
 	struct feed *f = mem_zalloc(sizeof(*f));
 
 	f->source = s;
-	f->delay_ms = delay_ms;
-	f->ready = ready;
-	f->arg = arg;
+	f->o = *o;
 	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(f->wake_fd >= 0);
-	atomic_store(&f->full, true);
+	atomic_store(&f->wanted, (int)o->first);
 	atomic_store(&f->heard_ms, clock_boot_ms());
-	CHECK(uv_mutex_init(&f->mutex) == 0 && uv_cond_init(&f->room) == 0);
+	CHECK(uv_mutex_init(&f->mutex) == 0 && uv_cond_init(&f->room) == 0 &&
+	      uv_cond_init(&f->answered) == 0);
 	CHECK(uv_async_init(loop, &f->async, on_async) == 0);
+	CHECK(uv_timer_init(loop, &f->stuck) == 0);
+	f->handles = 2;
 	f->async.data = f;
+	f->stuck.data = f;
 	CHECK(uv_thread_create(&f->thread, thread_main, f) == 0);
 	return f;
-}
-
-static void on_closed(uv_handle_t *h)
-{
-	mem_free(h->data);
 }
 
 void feed_close(struct feed **fp)
 {
 	struct feed *f = *fp;
-	struct feed_item *i;
 
 	*fp = NULL;
 	if (f == NULL)
@@ -217,14 +326,9 @@ void feed_close(struct feed **fp)
 	uv_mutex_lock(&f->mutex);
 	atomic_store(&f->stop, true);
 	uv_cond_signal(&f->room);
+	uv_cond_signal(&f->answered);
 	uv_mutex_unlock(&f->mutex);
 	wake(f);
-	CHECK(uv_thread_join(&f->thread) == 0);
-	while ((i = feed_take(f)) != NULL)
-		feed_item_free(i);
-	f->source->ops->close(f->source);
-	(void)close(f->wake_fd);
-	uv_mutex_destroy(&f->mutex);
-	uv_cond_destroy(&f->room);
-	uv_close((uv_handle_t *)&f->async, on_closed);
+	CHECK(uv_timer_start(&f->stuck, on_stuck, FEED_STUCK_MS, 0) == 0);
+	(void)uv_async_send(&f->async); /* it may have ended before */
 }

@@ -7,9 +7,10 @@
  * reading, nothing piles up.
  *
  * Owns:    the thread, the queue, the source.
- * Blocks:  feed_put() until there is room (on the source's thread); feed_close() until
- *          the thread has left its present file.
- * Threads: feed_put(), feed_stopping() on the source's thread; the rest on the loop.
+ * Blocks:  on the source's thread only: feed_put() until there is room, feed_ask() until
+ *          the loop has answered. feed_close() lets go at once; what is left ends by
+ *          itself, or ends the process when the source does not come back (FEED_STUCK_MS).
+ * Threads: what is "for sources" on the source's thread; the rest on the loop.
  */
 #pragma once
 
@@ -18,8 +19,9 @@
 #include "common/model/event.h"
 #include "workers/fetcher/source.h"
 
-#define FEED_ITEMS 2048
-#define FEED_BYTES (16U << 20) /* but one larger item may pass alone */
+#define FEED_ITEMS    2048
+#define FEED_BYTES    (16U << 20) /* but one larger item may pass alone */
+#define FEED_STUCK_MS 60000	  /* a source that was told to stop and does not */
 
 enum feed_type {
 	FEED_BEGIN,	 /* a pass begins; `full`: over everything */
@@ -27,13 +29,32 @@ enum feed_type {
 	FEED_KEPT,	 /* the event named `where` stays as it is: its row cannot be read */
 	FEED_QUARANTINE, /* `where` cannot be read: `text` says why */
 	FEED_CLEARED,	 /* `where` is fine again, or gone */
+	FEED_ASK,	 /* `asks` wait for feed_answer() */
+	FEED_CURSOR,	 /* the rows so far bring cursor `where` of the zone to `text` */
+	FEED_OTHER,	 /* the zone was made from another source: `text` */
 	FEED_END	 /* the pass ended; `rc` < 0: it failed and proves nothing */
+};
+
+/* What the zone holds of a row's event, so that what it holds is not read again. */
+enum feed_verdict {
+	ASK_SAME, /* nothing to do: live in this version, or in a newer one; `gone`: not live */
+	ASK_OTHER,
+	ASK_NEW /* not live */
+};
+
+struct feed_ask {
+	char *name;	    /* of the event */
+	int64_t version_ms; /* of the row */
+	bool gone;	    /* the row withdraws it */
+	enum feed_verdict verdict;
 };
 
 struct feed_item {
 	struct feed_item *next;
 	enum feed_type type;
-	bool full;
+	enum pass_kind pass;   /* BEGIN, END */
+	struct feed_ask *asks; /* not owned: the source's, which waits */
+	size_t n_asks;
 	bool whole; /* END: all of the source was looked at, read again or not */
 	bool absent;
 	int rc;
@@ -52,14 +73,21 @@ struct feed;
 /* `ready` runs on the loop when there is something to take. */
 typedef void feed_ready_fn(void *arg);
 
-struct feed *feed_open(uv_loop_t *loop, struct source *s, uint32_t delay_ms, feed_ready_fn *ready,
-		       void *arg) MUST_USE;
-void feed_close(struct feed **f);
+struct feed_opts {
+	uint32_t delay_ms;
+	enum pass_kind first; /* COMPARE: a source that resumes makes a DELTA before it */
+	feed_ready_fn *ready;
+	void *arg;
+};
+
+struct feed *feed_open(uv_loop_t *loop, struct source *s, const struct feed_opts *o) MUST_USE;
+void feed_close(struct feed **f); /* the loop cannot end before the thread has */
 
 /* The next item, the caller's now; NULL when there is none. */
 struct feed_item *feed_take(struct feed *f);
 void feed_item_free(struct feed_item *i);
-void feed_full_pass(struct feed *f); /* asks for one, besides those at the start */
+void feed_answer(struct feed *f); /* the verdicts of the ASK that was taken stand */
+void feed_want(struct feed *f, enum pass_kind what); /* asks for such a pass */
 
 /* Boot time of the last sign of life of the thread. */
 int64_t feed_heard_ms(struct feed *f);
@@ -68,4 +96,6 @@ int64_t feed_heard_ms(struct feed *f);
 struct feed_item *feed_item_new(enum feed_type type) MUST_USE;
 void feed_put(struct feed *f, struct feed_item *i); /* takes it */
 void feed_whole(struct feed *f); /* the pass under way looks at all of the source */
+void feed_put_event(struct feed *f, struct event *ev, bool absent); /* takes the event */
+bool feed_ask(struct feed *f, struct feed_ask *v, size_t n);	    /* false: stopping */
 bool feed_stopping(struct feed *f);

@@ -38,7 +38,7 @@ static void drop_work(struct fetcher *f)
 	feed_close(&f->feed);
 	pass_reset(f);
 	send_reset(f);
-	known_reset(&f->known);
+	load_reset(f);
 	f->refill = false;
 	f->want_refill = false; /* a follower names the damage again */
 	f->reload = false;
@@ -48,6 +48,14 @@ static void drop_work(struct fetcher *f)
 	f->source_err = (struct err){ 0 };
 	(void)uv_timer_stop(&f->retry);
 	(void)uv_timer_stop(&f->reconcile);
+}
+
+static void open_feed(struct fetcher *f)
+{
+	const struct feed_opts o = { f->config->sync_delay_ms, f->refill ? PASS_ALL : PASS_COMPARE,
+				     on_feed, f };
+
+	f->feed = feed_open(worker_loop(f->w), source_file_open(f->config), &o);
 }
 
 /* The zone is known: begin, or go on after a look at all of it. */
@@ -68,10 +76,9 @@ void load_done(struct fetcher *f)
 	}
 	f->source_ok_ms = clock_boot_ms();
 	if (f->feed == NULL)
-		f->feed = feed_open(worker_loop(f->w), source_file_open(f->config),
-				    f->config->sync_delay_ms, on_feed, f);
+		open_feed(f);
 	else
-		feed_full_pass(f->feed);
+		feed_want(f->feed, f->refill ? PASS_ALL : PASS_COMPARE);
 	worker_report(f->w);
 	pass_take(f);
 	send_pump(f);
@@ -155,7 +162,7 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 	f->accept_deletes = m->resync->accept_deletes;
 	log_note(EV("accept_deletes"), KV("yes", f->accept_deletes));
 	if (f->feed != NULL)
-		feed_full_pass(f->feed);
+		feed_want(f->feed, PASS_COMPARE);
 	return 0;
 }
 

@@ -9,7 +9,7 @@
  * says, send.c what goes out.
  *
  * Owns:    everything below.
- * Blocks:  never on the loop, but for feed_close() at demotion.
+ * Blocks:  never on the loop.
  * Errors:  told in the report.
  */
 #pragma once
@@ -30,6 +30,7 @@
 #define FETCHER_PURGE_AFTER_MS	86400000 /* a tombstone is kept for a day */
 #define FETCHER_PURGE_ITEMS	64	 /* forgotten per pass */
 #define FETCHER_QUARANTINE_TOLD 200	 /* entries in a report */
+#define FETCHER_CURSORS		64	 /* that wait for their rows to be sent */
 #define FETCHER_MAPPING_VERSION 1	 /* grows when the mapping makes other bytes of a row */
 
 enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
@@ -53,6 +54,11 @@ struct chore {	 /* an operation without a payload, sent when the outbox is empty
 	uint64_t revision;
 };
 
+struct cursor_due { /* to be written when all that came before it is */
+	char *field, *value;
+	uint64_t seq;
+};
+
 struct fetcher {
 	struct worker *w;
 	Ipc__FetcherConfig *config; /* owned copy */
@@ -68,6 +74,7 @@ struct fetcher {
 	struct head head;
 	char zone_mapping[20];
 	struct known known;
+	struct table cursors; /* field -> value, owned: of the zone, as loaded */
 	uint64_t load_after;
 	unsigned asked_head; /* questions for the head that are out */
 	bool load_old;	     /* the log set aside by a refill is being read */
@@ -94,7 +101,9 @@ struct fetcher {
 	struct chore *chores;
 	size_t n_chores, cap_chores, next_chore;
 	struct outbox_item *undeploy; /* of an API: its children go first */
-	bool finish_refill;	      /* when all is sent */
+	struct cursor_due due[FETCHER_CURSORS];
+	size_t n_due;
+	bool finish_refill; /* when all is sent */
 	bool say_caught;
 	bool caught;
 	struct err error;
@@ -118,6 +127,7 @@ void fetcher_free(struct fetcher **f);
 
 /* load.c */
 void load_begin(struct fetcher *f);
+void load_reset(struct fetcher *f);
 void load_done(struct fetcher *f); /* fetcher.c: the zone is known */
 
 /* pass.c */
@@ -129,5 +139,6 @@ void pass_suspects(struct fetcher *f);
 void send_pump(struct fetcher *f);
 void send_done(void *arg, const struct written *w); /* writer_hooks.done */
 void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision);
+void send_cursor(struct fetcher *f, const char *field, const char *value);
 bool send_idle(const struct fetcher *f);
 void send_reset(struct fetcher *f);

@@ -86,6 +86,15 @@ bool known_version_is(const struct known_entry *e, const char *version)
 	return str_equal(e->version, folded);
 }
 
+bool known_is_newer(const struct known_entry *e, const char *version)
+{
+	int64_t is;
+	int64_t was;
+
+	return str_to_i64(version, strlen(version), &is) &&
+	       str_to_i64(e->version, strlen(e->version), &was) && was > is;
+}
+
 void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version)
 {
 	if (!known_live(e))

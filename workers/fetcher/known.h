@@ -48,5 +48,7 @@ struct known_entry *known_put(struct known *k, const char *name, enum kind kind,
 void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version);
 void known_withdraw(struct known *k, struct known_entry *e);
 bool known_version_is(const struct known_entry *e, const char *version);
+/* Versions of a database are numbers and compare; those of files only differ. */
+bool known_is_newer(const struct known_entry *e, const char *version);
 void known_drop(struct known *k, const char *name);
 void known_reset(struct known *k);

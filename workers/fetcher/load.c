@@ -6,6 +6,17 @@
 
 static void ask_manifest(struct fetcher *f);
 
+void load_reset(struct fetcher *f)
+{
+	size_t at = 0;
+	void *v;
+
+	known_reset(&f->known);
+	while (table_next(&f->cursors, &at, NULL, &v))
+		mem_free(v);
+	table_reset(&f->cursors);
+}
+
 static char *text_of(const struct redis_reply *r)
 {
 	size_t n = 0;
@@ -162,6 +173,27 @@ static void on_mapping(void *arg, const struct redis_reply *r, const struct err 
 	ask_manifest(f);
 }
 
+static void on_cursors(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct fetcher *f = arg;
+	struct err e = { 0 };
+	size_t i;
+
+	if (lost != NULL || f->state != FETCH_HEAD)
+		return;
+	if (zone_check(f->z, r, lost, &e) < 0) {
+		failed(f, &e);
+		return;
+	}
+	load_reset(f);
+	for (i = 0; i + 1 < redis_count(r); i += 2) {
+		char *field = text_of(redis_at(r, i));
+
+		mem_free(table_set(&f->cursors, field, text_of(redis_at(r, i + 1))));
+		mem_free(field);
+	}
+}
+
 static void on_head(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct fetcher *f = arg;
@@ -187,6 +219,8 @@ void load_begin(struct fetcher *f)
 	if (!zone_conn_is_up(f->z))
 		return;
 	if (follow_read(f->z, &nowhere, 0, on_head, f) < 0 ||
+	    redis_sendv(zone_conn_redis(f->z), on_cursors, f, "HGETALL",
+			zone_conn_keys(f->z)->cursor, NULL) < 0 ||
 	    redis_sendv(zone_conn_redis(f->z), on_mapping, f, "HGET", zone_conn_keys(f->z)->meta,
 			"mapping", NULL) < 0)
 		redis_fail(zone_conn_redis(f->z), ERR_BUSY, "cannot ask for the head");

@@ -104,6 +104,7 @@ void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool f
 	i->hash = *h;
 	i->forced = forced;
 	i->limit = limit;
+	i->seq = ++b->seq;
 	old = table_get(&b->names, i->name);
 	if (old != NULL && meet(b, old, i))
 		return;
@@ -122,6 +123,15 @@ struct outbox_item *outbox_take(struct outbox *b)
 	if (table_get(&b->names, i->name) == i)
 		(void)table_del(&b->names, i->name);
 	return i;
+}
+
+/* Both lanes are in order: what is replaced at its old place keeps its number. */
+uint64_t outbox_oldest(const struct outbox *b)
+{
+	uint64_t urgent = b->first[0] == NULL ? UINT64_MAX : b->first[0]->seq;
+	uint64_t normal = b->first[1] == NULL ? UINT64_MAX : b->first[1]->seq;
+
+	return MIN(urgent, normal);
 }
 
 bool outbox_full(const struct outbox *b)

@@ -27,6 +27,7 @@ struct outbox_item {
 	bool urgent;
 	bool forced;
 	uint64_t limit; /* tombstone: a write above this revision survives */
+	uint64_t seq;	/* in the order of their coming */
 };
 
 struct outbox {
@@ -36,6 +37,7 @@ struct outbox {
 	struct table groups; /* group -> how many wait in the normal lane */
 	size_t len;
 	size_t bytes;
+	uint64_t seq; /* of the last one */
 };
 
 /* Takes the event. A waiting value of the same name is replaced, at the new place; but an
@@ -44,5 +46,8 @@ void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool f
 		uint64_t limit);
 struct outbox_item *outbox_take(struct outbox *b); /* the caller's; NULL: empty */
 void outbox_item_free(struct outbox_item *i);
+
+/* Everything that came before this one is out; UINT64_MAX: everything is. */
+uint64_t outbox_oldest(const struct outbox *b);
 bool outbox_full(const struct outbox *b);
 void outbox_reset(struct outbox *b);

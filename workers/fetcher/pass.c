@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,6 +66,22 @@ static void withdraw(struct fetcher *f, const char *name, struct event *ev, uint
 	outbox_add(&f->outbox, ev, &tomb, false, limit);
 }
 
+/* Nothing to write: it is what the zone holds, or older than that. A version of a file is a
+   digest of its content; that of a database row may stand for a new content, when what the
+   row is mapped with has changed. */
+static bool is_settled(const struct fetcher *f, const struct known_entry *e,
+		       const struct feed_item *i)
+{
+	if (e == NULL || !known_live(e))
+		return false;
+	/* Two rows of one event in one pass: the newer one counts, whatever the order. */
+	if ((!f->refill || e->pass == f->pass) && known_is_newer(e, i->ev.version))
+		return !e->repair;
+	if (f->refill || e->repair || !known_version_is(e, i->ev.version))
+		return false;
+	return i->ev.version[0] == 'x' || hash_equal(&e->hash, &i->hash);
+}
+
 static void take_event(struct fetcher *f, struct feed_item *i)
 {
 	struct buf b = { 0 };
@@ -75,14 +92,13 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 	name = buf_cstr(&b);
 	e = known_get(&f->known, name);
 	if (i->ev.action == ACTION_DEPLOY) {
-		bool same = e != NULL && known_live(e) && !e->repair &&
-			    known_version_is(e, i->ev.version);
+		bool settled = is_settled(f, e, i);
 
 		unhold(f, name);
 		if (e == NULL)
 			e = known_put(&f->known, name, i->ev.kind, i->ev.ref_id);
 		e->pass = f->pass;
-		if (!same || f->refill) {
+		if (!settled) {
 			bool forced = f->refill || e->repair;
 
 			known_set(&f->known, e, &i->hash, i->ev.version);
@@ -97,6 +113,35 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 		}
 	}
 	buf_reset(&b);
+}
+
+/* What the zone holds of each: the source reads the rows of the others. */
+static void take_asks(struct fetcher *f, struct feed_item *i)
+{
+	char version[24];
+	size_t n;
+
+	for (n = 0; n < i->n_asks; n++) {
+		struct feed_ask *a = &i->asks[n];
+		struct known_entry *e = known_get(&f->known, a->name);
+		bool live = e != NULL && known_live(e);
+
+		(void)snprintf(version, sizeof(version), "%" PRId64, a->version_ms);
+		if (a->gone)
+			a->verdict = live ? ASK_OTHER : ASK_SAME;
+		else if (!live)
+			a->verdict = ASK_NEW;
+		else if (!e->repair && !f->refill &&
+			 (known_version_is(e, version) || known_is_newer(e, version)))
+			a->verdict = ASK_SAME;
+		else
+			a->verdict = ASK_OTHER;
+		if (live && a->verdict == ASK_SAME) {
+			e->pass = f->pass;
+			unhold(f, a->name);
+		}
+	}
+	feed_answer(f->feed);
 }
 
 /* --- quarantine --- */
@@ -370,13 +415,14 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 	f->source_err = (struct err){ 0 };
 	f->source_ok_ms = clock_boot_ms();
 	f->rows += i->rows;
-	if (i->full)
+	if (i->pass != PASS_DELTA)
 		sweep(f);
 	judge_held(f, i->whole);
-	if (i->full && f->refill)
+	/* A refill that was asked for during the pass needs one that reads everything. */
+	if (i->pass == PASS_ALL && f->refill)
 		settle_refill(f);
-	if (i->full) {
-		f->say_caught = !f->caught && !f->refill;
+	f->say_caught = !f->caught && !f->refill;
+	if (i->pass != PASS_DELTA) {
 		purge(f);
 		log_note(EV("pass_done"), KV("rows", i->rows),
 			 KV("quarantined", (uint64_t)f->quarantine.len));
@@ -435,7 +481,7 @@ static void on_suspects(void *arg, const struct redis_reply *r, const struct err
 		mem_free(name);
 	}
 	if (any && f->feed != NULL && !f->reload)
-		feed_full_pass(f->feed);
+		feed_want(f->feed, PASS_COMPARE);
 	pass_take(f);
 }
 
@@ -455,8 +501,8 @@ static void take(struct fetcher *f, struct feed_item *i)
 	switch (i->type) {
 	case FEED_BEGIN:
 		f->in_pass = true;
-		f->full_pass = i->full;
-		if (i->full)
+		f->full_pass = i->pass != PASS_DELTA;
+		if (f->full_pass)
 			f->pass++;
 		break;
 	case FEED_EVENT:
@@ -472,6 +518,17 @@ static void take(struct fetcher *f, struct feed_item *i)
 		log_note(EV("quarantine_over"), KV("where", i->where));
 		quarantined_free(f, table_del(&f->quarantine, i->where));
 		worker_report(f->w);
+		break;
+	case FEED_ASK:
+		take_asks(f, i);
+		break;
+	case FEED_CURSOR:
+		send_cursor(f, i->where, i->text);
+		break;
+	case FEED_OTHER:
+		log_warn(EV("other_source"), KV("why", i->text));
+		f->want_refill = true;
+		f->reload = true;
 		break;
 	case FEED_END:
 		end_pass(f, i);
@@ -491,8 +548,8 @@ void pass_take(struct fetcher *f)
 
 	if (f->state != FETCH_WORKING)
 		return;
-	while (!outbox_full(&f->outbox) && f->n_chores == 0 && !reload_is_due(f) &&
-	       f->feed != NULL && (i = feed_take(f->feed)) != NULL) {
+	while (!outbox_full(&f->outbox) && f->n_chores == 0 && f->n_due < FETCHER_CURSORS &&
+	       !reload_is_due(f) && f->feed != NULL && (i = feed_take(f->feed)) != NULL) {
 		take(f, i);
 		feed_item_free(i);
 	}

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/json/scan.h"
 #include "common/json/write.h"
+#include "workers/fetcher/made.h"
 
 /* --- items --- */
 
@@ -72,57 +73,6 @@ static char *content_version(const struct map_out *m)
 	return mem_printf("x%016" PRIx64, h);
 }
 
-static void put_event(struct relate *r, struct event *ev, bool absent)
-{
-	struct feed_item *i = feed_item_new(FEED_EVENT);
-
-	i->absent = absent;
-	i->ev = *ev;
-	*ev = (struct event){ 0 };
-	event_hash(&i->hash, &i->ev);
-	feed_put(r->feed, i);
-}
-
-/* Events of one document in the making: a deploy of a name wins over its withdrawal. */
-struct made {
-	struct map_out *v;
-	size_t n, cap;
-};
-
-static void made_add(struct made *m, struct map_out *out)
-{
-	size_t i;
-
-	for (i = 0; i < m->n; i++) {
-		struct event *a = &m->v[i].ev;
-
-		if (a->kind != out->ev.kind || !str_equal(a->id, out->ev.id) ||
-		    !str_equal(a->ref_id, out->ev.ref_id))
-			continue;
-		if (a->action == ACTION_UNDEPLOY && out->ev.action == ACTION_DEPLOY) {
-			map_out_reset(&m->v[i]);
-			m->v[i] = *out;
-		} else {
-			map_out_reset(out);
-		}
-		*out = (struct map_out){ 0 };
-		return;
-	}
-	m->v = mem_grow(m->v, &m->cap, m->n + 1, sizeof(*m->v));
-	m->v[m->n++] = *out;
-	*out = (struct map_out){ 0 };
-}
-
-static void made_reset(struct made *m)
-{
-	size_t i;
-
-	for (i = 0; i < m->n; i++)
-		map_out_reset(&m->v[i]);
-	mem_free(m->v);
-	*m = (struct made){ 0 };
-}
-
 static bool has_name(char *const *names, size_t n, const char *name)
 {
 	size_t i;
@@ -152,7 +102,7 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 	}
 	buf_reset(&start);
 	ev.version = mem_strdup("");
-	put_event(r, &ev, absent);
+	feed_put_event(r->feed, &ev, absent);
 }
 
 /* What becomes of the names a document made before and makes no more. */
@@ -196,7 +146,7 @@ static void publish(struct relate *r, struct doc *doc, struct made *m, enum left
 	for (i = 0; i < m->n; i++) {
 		mem_free(m->v[i].ev.version);
 		m->v[i].ev.version = content_version(&m->v[i]);
-		put_event(r, &m->v[i].ev, false);
+		feed_put_event(r->feed, &m->v[i].ev, false);
 	}
 	made_reset(m);
 	cleared(r, doc);
@@ -343,17 +293,6 @@ static bool identify(struct relate *r, struct doc *doc, struct json_span id)
 	return fine;
 }
 
-static void undeploy(struct made *m, enum kind k, const char *id, const char *ref)
-{
-	struct map_out out = { .outcome = MAP_EVENT };
-
-	out.ev.kind = k;
-	out.ev.action = ACTION_UNDEPLOY;
-	out.ev.id = mem_strdup(id);
-	out.ev.ref_id = mem_strdup(ref);
-	made_add(m, &out);
-}
-
 /* What hangs on environments and organizations: it carries their names, or is filtered. */
 static void mark_owned(struct relate *r)
 {
@@ -453,7 +392,7 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 
 		deployed = o != NOT_OURS && out.ev.action == ACTION_DEPLOY;
 		if (o == NOT_OURS)
-			undeploy(&m, KIND_API, out.ev.id, NULL);
+			made_undeploy(&m, KIND_API, out.ev.id, NULL);
 		else if (o == OURS || !deployed)
 			made_add(&m, &out);
 		if (deployed != doc->deployed || !plans_equal(&plans, &doc->plans))
@@ -515,7 +454,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		    out.outcome == MAP_EVENT)
 			made_add(&m, &out);
 		else if (!gone)
-			undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
+			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
 	}
 	/* An API without a document takes its children along, or the guard keeps them all. */
 	if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
@@ -554,7 +493,7 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 	} else if (!gone) {
 		char *id = dup_string(json_get(row, "id"));
 
-		undeploy(m, KIND_API_KEY, id, sub->scope);
+		made_undeploy(m, KIND_API_KEY, id, sub->scope);
 		mem_free(id);
 	} else {
 		*left = LEFT_KEPT;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
 
 #include "common/base/mem.h"
 #include "workers/fetcher/fetcher.h"
@@ -11,7 +12,37 @@ static char mark_caught;
 bool send_idle(const struct fetcher *f)
 {
 	return f->outbox.len == 0 && f->undeploy == NULL && f->next_chore == f->n_chores &&
-	       !f->finish_refill && !f->say_caught && (f->writer == NULL || writer_idle(f->writer));
+	       f->n_due == 0 && !f->finish_refill && !f->say_caught &&
+	       (f->writer == NULL || writer_idle(f->writer));
+}
+
+static void drop_due(struct fetcher *f)
+{
+	mem_free(f->due[0].field);
+	mem_free(f->due[0].value);
+	memmove(&f->due[0], &f->due[1], (--f->n_due) * sizeof(f->due[0]));
+}
+
+/* There is room: pass_take() looks before it takes. */
+void send_cursor(struct fetcher *f, const char *field, const char *value)
+{
+	CHECK(f->n_due < FETCHER_CURSORS);
+	f->due[f->n_due++] =
+		(struct cursor_due){ mem_strdup(field), mem_strdup(value), f->outbox.seq };
+}
+
+/* A cursor never passes a row that is not yet written (zone-protocol 3): its operation
+   stands behind the row's in the same or a later batch. */
+static void send_due(struct fetcher *f)
+{
+	uint64_t oldest = outbox_oldest(&f->outbox);
+
+	if (f->undeploy != NULL)
+		oldest = MIN(oldest, f->undeploy->seq);
+	while (f->n_due > 0 && f->due[0].seq < oldest && writer_room(f->writer)) {
+		writer_cursor(f->writer, f->due[0].field, f->due[0].value);
+		drop_due(f);
+	}
 }
 
 static void chores_reset(struct fetcher *f)
@@ -32,6 +63,8 @@ void send_reset(struct fetcher *f)
 	mem_free(f->chores);
 	f->chores = NULL;
 	f->cap_chores = 0;
+	while (f->n_due > 0)
+		drop_due(f);
 	outbox_reset(&f->outbox);
 	outbox_item_free(f->undeploy);
 	f->undeploy = NULL;
@@ -124,6 +157,7 @@ void send_pump(struct fetcher *f)
 		else
 			break;
 	}
+	send_due(f);
 	if (f->undeploy != NULL || f->outbox.len > 0 || f->next_chore < f->n_chores)
 		return;
 	writer_flush(f->writer, NULL);

@@ -16,9 +16,15 @@
 struct feed;
 struct source;
 
+enum pass_kind {
+	PASS_DELTA,   /* what changed since the pass before */
+	PASS_COMPARE, /* everything is looked at; what the zone holds is not read again */
+	PASS_ALL      /* everything is read: a refill */
+};
+
 struct source_ops {
-	/* Reads what changed, or everything, and puts items between BEGIN and END. */
-	int (*pass)(struct source *s, bool full, struct feed *f, struct err *e);
+	/* Puts items between BEGIN and END; >= 0: rows read. */
+	int (*pass)(struct source *s, enum pass_kind what, struct feed *f, struct err *e);
 	/* Returns when something changed, `wake_fd` is readable, or the time is over. */
 	void (*wait)(struct source *s, int wake_fd, int timeout_ms);
 	void (*close)(struct source *s);
@@ -26,4 +32,5 @@ struct source_ops {
 
 struct source {
 	const struct source_ops *ops;
+	bool resumes; /* its first pass may be a delta, from the cursors of the zone */
 };

@@ -483,9 +483,10 @@ static int settle_doubt(struct source_file *s, struct err *e)
 	return 0;
 }
 
-static int file_pass(struct source *base, bool full, struct feed *f, struct err *e)
+static int file_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)
 {
 	struct source_file *s = self_of(base);
+	bool full = what != PASS_DELTA; /* contents are compared: there is nothing to skip */
 	struct names lists[DIR__COUNT] = { { 0 } };
 	bool all;
 	unsigned i;
