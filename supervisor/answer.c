@@ -39,7 +39,16 @@ static int on_resync(struct supervisor *s, const char *const *args, size_t n,
 	buf_adds(&out->text,
 		 accept ? "the next pass may remove what was held back\n"
 			: "building the local store anew; the old one serves until then\n");
-	return supervisor_resync(s, accept, &why);
+	return supervisor_resync(s, accept ? RESYNC_ACCEPT_DELETES : RESYNC_STORE, &why);
+}
+
+static int on_compare(struct supervisor *s, const char *const *args, size_t n,
+		      struct command_result *out)
+{
+	UNUSED(args);
+	UNUSED(n);
+	buf_adds(&out->text, "comparing the whole source with the zone\n");
+	return supervisor_resync(s, RESYNC_COMPARE, &why);
 }
 
 static int on_restart(struct supervisor *s, const char *const *args, size_t n,
@@ -92,9 +101,9 @@ static const struct {
 	const char *verb;
 	answer_fn *fn;
 } answers[] = {
-	{ "status", on_status },      { "quarantine", on_status }, { "stepdown", on_stepdown },
-	{ "resync", on_resync },      { "restart", on_restart },   { "reload", on_reload },
-	{ "reopen-logs", on_reopen }, { "config show", on_show },
+	{ "status", on_status }, { "quarantine", on_status },  { "stepdown", on_stepdown },
+	{ "resync", on_resync }, { "compare", on_compare },    { "restart", on_restart },
+	{ "reload", on_reload }, { "reopen-logs", on_reopen }, { "config show", on_show },
 };
 
 void command_run(struct supervisor *s, const char *verb, const char *const *args, size_t n,

@@ -9,6 +9,7 @@ const struct command commands[] = {
 	{ "watch", "[--from POSITION] [--json]", "print each change as it is applied", AT_CACHE, 0, 0 },
 	{ "wait", "--revision POSITION [--timeout S]", "wait until this node has applied a revision", AT_CACHE, 0, 0 },
 	{ "stepdown", "", "hand the primary role to another node", AT_SUPERVISOR, 0, 0 },
+	{ "compare", "", "on the primary: compare the whole source with the zone now, not only at the next reconcile", AT_SUPERVISOR, 0, 0 },
 	{ "resync", "[--accept-deletes]", "build the local store anew; or, on the primary, allow removals held back", AT_SUPERVISOR, 0, 1 },
 	{ "restart", "WORKER", "restart elector, fetcher or cache", AT_SUPERVISOR, 1, 1 },
 	{ "reload", "", "read the configuration again; the old one stays when it is wrong", AT_SUPERVISOR, 0, 0 },

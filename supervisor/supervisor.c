@@ -408,19 +408,19 @@ int supervisor_stepdown(struct supervisor *s, struct err *e)
 		       : 0;
 }
 
-int supervisor_resync(struct supervisor *s, bool accept_deletes, struct err *e)
+int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
 {
-	enum slice_worker who = accept_deletes ? SLICE_FETCHER : SLICE_CACHE;
+	enum slice_worker who = what == RESYNC_STORE ? SLICE_CACHE : SLICE_FETCHER;
 	Ipc__Envelope m;
 	Ipc__Resync r;
 
-	if (accept_deletes && !role_is_primary(&s->role))
+	if (who == SLICE_FETCHER && !role_is_primary(&s->role))
 		return err_set(
 			e, ERR_STATE,
-			"only the primary removes entities; ask it there (see `zonesync status`)");
+			"only the primary reads the source; ask it there (see `zonesync status`)");
 	ipc__envelope__init(&m);
 	ipc__resync__init(&r);
-	r.accept_deletes = accept_deletes;
+	r.accept_deletes = what == RESYNC_ACCEPT_DELETES;
 	m.body_case = IPC__ENVELOPE__BODY_RESYNC;
 	m.resync = &r;
 	if (child_state(s->child[who]) != CHILD_UP || child_send(s->child[who], &m) < 0)

@@ -43,7 +43,12 @@ int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e) MUS
 void supervisor_reopen_logs(struct supervisor *s);
 int supervisor_restart(struct supervisor *s, const char *worker, struct err *e) MUST_USE;
 int supervisor_stepdown(struct supervisor *s, struct err *e) MUST_USE;
-int supervisor_resync(struct supervisor *s, bool accept_deletes, struct err *e) MUST_USE;
+enum resync {
+	RESYNC_STORE,	      /* the cache builds its store anew */
+	RESYNC_COMPARE,	      /* the fetcher compares the source with the zone */
+	RESYNC_ACCEPT_DELETES /* and may remove what was held back */
+};
+int supervisor_resync(struct supervisor *s, enum resync what, struct err *e) MUST_USE;
 void supervisor_show_config(struct supervisor *s, struct buf *text);
 const char *supervisor_group(const struct supervisor *s);
 

@@ -24,6 +24,7 @@ static const struct {
 	{ "watch", verb_watch },
 	{ "wait", verb_wait },
 	{ "stepdown", verb_daemon },
+	{ "compare", verb_daemon },
 	{ "resync", verb_daemon },
 	{ "restart", verb_daemon },
 	{ "reload", verb_daemon },

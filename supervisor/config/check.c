@@ -27,11 +27,58 @@ static void check_mode(const struct config *c, struct problems *p)
 	else if (!config_is_set(c, CFG_SYNC_TYPE))
 		REPORT(c, p, PROBLEM_ERROR, CFG_SYNC_TYPE,
 		       "no repository is configured; set it to redis");
-	if (strcmp(config_str(c, CFG_SOURCE), "file") != 0)
+}
+
+static void check_ports(const struct config *c, struct problems *p)
+{
+	char *const *ports;
+	size_t n = 0;
+	size_t i;
+
+	ports = config_list(c, CFG_MONGO_SERVERS_PORT, &n);
+	for (i = 0; i < n; i++) {
+		uint64_t port = 0;
+
+		if (!str_to_u64(ports[i], strlen(ports[i]), &port) || port == 0 || port > 65535)
+			REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_SERVERS_PORT,
+			       "`%.20s` is no port; write a number from 1 to 65535", ports[i]);
+	}
+}
+
+static void check_mongo(const struct config *c, struct problems *p)
+{
+	const char *uri = config_str(c, CFG_MONGO_URI);
+	char *const *tags;
+	size_t n = 0;
+	size_t i;
+
+	if (uri[0] != '\0' && !str_starts(uri, "mongodb://") && !str_starts(uri, "mongodb+srv://"))
+		REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_URI,
+		       "is no connection string; it begins with mongodb:// or mongodb+srv://");
+	if (config_bool(c, CFG_MONGO_SSL))
+		REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_SSL,
+		       "TLS by these keys comes with a later release, and without it the data "
+		       "would travel in the clear; write management.mongodb.uri with tls=true, and "
+		       "tlsCAFile and tlsCertificateKeyFile where they are needed");
+	check_ports(c, p);
+	tags = config_list(c, CFG_MONGO_READ_TAGS, &n);
+	for (i = 0; i < n; i++)
+		if (strchr(tags[i], ':') == NULL)
+			REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_READ_TAGS,
+			       "`%.60s` is no tag; write key:value", tags[i]);
+}
+
+static void check_source(const struct config *c, struct problems *p)
+{
+	const char *source = config_str(c, CFG_SOURCE);
+
+	if (strcmp(source, "mongodb") == 0)
+		check_mongo(c, p);
+	else if (strcmp(source, "file") != 0)
 		REPORT(c, p, PROBLEM_ERROR, CFG_SOURCE,
-		       "the source `%s` comes with a later release; set it to file, and "
-		       "management.file.path to a folder of exported definitions",
-		       config_str(c, CFG_SOURCE));
+		       "the source `%s` comes with a later release; set it to mongodb, or to file "
+		       "and management.file.path to a folder of exported definitions",
+		       source);
 }
 
 static void check_zone(const struct config *c, struct problems *p)
@@ -117,6 +164,7 @@ static void check_secret(const struct config *c, struct problems *p)
 void check_config(const struct config *c, struct problems *p)
 {
 	check_mode(c, p);
+	check_source(c, p);
 	check_zone(c, p);
 	check_lease(c, p);
 	check_host(c, p);

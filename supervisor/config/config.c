@@ -100,6 +100,35 @@ static void note_origin(struct slot *s, const struct found *f)
 	s->line = f->line;
 }
 
+/* Number i of a list, or of a pattern "a[].b". */
+static void key_at(char *out, size_t n, const struct schema_row *row, unsigned i)
+{
+	const char *index = strstr(row->key, "[]");
+	int len;
+
+	if (index == NULL)
+		len = snprintf(out, n, "%s[%u]", row->key, i);
+	else
+		len = snprintf(out, n, "%.*s[%u]%s", (int)(index - row->key), row->key, i,
+			       index + 2);
+	CHECK(len > 0 && (size_t)len < n);
+}
+
+/* Of "a[].b" and "a[].c" the row before says how many there are, and c has its default. */
+static bool fill_gap(const struct loading *l, enum cfg id, unsigned i, struct found *f)
+{
+	const struct schema_row *row = schema_row(id);
+	const char *index = strstr(row->key, "[]");
+	const char *before = id == 0 ? "" : schema_row(id - 1)->key;
+
+	if (index == NULL || row->dflt[0] == '\0' ||
+	    strncmp(row->key, before, (size_t)(index + 2 - row->key)) != 0 ||
+	    i >= l->c->slot[id - 1].v.n)
+		return false;
+	*f = (struct found){ .value = row->dflt };
+	return true;
+}
+
 /* key[0], key[1], ... up to the first that is missing. */
 static int take_items(const struct loading *l, enum cfg id)
 {
@@ -110,13 +139,13 @@ static int take_items(const struct loading *l, enum cfg id)
 	int rc = 1;
 
 	for (i = 0; i <= VALUE_LIST_MAX; i++) {
-		int n = snprintf(key, sizeof(key), "%s[%u]", schema_row(id)->key, i);
 		int one;
 
-		CHECK(n > 0 && (size_t)n < sizeof(key));
-		if (!resolve_find(l->r, key, &f))
+		key_at(key, sizeof(key), schema_row(id), i);
+		if (resolve_find(l->r, key, &f))
+			note_origin(s, &f);
+		else if (!fill_gap(l, id, i, &f))
 			break;
-		note_origin(s, &f);
 		one = take_text(l, id, f.value);
 		if (one < 0)
 			return one;
@@ -128,14 +157,10 @@ static int take_items(const struct loading *l, enum cfg id)
 /* Of a pattern the first of its items decides, as in the reference. */
 static void key_of(char *out, size_t n, const struct schema_row *row)
 {
-	const char *index = strstr(row->key, "[]");
-	int len;
-
-	if (index == NULL)
-		len = snprintf(out, n, "%s", row->key);
+	if (schema_is_pattern(row))
+		key_at(out, n, row, 0);
 	else
-		len = snprintf(out, n, "%.*s[0]%s", (int)(index - row->key), row->key, index + 2);
-	CHECK(len > 0 && (size_t)len < n);
+		str_copy(out, n, row->key);
 }
 
 static void load_row(const struct loading *l, enum cfg id)
@@ -152,7 +177,7 @@ static void load_row(const struct loading *l, enum cfg id)
 	key_of(key, sizeof(key), row);
 	if (schema_is_pattern(row))
 		s->key = mem_strdup(key);
-	if (resolve_find(l->r, key, &f)) {
+	if ((row->type != TYPE_LIST || !schema_is_pattern(row)) && resolve_find(l->r, key, &f)) {
 		note_origin(s, &f);
 		value_reset(&s->v);
 		rc = take_text(l, id, f.value);

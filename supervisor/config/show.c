@@ -203,7 +203,8 @@ void config_write_sample(struct buf *out)
 	for (i = 0; i < CFG__COUNT; i++) {
 		const struct schema_row *row = schema_row((enum cfg)i);
 
-		if (row->status != STATUS_USED)
+		/* A list of groups is told of by the key it stands in for. */
+		if (row->status != STATUS_USED || schema_is_pattern(row))
 			continue;
 		sample_row(out, row, before);
 		before = row->key;

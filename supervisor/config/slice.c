@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/config/slice.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -87,6 +88,51 @@ static void build_elector(const struct building *b, Ipc__Configure *m)
 	m->elector = part;
 }
 
+/* "host:port" of each server. */
+static void make_hosts(const struct config *c, Ipc__Mongo *m)
+{
+	size_t n = 0;
+	size_t n_ports = 0;
+	char *const *hosts = config_list(c, CFG_MONGO_SERVERS_HOST, &n);
+	char *const *ports = config_list(c, CFG_MONGO_SERVERS_PORT, &n_ports);
+	size_t i;
+
+	m->n_hosts = n == 0 ? 1 : n;
+	m->hosts = mem_alloc(m->n_hosts * sizeof(*m->hosts));
+	if (n == 0)
+		m->hosts[0] = mem_printf("%s:%" PRId64, config_str(c, CFG_MONGO_HOST),
+					 config_int(c, CFG_MONGO_PORT));
+	for (i = 0; i < n; i++)
+		m->hosts[i] = mem_printf("%s:%s", hosts[i], i < n_ports ? ports[i] : "27017");
+}
+
+static Ipc__Mongo *make_mongo(const struct building *b)
+{
+	const struct config *c = b->c;
+	Ipc__Mongo *m = mem_alloc(sizeof(*m));
+
+	ipc__mongo__init(m);
+	m->uri = copy(c, CFG_MONGO_URI);
+	/* The connection string wins: what is not used must not restart anybody. */
+	if (m->uri[0] == '\0') {
+		make_hosts(c, m);
+		m->username = copy(c, CFG_MONGO_USERNAME);
+		m->password = copy(c, CFG_MONGO_PASSWORD);
+		m->auth_source = copy(c, CFG_MONGO_AUTH_SOURCE);
+		m->read_preference = copy(c, CFG_MONGO_READ_PREFERENCE);
+		m->read_tags = make_list(c, CFG_MONGO_READ_TAGS, &m->n_read_tags);
+		m->socket_timeout_ms = u32(c, CFG_MONGO_SOCKET_TIMEOUT);
+		m->local_threshold_ms = u32(c, CFG_MONGO_LOCAL_THRESHOLD);
+		m->heartbeat_ms = u32(c, CFG_MONGO_HEARTBEAT);
+	}
+	m->database = copy(c, CFG_MONGO_DBNAME);
+	m->prefix = copy(c, CFG_MONGO_PREFIX);
+	m->connect_timeout_ms = u32(c, CFG_MONGO_CONNECT_TIMEOUT);
+	m->server_selection_timeout_ms = u32(c, CFG_MONGO_SELECTION_TIMEOUT);
+	m->entity_max_bytes = u64(c, CFG_ENTITY_MAX);
+	return m;
+}
+
 static void build_fetcher(const struct building *b, Ipc__Configure *m)
 {
 	const char *secret = config_str(b->c, CFG_ENCRYPTION_SECRET);
@@ -108,7 +154,8 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
 	part->node_id = node_id(b);
 	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
-	part->bulk_items = u32(b->c, CFG_SYNC_BULK);
+	if (strcmp(part->source, "mongodb") == 0)
+		part->mongo = make_mongo(b);
 	m->part_case = IPC__CONFIGURE__PART_FETCHER;
 	m->fetcher = part;
 }
@@ -192,6 +239,11 @@ static void wipe(Ipc__Configure *m)
 
 		wipe_redis(m->fetcher->redis);
 		explicit_bzero(secret->data, secret->len);
+		if (m->fetcher->mongo != NULL) {
+			explicit_bzero(m->fetcher->mongo->uri, strlen(m->fetcher->mongo->uri));
+			explicit_bzero(m->fetcher->mongo->password,
+				       strlen(m->fetcher->mongo->password));
+		}
 	}
 }
 

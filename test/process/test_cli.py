@@ -110,6 +110,7 @@ def test_commands_print_what_the_daemon_says(daemon):
     assert "anew" in daemon.cli("resync").stdout
     daemon.until_event("cache", "resync")
     assert "only the primary" in daemon.cli("resync", "--accept-deletes", code=1).stderr
+    assert "only the primary" in daemon.cli("compare", code=1).stderr
     assert "test-zone" in daemon.cli("config", "show").stdout
     daemon.stop()
 

@@ -9,20 +9,34 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import zone as z  # noqa: E402
+from mongo import MongoZone  # noqa: E402
+
+SOURCES = {"file": z.Zone, "mongodb": MongoZone}
+
+
+def pytest_generate_tests(metafunc):
+    """A test marked `sources` runs with each of them."""
+    mark = metafunc.definition.get_closest_marker("sources")
+    if mark and "zone" in metafunc.fixturenames:
+        metafunc.parametrize("zone", mark.args or list(SOURCES), indirect=True)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sources(*names): the sources the zone of this test is made from, default all")
 
 
 @pytest.fixture
 def zone(request):
     # Socket paths have at most 107 bytes: pytest's own directories are too deep for them.
     base = pathlib.Path(tempfile.mkdtemp(prefix="zs-"))
-    zn = z.Zone(base)
+    zn = SOURCES[getattr(request, "param", "file")](base)
     yield zn
     try:
         zn.close()
         bad = z.sanitizer_reports(base)
         assert not bad, "\n".join(bad)
     finally:
-        zn.redis.stop()
+        zn.abandon()
         for n in zn.nodes:
             if n.process:
                 n.process.kill()

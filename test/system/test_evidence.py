@@ -92,7 +92,7 @@ def test_an_environment_that_is_broken_at_a_promotion_takes_nothing_along(zone):
 
 def test_an_environment_that_vanishes_needs_a_person_and_one_that_changes_does_not(zone):
     n = filtered(zone)
-    (zone.data / "environments/e.json").unlink()
+    zone.remove("environments/e.json")
     until("held back", lambda: "accept-deletes" in n.fetcher()["guard"])
     zone.settled(count=25)
     zone.write("environments/e.json", PROD)

@@ -8,7 +8,7 @@ def test_a_new_node_reaches_a_head_whose_last_tombstone_was_purged(zone):
     zone.write("apis/b.json", api("b"))
     zone.start(1)
     zone.settled(count=2)
-    (zone.data / "apis/b.json").unlink()
+    zone.remove("apis/b.json")
     rev = zone.settled(count=1)["rev"]
     # A day later: the primary purged the tombstone, which had the newest revision.
     zone.redis("ZREM", "zonesync:{test}:log", "API:b")

@@ -54,7 +54,7 @@ def test_many_removals_need_a_second_pass_that_agrees(zone):
     zone.settled(count=100)
     n = zone.nodes[0]
     for i in range(30):
-        (zone.data / f"apis/a{i:02}.json").unlink()
+        zone.remove(f"apis/a{i:02}.json")
     zone.settled(count=40)
     assert "second pass" in n.logs("fetcher")
 
@@ -66,9 +66,9 @@ def test_children_of_a_held_api_are_held_with_it(zone):
     n = zone.nodes[0]
     n.stop()
     for i in range(30):
-        (zone.data / f"apis/a{i:02}.json").unlink()
-        (zone.data / f"subscriptions/s{i:02}.json").unlink()
-    (zone.data / "subscriptions/s40.json").unlink()
+        zone.remove(f"apis/a{i:02}.json")
+        zone.remove(f"subscriptions/s{i:02}.json")
+    zone.remove("subscriptions/s40.json")
     n.start()
     zone.settled(count=39)
     gone = [x for x in n.logs("fetcher").splitlines() if "removed" in x and "SUBSCRIPTION" in x]
@@ -109,8 +109,8 @@ def test_what_disappeared_while_nobody_was_primary_is_withdrawn(zone):
     zone.settled(count=25)
     for n in zone.nodes:
         n.stop()
-    (zone.data / "apis/a00.json").unlink()
-    (zone.data / "subscriptions/s03.json").unlink()
+    zone.remove("apis/a00.json")
+    zone.remove("subscriptions/s03.json")
     for n in zone.nodes:
         n.start()
     zone.settled(count=21)

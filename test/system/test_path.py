@@ -4,9 +4,12 @@ import json
 import os
 import signal
 
+import pytest
+
 from zone import api, apikey, subscription, until, DEFINITIONS
 
 
+@pytest.mark.sources()
 def test_a_document_reaches_every_node_and_its_removal_too(zone):
     zone.write("apis/orders.json", api("orders"))
     zone.start(3)
@@ -16,12 +19,13 @@ def test_a_document_reaches_every_node_and_its_removal_too(zone):
     zone.write("apis/orders.json", api("orders", version="2"))
     for n in zone.nodes:
         until("the change", lambda: json.loads(n.get("API", "orders"))["definition"]["apiVersion"] == "2")
-    (zone.data / "apis/orders.json").unlink()
+    zone.remove("apis/orders.json")
     for n in zone.nodes:
         until("the removal", lambda: n.get("API", "orders") is None)
     zone.settled(count=0)
 
 
+@pytest.mark.sources()
 def test_all_published_definitions_are_equal_byte_for_byte_at_every_node(zone):
     ids = zone.load_definitions()
     zone.start(3)
@@ -36,6 +40,7 @@ def test_all_published_definitions_are_equal_byte_for_byte_at_every_node(zone):
         assert got == doc
 
 
+@pytest.mark.sources()
 def test_children_follow_their_api(zone):
     zone.write("apis/a.json", api("a"))
     zone.write("subscriptions/s.json", subscription("s", "a"))
@@ -53,7 +58,7 @@ def test_children_follow_their_api(zone):
     until("closed with its key", lambda: n.names() == ["API:a"])
     zone.write("subscriptions/s.json", subscription("s", "a"))
     zone.settled(count=3)
-    (zone.data / "apis/a.json").unlink()
+    zone.remove("apis/a.json")
     until("undeployed with its children", lambda: n.names() == [])
     zone.write("apis/a.json", api("a"))
     zone.settled(count=3)
@@ -88,7 +93,7 @@ def test_two_files_with_one_id_the_first_by_path_counts(zone):
     zone.write("apis/a.json", api("x", version="a"))
     until("a counts", lambda: json.loads(n.get("API", "x"))["definition"]["apiVersion"] == "a")
     until("b is named", lambda: "apis/b.json" in n.cli("quarantine"))
-    (zone.data / "apis/a.json").unlink()
+    zone.remove("apis/a.json")
     until("b counts", lambda: json.loads(n.get("API", "x"))["definition"]["apiVersion"] == "b")
     until("nobody is named", lambda: n.fetcher()["quarantined"] == 0)
 
@@ -109,6 +114,7 @@ def test_two_files_that_swap_their_content_lose_neither(zone):
     assert "removed" not in n.logs("fetcher")
 
 
+@pytest.mark.sources()
 def test_a_subscription_that_moves_to_an_unknown_api_leaves_the_old_one(zone):
     zone.write("apis/a.json", api("a"))
     zone.write("subscriptions/s.json", subscription("s", "a"))
@@ -117,6 +123,7 @@ def test_a_subscription_that_moves_to_an_unknown_api_leaves_the_old_one(zone):
     zone.settled(count=3)
     n = zone.nodes[0]
     zone.write("subscriptions/s.json", subscription("s", "nowhere"))
+    zone.compare()
     until("neither it nor its key is left", lambda: n.names() == ["API:a"])
 
 
@@ -140,6 +147,7 @@ def test_a_half_written_file_is_read_again_before_it_is_judged(zone):
     assert "quarantine" not in n.logs("fetcher").replace("quarantined=0", "")
 
 
+@pytest.mark.sources()
 def test_environment_names_reach_the_envelope(zone):
     zone.write("environments/e.json", {"id": "DEFAULT", "hrids": ["default"], "name": "d", "organizationId": "ORG"})
     zone.write("organizations/o.json", {"id": "ORG", "hrids": ["org"], "name": "o"})
@@ -153,6 +161,7 @@ def test_environment_names_reach_the_envelope(zone):
     until("renamed", lambda: json.loads(n.get("API", "a"))["environmentHrid"] == "new")
 
 
+@pytest.mark.sources()
 def test_a_large_entity_reaches_everybody_who_asks(zone):
     zone.write("apis/big.json", api("big", description="x" * (9 << 20)))
     zone.start(2)

@@ -47,7 +47,7 @@ def test_a_dump_older_than_what_nodes_hold_never_goes_back(zone):
     zone.settled(count=2)
     zone.redis("SAVE")
     shutil.copy(zone.redis.dir / "dump.rdb", zone.base / "old.rdb")
-    (zone.data / "apis/b.json").unlink()
+    zone.remove("apis/b.json")
     change(zone, "2")
     see(zone, "2")
     zone.settled(count=1)

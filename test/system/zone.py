@@ -200,16 +200,15 @@ services:
     delay: {delay}
 distributed-sync:
   type: redis
-management:
-  type: file
-  file:
-    path: {data}
+{source}
 {more}
 """
 
 
 class Zone:
     """A Redis, a directory of files, and nodes."""
+
+    SOURCE = "file"
 
     def __init__(self, base):
         self.base = pathlib.Path(base)
@@ -225,7 +224,10 @@ class Zone:
     def config(self, name, extra="", more="", data=None):
         return CONFIG.format(name=name, zone=self.zone, socket=self.redis.socket, ttl=self.ttl, delay=self.delay,
                              map_bytes=self.map_bytes,
-                             data=data or self.data, extra=extra, more=more)
+                             source=self.source(data), extra=extra, more=more)
+
+    def source(self, data=None):
+        return f"management:\n  type: file\n  file:\n    path: {data or self.data}\n"
 
     def node(self, name, start=True, time_scale=100, **kw):
         n = Node(self.base, name, self.config(name, **kw))
@@ -248,6 +250,12 @@ class Zone:
         tmp.write_bytes(content if isinstance(content, bytes) else content.encode())
         tmp.rename(target)
         return target
+
+    def compare(self):
+        """Files are compared as a whole by themselves."""
+
+    def remove(self, path):
+        (self.data / path).unlink()
 
     def load_definitions(self):
         (self.data / "apis").mkdir(exist_ok=True)
@@ -281,6 +289,10 @@ class Zone:
             if n.process:
                 n.process.send_signal(signal.SIGCONT)
                 n.stop()
+        self.abandon()
+
+    def abandon(self):
+        """Ends the servers, whatever happened."""
         self.redis.stop()
 
 

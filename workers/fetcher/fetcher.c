@@ -9,6 +9,8 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/worker/link.h"
+#include "workers/fetcher/db_mongo.h"
+#include "workers/fetcher/source_db.h"
 #include "workers/fetcher/source_file.h"
 
 static const char *state_name(const struct fetcher *f)
@@ -55,7 +57,16 @@ static void open_feed(struct fetcher *f)
 	const struct feed_opts o = { f->config->sync_delay_ms, f->refill ? PASS_ALL : PASS_COMPARE,
 				     on_feed, f };
 
-	f->feed = feed_open(worker_loop(f->w), source_file_open(f->config), &o);
+	const struct table none = { 0 };
+	struct source *s = NULL;
+	struct db *db = NULL;
+
+	if (f->config->mongo == NULL)
+		s = source_file_open(f->config);
+	else if (db_mongo_open(&db, f->config->mongo, &f->source_err) == 0)
+		s = source_db_open(db, f->config, f->refill ? &none : &f->cursors);
+	if (s != NULL)
+		f->feed = feed_open(worker_loop(f->w), s, &o);
 }
 
 /* The zone is known: begin, or go on after a look at all of it. */
@@ -159,8 +170,8 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 	struct fetcher *f = *(struct fetcher **)self;
 
 	UNUSED(e);
-	f->accept_deletes = m->resync->accept_deletes;
-	log_note(EV("accept_deletes"), KV("yes", f->accept_deletes));
+	f->accept_deletes = f->accept_deletes || m->resync->accept_deletes;
+	log_note(EV("compare"), KV("accept_deletes", f->accept_deletes));
 	if (f->feed != NULL)
 		feed_want(f->feed, PASS_COMPARE);
 	return 0;
@@ -347,6 +358,21 @@ static Ipc__FetcherConfig *copy_config(const Ipc__FetcherConfig *c)
 	return out;
 }
 
+/* A connection string that is none is the operator's to mend, and no outage. */
+static int check_source(const Ipc__FetcherConfig *c, struct err *e)
+{
+	struct db *db = NULL;
+	int rc = 0;
+
+	if ((c->mongo == NULL) != str_equal(c->source, "file"))
+		return err_set(e, ERR_CONFIG, "management.type %s is not known here", c->source);
+	if (c->mongo != NULL)
+		rc = db_mongo_open(&db, c->mongo, e);
+	if (db != NULL)
+		db->ops->close(db);
+	return rc;
+}
+
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct fetcher *f = mem_zalloc(sizeof(*f));
@@ -366,9 +392,9 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	if (c->part_case != IPC__CONFIGURE__PART_FETCHER || c->fetcher->redis == NULL)
 		return err_set(e, ERR_CONFIG, "this is no configuration of a fetcher");
 	f->config = copy_config(c->fetcher);
-	if (!str_equal(f->config->source, "file"))
-		return err_set(e, ERR_CONFIG, "management.type %s is not known here",
-			       f->config->source);
+	rc = check_source(f->config, e);
+	if (rc < 0)
+		return rc;
 	fingerprint(f);
 	link_opts(f->config->redis, "zonesync-fetcher", &o);
 	o.idle_ping_ms = f->config->lease_ttl_ms / 5;

@@ -4,21 +4,33 @@
 #include "workers/fetcher/map/entity.h"
 #include "workers/fetcher/map/members.h"
 
-/* One row: a type of event, and what maps it. */
+/* One row: a type of event, what maps it, and where it says what it is about. */
 struct route {
-	const char *type;
 	event_fn *fn;
+	enum kind kind;
+	const char *property;
+	bool withdraws;
 };
 
-static const struct route routes[] = {
-	{ "PUBLISH_API", api_publish },
-	{ "START_API", api_publish },
-	{ "UNPUBLISH_API", api_withdraw },
-	{ "STOP_API", api_withdraw },
-	{ "PUBLISH_DICTIONARY", dictionary_publish },
-	{ "UNPUBLISH_DICTIONARY", dictionary_withdraw },
-	{ "PUBLISH_ORGANIZATION", organization_publish },
+static const char *const types[] = { "PUBLISH_API",	    "START_API",
+				     "UNPUBLISH_API",	    "STOP_API",
+				     "PUBLISH_DICTIONARY",  "UNPUBLISH_DICTIONARY",
+				     "PUBLISH_ORGANIZATION" };
+static const struct route routes[ARRAY_LEN(types)] = {
+	{ api_publish, KIND_API, "api_id", false },
+	{ api_publish, KIND_API, "api_id", false },
+	{ api_withdraw, KIND_API, "api_id", true },
+	{ api_withdraw, KIND_API, "api_id", true },
+	{ dictionary_publish, KIND_DICTIONARY, "dictionary_id", false },
+	{ dictionary_withdraw, KIND_DICTIONARY, "dictionary_id", true },
+	{ organization_publish, KIND_ORGANIZATION, "organization_id", false },
 };
+
+const char *const *map_event_types(size_t *n)
+{
+	*n = ARRAY_LEN(types);
+	return types;
+}
 
 void map_out_reset(struct map_out *out)
 {
@@ -26,14 +38,42 @@ void map_out_reset(struct map_out *out)
 	*out = (struct map_out){ 0 };
 }
 
-static event_fn *route_of(struct json_span type)
+static const struct route *route_of(struct json_span type)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(routes); i++)
-		if (json_equals(type, routes[i].type))
-			return routes[i].fn;
+		if (json_equals(type, types[i]))
+			return &routes[i];
 	return NULL;
+}
+
+int map_event_about(struct json_span text, struct map_about *out, struct err *e)
+{
+	struct map_about made = { .outcome = MAP_EVENT };
+	struct json_span row = { 0 };
+	const struct route *route;
+	struct json_span id;
+	int rc = member_check_object(text, "row", &row, e);
+
+	if (rc < 0)
+		return rc;
+	if (json_type(json_get(row, "type")) != JSON_STRING)
+		return err_set(e, ERR_PARSE, "row: type is not text");
+	route = route_of(json_get(row, "type"));
+	if (route == NULL) {
+		*out = (struct map_about){ 0 };
+		return 0;
+	}
+	made.kind = route->kind;
+	made.withdraws = route->withdraws;
+	id = json_get(json_get(row, "properties"), route->property);
+	if (json_is_null(id))
+		id = json_get(row, "id");
+	rc = member_take_id(id, route->property, &made.id, e);
+	if (rc == 0)
+		*out = made;
+	return rc;
 }
 
 int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *out, struct err *e)
@@ -45,7 +85,7 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	struct json_span m[ARRAY_LEN(names)];
 	struct event_row r;
 	int64_t updated;
-	event_fn *fn;
+	const struct route *route;
 	int rc;
 
 	rc = member_check_object(row, "row", &v, e);
@@ -55,14 +95,14 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	r = (struct event_row){ .payload = m[1], .properties = m[2], .created_at = m[3] };
 	if (json_type(m[0]) != JSON_STRING)
 		return err_set(e, ERR_PARSE, "row: type is not text");
-	fn = route_of(m[0]);
-	if (fn == NULL) {
+	route = route_of(m[0]);
+	if (route == NULL) {
 		*out = (struct map_out){ .reason = "type of event is not distributed" };
 		return 0;
 	}
 	rc = member_take_updated(m[4], m[3], &updated, e);
 	if (rc == 0)
-		rc = fn(ctx, &r, &made, e);
+		rc = route->fn(ctx, &r, &made, e);
 	if (rc == 0)
 		rc = member_check_payload(&made.ev.payload, e);
 	if (rc < 0) {

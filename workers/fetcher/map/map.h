@@ -65,6 +65,18 @@ void map_out_reset(struct map_out *out);
 int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *out,
 	      struct err *e) MUST_USE;
 
+/* What a row of events_latest is about, without its payload. MAP_NOTHING: another type. */
+struct map_about {
+	enum map_outcome outcome;
+	enum kind kind;
+	char *id;	/* owned, reset by the caller */
+	bool withdraws; /* its event is an UNDEPLOY, whatever the payload */
+};
+int map_event_about(struct json_span row, struct map_about *out, struct err *e) MUST_USE;
+
+/* The types of rows that map_event() makes something of. Static. */
+const char *const *map_event_types(size_t *n);
+
 /*
  * An API file: a bare definition (environment DEFAULT, started), or an object with
  * `definition` and any of enabled, lifecycleState, deployedAt, environmentId,

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A management database for tests: SecantusDB, a server of MongoDB's protocol."""
+import datetime
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+import bson
+import pymongo
+
+import zone as z
+
+SERVER = pathlib.Path(os.environ.get("ZONESYNC_SERVERS", z.ROOT / "build" / "servers")) / "bin" / "secantusd-py"
+EPOCH = datetime.datetime(1970, 1, 1)
+NOW = object()
+
+
+def date(ms):
+    return EPOCH + datetime.timedelta(milliseconds=ms)
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+class Mongo:
+    def __init__(self, base, *args):
+        self.dir = pathlib.Path(base)
+        self.args = list(args)
+        self.process = None
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.uri = f"mongodb://127.0.0.1:{self.port}/gravitee?replicaSet=secantus&retryReads=false"
+        self.client = None
+
+    def start(self):
+        (self.dir / "tmp").mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [SERVER, "--host", "127.0.0.1", "--port", str(self.port), "--storage-path", str(self.dir / "db"),
+             "--enable-test-commands", "--sync-on-commit", "--log-level", "ERROR", *self.args],
+            cwd=self.dir, env={**os.environ, "TMPDIR": str(self.dir / "tmp")},
+            stdout=open(self.dir / "log", "ab"), stderr=subprocess.STDOUT)
+        self.client = pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=500, connect=False)
+        z.until("the database answers", self.answers)
+        return self
+
+    def answers(self):
+        try:
+            return self.client.admin.command("ping")["ok"]
+        except pymongo.errors.PyMongoError as e:
+            return ValueError(e)
+
+    @property
+    def db(self):
+        return self.client["gravitee"]
+
+    def fail(self, commands, mode="alwaysOn", **data):
+        """A fail point, see MongoDB's failCommand."""
+        self.client.admin.command({"configureFailPoint": "failCommand", "mode": mode,
+                                   "data": {"failCommands": commands, **data}})
+
+    def heal(self):
+        self.client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+
+    def pause(self):
+        os.kill(self.process.pid, 19)
+
+    def resume(self):
+        os.kill(self.process.pid, 18)
+
+    def stop(self):
+        if self.client:
+            self.client.close()
+        if self.process:
+            self.resume()
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def bean(definition, state="STARTED", environment="DEFAULT"):
+    """What the Management API writes as the payload of an API's event."""
+    v4 = "4.0.0" in (definition.get("definitionVersion"), definition.get("gravitee")) or "listeners" in definition
+    b = {"id": definition["id"], "environmentId": environment, "name": definition.get("name"),
+         "definitionVersion": "4.0.0" if v4 else "2.0.0", "definition": json.dumps(definition),
+         "lifecycleState": state}
+    if v4:
+        b["type"] = definition.get("type", "proxy")
+    return json.dumps(b)
+
+
+class MongoZone(z.Zone):
+    """A zone whose source is a database; documents of the file source become its rows."""
+
+    SOURCE = "mongodb"
+
+    def __init__(self, base):
+        super().__init__(base)
+        self.mongo = Mongo(self.base / "mongo")
+        self.number = 0
+        self.of_path = {}
+
+    def source(self, data=None):
+        return f"management:\n  type: mongodb\n  mongodb:\n    uri: {self.mongo.uri}\n"
+
+    def start(self, count=1, **kw):
+        if self.mongo.process is None:
+            self.mongo.start()
+        return super().start(count, **kw)
+
+    def row(self, collection, row, updated=NOW):
+        """Upserts a row as the Management API would: times as dates, `id` as _id."""
+        if self.mongo.process is None:
+            self.mongo.start()
+        row = dict(row)
+        row["_id"] = row.pop("id", row.get("_id"))
+        for k in ("createdAt", "updatedAt", "startingAt", "endingAt", "expireAt", "closedAt", "revokedAt"):
+            if isinstance(row.get(k), int) and not isinstance(row[k], bool):
+                row[k] = date(row[k])
+        if updated is not None:
+            row["updatedAt"] = date(now_ms() if updated is NOW else updated)
+        self.mongo.db[collection].replace_one({"_id": row["_id"]}, row, upsert=True)
+        return row
+
+    def event(self, id, type, payload=None, property="api_id", updated=NOW, **more):
+        self.number += 1
+        row = {"id": id, "type": type, "properties": {property: id, "deployment_number": str(self.number)},
+               "createdAt": now_ms() if updated is NOW else updated, "environments": ["DEFAULT"],
+               "organizations": ["DEFAULT"], **more}
+        if payload is not None:
+            row["payload"] = payload
+        return self.row("events_latest", row, updated)
+
+    def write(self, path, content):
+        folder, name = path.split("/")
+        id = name[: -len(".json")]
+        if isinstance(content, bytes):
+            content = content.decode("utf-8", "surrogateescape")
+        if isinstance(content, str):
+            try:
+                content = json.loads(content)
+            except (ValueError, RecursionError):
+                pass
+        if isinstance(content, dict):
+            id = content["id"]
+        self.of_path[path] = id
+        if folder == "apis":
+            payload = bean(content) if isinstance(content, dict) else content
+            self.event(id, "PUBLISH_API", payload)
+        elif folder == "dictionaries":
+            self.event(id, "PUBLISH_DICTIONARY", json.dumps(content), "dictionary_id")
+        else:
+            collection = {"api-keys": "keys"}.get(folder, folder)
+            self.row(collection, content, None if folder in ("environments", "organizations") else NOW)
+        if self.nodes and folder in ("environments", "organizations"):
+            self.compare()
+
+    def remove(self, path):
+        """An API and a dictionary as the Management API removes them; other rows just go."""
+        folder = path.split("/")[0]
+        id = self.of_path[path]
+        if folder == "apis":
+            self.event(id, "UNPUBLISH_API")
+        elif folder == "dictionaries":
+            self.event(id, "UNPUBLISH_DICTIONARY", property="dictionary_id")
+        else:
+            self.mongo.db[{"api-keys": "keys"}.get(folder, folder)].delete_one({"_id": id})
+            self.compare()
+
+    def compare(self):
+        """A look at the whole source, now."""
+        self.primary().cli("compare")
+
+    def load_definitions(self):
+        ids = []
+        for f in sorted(z.DEFINITIONS.glob("*.json")):
+            d = json.loads(f.read_text())
+            self.event(d["id"], "PUBLISH_API", bean(d))
+            ids.append(d["id"])
+        return ids
+
+    def abandon(self):
+        super().abandon()
+        self.mongo.stop()
+        shutil.rmtree(self.mongo.dir / "tmp", ignore_errors=True)
+
+
+def raw(document):
+    """BSON bytes as they are, for documents that pymongo would not make."""
+    return bson.raw_bson.RawBSONDocument(document)

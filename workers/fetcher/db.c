@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/db.h"
+
+const char *db_table_name(enum db_table t)
+{
+	static const char *const names[DB__COUNT] = {
+		[DB_EVENTS] = "events_latest",
+		[DB_SUBSCRIPTIONS] = "subscriptions",
+		[DB_KEYS] = "keys",
+		[DB_ENVIRONMENTS] = "environments",
+		[DB_ORGANIZATIONS] = "organizations",
+		[DB_INSTALLATION] = "installation",
+	};
+
+	CHECK(t < DB__COUNT);
+	return names[t];
+}

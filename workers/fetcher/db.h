@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db - rows of a management database as JSON texts, whatever the database is (wire page
+ * 4). One implementation a kind of database; each is the only user of its client library.
+ *
+ * Rows come one by one and are not kept: a page of large ones needs the room of one. They
+ * have the members of wire page 4a, `_id` named `id` and dates as integer ms.
+ *
+ * Owns:    the connection. Connects by itself, and again after an error.
+ * Blocks:  yes, up to the timeouts of the configuration: runs on the feed's thread.
+ * Errors:  a query that failed or was cut short is an error, and nothing may be concluded
+ *          from the rows that came before. A row that cannot be read is none: `bad` says
+ *          what is wrong with it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/json/scan.h"
+
+#define DB_PAGE_ROWS 1000 /* of one query of a scan, and ids that one look-up names */
+
+enum db_table {
+	DB_EVENTS, /* events_latest */
+	DB_SUBSCRIPTIONS,
+	DB_KEYS,
+	DB_ENVIRONMENTS,
+	DB_ORGANIZATIONS,
+	DB_INSTALLATION,
+	DB__COUNT
+};
+
+/* As it is called in the database, without the configured prefix. */
+const char *db_table_name(enum db_table t);
+
+enum db_order {
+	DB_UNORDERED,
+	DB_BY_ID,  /* of a scan of everything: a row never moves in it */
+	DB_BY_TIME /* by (updatedAt, id): of a delta */
+};
+enum db_status { DB_ANY_STATUS, DB_ACCEPTED, DB_NOT_ACCEPTED }; /* of subscriptions */
+
+struct db_query {
+	enum db_table table;
+	enum db_order order;
+	enum db_status status;
+	bool brief;	      /* what versions and relations need; no payloads */
+	bool odd_ids;	      /* only rows whose id is no text; in no other query do they count */
+	int64_t since_ms;     /* BY_TIME: of then or later ... */
+	const char *after_id; /* ... or, of since_ms itself, behind this id; BY_ID: behind it;
+				 NULL: from the beginning */
+	const char *field;    /* only rows whose `field` is, or has as an element, one of `in` */
+	char *const *in;
+	size_t n_in;
+	char *const *environments; /* only rows of these, or of none; n 0: all */
+	size_t n_environments;
+	unsigned limit; /* 0: all of them */
+};
+
+struct db_row {
+	const char *id;	    /* text of it, for people when odd; never NULL */
+	int64_t updated_ms; /* 0: the row has none, or one of another type */
+	struct json_span json;
+	const char *bad; /* NULL: the row is in `json` */
+};
+
+/* Less than 0 ends the query with that error. */
+typedef int db_row_fn(void *arg, const struct db_row *row, struct err *e);
+
+struct db;
+
+struct db_ops {
+	int (*rows)(struct db *d, const struct db_query *q, db_row_fn *fn, void *arg,
+		    struct err *e);
+	int (*now)(struct db *d, int64_t *ms, struct err *e); /* the server's clock */
+	void (*close)(struct db *d);
+};
+
+struct db {
+	const struct db_ops *ops;
+	int64_t overlap_ms; /* how late a row may become visible: wire page 3.8 */
+};

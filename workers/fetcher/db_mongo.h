@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db_mongo - a management database in MongoDB (wire page 4a), by mongo-c-driver.
+ *
+ * Reads are majority reads; a server that cannot (no replica set) is read as it can, and
+ * the overlap grows, as it does when the read preference allows secondaries.
+ *
+ * Owns, blocks, errors: as db.h says.
+ */
+#pragma once
+
+#include "ipc.pb-c.h"
+#include "workers/fetcher/db.h"
+
+#define DB_OVERLAP_MS	   30000  /* wire page 3.8 */
+#define DB_OVERLAP_WIDE_MS 150000 /* the overlap, and 120 s that a secondary may be behind */
+
+/* ERR_CONFIG: the connection string is none. Connects with the first query. */
+int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e) MUST_USE;
+
+/* At the end of the process, when no thread uses the driver any more. */
+void db_mongo_cleanup(void);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/places.h"
+
+#include <inttypes.h>
+
+#include "common/base/mem.h"
+
+struct place {
+	char *organization; /* owned; of an environment; NULL: none */
+	char **hrids;	    /* owned */
+	size_t n, cap;
+	uint64_t hash; /* of the row */
+};
+
+static void place_free(struct place *p)
+{
+	size_t i;
+
+	if (p == NULL)
+		return;
+	for (i = 0; i < p->n; i++)
+		mem_free(p->hrids[i]);
+	mem_free(p->hrids);
+	mem_free(p->organization);
+	mem_free(p);
+}
+
+static void clear(struct table *t)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(t, &at, NULL, &v))
+		place_free(v);
+	table_reset(t);
+}
+
+static void drop_ids(struct places *p)
+{
+	while (p->n_ids > 0)
+		mem_free(p->ids[--p->n_ids]);
+	mem_free(p->ids);
+	p->ids = NULL;
+}
+
+void places_begin(struct places *p)
+{
+	clear(&p->environments);
+	clear(&p->organizations);
+}
+
+void places_reset(struct places *p)
+{
+	places_begin(p);
+	drop_ids(p);
+}
+
+static char *text_of(struct json_span v)
+{
+	struct buf b = { 0 };
+
+	if (json_type(v) != JSON_STRING)
+		return NULL;
+	json_unescape(v, &b);
+	return buf_take(&b);
+}
+
+static void keep(struct table *t, struct json_span row)
+{
+	struct place *p = mem_zalloc(sizeof(*p));
+	char *id = text_of(json_get(row, "id"));
+	struct json_iter it;
+
+	p->organization = text_of(json_get(row, "organizationId"));
+	json_iter_init(&it, json_get(row, "hrids"));
+	while (json_next(&it)) {
+		char *hrid = text_of(it.value);
+
+		if (hrid == NULL)
+			continue;
+		p->hrids = mem_grow(p->hrids, &p->cap, p->n + 1, sizeof(*p->hrids));
+		p->hrids[p->n++] = hrid;
+	}
+	p->hash = hash_u64(row.p, row.n, 0);
+	place_free(table_set(t, id, p));
+	mem_free(id);
+}
+
+int places_environment(struct places *p, struct map_ctx *ctx, struct json_span row, struct err *e)
+{
+	int rc = map_environment(ctx, row, e);
+
+	if (rc == 0)
+		keep(&p->environments, row);
+	return rc;
+}
+
+int places_organization(struct places *p, struct map_ctx *ctx, struct json_span row, struct err *e)
+{
+	int rc = map_organization(ctx, row, e);
+
+	if (rc == 0)
+		keep(&p->organizations, row);
+	return rc;
+}
+
+static bool is_one_of(const char *s, char *const *v, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (str_equal(s, v[i]))
+			return true;
+	return false;
+}
+
+static bool intersects(const struct place *p, char *const *v, size_t n)
+{
+	size_t i;
+
+	for (i = 0; p != NULL && i < p->n; i++)
+		if (is_one_of(p->hrids[i], v, n))
+			return true;
+	return false;
+}
+
+static bool is_ours(const struct places *p, const char *id, const struct place *env)
+{
+	const struct places_wanted *w = &p->wanted;
+
+	if (!w->legacy_hrids)
+		return is_one_of(id, w->environments, w->n_environments);
+	if (w->n_organizations > 0 &&
+	    !intersects(env->organization == NULL ? NULL
+						  : table_get(&p->organizations, env->organization),
+			w->organizations, w->n_organizations))
+		return false;
+	return w->n_environments == 0 || intersects(env, w->environments, w->n_environments);
+}
+
+int places_resolve(struct places *p, struct err *e)
+{
+	const struct places_wanted *w = &p->wanted;
+	size_t cap = 0;
+	size_t at = 0;
+	const char *id;
+	void *v;
+
+	drop_ids(p);
+	/* By ids, organizations decide nothing: they follow from the environments. */
+	if (w->n_environments == 0 && (w->n_organizations == 0 || !w->legacy_hrids))
+		return 0;
+	while (table_next(&p->environments, &at, &id, &v)) {
+		if (!is_ours(p, id, v))
+			continue;
+		p->ids = mem_grow(p->ids, &cap, p->n_ids + 1, sizeof(*p->ids));
+		p->ids[p->n_ids++] = mem_strdup(id);
+	}
+	if (p->n_ids == 0)
+		return err_set(e, ERR_STATE,
+			       "no environment of the database is one of "
+			       "`environments` and `organizations`");
+	return 0;
+}
+
+/* The order of a table is none, so the hashes are added up. */
+char *places_digest(const struct places *p)
+{
+	uint64_t sum = 0;
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&p->environments, &at, NULL, &v))
+		sum += ((struct place *)v)->hash;
+	at = 0;
+	while (table_next(&p->organizations, &at, NULL, &v))
+		sum += ((struct place *)v)->hash * 3;
+	return mem_printf("%016" PRIx64, sum);
+}

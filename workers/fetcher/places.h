@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * places - environments and organizations of a database: which of them are this gateway's
+ * (wire page 3.7), and a digest of all, since events carry their names.
+ *
+ * Owns:    what it keeps of each row.
+ * Blocks:  never; pure.
+ * Errors:  ERR_PARSE: a row that cannot be read; ERR_STATE: filters that match nothing, which
+ *          for the reference means no filter at all, and for us a mistake.
+ */
+#pragma once
+
+#include "common/base/table.h"
+#include "workers/fetcher/map/map.h"
+
+struct places_wanted { /* of the configuration; not owned */
+	char **environments;
+	size_t n_environments;
+	char **organizations;
+	size_t n_organizations;
+	bool legacy_hrids; /* they are hrids, else ids of environments */
+};
+
+struct places {
+	struct places_wanted wanted;
+	struct table environments;  /* id -> struct place, owned */
+	struct table organizations; /* id -> struct place, owned */
+	char **ids;		    /* of the environments to take; owned; n_ids 0: all */
+	size_t n_ids;
+};
+
+void places_begin(struct places *p); /* forgets the rows of before */
+int places_environment(struct places *p, struct map_ctx *ctx, struct json_span row,
+		       struct err *e) MUST_USE;
+int places_organization(struct places *p, struct map_ctx *ctx, struct json_span row,
+			struct err *e) MUST_USE;
+int places_resolve(struct places *p, struct err *e) MUST_USE; /* makes `ids` */
+char *places_digest(const struct places *p) MUST_USE;	      /* the caller's */
+void places_reset(struct places *p);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/rows.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "workers/fetcher/rows_page.h"
+
+/* --- pages --- */
+
+struct json_span page_row(const struct row *row)
+{
+	return (struct json_span){ row->text.data, row->text.len };
+}
+
+static void page_clear(struct row_page *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++) {
+		mem_free(p->v[i].id);
+		buf_reset(&p->v[i].text);
+	}
+	p->n = 0;
+	p->bytes = 0;
+}
+
+void page_reset(struct row_page *p)
+{
+	page_clear(p);
+	mem_free(p->v);
+	p->v = NULL;
+	p->cap = 0;
+}
+
+int page_take(struct row_page *p, struct err *e)
+{
+	int rc;
+
+	if (p->n == 0)
+		return 0;
+	if (p->table == DB_EVENTS)
+		rc = rows_events_page(p, e);
+	else if (p->table == DB_SUBSCRIPTIONS)
+		rc = rows_subscriptions_page(p, e);
+	else
+		rc = rows_keys_page(p, e);
+	page_clear(p);
+	return rc;
+}
+
+int page_add(void *arg, const struct db_row *row, struct err *e)
+{
+	struct row_page *p = arg;
+	struct row *r;
+
+	if (feed_stopping(p->r->feed))
+		return err_set(e, ERR_STATE, "the source is stopping");
+	p->r->read++;
+	if (row->bad != NULL) {
+		rows_quarantine(p->r, p->table, row->id, NULL, row->bad);
+		return 0;
+	}
+	p->v = mem_grow(p->v, &p->cap, p->n + 1, sizeof(*p->v));
+	r = &p->v[p->n++];
+	*r = (struct row){ .id = mem_strdup(row->id), .updated_ms = row->updated_ms };
+	buf_add(&r->text, row->json.p, row->json.n);
+	p->bytes += row->json.n;
+	return p->n >= DB_PAGE_ROWS || p->bytes >= ROWS_PAGE_BYTES ? page_take(p, e) : 0;
+}
+
+int rows_look_up(struct rows *r, const struct lookup *l, db_row_fn *fn, void *arg, struct err *e)
+{
+	struct db_query q = { .table = l->table, .brief = l->brief, .field = l->field };
+	size_t at;
+	int rc = 0;
+
+	q.environments = r->environments;
+	q.n_environments = r->n_environments;
+	for (at = 0; rc >= 0 && at < l->n; at += DB_PAGE_ROWS) {
+		q.in = l->ids + at;
+		q.n_in = MIN(l->n - at, (size_t)DB_PAGE_ROWS);
+		rc = r->db->ops->rows(r->db, &q, fn, arg, e);
+	}
+	return MIN(rc, 0);
+}
+
+/* --- scans --- */
+
+struct scan {
+	struct row_page page;
+	struct rows_edge *edge;
+};
+
+static void edge_set(char **id, int64_t *ms, const struct db_row *row)
+{
+	if (*id == NULL || strcmp(*id, row->id) != 0) {
+		mem_free(*id);
+		*id = mem_strdup(row->id);
+	}
+	*ms = row->updated_ms;
+}
+
+static int scan_add(void *arg, const struct db_row *row, struct err *e)
+{
+	struct scan *s = arg;
+	struct rows_edge *g = s->edge;
+
+	edge_set(&g->id, &g->ms, row);
+	if (row->updated_ms <= g->until_ms &&
+	    (g->seen_id == NULL || row->updated_ms > g->seen_ms ||
+	     (row->updated_ms == g->seen_ms && strcmp(row->id, g->seen_id) > 0)))
+		edge_set(&g->seen_id, &g->seen_ms, row);
+	return page_add(&s->page, row, e);
+}
+
+int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge, struct err *e)
+{
+	struct scan s = { .page = { .r = r, .table = q->table, .brief = q->brief }, .edge = edge };
+	int n = r->db->ops->rows(r->db, q, scan_add, &s, e);
+	int rc = n < 0 ? n : page_take(&s.page, e);
+
+	page_reset(&s.page);
+	return rc < 0 ? rc : n;
+}
+
+void rows_edge_reset(struct rows_edge *g)
+{
+	mem_free(g->id);
+	mem_free(g->seen_id);
+	*g = (struct rows_edge){ 0 };
+}
+
+/* --- items --- */
+
+char *rows_name(enum kind k, const char *id, const char *ref)
+{
+	struct buf b = { 0 };
+
+	event_name(&b, k, id, ref);
+	return buf_take(&b);
+}
+
+void rows_put(struct rows *r, struct map_out *out)
+{
+	if (out->outcome == MAP_EVENT)
+		feed_put_event(r->feed, &out->ev, false);
+	map_out_reset(out);
+}
+
+void rows_withdraw(struct rows *r, enum kind k, const char *id, const char *ref)
+{
+	struct event ev = { .kind = k, .action = ACTION_UNDEPLOY };
+
+	ev.id = mem_strdup(id);
+	ev.ref_id = mem_strdup(ref);
+	ev.version = mem_strdup("");
+	feed_put_event(r->feed, &ev, false);
+}
+
+void rows_keep(struct rows *r, const char *name)
+{
+	struct feed_item *i = feed_item_new(FEED_KEPT);
+
+	i->where = mem_strdup(name);
+	feed_put(r->feed, i);
+}
+
+static char *where_of(enum db_table t, const char *id)
+{
+	return mem_printf("%s/%s", db_table_name(t), id);
+}
+
+static enum kind kind_of(enum db_table t)
+{
+	static const enum kind kinds[DB__COUNT] = {
+		[DB_EVENTS] = KIND_API,
+		[DB_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
+		[DB_KEYS] = KIND_API_KEY,
+		[DB_ENVIRONMENTS] = KIND_ORGANIZATION,
+		[DB_ORGANIZATIONS] = KIND_ORGANIZATION,
+		[DB_INSTALLATION] = KIND_ORGANIZATION,
+	};
+
+	return kinds[t];
+}
+
+void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,
+		     const char *why)
+{
+	static const enum kind kinds[] = { KIND_API, KIND_DICTIONARY, KIND_ORGANIZATION };
+	struct feed_item *i = feed_item_new(FEED_QUARANTINE);
+	char *where = where_of(t, id);
+	unsigned k;
+
+	i->kind = kind_of(t);
+	i->id = mem_strdup(id);
+	/* A row of events is named as its entity is; a child's name needs what it hangs on. */
+	i->id_known = name != NULL || (t != DB_SUBSCRIPTIONS && t != DB_KEYS);
+	i->where = mem_strdup(where);
+	i->text = mem_strdup(why);
+	feed_put(r->feed, i);
+	if (name != NULL)
+		rows_keep(r, name);
+	for (k = 0; t == DB_EVENTS && k < ARRAY_LEN(kinds); k++) {
+		char *one = rows_name(kinds[k], id, NULL);
+
+		rows_keep(r, one);
+		mem_free(one);
+	}
+	(void)table_set(&r->quarantine, where, (void *)(uintptr_t)r->pass);
+	mem_free(where);
+}
+
+static void put_cleared(struct rows *r, const char *where)
+{
+	struct feed_item *i = feed_item_new(FEED_CLEARED);
+
+	i->where = mem_strdup(where);
+	feed_put(r->feed, i);
+}
+
+void rows_fine(struct rows *r, enum db_table t, const char *id)
+{
+	char *where;
+
+	if (r->quarantine.len == 0)
+		return;
+	where = where_of(t, id);
+	if (table_del(&r->quarantine, where) != NULL)
+		put_cleared(r, where);
+	mem_free(where);
+}
+
+void rows_settle(struct rows *r)
+{
+	const char *where;
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&r->quarantine, &at, &where, &v)) {
+		if ((uint32_t)(uintptr_t)v == r->pass)
+			continue;
+		put_cleared(r, where);
+		(void)table_del(&r->quarantine, where);
+	}
+}
+
+/* --- life --- */
+
+void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind)
+{
+	r->feed = f;
+	r->kind = kind;
+	r->pass++;
+	r->read = 0;
+}
+
+void rows_reset(struct rows *r)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&r->apis, &at, NULL, &v)) {
+		map_plans_reset(&((struct api *)v)->plans);
+		mem_free(v);
+	}
+	table_reset(&r->apis);
+	table_reset(&r->quarantine);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rows - pages of database rows in, items of the feed out: finds out which rows the zone
+ * does not hold yet, reads those, and maps each in the light of what it hangs on.
+ *
+ * A page is looked at in brief: ids, versions, relations. The feed's loop says what the
+ * zone holds of it (feed_ask()), and only the rest is read with its payload; a refill reads
+ * whole rows at once. A subscription is an event only while its API is deployed with its
+ * plan, a key while its subscription is (wire page 3.6). When an API is deployed anew or its
+ * plans change, its subscriptions and their keys are looked at again, as are the keys of
+ * a subscription that changed (zone-protocol 3): their rows may lie far behind the cursor.
+ *
+ * Owns:    what it remembers of APIs (their plans), and which rows are set aside.
+ * Blocks:  in the database, and in feed_put() and feed_ask().
+ * Errors:  those of the database, and ERR_STATE when the feed is stopping; a row that cannot
+ *          be read or mapped is quarantined.
+ */
+#pragma once
+
+#include "common/base/table.h"
+#include "workers/fetcher/db.h"
+#include "workers/fetcher/feed.h"
+#include "workers/fetcher/map/map.h"
+
+#define ROWS_PAGE_BYTES (4U << 20) /* of rows that are kept for a look at them together */
+
+struct rows {
+	struct feed *feed; /* during a pass */
+	struct db *db;
+	struct map_ctx *ctx;
+	char *const *environments; /* only their rows; not owned */
+	size_t n_environments;
+	uint32_t pass;		 /* number of the pass under way */
+	enum pass_kind kind;	 /* of it */
+	bool remap;		 /* what rows are mapped with has changed: versions prove nothing */
+	uint64_t read;		 /* rows, in this pass */
+	struct table apis;	 /* id -> struct api, owned */
+	struct table quarantine; /* where -> number of the pass that saw it */
+};
+
+struct rows_edge { /* where a scan has come to */
+	int64_t ms;
+	char *id; /* owned; NULL: no row was seen */
+	/* The greatest (ms, id) that is not later than `until_ms`: what a cursor may say. */
+	int64_t until_ms;
+	int64_t seen_ms;
+	char *seen_id; /* owned; NULL: none */
+};
+
+void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind);
+
+/* One query of events, subscriptions or keys. The number of its rows; the edge moves on. */
+int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge,
+	      struct err *e) MUST_USE;
+
+/* A row that cannot be used, and one that can. `name` of its event: NULL when unknown. */
+void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,
+		     const char *why);
+void rows_fine(struct rows *r, enum db_table t, const char *id);
+
+/* After a pass over everything: rows that were set aside and did not come again are gone. */
+void rows_settle(struct rows *r);
+void rows_edge_reset(struct rows_edge *edge);
+void rows_reset(struct rows *r);

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "workers/fetcher/rows_page.h"
+
+/* --- what is remembered of an API --- */
+
+static struct api *api_entry(struct rows *r, const char *id)
+{
+	struct api *a = table_get(&r->apis, id);
+
+	if (a == NULL) {
+		a = mem_zalloc(sizeof(*a));
+		(void)table_set(&r->apis, id, a);
+	}
+	return a;
+}
+
+static void forget_plans(struct api *a)
+{
+	map_plans_reset(&a->plans);
+	a->plans_known = false;
+	a->looked_up = false;
+}
+
+enum hang api_hang(const struct api *a, const char *plan)
+{
+	size_t i;
+
+	switch (a->state) {
+	case API_ON:
+		break;
+	case API_OFF:
+		return HANG_NO;
+	case API_UNREADABLE:
+		return HANG_KEPT;
+	default:
+		return HANG_NOTHING;
+	}
+	for (i = 0; i < a->plans.n; i++)
+		if (str_equal(a->plans.v[i].id, plan))
+			return HANG_YES;
+	return a->plans_known ? HANG_NO : HANG_MAYBE;
+}
+
+static bool plans_equal(const struct map_plans *a, const struct map_plans *b)
+{
+	size_t i;
+
+	if (a->n != b->n)
+		return false;
+	for (i = 0; i < a->n; i++)
+		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
+			return false;
+	return true;
+}
+
+/* What the row's event makes of the API. true: its children must be looked at again. */
+static bool api_learn(struct api *a, const struct map_out *out, struct map_plans *plans,
+		      int64_t version_ms)
+{
+	bool on = out->ev.action == ACTION_DEPLOY;
+	bool changed = on && (a->state != API_ON || !a->plans_known || a->looked_up ||
+			      !plans_equal(&a->plans, plans));
+
+	forget_plans(a);
+	a->state = on ? API_ON : API_OFF;
+	a->version_ms = version_ms;
+	a->plans = *plans;
+	a->plans_known = on;
+	*plans = (struct map_plans){ 0 };
+	return changed;
+}
+
+/* Maps a row of an API and learns from it. *children: see api_learn(). */
+static int map_row(struct rows *r, const struct row *row, struct map_out *out, bool *children)
+{
+	struct json_span text = page_row(row);
+	struct map_plans plans = { 0 };
+	struct err why = { 0 };
+	int rc = map_event(r->ctx, text, out, &why);
+
+	if (rc == 0 && out->outcome == MAP_EVENT && out->ev.kind == KIND_API) {
+		if (out->ev.action == ACTION_DEPLOY)
+			rc = map_plans_read(
+				(struct json_span){ out->ev.payload.data, out->ev.payload.len },
+				&plans, &why);
+		if (rc == 0)
+			*children =
+				api_learn(api_entry(r, out->ev.id), out, &plans, row->updated_ms);
+		map_plans_reset(&plans);
+	}
+	if (rc < 0) {
+		struct api *a = table_get(&r->apis, row->id);
+
+		map_out_reset(out);
+		rows_quarantine(r, DB_EVENTS, row->id, NULL, why.text);
+		if (a != NULL)
+			a->state = API_UNREADABLE;
+	} else {
+		rows_fine(r, DB_EVENTS, row->id);
+	}
+	return rc;
+}
+
+/* --- look-ups for children --- */
+
+static int learn_row(void *arg, const struct db_row *row, struct err *e)
+{
+	struct rows *r = arg;
+	struct row one = { .id = (char *)(uintptr_t)row->id, .updated_ms = row->updated_ms };
+	struct api *a = api_entry(r, row->id);
+	struct map_out out = { 0 };
+	bool children = false;
+
+	UNUSED(e);
+	r->read++;
+	if (row->bad != NULL) {
+		rows_quarantine(r, DB_EVENTS, row->id, NULL, row->bad);
+		a->state = API_UNREADABLE;
+		return 0;
+	}
+	one.text = (struct buf){ (char *)(uintptr_t)row->json.p, row->json.n, 0 };
+	a->state = API_UNREADABLE; /* unless it can be read */
+	if (map_row(r, &one, &out, &children) == 0)
+		a->looked_up = true;
+	map_out_reset(&out);
+	return 0;
+}
+
+/* Only what the zone holds live has children there: the API's own row may be on its way. */
+static int is_live(struct rows *r, const char *id, bool *live, struct err *e)
+{
+	struct feed_ask ask = { .name = rows_name(KIND_API, id, NULL), .gone = true };
+	bool go = feed_ask(r->feed, &ask, 1);
+
+	mem_free(ask.name);
+	*live = ask.verdict == ASK_OTHER;
+	return go ? 0 : err_set(e, ERR_STATE, "the source is stopping");
+}
+
+int rows_api(struct rows *r, const char *id, struct api **out, struct err *e)
+{
+	struct api *a = api_entry(r, id);
+	bool live = false;
+	int rc;
+
+	*out = a;
+	if (a->state == API_OFF || a->state == API_UNREADABLE || a->state == API_ON ||
+	    (a->state == API_ABSENT && a->pass == r->pass))
+		return 0;
+	rc = is_live(r, id, &live, e);
+	a->state = live ? API_ON : API_ABSENT;
+	a->version_ms = 0;
+	a->pass = r->pass;
+	return rc;
+}
+
+int rows_api_plans(struct rows *r, const char *id, struct err *e)
+{
+	struct api *a = api_entry(r, id);
+	char *ids[1] = { (char *)(uintptr_t)id };
+	const struct lookup l = { DB_EVENTS, false, "id", ids, 1 };
+
+	if (a->state != API_ON || a->plans_known)
+		return 0;
+	a->state = API_ABSENT; /* unless there is a row */
+	a->pass = r->pass;
+	return rows_look_up(r, &l, learn_row, r, e);
+}
+
+/* --- a page --- */
+
+struct about { /* a row of the page */
+	struct map_about what;
+	bool skip;
+};
+
+static struct about *read_page(struct row_page *p, struct feed_ask *asks)
+{
+	struct about *v = mem_zalloc((p->n + 1) * sizeof(*v));
+	struct err why = { 0 };
+	size_t i;
+
+	for (i = 0; i < p->n; i++) {
+		struct api *a;
+
+		if (map_event_about(page_row(&p->v[i]), &v[i].what, &why) < 0) {
+			rows_quarantine(p->r, DB_EVENTS, p->v[i].id, NULL, why.text);
+			v[i].skip = true;
+		}
+		v[i].skip = v[i].skip || v[i].what.outcome == MAP_NOTHING;
+		if (v[i].skip)
+			continue;
+		a = v[i].what.kind == KIND_API ? table_get(&p->r->apis, v[i].what.id) : NULL;
+		/* It was read, and made nothing that the zone would hold: tags say. */
+		v[i].skip = p->brief && a != NULL && a->state == API_OFF &&
+			    a->version_ms == p->v[i].updated_ms;
+		asks[i] = (struct feed_ask){ .version_ms = p->v[i].updated_ms,
+					     .gone = v[i].what.withdraws };
+		asks[i].name = rows_name(v[i].what.kind, v[i].what.id, NULL);
+	}
+	return v;
+}
+
+/* Without a name there is nothing to ask: the answers are kept at their places. */
+static bool ask_page(struct row_page *p, const struct about *v, struct feed_ask *asks)
+{
+	struct feed_ask *out = mem_zalloc((p->n + 1) * sizeof(*out));
+	size_t n = 0;
+	size_t i;
+	bool go;
+
+	for (i = 0; i < p->n; i++)
+		if (!v[i].skip)
+			out[n++] = asks[i];
+	go = feed_ask(p->r->feed, out, n);
+	for (i = 0, n = 0; i < p->n; i++)
+		if (!v[i].skip)
+			asks[i].verdict = out[n++].verdict;
+	mem_free(out);
+	return go;
+}
+
+struct wanted { /* rows to be read whole, and the APIs whose children come after them */
+	struct rows *r;
+	char **ids; /* not owned */
+	size_t n;
+	char **parents; /* owned */
+	size_t n_parents, cap_parents;
+};
+
+static void take_whole(struct wanted *w, const struct row *row)
+{
+	struct map_out out = { 0 };
+	bool children = false;
+
+	if (map_row(w->r, row, &out, &children) < 0)
+		return;
+	if (children && w->r->kind == PASS_DELTA) {
+		w->parents =
+			mem_grow(w->parents, &w->cap_parents, w->n_parents + 1, sizeof(char *));
+		w->parents[w->n_parents++] = mem_strdup(out.ev.id);
+	}
+	rows_put(w->r, &out);
+}
+
+static int add_whole(void *arg, const struct db_row *row, struct err *e)
+{
+	struct wanted *w = arg;
+	struct row one = { .id = (char *)(uintptr_t)row->id, .updated_ms = row->updated_ms };
+
+	if (feed_stopping(w->r->feed))
+		return err_set(e, ERR_STATE, "the source is stopping");
+	w->r->read++;
+	if (row->bad != NULL) {
+		rows_quarantine(w->r, DB_EVENTS, row->id, NULL, row->bad);
+		return 0;
+	}
+	one.text = (struct buf){ (char *)(uintptr_t)row->json.p, row->json.n, 0 };
+	take_whole(w, &one);
+	return 0;
+}
+
+/* What the answer, or the row by itself, says: read it, withdraw it, or nothing. */
+static void judge(struct row_page *p, size_t i, const struct about *v, const struct feed_ask *ask,
+		  struct wanted *w)
+{
+	struct rows *r = p->r;
+	bool api = v->what.kind == KIND_API;
+	struct api *a = api ? api_entry(r, v->what.id) : NULL;
+
+	if (v->what.withdraws) {
+		if (ask->verdict != ASK_SAME)
+			rows_withdraw(r, v->what.kind, v->what.id, NULL);
+		rows_fine(r, DB_EVENTS, p->v[i].id);
+		if (a != NULL) {
+			forget_plans(a);
+			a->state = API_OFF;
+			a->version_ms = p->v[i].updated_ms;
+		}
+	} else if (ask->verdict != ASK_SAME || r->remap) {
+		if (a != NULL && ask->verdict == ASK_NEW)
+			a->state = API_UNKNOWN;
+		if (p->brief)
+			w->ids[w->n++] = p->v[i].id;
+		else
+			take_whole(w, &p->v[i]);
+	} else if (a != NULL) {
+		if (a->version_ms != p->v[i].updated_ms)
+			forget_plans(a);
+		a->state = API_ON;
+		a->version_ms = p->v[i].updated_ms;
+		rows_fine(r, DB_EVENTS, p->v[i].id);
+	}
+}
+
+int rows_events_page(struct row_page *p, struct err *e)
+{
+	struct feed_ask *asks = mem_zalloc((p->n + 1) * sizeof(*asks));
+	struct wanted w = { .r = p->r };
+	struct about *v = read_page(p, asks);
+	const struct lookup l = { DB_EVENTS, false, "id", NULL, 0 };
+	struct lookup whole = l;
+	size_t i;
+	int rc = 0;
+
+	w.ids = mem_zalloc((p->n + 1) * sizeof(*w.ids));
+	for (i = 0; i < p->n; i++)
+		asks[i].verdict = ASK_NEW;
+	if (p->brief && !ask_page(p, v, asks))
+		rc = err_set(e, ERR_STATE, "the source is stopping");
+	for (i = 0; rc == 0 && i < p->n; i++)
+		if (!v[i].skip)
+			judge(p, i, &v[i], &asks[i], &w);
+	whole.ids = w.ids;
+	whole.n = w.n;
+	if (rc == 0)
+		rc = rows_look_up(p->r, &whole, add_whole, &w, e);
+	for (i = 0; i < w.n_parents; i++) {
+		if (rc == 0)
+			rc = rows_children(p->r, w.parents[i], e);
+		mem_free(w.parents[i]);
+	}
+	mem_free(w.parents);
+	mem_free(w.ids);
+	for (i = 0; i < p->n; i++) {
+		mem_free(asks[i].name);
+		mem_free(v[i].what.id);
+	}
+	mem_free(v);
+	mem_free(asks);
+	return rc;
+}

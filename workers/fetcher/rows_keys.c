@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "workers/fetcher/rows_page.h"
+
+/* A subscription that keys of the page hang on. */
+struct parent {
+	struct map_subscription facts;
+	struct buf text; /* the whole row; empty: not read, or too much to keep */
+};
+
+struct pair {		       /* a key with one of its subscriptions: what may be one event */
+	size_t row;	       /* of the page */
+	struct parent *parent; /* not owned */
+	struct feed_ask ask;
+	bool maybe;  /* the plans of its API are not known */
+	bool wanted; /* to be mapped */
+};
+
+struct work {
+	struct row_page *page;
+	struct map_key *keys; /* of each row; id NULL: unreadable */
+	struct table parents; /* subscription id -> struct parent, owned */
+	size_t kept_bytes;    /* of their texts */
+	bool whole;	      /* subscriptions are being read with all they have */
+	struct pair *pairs;
+	size_t n, cap;
+	size_t next; /* pair to look at, of the keys that come whole */
+};
+
+/* --- the subscriptions --- */
+
+static int add_parent(void *arg, const struct db_row *row, struct err *e)
+{
+	struct work *w = arg;
+	struct parent *p;
+	struct map_subscription facts = { 0 };
+
+	if (feed_stopping(w->page->r->feed))
+		return err_set(e, ERR_STATE, "the source is stopping");
+	w->page->r->read++;
+	/* One that cannot be read is set aside where subscriptions are read. */
+	if (row->bad != NULL || map_subscription_read(row->json, &facts, NULL) < 0)
+		return 0;
+	p = table_get(&w->parents, facts.id);
+	if (p == NULL) {
+		p = mem_zalloc(sizeof(*p));
+		(void)table_set(&w->parents, facts.id, p);
+		p->facts = facts;
+	} else {
+		map_subscription_reset(&facts); /* pairs point to what it was asked for with */
+	}
+	if (w->whole && p->text.len == 0 && w->kept_bytes + row->json.n <= ROWS_PAGE_BYTES) {
+		buf_add(&p->text, row->json.p, row->json.n);
+		w->kept_bytes += row->json.n;
+	}
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int read_parents(struct work *w, char **ids, size_t n, struct err *e)
+{
+	struct lookup l = { DB_SUBSCRIPTIONS, !w->whole, "id", ids, 0 };
+	size_t i;
+
+	if (n > 0)
+		qsort(ids, n, sizeof(*ids), by_text);
+	for (i = 0; i < n; i++)
+		if (l.n == 0 || strcmp(ids[l.n - 1], ids[i]) != 0)
+			ids[l.n++] = ids[i];
+	return rows_look_up(w->page->r, &l, add_parent, w, e);
+}
+
+static int find_parents(struct work *w, struct err *e)
+{
+	size_t cap = 0;
+	size_t n = 0;
+	char **ids = NULL;
+	size_t i, k;
+	int rc;
+
+	for (i = 0; i < w->page->n; i++)
+		for (k = 0; k < w->keys[i].n; k++) {
+			ids = mem_grow(ids, &cap, n + 1, sizeof(*ids));
+			ids[n++] = w->keys[i].subscriptions[k];
+		}
+	w->whole = !w->page->brief;
+	rc = read_parents(w, ids, n, e);
+	mem_free(ids);
+	return rc;
+}
+
+/* --- pairs --- */
+
+/* Two subscriptions of one API make one name: a deploy wins, then the first. */
+static void add_pair(struct work *w, struct pair *p)
+{
+	size_t i;
+
+	for (i = w->n; i > 0 && w->pairs[i - 1].row == p->row; i--) {
+		struct pair *old = &w->pairs[i - 1];
+
+		if (strcmp(old->ask.name, p->ask.name) != 0)
+			continue;
+		if (old->ask.gone && !p->ask.gone) {
+			mem_free(old->ask.name);
+			*old = *p;
+		} else {
+			mem_free(p->ask.name);
+		}
+		return;
+	}
+	w->pairs = mem_grow(w->pairs, &w->cap, w->n + 1, sizeof(*w->pairs));
+	w->pairs[w->n++] = *p;
+}
+
+static int pair_up(struct work *w, size_t row, struct parent *s, struct err *e)
+{
+	struct rows *r = w->page->r;
+	const struct map_key *k = &w->keys[row];
+	struct pair p = { .row = row, .parent = s };
+	struct api *a;
+	enum hang h;
+	int rc;
+
+	if (s->facts.product)
+		return 0; /* products are not distributed yet */
+	rc = rows_api(r, s->facts.scope, &a, e);
+	h = rc < 0 ? HANG_NOTHING : api_hang(a, s->facts.plan);
+	if (h == HANG_NOTHING)
+		return rc;
+	p.ask.name = rows_name(KIND_API_KEY, k->id, s->facts.scope);
+	if (h == HANG_KEPT) {
+		rows_keep(r, p.ask.name);
+		mem_free(p.ask.name);
+		return 0;
+	}
+	p.ask.version_ms = MAX(k->updated_at, s->facts.updated_at);
+	p.ask.gone = k->revoked || k->paused || k->federated || !s->facts.accepted || h == HANG_NO;
+	p.maybe = h == HANG_MAYBE;
+	add_pair(w, &p);
+	return 0;
+}
+
+static int make_pairs(struct work *w, struct err *e)
+{
+	size_t i, k;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < w->page->n; i++)
+		for (k = 0; rc == 0 && k < w->keys[i].n; k++) {
+			struct parent *s = table_get(&w->parents, w->keys[i].subscriptions[k]);
+
+			if (s != NULL)
+				rc = pair_up(w, i, s, e);
+		}
+	return rc;
+}
+
+static bool ask_pairs(struct work *w)
+{
+	struct feed_ask *asks = mem_zalloc((w->n + 1) * sizeof(*asks));
+	bool all = w->page->r->kind == PASS_ALL;
+	size_t n = 0;
+	size_t i;
+	bool go;
+
+	for (i = 0; i < w->n; i++) {
+		w->pairs[i].ask.verdict = ASK_NEW;
+		if (!all || w->pairs[i].ask.gone)
+			asks[n++] = w->pairs[i].ask;
+	}
+	go = feed_ask(w->page->r->feed, asks, n);
+	for (i = 0, n = 0; i < w->n; i++)
+		if (!all || w->pairs[i].ask.gone)
+			w->pairs[i].ask.verdict = asks[n++].verdict;
+	mem_free(asks);
+	return go;
+}
+
+/* --- events --- */
+
+static int keep_text(void *arg, const struct db_row *row, struct err *e)
+{
+	struct buf *text = arg;
+
+	UNUSED(e);
+	if (row->bad == NULL) {
+		buf_clear(text);
+		buf_add(text, row->json.p, row->json.n);
+	}
+	return 0;
+}
+
+static int take_whole(struct work *w, const struct pair *p, struct json_span key, struct err *e)
+{
+	struct rows *r = w->page->r;
+	char *ids[1] = { p->parent->facts.id };
+	const struct lookup l = { DB_SUBSCRIPTIONS, false, "id", ids, 1 };
+	struct buf alone = { 0 };
+	const struct buf *text = &p->parent->text;
+	struct map_out out = { 0 };
+	struct err why = { 0 };
+	int rc = 0;
+
+	if (text->len == 0) { /* it was too much to keep with the others */
+		rc = rows_look_up(r, &l, keep_text, &alone, e);
+		text = &alone;
+	}
+	if (rc == 0 && text->len > 0) {
+		if (map_apikey(key, (struct json_span){ text->data, text->len }, 0, &out, &why) < 0)
+			rows_quarantine(r, DB_KEYS, w->page->v[p->row].id, p->ask.name, why.text);
+		else
+			rows_fine(r, DB_KEYS, w->page->v[p->row].id);
+		rows_put(r, &out);
+	}
+	buf_reset(&alone);
+	return rc;
+}
+
+static int add_whole(void *arg, const struct db_row *row, struct err *e)
+{
+	struct work *w = arg;
+	size_t i;
+	int rc = 0;
+
+	if (feed_stopping(w->page->r->feed))
+		return err_set(e, ERR_STATE, "the source is stopping");
+	w->page->r->read++;
+	if (row->bad != NULL) {
+		rows_quarantine(w->page->r, DB_KEYS, row->id, NULL, row->bad);
+		return 0;
+	}
+	/* Rows may come in any order, but mostly they come in that of the page. */
+	for (i = 0; rc == 0 && i < w->n; i++) {
+		const struct pair *p = &w->pairs[(w->next + i) % w->n];
+
+		if (strcmp(w->page->v[p->row].id, row->id) != 0)
+			continue;
+		if (p->wanted)
+			rc = take_whole(w, p, row->json, e);
+		if (i + 1 < w->n && w->pairs[(w->next + i + 1) % w->n].row != p->row) {
+			w->next = (w->next + i + 1) % w->n;
+			break;
+		}
+	}
+	return rc;
+}
+
+/* Reads what was looked at in brief: the subscriptions first, then the keys. */
+static int read_wanted(struct work *w, struct err *e)
+{
+	char **subs = mem_zalloc((w->n + 1) * sizeof(*subs));
+	char **keys = mem_zalloc((w->n + 1) * sizeof(*keys));
+	struct lookup l = { DB_KEYS, false, "id", keys, 0 };
+	size_t n = 0;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < w->n; i++) {
+		if (!w->pairs[i].wanted)
+			continue;
+		subs[n++] = w->pairs[i].parent->facts.id;
+		if (l.n == 0 || keys[l.n - 1] != w->page->v[w->pairs[i].row].id)
+			keys[l.n++] = w->page->v[w->pairs[i].row].id;
+	}
+	w->whole = true;
+	rc = read_parents(w, subs, n, e);
+	if (rc == 0)
+		rc = rows_look_up(w->page->r, &l, add_whole, w, e);
+	mem_free(subs);
+	mem_free(keys);
+	return rc;
+}
+
+/* The zone does not hold it as the rows say: what is to be done? */
+static int decide(struct work *w, struct pair *p, struct err *e)
+{
+	struct rows *r = w->page->r;
+	const struct map_subscription *s = &p->parent->facts;
+	enum hang h = HANG_YES;
+	struct api *a;
+	int rc = 0;
+
+	if (!p->ask.gone && p->maybe) {
+		rc = rows_api_plans(r, s->scope, e);
+		if (rc == 0)
+			rc = rows_api(r, s->scope, &a, e);
+		if (rc < 0)
+			return rc;
+		h = api_hang(a, s->plan);
+	}
+	p->wanted = !p->ask.gone && h == HANG_YES;
+	if (h == HANG_KEPT)
+		rows_keep(r, p->ask.name);
+	else if (p->ask.gone || (h == HANG_NO && p->ask.verdict == ASK_OTHER))
+		rows_withdraw(r, KIND_API_KEY, w->keys[p->row].id, s->scope);
+	return 0;
+}
+
+static int judge(struct work *w, struct err *e)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < w->n; i++) {
+		struct pair *p = &w->pairs[i];
+
+		if (p->ask.verdict != ASK_SAME)
+			rc = decide(w, p, e);
+		if (rc == 0 && p->wanted && !w->page->brief)
+			rc = take_whole(w, p, page_row(&w->page->v[p->row]), e);
+		else if (!p->wanted)
+			rows_fine(w->page->r, DB_KEYS, w->page->v[p->row].id);
+	}
+	return rc == 0 && w->page->brief ? read_wanted(w, e) : rc;
+}
+
+static void work_reset(struct work *w)
+{
+	size_t at = 0;
+	size_t i;
+	void *v;
+
+	for (i = 0; i < w->n; i++)
+		mem_free(w->pairs[i].ask.name);
+	mem_free(w->pairs);
+	while (table_next(&w->parents, &at, NULL, &v)) {
+		struct parent *p = v;
+
+		map_subscription_reset(&p->facts);
+		buf_reset(&p->text);
+		mem_free(p);
+	}
+	table_reset(&w->parents);
+	for (i = 0; i < w->page->n; i++)
+		map_key_reset(&w->keys[i]);
+	mem_free(w->keys);
+}
+
+int rows_keys_page(struct row_page *p, struct err *e)
+{
+	struct work w = { .page = p };
+	size_t i;
+	int rc;
+
+	w.keys = mem_zalloc((p->n + 1) * sizeof(*w.keys));
+	for (i = 0; i < p->n; i++) {
+		struct err why = { 0 };
+
+		if (map_key_read(page_row(&p->v[i]), &w.keys[i], &why) < 0)
+			rows_quarantine(p->r, DB_KEYS, p->v[i].id, NULL, why.text);
+	}
+	rc = find_parents(&w, e);
+	if (rc == 0)
+		rc = make_pairs(&w, e);
+	if (rc == 0 && !ask_pairs(&w))
+		rc = err_set(e, ERR_STATE, "the source is stopping");
+	if (rc == 0)
+		rc = judge(&w, e);
+	work_reset(&w);
+	return rc;
+}

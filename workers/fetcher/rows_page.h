@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rows_page - what the files of rows share: a page of rows that is looked at together, and
+ * what is remembered of an API.
+ *
+ * Owns, blocks, errors: as rows.h says. Nobody outside includes this.
+ */
+#pragma once
+
+#include "workers/fetcher/rows.h"
+
+struct row {
+	char *id; /* owned */
+	int64_t updated_ms;
+	struct buf text; /* JSON */
+};
+
+struct row_page {
+	struct rows *r;
+	enum db_table table;
+	bool brief;
+	struct row *v; /* owned */
+	size_t n, cap, bytes;
+};
+
+/* For db.rows: keeps the row; looks at the page when it is full. */
+int page_add(void *arg, const struct db_row *row, struct err *e);
+/* Looks at what is in it, and empties it. */
+int page_take(struct row_page *p, struct err *e) MUST_USE;
+void page_reset(struct row_page *p);
+struct json_span page_row(const struct row *row);
+
+/* Rows whose `field` is one of the ids ("id": those rows), in as many queries as it takes. */
+struct lookup {
+	enum db_table table;
+	bool brief;
+	const char *field;
+	char *const *ids;
+	size_t n;
+};
+int rows_look_up(struct rows *r, const struct lookup *l, db_row_fn *fn, void *arg,
+		 struct err *e) MUST_USE;
+
+/* Maps, and puts what comes of it or sets the row aside. */
+int rows_events_page(struct row_page *p, struct err *e) MUST_USE;
+int rows_subscriptions_page(struct row_page *p, struct err *e) MUST_USE;
+int rows_keys_page(struct row_page *p, struct err *e) MUST_USE;
+
+void rows_put(struct rows *r, struct map_out *out); /* an event, or nothing; takes it */
+void rows_withdraw(struct rows *r, enum kind k, const char *id, const char *ref);
+void rows_keep(struct rows *r, const char *name); /* its row cannot be read: as it is */
+char *rows_name(enum kind k, const char *id, const char *ref) MUST_USE; /* the caller's */
+
+enum api_state {
+	API_UNKNOWN,
+	API_ABSENT, /* no row, or not yet in the zone; looked up again in the next pass */
+	API_OFF,
+	API_ON,
+	API_UNREADABLE
+};
+
+struct api {
+	enum api_state state;
+	int64_t version_ms; /* of the row that said so */
+	bool plans_known;
+	bool looked_up; /* the plans are of a look-up, which may have run ahead of the zone */
+	struct map_plans plans;
+	uint32_t pass; /* ABSENT: in this one */
+};
+
+/* The API a child hangs on; never UNKNOWN. It need not be read for that. */
+int rows_api(struct rows *r, const char *id, struct api **out, struct err *e) MUST_USE;
+
+/* Whether a child of that plan belongs into the zone. */
+enum hang {
+	HANG_YES,
+	HANG_NO,
+	HANG_MAYBE,  /* the plans are not known: rows_api_plans() tells */
+	HANG_KEPT,   /* the API cannot be read: its children stay as they are */
+	HANG_NOTHING /* there is no API: it takes its children along, or the guard keeps all */
+};
+enum hang api_hang(const struct api *a, const char *plan);
+int rows_api_plans(struct rows *r, const char *id, struct err *e) MUST_USE;
+
+/* Looks at all subscriptions of the API, and their keys. */
+int rows_children(struct rows *r, const char *api, struct err *e) MUST_USE;

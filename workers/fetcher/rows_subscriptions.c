@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "workers/fetcher/rows_page.h"
+
+struct sub { /* a row of the page */
+	struct map_subscription facts;
+	struct feed_ask ask; /* name NULL: nothing is to be said of it */
+	bool maybe;	     /* the plans of its API are not known */
+};
+
+static void sub_reset(struct sub *s)
+{
+	map_subscription_reset(&s->facts);
+	mem_free(s->ask.name);
+}
+
+/* What should be in the zone of a row. */
+static int expect(struct rows *r, const struct row *row, struct sub *s, struct err *e)
+{
+	struct err why = { 0 };
+	struct api *a;
+	enum hang h;
+	char *name;
+	int rc;
+
+	if (map_subscription_read(page_row(row), &s->facts, &why) < 0) {
+		rows_quarantine(r, DB_SUBSCRIPTIONS, row->id, NULL, why.text);
+		return 0;
+	}
+	if (s->facts.product)
+		return 0; /* products are not distributed yet */
+	rc = rows_api(r, s->facts.scope, &a, e);
+	h = rc < 0 ? HANG_NOTHING : api_hang(a, s->facts.plan);
+	if (h == HANG_NOTHING)
+		return rc;
+	name = rows_name(KIND_SUBSCRIPTION, s->facts.id, s->facts.scope);
+	if (h == HANG_KEPT) {
+		rows_keep(r, name);
+		mem_free(name);
+		return 0;
+	}
+	s->ask = (struct feed_ask){ .name = name, .version_ms = s->facts.updated_at };
+	s->ask.gone = !s->facts.accepted || h == HANG_NO;
+	s->maybe = h == HANG_MAYBE;
+	return 0;
+}
+
+/* Those that have a name. A refill writes whatever it reads, so it need not ask for that. */
+static bool ask_subs(struct rows *r, struct sub *v, size_t n)
+{
+	struct feed_ask *asks = mem_zalloc((n + 1) * sizeof(*asks));
+	size_t len = 0;
+	size_t i;
+	bool go;
+
+	for (i = 0; i < n; i++) {
+		v[i].ask.verdict = ASK_NEW;
+		if (v[i].ask.name != NULL && (r->kind != PASS_ALL || v[i].ask.gone))
+			asks[len++] = v[i].ask;
+	}
+	go = feed_ask(r->feed, asks, len);
+	for (i = 0, len = 0; i < n; i++)
+		if (v[i].ask.name != NULL && (r->kind != PASS_ALL || v[i].ask.gone))
+			v[i].ask.verdict = asks[len++].verdict;
+	mem_free(asks);
+	return go;
+}
+
+static void take_whole(struct rows *r, const char *id, struct json_span text)
+{
+	struct map_subscription facts = { 0 };
+	struct map_out out = { 0 };
+	struct err why = { 0 };
+	char *name = NULL;
+
+	if (map_subscription(text, 0, &out, &why) == 0) {
+		rows_fine(r, DB_SUBSCRIPTIONS, id);
+		rows_put(r, &out);
+		return;
+	}
+	if (map_subscription_read(text, &facts, NULL) == 0)
+		name = rows_name(KIND_SUBSCRIPTION, facts.id, facts.scope);
+	rows_quarantine(r, DB_SUBSCRIPTIONS, id, name, why.text);
+	map_subscription_reset(&facts);
+	mem_free(name);
+}
+
+static int add_whole(void *arg, const struct db_row *row, struct err *e)
+{
+	struct rows *r = arg;
+
+	if (feed_stopping(r->feed))
+		return err_set(e, ERR_STATE, "the source is stopping");
+	r->read++;
+	if (row->bad != NULL)
+		rows_quarantine(r, DB_SUBSCRIPTIONS, row->id, NULL, row->bad);
+	else
+		take_whole(r, row->id, row->json);
+	return 0;
+}
+
+/* The keys of subscriptions that changed. In other passes all keys come by themselves. */
+static int take_keys(struct rows *r, char *const *ids, size_t n, struct err *e)
+{
+	struct row_page keys = { .r = r, .table = DB_KEYS };
+	const struct lookup l = { DB_KEYS, false, "subscriptions", ids, n };
+	int rc;
+
+	if (r->kind != PASS_DELTA || n == 0)
+		return 0;
+	rc = rows_look_up(r, &l, page_add, &keys, e);
+	if (rc == 0)
+		rc = page_take(&keys, e);
+	page_reset(&keys);
+	return rc;
+}
+
+/* The zone does not hold it as the row says: is the row to be read, by what its API is? */
+static int decide(struct rows *r, struct sub *s, bool *read, struct err *e)
+{
+	struct api *a;
+	enum hang h = HANG_YES;
+	int rc = 0;
+
+	if (!s->ask.gone && s->maybe) {
+		rc = rows_api_plans(r, s->facts.scope, e);
+		if (rc == 0)
+			rc = rows_api(r, s->facts.scope, &a, e);
+		if (rc < 0)
+			return rc;
+		h = api_hang(a, s->facts.plan);
+	}
+	*read = !s->ask.gone && h == HANG_YES;
+	if (h == HANG_KEPT)
+		rows_keep(r, s->ask.name);
+	else if (s->ask.gone || (h == HANG_NO && s->ask.verdict == ASK_OTHER))
+		rows_withdraw(r, KIND_SUBSCRIPTION, s->facts.id, s->facts.scope);
+	return 0;
+}
+
+static int judge(struct row_page *p, struct sub *v, struct err *e)
+{
+	char **wanted = mem_zalloc((p->n + 1) * sizeof(*wanted));
+	char **changed = mem_zalloc((p->n + 1) * sizeof(*changed));
+	struct lookup l = { DB_SUBSCRIPTIONS, false, "id", wanted, 0 };
+	size_t n = 0;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < p->n; i++) {
+		bool read = false;
+
+		if (v[i].facts.id == NULL)
+			continue; /* set aside */
+		if (v[i].ask.name != NULL && v[i].ask.verdict != ASK_SAME) {
+			changed[n++] = v[i].facts.id;
+			rc = decide(p->r, &v[i], &read, e);
+		}
+		if (!read)
+			rows_fine(p->r, DB_SUBSCRIPTIONS, p->v[i].id);
+		else if (p->brief)
+			wanted[l.n++] = p->v[i].id;
+		else
+			take_whole(p->r, p->v[i].id, page_row(&p->v[i]));
+	}
+	if (rc == 0)
+		rc = rows_look_up(p->r, &l, add_whole, p->r, e);
+	if (rc == 0)
+		rc = take_keys(p->r, changed, n, e);
+	mem_free(changed);
+	mem_free(wanted);
+	return rc;
+}
+
+int rows_subscriptions_page(struct row_page *p, struct err *e)
+{
+	struct sub *v = mem_zalloc((p->n + 1) * sizeof(*v));
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < p->n; i++)
+		rc = expect(p->r, &p->v[i], &v[i], e);
+	if (rc == 0 && !ask_subs(p->r, v, p->n))
+		rc = err_set(e, ERR_STATE, "the source is stopping");
+	if (rc == 0)
+		rc = judge(p, v, e);
+	for (i = 0; i < p->n; i++)
+		sub_reset(&v[i]);
+	mem_free(v);
+	return rc;
+}
+
+/* Old rows name the API in `api` alone, new ones in `referenceId` too. */
+int rows_children(struct rows *r, const char *api, struct err *e)
+{
+	static const char *const fields[] = { "referenceId", "api" };
+	struct row_page page = { .r = r, .table = DB_SUBSCRIPTIONS, .brief = true };
+	char *ids[1] = { (char *)(uintptr_t)api };
+	unsigned i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < ARRAY_LEN(fields); i++) {
+		const struct lookup l = { DB_SUBSCRIPTIONS, true, fields[i], ids, 1 };
+
+		rc = rows_look_up(r, &l, page_add, &page, e);
+		if (rc == 0)
+			rc = page_take(&page, e);
+	}
+	page_reset(&page);
+	return rc;
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/source_db.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/digest.h"
+#include "common/base/mem.h"
+#include "workers/fetcher/places.h"
+#include "workers/fetcher/rows.h"
+
+#define CURSOR_PLACES	    "places"
+#define CURSOR_INSTALLATION "installation"
+
+static const enum db_table scanned[] = { DB_EVENTS, DB_SUBSCRIPTIONS, DB_KEYS };
+
+struct cursor { /* of a table: nothing newer was seen */
+	int64_t ms;
+	char *id;	  /* owned; NULL: none yet, read from the beginning */
+	int64_t moved_ms; /* boot time */
+};
+
+struct source_db {
+	struct source base;
+	struct rows rows;
+	struct cursor cursors[DB__COUNT];
+	struct places places;
+	bool placed;			      /* environments were read */
+	char *seen_places;		      /* owned: the zone's digest of them; NULL: none */
+	char *installation;		      /* owned: the zone's; NULL: none */
+	int64_t now_ms;			      /* of the database, at the start of the pass */
+	char **environments, **organizations; /* owned, of the configuration */
+};
+
+static struct source_db *self_of(struct source *s)
+{
+	return (struct source_db *)s;
+}
+
+/* --- cursors --- */
+
+static void put_cursor(struct source_db *s, const char *field, const char *value)
+{
+	struct feed_item *i = feed_item_new(FEED_CURSOR);
+
+	i->where = mem_strdup(field);
+	i->text = mem_strdup(value);
+	feed_put(s->rows.feed, i);
+}
+
+static bool is_behind(const struct cursor *c, const struct rows_edge *g)
+{
+	return c->id == NULL || g->seen_ms > c->ms ||
+	       (g->seen_ms == c->ms && strcmp(g->seen_id, c->id) > 0);
+}
+
+/* Rows up to the edge were put. It never passes the database's own clock at the start. */
+static void move_cursor(struct source_db *s, enum db_table t, const struct rows_edge *g)
+{
+	struct cursor *c = &s->cursors[t];
+	char *text;
+
+	if (g->seen_id == NULL || !is_behind(c, g))
+		return;
+	mem_free(c->id);
+	c->id = mem_strdup(g->seen_id);
+	c->ms = g->seen_ms;
+	c->moved_ms = clock_boot_ms();
+	text = mem_printf("%" PRId64 ":%s", c->ms, c->id);
+	put_cursor(s, db_table_name(t), text);
+	mem_free(text);
+}
+
+/* "<ms>:<id>"; anything else is as if there were none. */
+static void read_cursor(struct cursor *c, const char *text)
+{
+	const char *colon = text == NULL ? NULL : strchr(text, ':');
+
+	if (colon == NULL || !str_to_i64(text, (size_t)(colon - text), &c->ms))
+		return;
+	c->id = mem_strdup(colon + 1);
+	c->moved_ms = clock_boot_ms(); /* as far as we know */
+}
+
+/* --- scans --- */
+
+static void base_query(const struct source_db *s, enum db_table t, struct db_query *q)
+{
+	*q = (struct db_query){ .table = t, .limit = DB_PAGE_ROWS };
+	q->environments = s->rows.environments;
+	q->n_environments = s->rows.n_environments;
+}
+
+static int stopped(struct source_db *s, struct err *e)
+{
+	return feed_stopping(s->rows.feed) ? err_set(e, ERR_STATE, "the source is stopping") : 0;
+}
+
+/* Page by page, each from where the one before ended. */
+static int scan(struct source_db *s, struct db_query *q, struct rows_edge *g, struct err *e)
+{
+	int n;
+
+	do {
+		n = stopped(s, e);
+		if (n == 0)
+			n = rows_take(&s->rows, q, g, e);
+		q->since_ms = g->ms;
+		q->after_id = g->id;
+		if (n >= 0 && q->order == DB_BY_TIME)
+			move_cursor(s, q->table, g);
+	} while (n == (int)DB_PAGE_ROWS);
+	return MIN(n, 0);
+}
+
+static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
+{
+	const struct cursor *c = &s->cursors[t];
+	int64_t overlap = s->rows.db->overlap_ms;
+	struct rows_edge g = { .until_ms = s->now_ms };
+	struct db_query q;
+	char *after = NULL;
+	int rc;
+
+	base_query(s, t, &q);
+	q.order = DB_BY_TIME;
+	q.brief = true;
+	q.since_ms = 0;
+	if (c->id != NULL && clock_boot_ms() - c->moved_ms < 2 * overlap) {
+		q.since_ms = c->ms - overlap;
+	} else if (c->id != NULL) {
+		after = mem_strdup(c->id); /* the cursor moves while we read */
+		q.since_ms = c->ms;
+		q.after_id = after;
+	}
+	rc = scan(s, &q, &g, e);
+	rows_edge_reset(&g);
+	mem_free(after);
+	return rc;
+}
+
+static int odd_row(void *arg, const struct db_row *row, struct err *e)
+{
+	struct rows *r = ((void **)arg)[0];
+	const enum db_table *t = ((void **)arg)[1];
+
+	UNUSED(e);
+	r->read++;
+	rows_quarantine(r, *t, row->id, NULL, row->bad);
+	return 0;
+}
+
+/* No scan comes across a row whose id is no text. */
+static int scan_odd(struct source_db *s, enum db_table t, struct err *e)
+{
+	void *arg[2] = { &s->rows, &t };
+	struct db_query q;
+
+	base_query(s, t, &q);
+	q.order = DB_BY_ID;
+	q.odd_ids = true;
+	q.brief = true;
+	return MIN(s->rows.db->ops->rows(s->rows.db, &q, odd_row, arg, e), 0);
+}
+
+static int scan_by_id(struct source_db *s, enum db_table t, enum db_status status, bool brief,
+		      struct err *e)
+{
+	struct rows_edge g = { .until_ms = s->now_ms };
+	struct db_query q;
+	int rc;
+
+	base_query(s, t, &q);
+	q.order = DB_BY_ID;
+	q.status = status;
+	q.brief = brief;
+	rc = scan(s, &q, &g, e);
+	/* A comparison may have met rows that a delta has still to bring in their order. */
+	if (rc == 0 && s->rows.kind == PASS_ALL)
+		move_cursor(s, t, &g);
+	rows_edge_reset(&g);
+	return rc;
+}
+
+static int scan_everything(struct source_db *s, struct err *e)
+{
+	bool brief = s->rows.kind != PASS_ALL;
+	unsigned i;
+	int rc;
+
+	rc = scan_by_id(s, DB_EVENTS, DB_ANY_STATUS, brief && !s->rows.remap, e);
+	if (rc == 0)
+		rc = scan_by_id(s, DB_SUBSCRIPTIONS, DB_ACCEPTED, brief, e);
+	if (rc == 0)
+		rc = scan_by_id(s, DB_SUBSCRIPTIONS, DB_NOT_ACCEPTED, true, e);
+	if (rc == 0)
+		rc = scan_by_id(s, DB_KEYS, DB_ANY_STATUS, brief, e);
+	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
+		rc = scan_odd(s, scanned[i], e);
+	return rc;
+}
+
+/* --- what decides contents besides the rows --- */
+
+static int first_row(void *arg, const struct db_row *row, struct err *e)
+{
+	char **id = arg;
+
+	UNUSED(e);
+	if (*id == NULL)
+		*id = mem_strdup(row->id);
+	return 0;
+}
+
+/* Another installation is another database, whatever its rows are called. */
+static int check_installation(struct source_db *s, struct err *e)
+{
+	struct db_query q = { .table = DB_INSTALLATION, .order = DB_BY_ID, .limit = 1 };
+	struct feed_item *i;
+	char *id = NULL;
+	int rc = MIN(s->rows.db->ops->rows(s->rows.db, &q, first_row, &id, e), 0);
+
+	if (rc == 0 && s->rows.kind == PASS_ALL) {
+		put_cursor(s, CURSOR_INSTALLATION, id == NULL ? "" : id);
+		mem_free(s->installation);
+		s->installation = mem_strdup(id == NULL ? "" : id);
+	} else if (rc == 0 && s->installation != NULL && id == NULL && s->installation[0] != '\0') {
+		rc = err_set(e, ERR_STATE,
+			     "the collection installation is empty, and was not: "
+			     "taken for another database, or an outage");
+	} else if (rc == 0 && s->installation != NULL && id != NULL &&
+		   !str_equal(id, s->installation)) {
+		i = feed_item_new(FEED_OTHER);
+		i->text = mem_printf("the zone was made from installation %s, this is %s",
+				     s->installation, id);
+		feed_put(s->rows.feed, i);
+		rc = err_set(e, ERR_STATE, "another installation: everything is written anew");
+	}
+	mem_free(id);
+	return rc;
+}
+
+static int place_row(void *arg, const struct db_row *row, struct err *e)
+{
+	struct source_db *s = ((void **)arg)[0];
+	const enum db_table *t = ((void **)arg)[1];
+	const char *why = row->bad;
+	struct err bad = { 0 };
+
+	UNUSED(e);
+	s->rows.read++;
+	if (why == NULL && *t == DB_ENVIRONMENTS &&
+	    places_environment(&s->places, s->rows.ctx, row->json, &bad) < 0)
+		why = bad.text;
+	if (why == NULL && *t == DB_ORGANIZATIONS &&
+	    places_organization(&s->places, s->rows.ctx, row->json, &bad) < 0)
+		why = bad.text;
+	if (why != NULL)
+		rows_quarantine(&s->rows, *t, row->id, NULL, why);
+	else
+		rows_fine(&s->rows, *t, row->id);
+	return 0;
+}
+
+static int read_places(struct source_db *s, struct err *e)
+{
+	static const enum db_table tables[] = { DB_ENVIRONMENTS, DB_ORGANIZATIONS };
+	char *digest;
+	unsigned i;
+	int rc = 0;
+
+	places_begin(&s->places);
+	for (i = 0; rc >= 0 && i < ARRAY_LEN(tables); i++) {
+		enum db_table t = tables[i];
+		struct db_query q = { .table = t, .order = DB_BY_ID };
+		void *arg[2] = { s, &t };
+
+		rc = s->rows.db->ops->rows(s->rows.db, &q, place_row, arg, e);
+	}
+	if (rc >= 0)
+		rc = places_resolve(&s->places, e);
+	if (rc < 0)
+		return rc;
+	s->rows.environments = s->places.ids;
+	s->rows.n_environments = s->places.n_ids;
+	digest = places_digest(&s->places);
+	s->rows.remap = s->seen_places == NULL || !str_equal(digest, s->seen_places);
+	mem_free(s->seen_places);
+	s->seen_places = digest;
+	s->placed = true;
+	return 0;
+}
+
+/* --- passes --- */
+
+static int read_rows(struct source_db *s, struct err *e)
+{
+	unsigned i;
+	int rc = 0;
+
+	if (s->rows.kind != PASS_DELTA)
+		rc = scan_everything(s, e);
+	for (i = 0; s->rows.kind == PASS_DELTA && rc == 0 && i < ARRAY_LEN(scanned); i++)
+		rc = scan_delta(s, scanned[i], e);
+	return rc;
+}
+
+static int db_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)
+{
+	struct source_db *s = self_of(base);
+	bool places = what != PASS_DELTA || !s->placed;
+	char *had = NULL;
+	int rc;
+
+	rows_begin(&s->rows, f, what);
+	s->rows.remap = false;
+	rc = s->rows.db->ops->now(s->rows.db, &s->now_ms, e);
+	if (rc == 0 && places) {
+		had = mem_strdup(s->seen_places);
+		rc = check_installation(s, e);
+		if (rc == 0)
+			rc = read_places(s, e);
+	}
+	if (rc == 0 && what == PASS_DELTA && s->rows.remap) {
+		/* A delta does not bring what they change: the comparison behind it does. */
+		mem_free(s->seen_places);
+		s->seen_places = mem_strdup(had);
+	}
+	if (rc == 0)
+		rc = read_rows(s, e);
+	if (rc == 0 && what != PASS_DELTA) {
+		rows_settle(&s->rows);
+		put_cursor(s, CURSOR_PLACES, s->seen_places);
+	} else if (rc < 0 && places) {
+		mem_free(s->seen_places);
+		s->seen_places = mem_strdup(had);
+	}
+	mem_free(had);
+	return rc < 0 ? rc : (int)MIN(s->rows.read, (uint64_t)INT_MAX);
+}
+
+static void db_wait(struct source *base, int wake_fd, int timeout_ms)
+{
+	struct pollfd p = { wake_fd, POLLIN, 0 };
+
+	UNUSED(base);
+	(void)poll(&p, 1, timeout_ms);
+}
+
+/* --- life --- */
+
+static void free_list(char **v)
+{
+	char **p;
+
+	for (p = v; *p != NULL; p++)
+		mem_free(*p);
+	mem_free(v);
+}
+
+static char **copy_list(char *const *v, size_t n)
+{
+	char **out = mem_zalloc((n + 1) * sizeof(*out));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		out[i] = mem_strdup(v[i]);
+	return out;
+}
+
+static void db_close(struct source *base)
+{
+	struct source_db *s = self_of(base);
+	unsigned i;
+
+	s->rows.db->ops->close(s->rows.db);
+	rows_reset(&s->rows);
+	places_reset(&s->places);
+	map_ctx_free(&s->rows.ctx);
+	for (i = 0; i < DB__COUNT; i++)
+		mem_free(s->cursors[i].id);
+	mem_free(s->seen_places);
+	mem_free(s->installation);
+	free_list(s->environments);
+	free_list(s->organizations);
+	mem_free(s);
+}
+
+struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
+			      const struct table *cursors)
+{
+	static const struct source_ops ops = { db_pass, db_wait, db_close };
+	struct source_db *s = mem_zalloc(sizeof(*s));
+	unsigned i;
+
+	s->base.ops = &ops;
+	s->base.resumes = true;
+	s->rows.db = db;
+	s->rows.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
+				     c->encryption_secret.data, c->encryption_secret.len);
+	for (i = 0; i < ARRAY_LEN(scanned); i++)
+		read_cursor(&s->cursors[scanned[i]], table_get(cursors, db_table_name(scanned[i])));
+	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));
+	s->installation = mem_strdup(table_get(cursors, CURSOR_INSTALLATION));
+	s->environments = copy_list(c->environments, c->n_environments);
+	s->organizations = copy_list(c->organizations, c->n_organizations);
+	s->places.wanted = (struct places_wanted){ s->environments, c->n_environments,
+						   s->organizations, c->n_organizations,
+						   c->legacy_hrids };
+	return &s->base;
+}
