@@ -48,5 +48,6 @@ void router_start(struct supervisor *s);
 void router_configure(struct supervisor *s); /* after a reload */
 
 /* status.c */
+bool supervisor_publishes(const struct supervisor *s); /* its fetcher reads the source */
 const char *status_health(struct supervisor *s, const char **reason);
 void status_notify(struct supervisor *s); /* to systemd, when it changed */

@@ -22,6 +22,23 @@ static const Ipc__FetcherReport *fetcher_report(struct supervisor *s)
 	return r != NULL && r->part_case == IPC__REPORT__PART_FETCHER ? r->fetcher : NULL;
 }
 
+static bool is_zone(const struct supervisor *s)
+{
+	return config_bool(s->config, CFG_SYNC_DISTRIBUTED);
+}
+
+bool supervisor_publishes(const struct supervisor *s)
+{
+	return !is_zone(s) || role_is_primary(&s->role);
+}
+
+static const char *role_name(const struct supervisor *s)
+{
+	if (!is_zone(s))
+		return "standalone";
+	return role_is_primary(&s->role) ? "primary" : "secondary";
+}
+
 const char *status_health(struct supervisor *s, const char **reason)
 {
 	const Ipc__CacheReport *c = cache_report(s);
@@ -49,7 +66,7 @@ const char *status_health(struct supervisor *s, const char **reason)
 		*reason = f->guard;
 		return "degraded";
 	}
-	if (f != NULL && role_is_primary(&s->role) && f->error[0] != '\0') {
+	if (f != NULL && supervisor_publishes(s) && f->error[0] != '\0') {
 		*reason = f->error;
 		return "degraded";
 	}
@@ -68,8 +85,8 @@ void status_notify(struct supervisor *s)
 {
 	const char *reason;
 	const char *health = status_health(s, &reason);
-	char *text = mem_printf("%s, %s%s%s", role_is_primary(&s->role) ? "primary" : "secondary",
-				health, reason[0] == '\0' ? "" : ": ", reason);
+	char *text = mem_printf("%s, %s%s%s", role_name(s), health, reason[0] == '\0' ? "" : ": ",
+				reason);
 
 	one_line(text);
 	if (!s->announced && child_state(s->child[SLICE_CACHE]) == CHILD_UP) {
@@ -151,9 +168,11 @@ void supervisor_status(struct supervisor *s, Control__Status *out)
 	control__status__init(out);
 	out->version = mem_strdup(ZONESYNC_VERSION);
 	out->node = mem_strdup(config_str(s->config, CFG_NODE_NAME));
-	out->zone = mem_strdup(config_str(s->config, CFG_ZONE_ID));
-	out->mode = mem_strdup(s->role.candidate ? "zone" : "follower");
-	out->role = mem_strdup(role_is_primary(&s->role) ? "primary" : "secondary");
+	out->zone = mem_strdup(is_zone(s) ? config_str(s->config, CFG_ZONE_ID) : "");
+	out->mode = mem_strdup(!is_zone(s)	   ? "standalone"
+			       : s->role.candidate ? "zone"
+						   : "follower");
+	out->role = mem_strdup(role_name(s));
 	out->health = mem_strdup(status_health(s, &reason));
 	out->reason = mem_strdup(reason);
 	out->pid = (int)getpid();

@@ -202,17 +202,18 @@ void supervisor_reap(struct supervisor *s)
 
 static void want_workers(struct supervisor *s)
 {
+	bool zone = config_bool(s->config, CFG_SYNC_DISTRIBUTED);
 	bool candidate = config_bool(s->config, CFG_CANDIDATE);
 
-	/* Start order: cache, elector, fetcher. */
+	/* Start order: cache, elector, fetcher. Standalone there is nothing to elect. */
 	child_want(s->child[SLICE_CACHE], true);
-	child_want(s->child[SLICE_ELECTOR], candidate);
+	child_want(s->child[SLICE_ELECTOR], zone && candidate);
 	child_want(s->child[SLICE_FETCHER], candidate);
 }
 
 static void build_slice(struct supervisor *s, const struct config *c, unsigned i, struct slice *out)
 {
-	const struct slice_input in = { s->o.state_dir, s->o.log_dir, s->node_id };
+	const struct slice_input in = { s->o.state_dir, s->o.run_dir, s->o.log_dir, s->node_id };
 
 	slice_build(out, c, (enum slice_worker)i, &in);
 }
@@ -414,7 +415,7 @@ int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
 	Ipc__Envelope m;
 	Ipc__Resync r;
 
-	if (who == SLICE_FETCHER && !role_is_primary(&s->role))
+	if (who == SLICE_FETCHER && !supervisor_publishes(s))
 		return err_set(
 			e, ERR_STATE,
 			"only the primary reads the source; ask it there (see `zonesync status`)");

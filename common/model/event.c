@@ -79,3 +79,24 @@ int event_name_ref(const char *name, enum kind k, const char *id, const char **r
 	*ref_len = len - tail_len - 1 - skip;
 	return 0;
 }
+
+int event_name_parse(const char *name, const char *ref, enum kind *k, const char **id,
+		     struct err *e)
+{
+	const char *p = name;
+	const char *colon;
+
+	if (ref != NULL) {
+		size_t n = strlen(ref);
+
+		if (!str_starts(name, "API:") || strncmp(name + 4, ref, n) != 0 ||
+		    name[4 + n] != ':')
+			return err_set(e, ERR_PARSE, "%.100s is no child of %.100s", name, ref);
+		p = name + 4 + n + 1;
+	}
+	colon = strchr(p, ':');
+	if (colon == NULL || colon[1] == '\0' || !kind_parse(p, (size_t)(colon - p), k))
+		return err_set(e, ERR_PARSE, "%.100s is no name of an event", name);
+	*id = colon + 1;
+	return 0;
+}

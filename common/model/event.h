@@ -41,6 +41,11 @@ void event_reset(struct event *ev);
 /* "API:a1:SUBSCRIPTION:s1", appended to `out`. */
 void event_name(struct buf *out, enum kind k, const char *id, const char *ref_id);
 
+/* The kind and the id in a name whose reference is known (NULL: none). ERR_PARSE: it is no
+   such name. *id points into `name`. */
+int event_name_parse(const char *name, const char *ref, enum kind *k, const char **id,
+		     struct err *e) MUST_USE;
+
 /* "DEPLOY" or "UNDEPLOY", as in the hashes. */
 const char *action_name(enum action a);
 bool action_parse(const char *s, size_t n, enum action *out);

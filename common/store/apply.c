@@ -40,8 +40,8 @@ static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct diges
 	return rc == MDB_NOTFOUND ? 0 : lmdb_err(e, rc, "replace");
 }
 
-static int put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
-	       struct buf *scratch, struct err *e)
+int gen_put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
+	    struct buf *scratch, struct err *e)
 {
 	struct key k;
 	struct key other;
@@ -125,7 +125,7 @@ static int purge(struct gen *g, MDB_txn *txn, uint64_t horizon, uint64_t *histor
 	return lmdb_err(e, rc, "purge");
 }
 
-static int put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p, size_t n)
+int gen_put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p, size_t n)
 {
 	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
 	MDB_val v = { n, (void *)(uintptr_t)p };
@@ -133,27 +133,22 @@ static int put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p
 	return mdb_put(txn, g->meta, &key, &v, 0);
 }
 
-static int fill(struct gen *g, MDB_txn *txn, const struct store_batch *b,
-		struct store_position *after, struct err *e)
+int gen_seal(struct gen *g, MDB_txn *txn, const struct store_position *after, uint64_t horizon,
+	     struct err *e)
 {
 	struct buf scratch = { 0 };
 	uint64_t history = g->history;
 	int rc = 0;
-	size_t i;
 
-	*after = b->position;
-	after->digest = g->position.digest;
-	for (i = 0; rc == 0 && i < b->len; i++)
-		rc = put(g, txn, &b->records[i], &after->digest, &scratch, e);
-	if (rc == 0 && b->horizon > history)
-		rc = purge(g, txn, b->horizon, &history, e);
+	if (horizon > history)
+		rc = purge(g, txn, horizon, &history, e);
 	if (rc == 0) {
 		position_encode(&scratch, after);
-		rc = lmdb_err(e, put_meta(g, txn, "position", scratch.data, scratch.len),
+		rc = lmdb_err(e, gen_put_meta(g, txn, "position", scratch.data, scratch.len),
 			      "write position");
 	}
 	if (rc == 0)
-		rc = lmdb_err(e, put_meta(g, txn, "history", &history, sizeof(history)),
+		rc = lmdb_err(e, gen_put_meta(g, txn, "history", &history, sizeof(history)),
 			      "write history");
 	if (rc == 0)
 		g->history = history;
@@ -161,10 +156,24 @@ static int fill(struct gen *g, MDB_txn *txn, const struct store_batch *b,
 	return rc;
 }
 
-int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
-		struct store_position *after, struct err *e)
+static int fill(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after, struct err *e)
 {
-	struct gen *g = t == STORE_CURRENT ? &s->current : &s->next;
+	const struct store_batch *b = arg;
+	struct buf scratch = { 0 };
+	int rc = 0;
+	size_t i;
+
+	*after = b->position;
+	after->digest = g->position.digest;
+	for (i = 0; rc == 0 && i < b->len; i++)
+		rc = gen_put(g, txn, &b->records[i], &after->digest, &scratch, e);
+	buf_reset(&scratch);
+	return rc < 0 ? rc : gen_seal(g, txn, after, b->horizon, e);
+}
+
+int gen_write(struct gen *g, gen_fill_fn *fill_it, void *arg, struct store_position *after,
+	      struct err *e)
+{
 	struct store_position p = { 0 };
 	uint64_t history = g->history;
 	MDB_txn *txn = NULL;
@@ -174,7 +183,7 @@ int store_apply(struct store *s, enum store_target t, const struct store_batch *
 	rc = lmdb_err(e, mdb_txn_begin(g->env, NULL, 0, &txn), "begin");
 	if (rc < 0)
 		return rc;
-	rc = fill(g, txn, b, &p, e);
+	rc = fill_it(arg, g, txn, &p, e);
 	if (rc == 0)
 		rc = lmdb_err(e, mdb_txn_commit(txn), "commit");
 	else
@@ -186,4 +195,12 @@ int store_apply(struct store *s, enum store_target t, const struct store_batch *
 	g->position = p;
 	*after = p;
 	return 0;
+}
+
+int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
+		struct store_position *after, struct err *e)
+{
+	struct gen *g = t == STORE_CURRENT ? &s->current : &s->next;
+
+	return gen_write(g, fill, (void *)(uintptr_t)b, after, e);
 }

@@ -5,7 +5,7 @@
  *	events	<kind byte><id>\0<ref>\0		-> record
  *	log	<revision, 8 bytes big-endian>	-> key in events
  *	refs	<ref>\0<key in events>		-> nothing; live children only
- *	meta	"format", "position", "history"
+ *	meta	"format", "position", "history"; "m:<field>" of publish.h
  *
  * Owns: nothing of its own. Blocks: on the disk. Errors: as store.h.
  */
@@ -15,8 +15,9 @@
 
 #include "common/store/reader.h"
 
-#define KEY_MAX_BYTES  511 /* LMDB's limit */
-#define KEY_PART_BYTES 120 /* of one id in a key; a longer one ends in a hash of itself */
+#define KEY_MAX_BYTES  511  /* LMDB's limit */
+#define META_PREFIX    "m:" /* of fields that are not the store's own */
+#define KEY_PART_BYTES 120  /* of one id in a key; a longer one ends in a hash of itself */
 
 struct gen {
 	MDB_env *env; /* owned; NULL: closed */
@@ -55,6 +56,19 @@ int record_decode(struct store_entry *out, const MDB_val *v, struct err *e) MUST
 
 void position_encode(struct buf *out, const struct store_position *p);
 bool position_decode(struct store_position *out, const MDB_val *v);
+
+/* The record, in place of what stands there; `d` is the digest of all. */
+int gen_put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
+	    struct buf *scratch, struct err *e) MUST_USE;
+int gen_put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p, size_t n);
+/* The end of a transaction: tombstones up to `horizon` go, and the position is written. */
+int gen_seal(struct gen *g, MDB_txn *txn, const struct store_position *after, uint64_t horizon,
+	     struct err *e) MUST_USE;
+/* One transaction: `fill` does it all, and says the position after it. */
+typedef int gen_fill_fn(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after,
+			struct err *e);
+int gen_write(struct gen *g, gen_fill_fn *fill, void *arg, struct store_position *after,
+	      struct err *e) MUST_USE;
 
 /* store_verify() of one generation. */
 int gen_verify(const struct gen *g, struct err *e) MUST_USE;

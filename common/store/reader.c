@@ -230,3 +230,30 @@ int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *a
 		out = lmdb_err(NULL, rc, "read the log");
 	return out;
 }
+
+int store_meta(struct store_view *v, store_meta_fn *fn, void *arg)
+{
+	const struct store *s = store_of(v);
+	size_t skip = strlen(META_PREFIX);
+	MDB_val key = { skip, (void *)(uintptr_t)META_PREFIX };
+	MDB_cursor *c = NULL;
+	MDB_val val;
+	int rc = 0;
+	int at;
+
+	if (mdb_cursor_open(s->reader, s->current.meta, &c) != 0)
+		return 0;
+	at = mdb_cursor_get(c, &key, &val, MDB_SET_RANGE);
+	while (rc == 0 && at == 0 && key.mv_size > skip &&
+	       memcmp(key.mv_data, META_PREFIX, skip) == 0) {
+		char *field = mem_dup((const char *)key.mv_data + skip, key.mv_size - skip);
+		char *value = mem_dup(val.mv_data, val.mv_size);
+
+		rc = fn(arg, field, value);
+		mem_free(field);
+		mem_free(value);
+		at = mdb_cursor_get(c, &key, &val, MDB_NEXT);
+	}
+	mdb_cursor_close(c);
+	return rc;
+}

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/zone/writer.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -18,9 +16,9 @@ struct batch {
 };
 
 struct writer {
-	struct zone_conn *z; /* not owned */
+	struct writer_end end;
 	struct writer_hooks hooks;
-	char token[LEASE_TOKEN_BYTES];
+	char token[WRITER_TOKEN_BYTES];
 	int64_t deadline_ms;
 	uint64_t number; /* of the last closed batch */
 	uint64_t acked;
@@ -28,21 +26,20 @@ struct writer {
 	struct batch *last;
 	size_t len;
 	size_t bytes;
-	struct zone_cmd open; /* the batch being built */
-	unsigned items;
-	size_t out;   /* answers that this connection still owes us */
-	size_t stale; /* the first of them, which belong to an earlier token */
-	bool asked;   /* `batch` is known on this connection: sending may go on */
+	unsigned items; /* of the open batch */
+	size_t out;	/* answers that this connection still owes us */
+	size_t stale;	/* the first of them, which belong to an earlier token */
+	bool asked;	/* `batch` is known on this connection: sending may go on */
 	bool over;
 	bool refused; /* the server refused one: the answers behind it are void */
 	struct err why;
 };
 
-struct writer *writer_create(struct zone_conn *z, const struct writer_hooks *h)
+struct writer *writer_create(const struct writer_end *end, const struct writer_hooks *h)
 {
 	struct writer *w = mem_zalloc(sizeof(*w));
 
-	w->z = z;
+	w->end = *end;
 	w->hooks = *h;
 	w->over = true;
 	return w;
@@ -65,8 +62,12 @@ static void drop_all(struct writer *w)
 {
 	while (w->first != NULL)
 		drop_first(w);
-	buf_reset(&w->open.body);
-	w->open = (struct zone_cmd){ 0 };
+	if (w->items > 0) {
+		struct buf rest = { 0 };
+
+		w->end.finish(w->end.arg, &rest);
+		buf_reset(&rest);
+	}
 	w->items = 0;
 }
 
@@ -118,50 +119,41 @@ static bool is_stale(struct writer *w)
 	return true;
 }
 
-static void on_written(void *arg, const struct redis_reply *r, const struct err *lost)
+void writer_missed(struct writer *w)
 {
-	struct writer *w = arg;
-	struct written done = { 0 };
-	struct err e = { 0 };
-	const struct redis_reply *what = redis_at(r, 0);
+	(void)is_stale(w); /* writer_down() remembers; the outcome is asked for */
+}
 
-	if (is_stale(w) || lost != NULL)
-		return; /* writer_down() remembers; the outcome is asked for */
-	if (w->over || w->first == NULL)
-		return;
-	if (!w->refused && zone_check(w->z, r, lost, &e) < 0) {
-		if (!zone_conn_is_up(w->z))
-			return;
+/* The first of those that were sent is refused: what was sent behind it is void as well. */
+static void refuse(struct writer *w, const struct write_answer *a)
+{
+	if (!w->refused) {
 		w->refused = true;
-		w->why = e;
+		w->why = a->why;
 		w->asked = false;
 	}
-	if (w->refused) { /* what was sent behind it was answered LOST, and is not */
-		if (w->out == 0) {
-			w->refused = false;
-			w->hooks.trouble(w->hooks.arg, &w->why);
-		}
+	if (w->out == 0) {
+		w->refused = false;
+		w->hooks.trouble(w->hooks.arg, &w->why);
+	}
+}
+
+void writer_answer(struct writer *w, const struct write_answer *a)
+{
+	struct written done = a->done;
+
+	if (is_stale(w) || w->over || w->first == NULL)
+		return;
+	if (w->refused || (a->rc < 0 && a->rc != ERR_FENCED && a->rc != ERR_LOST)) {
+		refuse(w, a);
 		return;
 	}
-	if (redis_is(what, "FENCED") || redis_is(what, "LOST")) {
-		bool fenced = redis_is(what, "FENCED");
-
-		(void)err_set(&e, fenced ? ERR_FENCED : ERR_LOST,
-			      fenced ? "another token holds the lease"
-				     : "Redis forgot acknowledged batches");
-		end(w, &e);
+	if (a->rc < 0) {
+		end(w, &a->why);
 		return;
 	}
 	done.number = w->first->number;
 	done.mark = w->first->mark;
-	done.duplicate = redis_is(what, "DUP");
-	if (!done.duplicate &&
-	    (!redis_is(what, "OK") || !redis_u64(redis_at(r, 1), &done.revision) ||
-	     !redis_u64(redis_at(r, 2), &done.effective) ||
-	     !redis_u64(redis_at(r, 3), &done.left))) {
-		redis_fail(zone_conn_redis(w->z), ERR_PROTO, "the write script answered nonsense");
-		return;
-	}
 	w->acked = done.number;
 	drop_first(w);
 	w->hooks.done(w->hooks.arg, &done);
@@ -172,7 +164,7 @@ void writer_pump(struct writer *w)
 {
 	struct batch *b;
 
-	if (w->over || !w->asked || !zone_conn_is_up(w->z))
+	if (w->over || !w->asked || !w->end.is_up(w->end.arg))
 		return;
 	for (b = w->first; b != NULL; b = b->next) {
 		if (b->sent)
@@ -180,29 +172,25 @@ void writer_pump(struct writer *w)
 		/* No write is sent after the deadline (zone-protocol, rule 2 of the design). */
 		if (clock_boot_ms() >= w->deadline_ms)
 			return;
-		if (redis_send(zone_conn_redis(w->z), &b->wire, on_written, w) < 0)
+		if (w->end.send(w->end.arg, &b->wire) < 0)
 			return;
 		b->sent = true;
 		w->out++;
 	}
 }
 
-static void on_asked(void *arg, const struct redis_reply *r, const struct err *lost)
+void writer_unknown(struct writer *w, const struct err *why)
 {
-	struct writer *w = arg;
-	struct err e = { 0 };
-	uint64_t batch = 0;
-	uint64_t epoch = 0;
+	if (!is_stale(w) && !w->over)
+		w->hooks.trouble(w->hooks.arg, why);
+}
 
-	if (is_stale(w) || lost != NULL || w->over)
+void writer_known(struct writer *w, uint64_t batch, uint64_t epoch)
+{
+	struct err e = { 0 };
+
+	if (is_stale(w) || w->over)
 		return;
-	if (zone_check(w->z, r, lost, &e) < 0) {
-		if (zone_conn_is_up(w->z))
-			w->hooks.trouble(w->hooks.arg, &e);
-		return;
-	}
-	(void)redis_u64(redis_at(r, 0), &batch);
-	(void)redis_u64(redis_at(r, 1), &epoch);
 	/* `batch` counts the batches of the newest epoch: another one's say nothing of ours. */
 	if (epoch > token_epoch(w->token)) {
 		(void)err_set(&e, ERR_FENCED, "a newer epoch has begun");
@@ -212,7 +200,7 @@ static void on_asked(void *arg, const struct redis_reply *r, const struct err *l
 	if (epoch < token_epoch(w->token))
 		batch = 0; /* Redis forgot the acquire of ours */
 	if (batch < w->acked) {
-		(void)err_set(&e, ERR_LOST, "Redis forgot acknowledged batches");
+		(void)err_set(&e, ERR_LOST, "acknowledged batches were forgotten");
 		end(w, &e);
 		return;
 	}
@@ -241,8 +229,7 @@ void writer_up(struct writer *w)
 		b->sent = false;
 	if (w->over)
 		return;
-	if (redis_sendv(zone_conn_redis(w->z), on_asked, w, "HMGET", zone_conn_keys(w->z)->meta,
-			"batch", "epoch", NULL) == 0)
+	if (w->end.ask(w->end.arg) == 0)
 		w->out++; /* else down again: writer_up() comes back */
 }
 
@@ -263,7 +250,7 @@ void writer_begin(struct writer *w, const char *token)
 	w->asked = false;
 	w->refused = false;
 	w->stale = w->out;
-	if (zone_conn_is_up(w->z))
+	if (w->end.is_up(w->end.arg))
 		writer_up(w);
 }
 
@@ -275,129 +262,94 @@ void writer_extend(struct writer *w, int64_t deadline_boot_ms)
 
 /* --- building --- */
 
-static void op(struct writer *w, const char *letter)
+static void add(struct writer *w, const struct write_op *op)
 {
-	const struct zone_keys *k = zone_conn_keys(w->z);
-	char text[24];
+	struct batch_head h = { w->token, w->number };
 
 	CHECK(!w->over);
-	if (w->items == 0) {
-		w->number++;
-		(void)snprintf(text, sizeof(text), "%" PRIu64, w->number);
-		zone_cmd_begin(w->z, &w->open, SCRIPT_WRITE, k->lease, k->meta, k->log, k->cursor,
-			       k->old_log, k->state, NULL);
-		zone_cmd_str(&w->open, w->token);
-		zone_cmd_str(&w->open, text);
-		zone_cmd_str(&w->open, k->event_prefix);
-		zone_cmd_str(&w->open, k->refs_prefix);
-		zone_cmd_str(&w->open, k->wake);
-		zone_cmd_str(&w->open, k->zone);
-		zone_cmd_i64(&w->open, clock_wall_ms());
-	}
-	w->items++;
-	zone_cmd_str(&w->open, letter);
+	if (w->items++ == 0)
+		h.number = ++w->number;
+	w->end.add(w->end.arg, &h, op);
 }
 
 static void full(struct writer *w)
 {
-	if (w->items >= WRITER_BATCH_ITEMS || w->open.body.len >= WRITER_BATCH_BYTES)
+	if (w->items >= WRITER_BATCH_ITEMS || w->end.open_bytes(w->end.arg) >= WRITER_BATCH_BYTES)
 		writer_flush(w, NULL);
 }
 
 void writer_put(struct writer *w, const struct event *ev, const struct hash *h, bool forced)
 {
 	struct buf name = { 0 };
+	struct write_op op = { .op = forced ? 'F' : 'W', .hash = h, .version = ev->version };
 
 	CHECK(ev->action == ACTION_DEPLOY);
 	/* A large entity is a batch of its own. */
-	if (w->items > 0 && w->open.body.len + ev->payload.len > WRITER_BATCH_BYTES)
+	if (w->items > 0 && w->end.open_bytes(w->end.arg) + ev->payload.len > WRITER_BATCH_BYTES)
 		writer_flush(w, NULL);
 	event_name(&name, ev->kind, ev->id, ev->ref_id);
-	op(w, forced ? "F" : "W");
-	zone_cmd_arg(&w->open, name.data, name.len);
-	zone_cmd_arg(&w->open, h->b, HASH_BYTES);
-	zone_cmd_str(&w->open, ev->version);
-	zone_cmd_str(&w->open, kind_name(ev->kind));
-	zone_cmd_str(&w->open, ev->id);
-	zone_cmd_str(&w->open, ev->ref_id == NULL ? "" : ev->ref_id);
-	zone_cmd_arg(&w->open, ev->payload.data, ev->payload.len);
+	op.name = buf_cstr(&name);
+	op.ev = ev;
+	add(w, &op);
 	buf_reset(&name);
 	full(w);
 }
 
 void writer_touch(struct writer *w, const char *name, const struct hash *h, const char *version)
 {
-	op(w, "V");
-	zone_cmd_str(&w->open, name);
-	zone_cmd_arg(&w->open, h->b, HASH_BYTES);
-	zone_cmd_str(&w->open, version);
+	add(w, &(struct write_op){ .op = 'V', .name = name, .hash = h, .version = version });
 	full(w);
 }
 
 void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit)
 {
-	op(w, "T");
-	zone_cmd_str(&w->open, name);
-	zone_cmd_str(&w->open, ref == NULL ? "" : ref);
-	if (limit == UINT64_MAX)
-		zone_cmd_str(&w->open, "");
-	else
-		zone_cmd_i64(&w->open, (int64_t)limit);
-	full(w);
-}
-
-static void op2(struct writer *w, const char *letter, const char *a, const char *b)
-{
-	op(w, letter);
-	zone_cmd_str(&w->open, a);
-	zone_cmd_str(&w->open, b);
+	add(w, &(struct write_op){ .op = 'T', .name = name, .ref = ref, .number = limit });
 	full(w);
 }
 
 void writer_keep(struct writer *w, const char *name, const char *ref)
 {
-	op2(w, "K", name, ref == NULL ? "" : ref);
+	add(w, &(struct write_op){ .op = 'K', .name = name, .ref = ref });
+	full(w);
 }
 
 void writer_children(struct writer *w, const char *ref, unsigned limit)
 {
-	op(w, "C");
-	zone_cmd_str(&w->open, ref);
-	zone_cmd_i64(&w->open, limit);
+	add(w, &(struct write_op){ .op = 'C', .ref = ref, .number = limit });
 }
 
 void writer_purge(struct writer *w, const char *name, uint64_t revision)
 {
-	op(w, "P");
-	zone_cmd_str(&w->open, name);
-	zone_cmd_i64(&w->open, (int64_t)revision);
+	add(w, &(struct write_op){ .op = 'P', .name = name, .number = revision });
 	full(w);
 }
 
 void writer_meta(struct writer *w, const char *field, const char *value)
 {
-	op2(w, "M", field, value);
+	add(w, &(struct write_op){ .op = 'M', .field = field, .value = value });
+	full(w);
 }
 
 void writer_cursor(struct writer *w, const char *field, const char *value)
 {
-	op2(w, "O", field, value);
+	add(w, &(struct write_op){ .op = 'O', .field = field, .value = value });
+	full(w);
 }
 
 void writer_sync_state(struct writer *w, const char *node_id, const char *version)
 {
-	op2(w, "Y", node_id, version);
+	add(w, &(struct write_op){ .op = 'Y', .field = node_id, .value = version });
+	full(w);
 }
 
 void writer_refill_begin(struct writer *w, const char *lineage)
 {
-	op(w, "L");
-	zone_cmd_str(&w->open, lineage);
+	add(w, &(struct write_op){ .op = 'L', .field = lineage });
 }
 
 void writer_refill_end(struct writer *w)
 {
-	op(w, "E");
+	add(w, &(struct write_op){ .op = 'E' });
 }
 
 void writer_flush(struct writer *w, void *mark)
@@ -409,7 +361,7 @@ void writer_flush(struct writer *w, void *mark)
 	b = mem_zalloc(sizeof(*b));
 	b->number = w->number;
 	b->mark = mark;
-	zone_cmd_wire(&w->open, &b->wire);
+	w->end.finish(w->end.arg, &b->wire);
 	w->items = 0;
 	if (w->last == NULL)
 		w->first = b;

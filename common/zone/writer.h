@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * writer - numbered, fenced batches into a zone (zone-protocol 3).
+ * writer - numbered batches of a publisher (zone-protocol 3), to whoever takes them: the
+ * fenced script of a zone in Redis (zone_end.h), or the cache of this node (zone-protocol 7).
  *
  * Operations are added to the open batch; writer_flush() closes and sends it. Batches
  * are pipelined within a window; the content of a number never changes: after a lost
- * connection the writer asks for the zone's `batch` and sends the same bytes again
+ * connection the writer asks for the last number there and sends the same bytes again
  * from there. Nothing is sent after the deadline of the lease.
  *
  * Owns:    the batches on the way.
  * Blocks:  never. writer_room() says when to stop adding.
  * Errors:  through hooks.over: ERR_FENCED (another token holds the lease), ERR_LOST
- *          (Redis forgot acknowledged batches): the token is of no use any more.
- *          Through hooks.trouble: the server refused a batch (ERR_FULL, ERR_REMOTE).
+ *          (acknowledged batches were forgotten): the token is of no use any more.
+ *          Through hooks.trouble: a batch was refused (ERR_FULL, ERR_REMOTE).
  *          Nothing is lost: call writer_up() after a while, and it is sent again.
  */
 #pragma once
 
+#include "common/base/str.h"
 #include "common/model/event.h"
-#include "common/zone/conn.h"
 
+#define WRITER_TOKEN_BYTES  96
 #define WRITER_BATCH_ITEMS  64
 #define WRITER_BATCH_BYTES  (1U << 20)
 #define WRITER_WINDOW	    8	       /* batches on the way */
@@ -42,7 +44,47 @@ struct writer_hooks {
 	void (*trouble)(void *arg, const struct err *why);
 };
 
-struct writer *writer_create(struct zone_conn *z, const struct writer_hooks *h) MUST_USE;
+/* One operation, as the fields of a batch (write.lua tells what each letter means). */
+struct write_op {
+	char op;
+	const char *name;	 /* of the event, W F V T K P */
+	const struct hash *hash; /* W F V */
+	const char *version;	 /* W F V */
+	const struct event *ev;	 /* W F */
+	const char *ref;	 /* T K C; NULL: none */
+	uint64_t number;	 /* T: limit, UINT64_MAX none; C: how many; P: revision */
+	const char *field;	 /* M O: field; L: lineage; Y: node */
+	const char *value;	 /* M O: value; Y: version */
+};
+
+struct batch_head {
+	const char *token;
+	uint64_t number;
+};
+
+/* Who takes batches. It answers each batch_send() with writer_answer() and each ask() with
+   writer_known(), in order, unless the connection is lost. */
+struct writer_end {
+	bool (*is_up)(void *arg);
+	void (*add)(void *arg, const struct batch_head *h, const struct write_op *op);
+	size_t (*open_bytes)(void *arg);	     /* of the open batch */
+	void (*finish)(void *arg, struct buf *wire); /* the open batch as bytes; it is empty then */
+	int (*send)(void *arg, const struct buf *wire); /* < 0: not now */
+	int (*ask)(void *arg);				/* the last number there; < 0: not now */
+	void *arg;
+};
+
+struct write_answer {
+	int rc; /* 0; ERR_FENCED, ERR_LOST; another: it was refused, and may be sent again */
+	struct err why;
+	struct written done; /* mark and number are the writer's */
+};
+
+struct writer *writer_create(const struct writer_end *end, const struct writer_hooks *h) MUST_USE;
+void writer_answer(struct writer *w, const struct write_answer *a);
+void writer_known(struct writer *w, uint64_t number, uint64_t epoch);
+void writer_unknown(struct writer *w, const struct err *why); /* the question was refused */
+void writer_missed(struct writer *w); /* an answer is lost with its connection */
 void writer_free(struct writer **w);
 
 /* A new token: everything of the old one is dropped, numbers start at 1. */

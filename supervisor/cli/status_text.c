@@ -42,13 +42,17 @@ static void add_node(struct buf *out, const Control__Status *st, bool colour)
 	buf_printf(out, ", zonesyncd %s, pid %d, up ", st->version, st->pid);
 	text_ms(out, st->uptime_ms);
 	buf_addc(out, '\n');
-	label(out, "zone");
-	text_paint(out, COLOUR_BOLD, st->zone, colour);
-	buf_adds(out, ", mode ");
-	text_clean(out, st->mode);
-	buf_adds(out, ", role ");
-	text_paint(out, COLOUR_BOLD, st->role, colour);
-	buf_addc(out, '\n');
+	if (st->zone[0] == '\0') {
+		line(out, "mode", st->mode);
+	} else {
+		label(out, "zone");
+		text_paint(out, COLOUR_BOLD, st->zone, colour);
+		buf_adds(out, ", mode ");
+		text_clean(out, st->mode);
+		buf_adds(out, ", role ");
+		text_paint(out, COLOUR_BOLD, st->role, colour);
+		buf_addc(out, '\n');
+	}
 	label(out, "health");
 	text_paint(out, colour_of(st->health), st->health, colour);
 	if (st->reason[0] != '\0') {

@@ -19,12 +19,19 @@
 
 static void check_mode(const struct config *c, struct problems *p)
 {
-	if (!config_bool(c, CFG_SYNC_DISTRIBUTED))
-		REPORT(c, p, PROBLEM_ERROR, CFG_SYNC_DISTRIBUTED,
-		       "%s, and work without Redis comes with a later release; set it to true",
+	if (!config_bool(c, CFG_SYNC_DISTRIBUTED) && config_is_set(c, CFG_SYNC_TYPE))
+		REPORT(c, p, PROBLEM_WARN, CFG_SYNC_DISTRIBUTED,
+		       "%s, so this node reads the source for itself and no Redis is used; set it "
+		       "to true for a zone",
 		       config_is_set(c, CFG_SYNC_DISTRIBUTED) ? "is false"
 							      : "is not set, which means false");
-	else if (!config_is_set(c, CFG_SYNC_TYPE))
+	if (!config_bool(c, CFG_SYNC_DISTRIBUTED) && !config_bool(c, CFG_CANDIDATE))
+		REPORT(c, p, PROBLEM_ERROR, CFG_CANDIDATE,
+		       "is false, and without services.sync.distributed.enabled there is nobody "
+		       "else who reads the source; take one of the two out");
+	if (!config_bool(c, CFG_SYNC_DISTRIBUTED))
+		return;
+	if (!config_is_set(c, CFG_SYNC_TYPE))
 		REPORT(c, p, PROBLEM_ERROR, CFG_SYNC_TYPE,
 		       "no repository is configured; set it to redis");
 }
@@ -165,9 +172,11 @@ void check_config(const struct config *c, struct problems *p)
 {
 	check_mode(c, p);
 	check_source(c, p);
-	check_zone(c, p);
-	check_lease(c, p);
-	check_host(c, p);
+	if (config_bool(c, CFG_SYNC_DISTRIBUTED)) {
+		check_zone(c, p);
+		check_lease(c, p);
+		check_host(c, p);
+	}
 	check_limits(c, p);
 	check_secret(c, p);
 }

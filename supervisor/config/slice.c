@@ -72,6 +72,13 @@ static char **make_list(const struct config *c, enum cfg id, size_t *n)
 	return list;
 }
 
+/* Standalone, fetcher and cache meet there; empty: in a zone. */
+static char *feed_socket(const struct building *b)
+{
+	return config_bool(b->c, CFG_SYNC_DISTRIBUTED) ? mem_strdup("")
+						       : mem_printf("%s/feed.sock", b->in->run_dir);
+}
+
 static void build_elector(const struct building *b, Ipc__Configure *m)
 {
 	Ipc__ElectorConfig *part = mem_alloc(sizeof(*part));
@@ -139,7 +146,9 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	Ipc__FetcherConfig *part = mem_alloc(sizeof(*part));
 
 	ipc__fetcher_config__init(part);
-	part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
+	if (config_bool(b->c, CFG_SYNC_DISTRIBUTED))
+		part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
+	part->feed_socket = feed_socket(b);
 	part->zone = copy(b->c, CFG_ZONE_ID);
 	part->source = copy(b->c, CFG_SOURCE);
 	part->file_path = copy(b->c, CFG_FILE_PATH);
@@ -165,7 +174,9 @@ static void build_cache(const struct building *b, Ipc__Configure *m)
 	Ipc__CacheConfig *part = mem_alloc(sizeof(*part));
 
 	ipc__cache_config__init(part);
-	part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
+	if (config_bool(b->c, CFG_SYNC_DISTRIBUTED))
+		part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
+	part->feed_socket = feed_socket(b);
 	part->zone = copy(b->c, CFG_ZONE_ID);
 	part->store_dir = mem_printf("%s/store", b->in->state_dir);
 	part->store_map_bytes = u64(b->c, CFG_STORE_MAP);
@@ -174,7 +185,6 @@ static void build_cache(const struct building *b, Ipc__Configure *m)
 	part->node_id = node_id(b);
 	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
 	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
-	part->distributed = config_bool(b->c, CFG_SYNC_DISTRIBUTED);
 	m->part_case = IPC__CONFIGURE__PART_CACHE;
 	m->cache = part;
 }
@@ -225,6 +235,8 @@ bool slice_equal(const struct slice *a, const struct slice *b)
 
 static void wipe_redis(Ipc__Redis *m)
 {
+	if (m == NULL)
+		return;
 	explicit_bzero(m->password, strlen(m->password));
 }
 

@@ -37,7 +37,7 @@ def test_second_start_on_the_same_sockets_is_refused(daemon):
 
 
 def test_start_with_a_broken_configuration_is_refused(daemon):
-    daemon.config.write_text("zonesync: {candidat: maybe}\n")
+    daemon.config.write_text("zonesync: {candidate: maybe}\n")
     assert daemon.spawn().wait(DEADLINE) == 78
     assert "zonesync.yml" in daemon.stderr.read_text()
 

@@ -172,17 +172,23 @@ static void timing_refuses_each_broken_inequality(void **state)
 	assert_int_equal(timing_check(&t, 999, &e), ERR_CONFIG);
 }
 
-static void empty_file_names_what_is_missing(void **state)
+static void an_empty_file_is_a_node_by_itself(void **state)
 {
 	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	UNUSED(state);
-	assert_int_equal(load(&c, "", NULL, &p), ERR_CONFIG);
-	assert_int_equal(p.errors, 1);
-	assert_true(has(&p, PROBLEM_ERROR,
+	assert_int_equal(load(&c, "", NULL, &p), 0);
+	assert_int_equal(p.n, 0);
+	config_free(&c);
+	/* Half of a zone's configuration is most likely a mistake. */
+	assert_int_equal(load(&c, "distributed-sync.type: redis\n", NULL, &p), 0);
+	assert_true(has(&p, PROBLEM_WARN,
 			"f.yml: services.sync.distributed.enabled: is not set, which means false"));
-	assert_true(has(&p, PROBLEM_WARN, "the zone is `standalone`"));
+	config_free(&c);
+	problems_reset(&p);
+	assert_int_equal(load(&c, "zonesync.candidate: false\n", NULL, &p), ERR_CONFIG);
+	assert_true(has(&p, PROBLEM_ERROR, "there is nobody else who reads the source"));
 	problems_reset(&p);
 }
 
@@ -657,10 +663,11 @@ static void yaml_is_bounded(void **state)
 	buf_clear(&b);
 	for (i = 0; i < 500; i++)
 		buf_printf(&b, "zonesync.unknown%d: 1\n", i);
+	buf_adds(&b, "management.type: http\n");
 	assert_int_equal(load(&c, buf_cstr(&b), NULL, &p), ERR_CONFIG);
 	assert_int_equal(p.n, PROBLEMS_MAX);
-	assert_int_equal(p.warnings, 501);
-	assert_true(has(&p, PROBLEM_ERROR, "services.sync.distributed.enabled"));
+	assert_int_equal(p.warnings, 500);
+	assert_true(has(&p, PROBLEM_ERROR, "management.type"));
 	problems_reset(&p);
 	buf_reset(&b);
 }
@@ -697,10 +704,10 @@ static void published_samples_are_explained(void **state)
 
 	/* Right as YAML, and it asks for Sentinel. */
 	assert_int_equal(load(&c, sample, NULL, &p), ERR_CONFIG);
-	assert_int_equal(p.errors, 2);
+	assert_int_equal(p.errors, 1);
 	assert_true(
 		has(&p, PROBLEM_ERROR, "f.yml:12: distributed-sync.redis.sentinel.nodes[0].host"));
-	assert_true(has(&p, PROBLEM_ERROR, "services.sync.distributed.enabled"));
+	assert_true(has(&p, PROBLEM_WARN, "services.sync.distributed.enabled"));
 	problems_reset(&p);
 	mem_free(broken);
 	mem_free(sample);
@@ -791,7 +798,7 @@ static void problems_come_in_the_order_of_the_file(void **state)
 	UNUSED(state);
 	assert_int_equal(load(&c,
 			      "management.type: http\nzonesync.lease.ttl: 1\nzonsync.x: 1\n"
-			      "zonesync.candidate: x\n",
+			      "zonesync.candidate: x\nservices.sync.distributed.enabled: true\n",
 			      NULL, &p),
 			 ERR_CONFIG);
 	assert_int_equal(p.n, 6);
@@ -889,7 +896,8 @@ static void slices_hold_what_the_worker_needs(void **state)
 	m = s[SLICE_CACHE].msg;
 	assert_string_equal(m->cache->store_dir, "/s/store");
 	assert_string_equal(m->log->level, "debug");
-	assert_true(m->cache->distributed);
+	assert_non_null(m->cache->redis);
+	assert_string_equal(m->cache->feed_socket, "");
 	reset_all(s);
 	config_free(&c);
 }
@@ -1040,7 +1048,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(timing_holds_for_every_ttl),
 		cmocka_unit_test(timing_refuses_each_broken_inequality),
 		cmocka_unit_test(rows_of_the_table_are_sound),
-		cmocka_unit_test(empty_file_names_what_is_missing),
+		cmocka_unit_test(an_empty_file_is_a_node_by_itself),
 		cmocka_unit_test(defaults_are_those_of_the_table),
 		cmocka_unit_test(wrong_values_name_file_line_key_and_remedy),
 		cmocka_unit_test(keys_that_change_server_or_safety_are_refused),

@@ -13,7 +13,7 @@
 #include "common/zone/follow.h"
 #include "common/zone/lease.h"
 #include "common/zone/probe.h"
-#include "common/zone/writer.h"
+#include "common/zone/zone_end.h"
 #include "test/unit/redis_kit.h"
 
 #define NONCE_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -26,6 +26,7 @@
 static struct kit kit;
 static struct zone_conn *zone;
 static struct writer *pen;
+static struct zone_end *desk;
 static bool up, downed, replied, progress, over, probed;
 static bool troubled;
 static struct err why_down, why_over;
@@ -98,8 +99,13 @@ static void begin_pen(const char *token)
 {
 	const struct writer_hooks h = { .done = on_done, .over = on_over, .trouble = on_trouble };
 
-	if (pen == NULL)
-		pen = writer_create(zone, &h);
+	if (pen == NULL) {
+		struct writer_end end;
+
+		desk = zone_end_create(zone, &pen);
+		end = zone_end_of(desk);
+		pen = writer_create(&end, &h);
+	}
 	last = (struct written){ 0 };
 	over = false;
 	troubled = false;
@@ -123,6 +129,7 @@ static int teardown(void **state)
 	UNUSED(state);
 	zone_conn_close(&zone); /* before the writer: its answers must not come any more */
 	writer_free(&pen);
+	zone_end_free(&desk);
 	follow_page_reset(&page);
 	kit_close(&kit);
 	return 0;

@@ -21,14 +21,13 @@
 enum mode { MODE_START, MODE_WAITING, MODE_FOLLOWING, MODE_RESYNCING, MODE_BEHIND };
 
 struct follower {
+	struct upstream base;
 	struct worker *w;
 	struct store *store; /* not owned */
 	struct zone_conn *z;
 	struct redis *listener;
 	struct keeper *keeper;
 	struct probe probe;
-	follower_changed_fn *changed;
-	void *changed_arg;
 	enum mode mode;
 	struct position pos;   /* of the current generation */
 	struct position next;  /* of the one being built */
@@ -58,6 +57,7 @@ struct follower {
 };
 
 static void look(struct follower *f);
+static void force_resync(struct follower *f, const char *why);
 
 static uint32_t any_number(void)
 {
@@ -393,8 +393,8 @@ static void applied(struct follower *f, const struct keeper_job *job)
 	} else {
 		f->pos = p;
 		f->applied_ms = clock_wall_ms();
-		if (f->changed != NULL)
-			f->changed(f->changed_arg, !had_data);
+		if (f->base.changed != NULL)
+			f->base.changed(f->base.changed_arg, !had_data);
 	}
 	f->progress++;
 	next_step(f);
@@ -413,8 +413,8 @@ static void switched(struct follower *f)
 		 KV("count", f->pos.digest.count), KV("generation", store_generation(f->store)));
 	set_mode(f, MODE_FOLLOWING);
 	report_node(f);
-	if (f->changed != NULL)
-		f->changed(f->changed_arg, reset);
+	if (f->base.changed != NULL)
+		f->base.changed(f->base.changed_arg, reset);
 	look(f);
 }
 
@@ -426,7 +426,7 @@ static void on_kept(void *arg, struct keeper_job *job)
 		if (job->what != KEEPER_APPLY || job->target == STORE_NEXT)
 			abandon_resync(f);
 		if (job->rc == ERR_DAMAGED)
-			follower_resync(f, "the local store is damaged");
+			force_resync(f, "the local store is damaged");
 		fail(f, &job->err);
 		return;
 	}
@@ -447,6 +447,8 @@ static void on_kept(void *arg, struct keeper_job *job)
 			look(f);
 		}
 		break;
+	case KEEPER_PUBLISH:
+		break; /* the intake's */
 	}
 }
 
@@ -523,18 +525,17 @@ static void on_wake(void *arg, const char *p, size_t n)
 
 /* --- life --- */
 
-void follower_on_changed(struct follower *f, follower_changed_fn *fn, void *arg)
+static struct follower *self_of(struct upstream *u)
 {
-	f->changed = fn;
-	f->changed_arg = arg;
+	return (struct follower *)u;
 }
 
-bool follower_proven(const struct follower *f)
+static bool proven(const struct upstream *u)
 {
-	return f->proven;
+	return ((const struct follower *)u)->proven;
 }
 
-void follower_resync(struct follower *f, const char *why)
+static void force_resync(struct follower *f, const char *why)
 {
 	f->forced = true;
 	f->failed_ms = 0;
@@ -542,8 +543,14 @@ void follower_resync(struct follower *f, const char *why)
 	look(f);
 }
 
-void follower_report(const struct follower *f, Ipc__CacheReport *out)
+static void resync(struct upstream *u, const char *why)
 {
+	force_resync(self_of(u), why);
+}
+
+static void report(const struct upstream *u, Ipc__CacheReport *out)
+{
+	const struct follower *f = (const struct follower *)u;
 	static char redis[ERR_TEXT_BYTES + 8];
 	static char digest[36];
 	static const char *const names[] = { "starting", "waiting", "following", "resyncing",
@@ -569,9 +576,12 @@ void follower_report(const struct follower *f, Ipc__CacheReport *out)
 	out->redis = redis;
 }
 
-int follower_open(struct follower **out, struct worker *w, const Ipc__CacheConfig *c,
+static void close_it(struct upstream *u);
+
+int follower_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c,
 		  struct store *s, struct err *e)
 {
+	static const struct upstream_ops ops = { report, proven, resync, close_it };
 	struct follower *f = mem_zalloc(sizeof(*f));
 	const struct zone_hooks zh = { f, on_up, on_down };
 	const struct redis_hooks lh = { f, on_listener_up, on_listener_down, on_wake };
@@ -579,6 +589,7 @@ int follower_open(struct follower **out, struct worker *w, const Ipc__CacheConfi
 	struct redis_opts o;
 	int rc;
 
+	f->base.ops = &ops;
 	f->w = w;
 	f->store = s;
 	f->poll_min_ms = MAX(c->poll_min_ms, 1);
@@ -594,7 +605,7 @@ int follower_open(struct follower **out, struct worker *w, const Ipc__CacheConfi
 	f->tend.data = f;
 	CHECK(uv_timer_start(&f->tend, on_tend, TEND_MS, TEND_MS) == 0);
 	f->keeper = keeper_open(worker_loop(w), s, on_kept, f);
-	*out = f;
+	*out = &f->base;
 	link_opts(c->redis, "zonesync-cache", &o);
 	o.idle_ping_ms = f->poll_max_ms;
 	rc = zone_conn_open(&f->z, worker_loop(w), &o, c->zone, &zh, e);
@@ -613,13 +624,10 @@ static void on_own_closed(uv_handle_t *h)
 	mem_free(f);
 }
 
-void follower_close(struct follower **fp)
+static void close_it(struct upstream *u)
 {
-	struct follower *f = *fp;
+	struct follower *f = self_of(u);
 
-	*fp = NULL;
-	if (f == NULL)
-		return;
 	zone_conn_close(&f->z);
 	redis_close(&f->listener);
 	keeper_close(&f->keeper);

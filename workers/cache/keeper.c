@@ -30,6 +30,9 @@ void keeper_job_free(struct keeper_job *job)
 	if (job == NULL)
 		return;
 	follow_page_reset(&job->page);
+	mem_free((void *)(uintptr_t)job->batch.ops);
+	if (job->free_data != NULL)
+		job->free_data(job->data);
 	mem_free(job);
 }
 
@@ -54,6 +57,17 @@ static void apply(struct store *s, struct keeper_job *job)
 	mem_free(b.records);
 }
 
+/* A publisher's batch, with the beginning and the end of a refill. */
+static void publish(struct store *s, struct keeper_job *job)
+{
+	if (job->begin_next)
+		job->rc = store_next_begin(s, &job->err);
+	if (job->rc == 0)
+		job->rc = store_publish(s, job->target, &job->batch, &job->published, &job->err);
+	if (job->rc == 0 && job->end_next)
+		job->rc = store_switch(s, &job->err);
+}
+
 static void run(struct store *s, struct keeper_job *job)
 {
 	switch (job->what) {
@@ -68,6 +82,9 @@ static void run(struct store *s, struct keeper_job *job)
 		break;
 	case KEEPER_TEND:
 		store_tend(s);
+		break;
+	case KEEPER_PUBLISH:
+		publish(s, job);
 		break;
 	}
 }

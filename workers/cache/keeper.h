@@ -13,10 +13,10 @@
 
 #include <uv.h>
 
-#include "common/store/store.h"
+#include "common/store/publish.h"
 #include "common/zone/follow.h"
 
-enum keeper_what { KEEPER_APPLY, KEEPER_NEXT, KEEPER_SWITCH, KEEPER_TEND };
+enum keeper_what { KEEPER_APPLY, KEEPER_NEXT, KEEPER_SWITCH, KEEPER_TEND, KEEPER_PUBLISH };
 
 struct keeper_job {
 	enum keeper_what what;
@@ -24,11 +24,18 @@ struct keeper_job {
 	struct page page;		/* APPLY: owned */
 	struct store_position position; /* APPLY: after it */
 	uint64_t horizon;
+	/* PUBLISH: a batch of this node's publisher; its strings live in `data`. */
+	struct publish_batch batch;
+	bool begin_next; /* a refill begins with it */
+	bool end_next;	 /* and ends with it */
+	void *data;
+	void (*free_data)(void *data);
 	/* Results. */
 	int rc;
 	struct err err;
 	struct store_position after;
 	unsigned damaged; /* events that were left out */
+	struct published published;
 };
 
 typedef void keeper_fn(void *arg, struct keeper_job *job);

@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "workers/cache/follower.h"
+#include "workers/cache/intake.h"
 #include "workers/cache/serve.h"
 
 /* --- a crash of ours leaves a word for the next start: look at the store first --- */
@@ -46,7 +47,7 @@ static void watch_crashes(const char *store_dir)
 struct cache {
 	struct worker *w;
 	struct store *store;
-	struct follower *follower;
+	struct upstream *upstream;
 	struct serve *serve;
 	bool done;
 };
@@ -57,7 +58,7 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 
 	UNUSED(m);
 	UNUSED(e);
-	follower_resync(c->follower, "asked by a person");
+	c->upstream->ops->resync(c->upstream, "asked by a person");
 	return 0;
 }
 
@@ -82,18 +83,21 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 	int rc;
 
 	c->w = w;
-	if (conf->part_case != IPC__CONFIGURE__PART_CACHE || cc->redis == NULL)
+	if (conf->part_case != IPC__CONFIGURE__PART_CACHE ||
+	    (cc->redis == NULL) == (cc->feed_socket[0] == '\0'))
 		return err_set(e, ERR_CONFIG, "this is no configuration of a cache");
 	watch_crashes(cc->store_dir);
 	rc = store_open(&c->store, cc->store_dir, cc->store_map_bytes, aside, e);
 	if (aside[0] != '\0')
 		log_error(EV("store_set_aside"), KV("where", aside));
 	if (rc == 0)
-		rc = follower_open(&c->follower, w, cc, c->store, e);
+		rc = cc->redis == NULL ? intake_open(&c->upstream, w, cc, c->store, e)
+				       : follower_open(&c->upstream, w, cc, c->store, e);
 	if (rc == 0)
-		rc = serve_open(&c->serve, w, WORKER_FIRST_FD, c->store, c->follower, e);
+		rc = serve_open(&c->serve, w, WORKER_FIRST_FD, c->store, c->upstream, e);
 	if (rc == 0) {
-		follower_on_changed(c->follower, on_changed, c);
+		c->upstream->changed = on_changed;
+		c->upstream->changed_arg = c;
 		worker_ready(w);
 	}
 	return rc;
@@ -104,10 +108,10 @@ static void report(void *arg, Ipc__Report *out)
 	static Ipc__CacheReport r;
 	struct cache *c = arg;
 
-	if (c->follower == NULL)
+	if (c->upstream == NULL)
 		return;
 	ipc__cache_report__init(&r);
-	follower_report(c->follower, &r);
+	c->upstream->ops->report(c->upstream, &r);
 	out->part_case = IPC__REPORT__PART_CACHE;
 	out->cache = &r;
 }
@@ -121,7 +125,9 @@ static void stop(void *arg, bool lost)
 		return;
 	c->done = true;
 	serve_close(&c->serve);
-	follower_close(&c->follower);
+	if (c->upstream != NULL)
+		c->upstream->ops->close(c->upstream);
+	c->upstream = NULL;
 	store_close(&c->store);
 	worker_done(c->w);
 }

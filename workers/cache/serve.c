@@ -35,7 +35,7 @@ struct client {
 struct serve {
 	struct worker *w;
 	struct store *store;
-	struct follower *follower;
+	struct upstream *upstream;
 	uv_pipe_t listener;
 	uv_timer_t timer; /* of the waits */
 	struct client *clients;
@@ -92,7 +92,7 @@ static void fill_position(struct serve *s, struct store_view *v, Gateway__Positi
 	(void)snprintf(digest, 36, "%08x%08x%08x%08x", at->digest.lane[0], at->digest.lane[1],
 		       at->digest.lane[2], at->digest.lane[3]);
 	position_of(at, digest, p);
-	p->proven = follower_proven(s->follower);
+	p->proven = s->upstream->ops->proven(s->upstream);
 }
 
 static int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *error)
@@ -695,7 +695,7 @@ static void on_connection(uv_stream_t *listener, int status)
 	}
 }
 
-int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, struct follower *f,
+int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, struct upstream *u,
 	       struct err *e)
 {
 	struct serve *s = mem_zalloc(sizeof(*s));
@@ -703,7 +703,7 @@ int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, s
 
 	s->w = w;
 	s->store = st;
-	s->follower = f;
+	s->upstream = u;
 	CHECK(uv_pipe_init(worker_loop(w), &s->listener, 0) == 0);
 	CHECK(uv_timer_init(worker_loop(w), &s->timer) == 0);
 	s->listener.data = s;

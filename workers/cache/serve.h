@@ -13,7 +13,7 @@
 #pragma once
 
 #include "common/worker/worker.h"
-#include "workers/cache/follower.h"
+#include "workers/cache/upstream.h"
 
 #define SERVE_CLIENTS_MAX 1024
 #define SERVE_PAGE_EVENTS 500
@@ -25,7 +25,7 @@
 
 struct serve;
 
-int serve_open(struct serve **out, struct worker *w, int fd, struct store *s, struct follower *f,
+int serve_open(struct serve **out, struct worker *w, int fd, struct store *s, struct upstream *u,
 	       struct err *e) MUST_USE;
 void serve_close(struct serve **s);
 void serve_changed(struct serve *s, bool reset); /* the store has a new state */

@@ -8,7 +8,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/worker/link.h"
 #include "workers/fetcher/db_mongo.h"
 #include "workers/fetcher/source_db.h"
 #include "workers/fetcher/source_file.h"
@@ -22,6 +21,12 @@ static const char *state_name(const struct fetcher *f)
 	if (f->state == FETCH_WORKING && !f->caught)
 		return "catching up";
 	return names[f->state];
+}
+
+/* Standalone: the other end is the cache of this node, and nobody else may write there. */
+static bool is_local(const struct fetcher *f)
+{
+	return f->config->feed_socket[0] != '\0';
 }
 
 /* --- promotion --- */
@@ -106,6 +111,19 @@ static void on_reconcile(uv_timer_t *t)
 	pass_take(f);
 }
 
+static void begin(struct fetcher *f, const char *token, int64_t deadline_ms)
+{
+	drop_work(f);
+	str_copy(f->token, sizeof(f->token), token);
+	f->deadline_ms = deadline_ms;
+	log_note(EV("promoted"), KV("token", f->token));
+	writer_begin(f->writer, f->token);
+	writer_extend(f->writer, f->deadline_ms);
+	CHECK(uv_timer_start(&f->reconcile, on_reconcile, f->config->reconcile_interval_ms,
+			     f->config->reconcile_interval_ms) == 0);
+	load_begin(f);
+}
+
 static int on_promote(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct fetcher *f = *(struct fetcher **)self;
@@ -113,15 +131,7 @@ static int on_promote(void *self, const Ipc__Envelope *m, struct err *e)
 
 	if (p->token[0] == '\0' || strlen(p->token) >= sizeof(f->token))
 		return err_set(e, ERR_PROTO, "a token of %zu bytes", strlen(p->token));
-	drop_work(f);
-	str_copy(f->token, sizeof(f->token), p->token);
-	f->deadline_ms = p->deadline_boot_ms;
-	log_note(EV("promoted"), KV("token", f->token));
-	writer_begin(f->writer, f->token);
-	writer_extend(f->writer, f->deadline_ms);
-	CHECK(uv_timer_start(&f->reconcile, on_reconcile, f->config->reconcile_interval_ms,
-			     f->config->reconcile_interval_ms) == 0);
-	load_begin(f);
+	begin(f, p->token, p->deadline_boot_ms);
 	return 0;
 }
 
@@ -154,7 +164,7 @@ static void tell_demoted(struct fetcher *f, char *token)
 static int on_demote(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct fetcher *f = *(struct fetcher **)self;
-	char token[LEASE_TOKEN_BYTES];
+	char token[WRITER_TOKEN_BYTES];
 
 	UNUSED(e);
 	str_copy(token, sizeof(token), f->token);
@@ -190,13 +200,19 @@ const struct route_table fetcher_routes = { rows, ARRAY_LEN(rows) };
 static void on_over(void *arg, const struct err *why)
 {
 	struct fetcher *f = arg;
-	char token[LEASE_TOKEN_BYTES];
+	char token[WRITER_TOKEN_BYTES];
+	struct err lost = { 0 };
 	Ipc__Envelope m;
 	Ipc__TokenLost t;
 
 	str_copy(token, sizeof(token), f->token);
 	log_warn(EV("token_lost"), KV("token", token), KV("err", why->text));
 	drop_work(f);
+	if (is_local(f)) { /* the next connection is a new token */
+		(void)err_set(&lost, why->code, "%s", why->text);
+		f->end->ops->fail(f->end, &lost);
+		return;
+	}
 	ipc__envelope__init(&m);
 	ipc__token_lost__init(&t);
 	t.token = token;
@@ -211,7 +227,7 @@ static void on_retry(uv_timer_t *t)
 {
 	struct fetcher *f = t->data;
 
-	if (zone_conn_is_up(f->z))
+	if (f->end->ops->is_up(f->end))
 		writer_up(f->writer);
 }
 
@@ -227,13 +243,17 @@ static void on_trouble(void *arg, const struct err *why)
 	CHECK(uv_timer_start(&f->retry, on_retry, FETCHER_RETRY_MS, 0) == 0);
 }
 
-static void on_up(void *arg)
+static void on_up(void *arg, const char *token)
 {
 	struct fetcher *f = arg;
 
-	log_note(EV("redis_up"));
+	log_note(EV(token == NULL ? "redis_up" : "cache_up"));
 	f->error = (struct err){ 0 };
 	f->asking_suspects = false;
+	if (token != NULL && f->state != FETCH_STOPPING) {
+		begin(f, token, INT64_MAX);
+		return;
+	}
 	writer_up(f->writer);
 	if (f->state == FETCH_HEAD || f->state == FETCH_LOADING)
 		load_begin(f);
@@ -245,8 +265,10 @@ static void on_down(void *arg, const struct err *why)
 	struct fetcher *f = arg;
 
 	writer_down(f->writer);
+	if (is_local(f) && f->state != FETCH_STOPPING)
+		drop_work(f); /* a connection to the cache is a token of its own */
 	if (!str_equal(f->error.text, why->text)) {
-		log_warn(EV("redis_down"), KV("err", why->text));
+		log_warn(EV(is_local(f) ? "cache_down" : "redis_down"), KV("err", why->text));
 		f->error = *why;
 		worker_report(f->w);
 	}
@@ -308,7 +330,7 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	r.batch = f->acked;
 	r.outbox = f->outbox.len;
 	r.guard = f->guard;
-	r.error = f->token[0] == '\0' ? (char *)(uintptr_t) "" : f->error.text;
+	r.error = f->token[0] == '\0' && !is_local(f) ? (char *)(uintptr_t) "" : f->error.text;
 	report_quarantine(f, &r);
 	out->progress = f->published + f->rows;
 	out->part_case = IPC__REPORT__PART_FETCHER;
@@ -376,9 +398,10 @@ static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct fetcher *f = mem_zalloc(sizeof(*f));
-	const struct zone_hooks zh = { f, on_up, on_down };
+	const struct end_hooks eh = { f,	   on_up,      on_down,
+				      load_state,  load_names, pass_take_suspects,
+				      load_refused };
 	const struct writer_hooks wh = { f, send_done, on_over, on_trouble };
-	struct redis_opts o;
 	int rc;
 
 	f->w = w;
@@ -389,26 +412,28 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	f->reconcile.data = f;
 	f->drain.data = f;
 	*out = f;
-	if (c->part_case != IPC__CONFIGURE__PART_FETCHER || c->fetcher->redis == NULL)
+	if (c->part_case != IPC__CONFIGURE__PART_FETCHER)
 		return err_set(e, ERR_CONFIG, "this is no configuration of a fetcher");
 	f->config = copy_config(c->fetcher);
 	rc = check_source(f->config, e);
 	if (rc < 0)
 		return rc;
 	fingerprint(f);
-	link_opts(f->config->redis, "zonesync-fetcher", &o);
-	o.idle_ping_ms = f->config->lease_ttl_ms / 5;
-	rc = zone_conn_open(&f->z, worker_loop(w), &o, f->config->zone, &zh, e);
+	if (!is_local(f) && f->config->redis == NULL)
+		return err_set(e, ERR_CONFIG, "neither Redis nor a cache to write to");
+	rc = is_local(f) ? end_local_open(&f->end, w, f->config, &eh, e)
+			 : end_zone_open(&f->end, w, f->config, &eh, e);
 	if (rc < 0)
 		return rc;
-	f->writer = writer_create(f->z, &wh);
+	f->writer = writer_create(&f->end->writer_end, &wh);
+	f->end->writer = f->writer;
 	worker_ready(w);
 	return 0;
 }
 
 static void finish(struct fetcher *f)
 {
-	char token[LEASE_TOKEN_BYTES];
+	char token[WRITER_TOKEN_BYTES];
 
 	if (uv_is_closing((uv_handle_t *)&f->drain))
 		return;
@@ -418,7 +443,9 @@ static void finish(struct fetcher *f)
 	if (token[0] != '\0')
 		tell_demoted(f, token);
 	writer_free(&f->writer);
-	zone_conn_close(&f->z);
+	if (f->end != NULL)
+		f->end->ops->close(f->end);
+	f->end = NULL;
 	uv_close((uv_handle_t *)&f->retry, NULL);
 	uv_close((uv_handle_t *)&f->reconcile, NULL);
 	uv_close((uv_handle_t *)&f->drain, NULL);

@@ -15,8 +15,8 @@
 #pragma once
 
 #include "common/worker/worker.h"
-#include "common/zone/follow.h"
 #include "common/zone/writer.h"
+#include "workers/fetcher/end.h"
 #include "workers/fetcher/feed.h"
 #include "workers/fetcher/known.h"
 #include "workers/fetcher/outbox.h"
@@ -24,7 +24,6 @@
 #define FETCHER_RETRY_MS	1000	 /* after a refusal of the server */
 #define FETCHER_DRAIN_MS	1000	 /* at the end, for what is on its way */
 #define FETCHER_SOURCE_MS	30000	 /* a source unheard for so long (or 3 delays) is down */
-#define FETCHER_MANIFEST	1000	 /* names in one answer */
 #define FETCHER_CHILDREN	1000	 /* withdrawn in one call */
 #define FETCHER_REFILL_MS	3600000	 /* at most one refill in an hour because of a digest */
 #define FETCHER_PURGE_AFTER_MS	86400000 /* a tombstone is kept for a day */
@@ -62,24 +61,21 @@ struct cursor_due { /* to be written when all that came before it is */
 struct fetcher {
 	struct worker *w;
 	Ipc__FetcherConfig *config; /* owned copy */
-	struct zone_conn *z;
+	struct end *end;
 	struct writer *writer;
 	struct feed *feed;
 	enum fetch_state state;
-	char token[LEASE_TOKEN_BYTES];
+	char token[WRITER_TOKEN_BYTES];
 	int64_t deadline_ms;
 	char mapping[20]; /* fingerprint of what decides contents */
 
 	/* What the zone holds. */
-	struct head head;
-	char zone_mapping[20];
 	struct known known;
 	struct table cursors; /* field -> value, owned: of the zone, as loaded */
 	uint64_t load_after;
-	unsigned asked_head; /* questions for the head that are out */
-	bool load_old;	     /* the log set aside by a refill is being read */
-	bool refill;	     /* everything is written anew, under a new lineage */
-	bool reload;	     /* compare all again when there is a quiet moment */
+	bool load_old; /* the log set aside by a refill is being read */
+	bool refill;   /* everything is written anew, under a new lineage */
+	bool reload;   /* compare all again when there is a quiet moment */
 	bool want_refill;
 	int64_t refilled_ms;
 
@@ -128,12 +124,16 @@ void fetcher_free(struct fetcher **f);
 /* load.c */
 void load_begin(struct fetcher *f);
 void load_reset(struct fetcher *f);
+void load_state(void *arg, const struct end_state *s); /* hooks of the end */
+void load_names(void *arg, const struct end_name *v, size_t n, bool last);
+void load_refused(void *arg, const struct err *why);
 void load_done(struct fetcher *f); /* fetcher.c: the zone is known */
 
 /* pass.c */
 void pass_take(struct fetcher *f); /* as much as the outbox has room for */
 void pass_reset(struct fetcher *f);
 void pass_suspects(struct fetcher *f);
+void pass_take_suspects(void *arg, const char *const *names, size_t n); /* hook of the end */
 
 /* send.c */
 void send_pump(struct fetcher *f);

@@ -433,13 +433,6 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 
 /* --- suspects --- */
 
-static void on_ignored(void *arg, const struct redis_reply *r, const struct err *lost)
-{
-	UNUSED(arg);
-	UNUSED(r);
-	UNUSED(lost);
-}
-
 /* false: not now; the name stays among the suspects. */
 static bool repair(struct fetcher *f, const char *name)
 {
@@ -458,28 +451,20 @@ static bool repair(struct fetcher *f, const char *name)
 	}
 	log_warn(EV("repair"), KV("key", name));
 	/* When it cannot be sent, the name is found again later. */
-	return redis_sendv(zone_conn_redis(f->z), on_ignored, NULL, "SREM",
-			   zone_conn_keys(f->z)->suspect, name, NULL) == 0;
+	return f->end->ops->settle_suspect(f->end, name);
 }
 
-static void on_suspects(void *arg, const struct redis_reply *r, const struct err *lost)
+void pass_take_suspects(void *arg, const char *const *names, size_t n)
 {
 	struct fetcher *f = arg;
-	size_t n = redis_count(r);
 	bool any = false;
 	size_t i;
 
 	f->asking_suspects = false;
-	if (lost != NULL || f->state != FETCH_WORKING || n == 0)
+	if (f->state != FETCH_WORKING || n == 0)
 		return;
-	for (i = 0; i < n; i++) {
-		size_t len = 0;
-		const char *s = redis_str(redis_at(r, i), &len);
-		char *name = s == NULL ? mem_strdup("") : mem_dup(s, len);
-
-		any = repair(f, name) || any;
-		mem_free(name);
-	}
+	for (i = 0; i < n; i++)
+		any = repair(f, names[i]) || any;
 	if (any && f->feed != NULL && !f->reload)
 		feed_want(f->feed, PASS_COMPARE);
 	pass_take(f);
@@ -487,11 +472,8 @@ static void on_suspects(void *arg, const struct redis_reply *r, const struct err
 
 void pass_suspects(struct fetcher *f)
 {
-	if (f->asking_suspects || !zone_conn_is_up(f->z))
-		return;
-	if (redis_sendv(zone_conn_redis(f->z), on_suspects, f, "SRANDMEMBER",
-			zone_conn_keys(f->z)->suspect, "100", NULL) == 0)
-		f->asking_suspects = true;
+	if (!f->asking_suspects)
+		f->asking_suspects = f->end->ops->ask_suspects(f->end);
 }
 
 /* --- taking --- */

@@ -1,0 +1,651 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/cache/intake.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/ipc/chan.h"
+#include "feed.pb-c.h"
+#include "workers/cache/keeper.h"
+
+#define LOCAL_EPOCH   "0:"	 /* of tokens of this mode: no lease ever has it */
+#define BATCH_SLACK   (2U << 20) /* of a batch besides its largest entity */
+#define PAGE_NAMES    1000
+#define PAGE_BYTES    (FRAME_MAX_BYTES / 2)
+#define TEND_MS	      5000
+#define MAPPING_FIELD "mapping" /* every other field is a cursor */
+
+struct intake {
+	struct upstream base;
+	struct worker *w;
+	struct store *store; /* not owned */
+	struct keeper *keeper;
+	char *path;
+	uv_pipe_t listener;
+	uv_timer_t tend;
+	unsigned handles;
+	size_t parcel_max_bytes;
+	/* The publisher. */
+	struct chan *chan;
+	char token[STORE_TOKEN_BYTES];
+	struct buf parcel;		    /* a request in the making */
+	Feed__Request *queue[INTAKE_QUEUE]; /* owned */
+	size_t n;
+	uint64_t number; /* of the last batch that was applied */
+	bool refilling;
+	char next_lineage[STORE_LINEAGE_BYTES];
+	bool caught;	     /* the batch under way says so */
+	unsigned serial;     /* of the connection */
+	unsigned job_serial; /* of the one the job is of */
+	/* What is told. */
+	struct store_position position;
+	bool proven;
+	int64_t applied_ms;
+	uint64_t progress;
+	struct err error;
+};
+
+static void next(struct intake *k);
+
+static struct intake *self_of(struct upstream *u)
+{
+	return (struct intake *)u;
+}
+
+/* --- the connection --- */
+
+static void drop_queue(struct intake *k)
+{
+	while (k->n > 0)
+		feed__request__free_unpacked(k->queue[--k->n], NULL);
+	buf_reset(&k->parcel);
+}
+
+static void hang_up(struct intake *k)
+{
+	chan_close(&k->chan);
+	drop_queue(k);
+	k->serial++;
+	k->number = 0;
+	k->refilling = false;
+	k->token[0] = '\0';
+	if (k->proven) {
+		k->proven = false; /* it serves on, and nobody says that it is the newest */
+		worker_report(k->w);
+	}
+}
+
+static void protocol_error(struct intake *k, const char *why)
+{
+	log_error(EV("publisher_refused"), KV("err", why));
+	hang_up(k);
+}
+
+static void reply(struct intake *k, const Feed__Answer *m)
+{
+	if (k->chan != NULL && chan_send(k->chan, &m->base) < 0)
+		protocol_error(k, "it does not read its answers");
+}
+
+/* --- questions --- */
+
+struct fields {
+	Feed__State m;
+	char *mapping; /* owned; NULL: none */
+	Feed__Cursor *cursors;
+	size_t cap;
+};
+
+static int add_field(void *arg, const char *field, const char *value)
+{
+	struct fields *f = arg;
+	Feed__Cursor *c;
+
+	if (str_equal(field, MAPPING_FIELD)) {
+		mem_free(f->mapping);
+		f->mapping = mem_strdup(value);
+	} else {
+		f->cursors = mem_grow(f->cursors, &f->cap, f->m.n_cursors + 1, sizeof(*c));
+		c = &f->cursors[f->m.n_cursors++];
+		feed__cursor__init(c);
+		c->field = mem_strdup(field);
+		c->value = mem_strdup(value);
+	}
+	return 0;
+}
+
+/* What another mode made is nothing of ours: it serves until a refill is complete. */
+static bool is_ours(const struct store_position *p)
+{
+	return str_starts(p->token, LOCAL_EPOCH);
+}
+
+static void answer_hello(struct intake *k)
+{
+	struct fields f = { .cursors = NULL };
+	struct store_view *v = NULL;
+	Feed__Cursor **list;
+	Feed__Answer a;
+	size_t i;
+
+	feed__answer__init(&a);
+	feed__state__init(&f.m);
+	if (is_ours(&k->position) && store_view_open(k->store, &v, NULL) == 0) {
+		CHECK(store_meta(v, add_field, &f) == 0);
+		store_view_close(&v);
+		f.m.lineage = k->position.lineage;
+	}
+	list = mem_alloc((f.m.n_cursors + 1) * sizeof(*list));
+	for (i = 0; i < f.m.n_cursors; i++)
+		list[i] = &f.cursors[i];
+	f.m.cursors = list;
+	f.m.token = k->token;
+	if (f.mapping != NULL)
+		f.m.mapping = f.mapping;
+	a.body_case = FEED__ANSWER__BODY_STATE;
+	a.state = &f.m;
+	reply(k, &a);
+	for (i = 0; i < f.m.n_cursors; i++) {
+		mem_free(f.cursors[i].field);
+		mem_free(f.cursors[i].value);
+	}
+	mem_free(f.mapping);
+	mem_free(f.cursors);
+	mem_free(list);
+}
+
+struct names {
+	Feed__Name *v;
+	size_t n, cap, bytes;
+	bool more;
+};
+
+static int add_name(void *arg, const struct store_entry *entry)
+{
+	struct names *l = arg;
+	struct buf name = { 0 };
+	char *ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
+	Feed__Name *m;
+
+	if (l->n == PAGE_NAMES || l->bytes > PAGE_BYTES) {
+		mem_free(ref);
+		return 1;
+	}
+	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
+	m = &l->v[l->n++];
+	feed__name__init(m);
+	m->id = mem_dup(entry->id, entry->id_len);
+	event_name(&name, entry->kind, m->id, ref);
+	m->name = buf_take(&name);
+	m->version = mem_dup(entry->version, entry->version_len);
+	m->kind = (char *)(uintptr_t)kind_name(entry->kind);
+	m->revision = entry->revision;
+	m->updated_ms = entry->updated_ms;
+	m->hash.len = HASH_BYTES;
+	m->hash.data = mem_dup(entry->hash.b, HASH_BYTES);
+	l->bytes += 64 + strlen(m->name) + strlen(m->id) + strlen(m->version);
+	mem_free(ref);
+	return 0;
+}
+
+static void answer_names(struct intake *k, uint64_t after)
+{
+	struct names l = { .v = NULL };
+	struct store_view *v = NULL;
+	Feed__Name **list;
+	Feed__NamesPage page;
+	Feed__Answer a;
+	size_t i;
+
+	if (after != UINT64_MAX && store_view_open(k->store, &v, NULL) == 0) {
+		l.more = store_since(v, after, add_name, &l) != 0;
+		store_view_close(&v);
+	}
+	feed__answer__init(&a);
+	feed__names_page__init(&page);
+	list = mem_alloc((l.n + 1) * sizeof(*list));
+	for (i = 0; i < l.n; i++)
+		list[i] = &l.v[i];
+	page.names = list;
+	page.n_names = l.n;
+	page.last = !l.more;
+	a.body_case = FEED__ANSWER__BODY_NAMES;
+	a.names = &page;
+	reply(k, &a);
+	for (i = 0; i < l.n; i++) {
+		mem_free(l.v[i].id);
+		mem_free(l.v[i].name);
+		mem_free(l.v[i].version);
+		mem_free(l.v[i].hash.data);
+	}
+	mem_free(list);
+	mem_free(l.v);
+}
+
+static void answer_last(struct intake *k)
+{
+	Feed__Answer a;
+	Feed__Known known;
+
+	feed__answer__init(&a);
+	feed__known__init(&known);
+	known.number = k->number;
+	a.body_case = FEED__ANSWER__BODY_KNOWN;
+	a.known = &known;
+	reply(k, &a);
+}
+
+/* --- batches --- */
+
+static void answer_batch(struct intake *k, Feed__Outcome outcome, const struct keeper_job *job)
+{
+	Feed__Answer a;
+	Feed__Written m;
+
+	feed__answer__init(&a);
+	feed__written__init(&m);
+	m.outcome = outcome;
+	m.revision = k->position.revision;
+	if (job != NULL && job->rc < 0) {
+		m.error = (char *)(uintptr_t)job->err.text;
+	} else if (job != NULL) {
+		m.revision = job->published.after.revision;
+		m.effective = job->published.effective;
+		m.left = job->published.left;
+	}
+	a.body_case = FEED__ANSWER__BODY_WRITTEN;
+	a.written = &m;
+	reply(k, &a);
+}
+
+static const char *text_or_null(const char *s)
+{
+	return s[0] == '\0' ? NULL : s;
+}
+
+static bool is_sound(const Feed__Op *m, char op)
+{
+	bool put = op == 'W' || op == 'F';
+
+	if (strlen(m->op) != 1 || !str_is_utf8(m->id, strlen(m->id)) ||
+	    !str_is_utf8(m->ref, strlen(m->ref)) || !str_is_utf8(m->version, strlen(m->version)))
+		return false;
+	if (put && (m->hash.len != HASH_BYTES || m->hash.data[0] != ACTION_DEPLOY))
+		return false;
+	return strchr("WFTK", op) == NULL || m->id[0] != '\0';
+}
+
+/* Into `out`; false: no operation of the store, but of the batch as a whole. */
+static bool take_op(struct keeper_job *job, Feed__Op *m, struct publish_op *out)
+{
+	static const struct {
+		char op;
+		enum publish_what what;
+	} rows[] = { { 'W', PUBLISH_PUT },  { 'F', PUBLISH_FORCE },    { 'T', PUBLISH_WITHDRAW },
+		     { 'K', PUBLISH_KEEP }, { 'C', PUBLISH_CHILDREN }, { 'P', PUBLISH_PURGE },
+		     { 'M', PUBLISH_META }, { 'O', PUBLISH_META } };
+	size_t i;
+
+	job->begin_next = job->begin_next || m->op[0] == 'L';
+	job->end_next = job->end_next || m->op[0] == 'E';
+	if (m->op[0] == 'M' && str_equal(m->field, "caught"))
+		return false;
+	for (i = 0; i < ARRAY_LEN(rows) && rows[i].op != m->op[0]; i++)
+		continue;
+	if (i == ARRAY_LEN(rows))
+		return false;
+	*out = (struct publish_op){ .what = rows[i].what, .id = m->id, .number = m->number };
+	out->ref = text_or_null(m->ref);
+	out->version = m->version;
+	out->payload = m->payload.data;
+	out->payload_len = m->payload.len;
+	if (m->hash.len == HASH_BYTES)
+		memcpy(out->hash.b, m->hash.data, HASH_BYTES);
+	out->value = m->value;
+	out->field = m->field;
+	return true;
+}
+
+static void free_request(void *data)
+{
+	feed__request__free_unpacked(data, NULL);
+}
+
+static struct keeper_job *make_job(struct intake *k, Feed__Request *r)
+{
+	struct keeper_job *job = keeper_job_new(KEEPER_PUBLISH);
+	struct publish_op *ops = mem_alloc((r->batch->n_ops + 1) * sizeof(*ops));
+	size_t n = 0;
+	size_t i;
+
+	job->data = r;
+	job->free_data = free_request;
+	job->batch.ops = ops;
+	for (i = 0; i < r->batch->n_ops; i++) {
+		Feed__Op *m = r->batch->ops[i];
+		enum kind kind = KIND_API;
+
+		if (!is_sound(m, m->op[0]) ||
+		    (m->id[0] != '\0' && !kind_parse(m->kind, strlen(m->kind), &kind))) {
+			keeper_job_free(job);
+			return NULL;
+		}
+		if (m->op[0] == 'L')
+			str_copy(k->next_lineage, sizeof(k->next_lineage), m->field);
+		if (m->op[0] == 'M' && str_equal(m->field, "caught"))
+			k->caught = true;
+		if (take_op(job, m, &ops[n]))
+			ops[n++].kind = kind;
+	}
+	job->batch.n = n;
+	/* Copies: the connection may end while the thread works. */
+	str_copy(job->position.token, sizeof(job->position.token), k->token);
+	job->batch.token = job->position.token;
+	job->batch.now_ms = clock_wall_ms();
+	return job;
+}
+
+static void take_batch(struct intake *k, Feed__Request *r)
+{
+	struct keeper_job *job;
+
+	if (r->batch->number != k->number + 1) {
+		answer_batch(
+			k, r->batch->number <= k->number ? FEED__OUTCOME__DUP : FEED__OUTCOME__LOST,
+			NULL);
+		free_request(r);
+		return;
+	}
+	k->caught = false;
+	job = make_job(k, r);
+	if (job == NULL) {
+		protocol_error(k, "a malformed batch");
+		return;
+	}
+	k->refilling = k->refilling || job->begin_next;
+	if (!k->refilling && !is_ours(&k->position)) {
+		keeper_job_free(job);
+		protocol_error(k, "it writes into what it did not make");
+		return;
+	}
+	job->target = k->refilling ? STORE_NEXT : STORE_CURRENT;
+	if (k->refilling) {
+		str_copy(job->position.lineage, sizeof(job->position.lineage), k->next_lineage);
+		job->batch.lineage = job->position.lineage;
+	}
+	k->job_serial = k->serial;
+	keeper_do(k->keeper, job);
+}
+
+/* --- the store's thread came back --- */
+
+static void published(struct intake *k, struct keeper_job *job)
+{
+	bool mine = k->job_serial == k->serial;
+	bool reset = job->end_next;
+
+	if (job->rc < 0) {
+		if (!str_equal(k->error.text, job->err.text))
+			log_error(EV("publish_failed"), KV("err", job->err.text));
+		k->error = job->err;
+		if (mine)
+			answer_batch(k, FEED__OUTCOME__REFUSED, job);
+		worker_report(k->w);
+		return;
+	}
+	k->error = (struct err){ 0 };
+	if (job->end_next) {
+		store_adopt(k->store);
+		log_note(EV("refilled"), KV("count", job->published.after.digest.count),
+			 KV("generation", store_generation(k->store)));
+	}
+	if (job->target == STORE_CURRENT || job->end_next) {
+		k->position = job->published.after;
+		k->applied_ms = clock_wall_ms();
+		if (k->base.changed != NULL)
+			k->base.changed(k->base.changed_arg, reset);
+	}
+	k->progress++;
+	if (!mine)
+		return;
+	k->number++;
+	k->refilling = k->refilling && !job->end_next;
+	if (k->caught && !k->refilling && !k->proven) {
+		k->proven = true;
+		log_note(EV("proven"), KV("revision", k->position.revision),
+			 KV("count", k->position.digest.count));
+	}
+	answer_batch(k, FEED__OUTCOME__OK, job);
+	if (k->proven)
+		worker_report(k->w);
+}
+
+static void on_kept(void *arg, struct keeper_job *job)
+{
+	struct intake *k = arg;
+
+	if (job->what == KEEPER_PUBLISH)
+		published(k, job);
+	next(k);
+}
+
+/* One request after the other; nothing is answered while a batch is on the disk. */
+static void next(struct intake *k)
+{
+	while (k->n > 0 && !keeper_busy(k->keeper)) {
+		Feed__Request *r = k->queue[0];
+
+		memmove(&k->queue[0], &k->queue[1], --k->n * sizeof(k->queue[0]));
+		switch (r->body_case) {
+		case FEED__REQUEST__BODY_HELLO:
+			answer_hello(k);
+			break;
+		case FEED__REQUEST__BODY_NAMES:
+			answer_names(k, r->names->after);
+			break;
+		case FEED__REQUEST__BODY_LAST:
+			answer_last(k);
+			break;
+		case FEED__REQUEST__BODY_BATCH:
+			take_batch(k, r);
+			continue; /* it is the job's, or freed */
+		default:
+			protocol_error(k, "an unknown request");
+			break;
+		}
+		free_request(r);
+	}
+}
+
+/* --- what comes in --- */
+
+static int take_chunk(struct intake *k, const Feed__Chunk *c, struct err *e)
+{
+	Feed__Request *r;
+
+	if (k->parcel.len + c->data.len > k->parcel_max_bytes)
+		return err_set(e, ERR_PROTO, "a request of more than %zu bytes",
+			       k->parcel_max_bytes);
+	buf_add(&k->parcel, c->data.data, c->data.len);
+	if (!c->last)
+		return 0;
+	r = feed__request__unpack(NULL, k->parcel.len, (const uint8_t *)k->parcel.data);
+	buf_reset(&k->parcel);
+	if (r == NULL || k->n == INTAKE_QUEUE) {
+		if (r != NULL)
+			free_request(r);
+		return err_set(e, ERR_PROTO, "more than %d requests at once, or none",
+			       INTAKE_QUEUE);
+	}
+	k->queue[k->n++] = r;
+	return 0;
+}
+
+static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	struct intake *k = arg;
+	Feed__Request *m = feed__request__unpack(NULL, n, body);
+	int rc = ERR_PROTO;
+
+	if (m != NULL && m->body_case == FEED__REQUEST__BODY_CHUNK)
+		rc = take_chunk(k, m->chunk, e);
+	else
+		(void)err_set(e, ERR_PROTO, "no chunk of a request");
+	if (m != NULL)
+		free_request(m);
+	if (rc == 0)
+		next(k);
+	return rc;
+}
+
+static void on_gone(void *arg, const struct err *why)
+{
+	struct intake *k = arg;
+
+	log_note(EV("publisher_gone"), KV("err", why->text));
+	hang_up(k);
+}
+
+static bool is_our_user(struct chan *c)
+{
+	struct ucred who = { .uid = (uid_t)-1 };
+	socklen_t n = sizeof(who);
+
+	return getsockopt(chan_fd(c), SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 &&
+	       who.uid == geteuid();
+}
+
+static void on_connect(uv_stream_t *s, int status)
+{
+	struct intake *k = s->data;
+	const struct chan_hooks h = { k, on_message, on_gone, NULL };
+	struct chan *c = NULL;
+	struct err e = { 0 };
+	unsigned char raw[16];
+	char hex[33];
+
+	if (status < 0 || chan_accept(&c, s, &h, &e) < 0)
+		return;
+	if (!is_our_user(c)) {
+		log_error(EV("publisher_refused"), KV("err", "it is of another user"));
+		chan_close(&c);
+		return;
+	}
+	hang_up(k);
+	CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
+	str_hex(hex, raw, sizeof(raw));
+	(void)snprintf(k->token, sizeof(k->token), LOCAL_EPOCH "%s", hex);
+	k->chan = c;
+	log_note(EV("publisher"), KV("token", k->token));
+}
+
+/* --- upstream --- */
+
+static void report(const struct upstream *u, Ipc__CacheReport *out)
+{
+	const struct intake *k = (const struct intake *)u;
+	static char digest[36];
+	const struct store_position *p = &k->position;
+	bool serving = p->lineage[0] != '\0';
+
+	(void)snprintf(digest, sizeof(digest), "%08x%08x%08x%08x", p->digest.lane[0],
+		       p->digest.lane[1], p->digest.lane[2], p->digest.lane[3]);
+	out->state = (char *)(uintptr_t)(k->refilling	   ? "resyncing"
+					 : k->chan == NULL ? "waiting"
+					 : serving	   ? "following"
+							   : "starting");
+	out->lineage = (char *)(uintptr_t)p->lineage;
+	out->revision = p->revision;
+	out->count = p->digest.count;
+	out->digest = digest;
+	out->head_revision = p->revision;
+	out->proven = k->proven;
+	out->serving = serving;
+	out->error = (char *)(uintptr_t)k->error.text;
+	out->generation = store_generation(k->store);
+	out->applied_ms = k->applied_ms;
+}
+
+static bool proven(const struct upstream *u)
+{
+	return ((const struct intake *)u)->proven;
+}
+
+/* The fetcher finds that its token is gone, learns what is held, and compares all of it. */
+static void resync(struct upstream *u, const char *why)
+{
+	log_note(EV("resync_begin"), KV("why", why));
+	hang_up(self_of(u));
+}
+
+static void on_tend(uv_timer_t *t)
+{
+	struct intake *k = t->data;
+
+	if (!keeper_busy(k->keeper))
+		keeper_do(k->keeper, keeper_job_new(KEEPER_TEND));
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+	struct intake *k = h->data;
+
+	if (--k->handles > 0)
+		return;
+	mem_free(k->path);
+	mem_free(k);
+}
+
+static void close_it(struct upstream *u)
+{
+	struct intake *k = self_of(u);
+
+	hang_up(k);
+	keeper_close(&k->keeper);
+	(void)unlink(k->path);
+	uv_close((uv_handle_t *)&k->listener, on_handle_closed);
+	uv_close((uv_handle_t *)&k->tend, on_handle_closed);
+}
+
+/* A socket of an earlier process of ours may lie there: the run directory is locked. */
+static int listen_at(struct intake *k, struct err *e)
+{
+	int rc;
+
+	(void)unlink(k->path);
+	rc = uv_pipe_bind(&k->listener, k->path);
+	if (rc == 0 && chmod(k->path, 0600) < 0)
+		rc = UV_EACCES;
+	if (rc == 0)
+		rc = uv_listen((uv_stream_t *)&k->listener, 1, on_connect);
+	return rc < 0 ? err_set(e, rc, "listen on %s: %s", k->path, uv_strerror(rc)) : 0;
+}
+
+int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c, struct store *s,
+		struct err *e)
+{
+	static const struct upstream_ops ops = { report, proven, resync, close_it };
+	struct intake *k = mem_zalloc(sizeof(*k));
+
+	k->base.ops = &ops;
+	k->w = w;
+	k->store = s;
+	k->path = mem_strdup(c->feed_socket);
+	k->parcel_max_bytes = c->entity_max_bytes + BATCH_SLACK;
+	store_position(s, &k->position);
+	CHECK(uv_pipe_init(worker_loop(w), &k->listener, 0) == 0);
+	CHECK(uv_timer_init(worker_loop(w), &k->tend) == 0);
+	k->handles = 2;
+	k->listener.data = k;
+	k->tend.data = k;
+	CHECK(uv_timer_start(&k->tend, on_tend, TEND_MS, TEND_MS) == 0);
+	k->keeper = keeper_open(worker_loop(w), s, on_kept, k);
+	*out = &k->base;
+	return listen_at(k, e);
+}

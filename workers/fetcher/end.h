@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * end - the other end of a publisher: a zone in Redis (end_zone.c), or the cache of this
+ * node (end_local.c, zone-protocol 7). The fetcher asks it what it holds, and its writer
+ * sends it batches.
+ *
+ * Answers come through the hooks, on the loop, for the newest question only; none comes
+ * after end_close(). When a connection is lost its questions are: ask again in `up`.
+ *
+ * Owns:    the connection, the open batch.
+ * Blocks:  never.
+ * Errors:  hooks.down when the connection is lost; hooks.refused when an answer is an error.
+ */
+#pragma once
+
+#include "common/base/table.h"
+#include "common/zone/writer.h"
+#include "ipc.pb-c.h"
+
+struct worker;
+struct end;
+
+struct end_state {
+	const char *lineage; /* "": nothing was ever written there */
+	bool complete;	     /* false: a refill was not finished */
+	const char *mapping; /* fingerprint of what it was made with */
+	const char *const *cursor_fields;
+	const char *const *cursor_values;
+	size_t n_cursors;
+};
+
+struct end_name { /* borrowed */
+	const char *name;
+	uint64_t revision;
+	const void *hash;
+	size_t hash_len; /* not HASH_BYTES: lost */
+	const char *version;
+	const char *kind;
+	const char *id;
+	int64_t updated_ms;
+};
+
+struct end_hooks {
+	void *arg;
+	void (*up)(void *arg, const char *token); /* token: to write with; NULL: the lease's */
+	void (*down)(void *arg, const struct err *why);
+	void (*state)(void *arg, const struct end_state *s);
+	/* A page in the order of revisions; `last`: there is no further one. */
+	void (*names)(void *arg, const struct end_name *v, size_t n, bool last);
+	void (*suspects)(void *arg, const char *const *names, size_t n); /* damaged there */
+	void (*refused)(void *arg, const struct err *why);
+};
+
+struct end_ops {
+	bool (*is_up)(const struct end *e);
+	void (*ask_state)(struct end *e);
+	/* Behind a revision; `old`: of what an unfinished refill set aside. */
+	void (*ask_names)(struct end *e, bool old, uint64_t after);
+	bool (*ask_suspects)(struct end *e); /* false: not now, or there are none */
+	bool (*settle_suspect)(struct end *e, const char *name); /* false: it was not told */
+	void (*fail)(struct end *e, const struct err *why);	 /* closes; it comes up again */
+	void (*close)(struct end *e);
+};
+
+struct end {
+	const struct end_ops *ops;
+	struct end_hooks hooks;
+	struct writer *writer; /* of the fetcher, set by it: who is answered */
+	struct writer_end writer_end;
+};
+
+#define END_NAMES 1000 /* in one page */
+
+/* The writer is made by the caller with `writer_end`, and outlives the end. */
+int end_zone_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *c,
+		  const struct end_hooks *h, struct err *e) MUST_USE;
+int end_local_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *c,
+		   const struct end_hooks *h, struct err *e) MUST_USE;
