@@ -20,7 +20,8 @@ struct chan {
 	size_t writing_bytes;
 	bool closing;
 	bool finishing;
-	bool dead; /* hooks.closed was called */
+	bool dead;  /* hooks.closed was called */
+	int broken; /* a write failed at once: hooks.closed hears it from the loop */
 	char chunk[CHUNK_BYTES];
 };
 
@@ -139,12 +140,11 @@ static void on_written(uv_write_t *req, int status)
 static void write_out(struct chan *c)
 {
 	struct write_req *w;
-	struct err e = { 0 };
 	uv_buf_t b;
 	int rc;
 
 	(void)uv_prepare_stop(&c->flush);
-	if (c->out.len == 0 || c->closing)
+	if (c->out.len == 0 || c->closing || c->broken < 0)
 		return;
 	w = mem_zalloc(sizeof(*w));
 	w->c = c;
@@ -158,14 +158,20 @@ static void write_out(struct chan *c)
 		c->writing_bytes -= w->data.len;
 		buf_reset(&w->data);
 		mem_free(w);
-		(void)err_set(&e, rc, "%s", uv_strerror(rc));
-		die(c, &e);
+		c->broken = rc;
 	}
 }
 
 static void on_flush(uv_prepare_t *p)
 {
-	write_out(self_of(p->data));
+	struct chan *c = self_of(p->data);
+	struct err e = { 0 };
+
+	write_out(c);
+	if (c->broken < 0) {
+		(void)err_set(&e, c->broken, "%s", uv_strerror(c->broken));
+		die(c, &e);
+	}
 }
 
 size_t chan_queued_bytes(const struct chan *c)
@@ -185,7 +191,7 @@ int chan_send(struct chan *c, const ProtobufCMessage *m)
 	size_t n = protobuf_c_message_get_packed_size(m);
 	uint8_t head[FRAME_HEAD_BYTES];
 
-	if (c == NULL || c->closing || c->dead || c->finishing)
+	if (c == NULL || c->closing || c->dead || c->finishing || c->broken < 0)
 		return ERR_STATE;
 	if (n > FRAME_MAX_BYTES)
 		return ERR_LIMIT;
@@ -198,7 +204,8 @@ int chan_send(struct chan *c, const ProtobufCMessage *m)
 	c->out.len += n;
 	if (c->out.len >= BATCH_BYTES)
 		write_out(c);
-	else
+	/* Also for what failed: the caller is in the middle of something, no hook runs under it. */
+	if (c->out.len > 0 || c->broken < 0)
 		CHECK(uv_prepare_start(&c->flush, on_flush) == 0);
 	return 0;
 }
@@ -267,4 +274,6 @@ void chan_finish(struct chan **cp)
 		close_handles(c);
 	else
 		write_out(c);
+	if (c->broken < 0)
+		close_handles(c);
 }

@@ -8,7 +8,7 @@
  * Owns:    the descriptor and the pipe; chan_close() releases all when libuv has let go.
  * Blocks:  never. One read per turn of the loop.
  * Errors:  hooks.closed gets ERR_PROTO, ERR_BUSY, -errno, or UV_EOF when the peer left.
- *          No hook is called after chan_close().
+ *          No hook is called after chan_close(), and none inside chan_send().
  */
 #pragma once
 

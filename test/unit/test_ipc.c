@@ -384,6 +384,40 @@ static void chan_takes_a_bad_descriptor_over(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
+int __real_uv_write(uv_write_t *req, uv_stream_t *s, const uv_buf_t *b, unsigned n, uv_write_cb cb);
+int __wrap_uv_write(uv_write_t *req, uv_stream_t *s, const uv_buf_t *b, unsigned n, uv_write_cb cb);
+static bool refuse_write;
+
+int __wrap_uv_write(uv_write_t *req, uv_stream_t *s, const uv_buf_t *b, unsigned n, uv_write_cb cb)
+{
+	return refuse_write ? UV_EBADF : __real_uv_write(req, s, b, n, cb);
+}
+
+static void chan_calls_no_hook_inside_a_send_that_fails(void **state)
+{
+	struct pair p;
+
+	UNUSED(state);
+	pair_open(&p);
+	refuse_write = true;
+	assert_int_equal(send_text(p.a.c, 300000), 0); /* too large to wait for the loop */
+	assert_int_equal(p.a.closed, 0);
+	assert_non_null(p.a.c);
+	assert_int_equal(send_ping(p.a.c, 1), ERR_STATE);
+	while (p.a.closed == 0)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_int_equal(p.a.why, UV_EBADF);
+	pair_close(&p);
+
+	pair_open(&p);
+	assert_int_equal(send_ping(p.a.c, 1), 0);
+	chan_finish(&p.a.c);
+	assert_null(p.a.c);
+	refuse_write = false;
+	pair_close(&p); /* returns: the loop holds nothing */
+	assert_int_equal(p.a.closed, 0);
+}
+
 /* --- route --- */
 
 static int handled(void *self, const Ipc__Envelope *m, struct err *e)
@@ -613,6 +647,7 @@ int main(void)
 		cmocka_unit_test(chan_closes_with_the_reason_of_the_hook),
 		cmocka_unit_test(chan_closes_on_garbage_and_sends_nothing_after),
 		cmocka_unit_test(chan_takes_a_bad_descriptor_over),
+		cmocka_unit_test(chan_calls_no_hook_inside_a_send_that_fails),
 		cmocka_unit_test(route_checks_sender_state_and_row),
 		cmocka_unit_test(route_refuses_text_that_is_not_utf8_at_any_depth),
 		cmocka_unit_test(each_message_has_rows_in_exactly_the_listed_tables),
