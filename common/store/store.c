@@ -18,7 +18,7 @@
 #include "common/base/mem.h"
 #include "common/store/internal.h"
 
-#define DATABASES 4
+#define DATABASES 5
 #define READERS	  64
 
 /* --- files --- */
@@ -165,6 +165,8 @@ static int open_tables(struct gen *g, bool fresh, struct err *e)
 		rc = mdb_dbi_open(txn, "log", flags, &g->log);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "refs", flags, &g->refs);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "lookups", flags, &g->lookups);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "meta", flags, &g->meta);
 	if (rc == 0 && fresh)
