@@ -20,8 +20,9 @@ struct chan {
 	size_t writing_bytes;
 	bool closing;
 	bool finishing;
-	bool dead;  /* hooks.closed was called */
-	int broken; /* a write failed at once: hooks.closed hears it from the loop */
+	bool dead;	 /* hooks.closed was called: nothing is read any more */
+	int broken;	 /* the kernel's error: nothing can be sent any more */
+	uint64_t handed; /* bytes given to libuv */
 	char chunk[CHUNK_BYTES];
 };
 
@@ -62,12 +63,10 @@ static void close_handles(struct chan *c)
 
 static void die(struct chan *c, const struct err *why)
 {
+	if (c->finishing)
+		close_handles(c);
 	if (c->closing || c->dead)
 		return;
-	if (c->finishing) {
-		close_handles(c);
-		return;
-	}
 	c->dead = true;
 	(void)uv_read_stop((uv_stream_t *)&c->pipe);
 	c->hooks.closed(c->hooks.arg, why);
@@ -101,6 +100,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 	if (c->closing || n == 0)
 		return;
 	if (n < 0) {
+		c->broken = (int)n;
 		(void)err_set(&e, (int)n, "%s", uv_strerror((int)n));
 		die(c, &e);
 		return;
@@ -125,6 +125,7 @@ static void on_written(uv_write_t *req, int status)
 	if (c->closing)
 		return;
 	if (status < 0) {
+		c->broken = status;
 		(void)err_set(&e, status, "%s", uv_strerror(status));
 		die(c, &e);
 		return;
@@ -133,7 +134,7 @@ static void on_written(uv_write_t *req, int status)
 		return;
 	if (c->finishing)
 		close_handles(c);
-	else if (!c->dead && c->hooks.drained != NULL)
+	else if (c->broken == 0 && c->hooks.drained != NULL)
 		c->hooks.drained(c->hooks.arg);
 }
 
@@ -152,6 +153,7 @@ static void write_out(struct chan *c)
 	w->req.data = w;
 	c->out = (struct buf){ 0 };
 	c->writing_bytes += w->data.len;
+	c->handed += w->data.len;
 	b = uv_buf_init(w->data.data, (unsigned)w->data.len);
 	rc = uv_write(&w->req, (uv_stream_t *)&c->pipe, &b, 1, on_written);
 	if (rc < 0) {
@@ -174,6 +176,11 @@ static void on_flush(uv_prepare_t *p)
 	}
 }
 
+uint64_t chan_taken_bytes(const struct chan *c)
+{
+	return c->handed - uv_stream_get_write_queue_size((const uv_stream_t *)&c->pipe);
+}
+
 size_t chan_queued_bytes(const struct chan *c)
 {
 	return c->out.len + c->writing_bytes;
@@ -191,7 +198,7 @@ int chan_send(struct chan *c, const ProtobufCMessage *m)
 	size_t n = protobuf_c_message_get_packed_size(m);
 	uint8_t head[FRAME_HEAD_BYTES];
 
-	if (c == NULL || c->closing || c->dead || c->finishing || c->broken < 0)
+	if (c == NULL || c->closing || c->finishing || c->broken < 0)
 		return ERR_STATE;
 	if (n > FRAME_MAX_BYTES)
 		return ERR_LIMIT;
@@ -253,6 +260,16 @@ int chan_accept(struct chan **out, uv_stream_t *listener, const struct chan_hook
 	return start(out, c, uv_accept(listener, (uv_stream_t *)&c->pipe), e);
 }
 
+void chan_limit(struct chan *c, size_t body_bytes)
+{
+	c->reader.max = body_bytes;
+}
+
+void chan_mute(struct chan *c)
+{
+	(void)uv_read_stop((uv_stream_t *)&c->pipe);
+}
+
 void chan_close(struct chan **cp)
 {
 	struct chan *c = *cp;
@@ -270,7 +287,7 @@ void chan_finish(struct chan **cp)
 	if (c == NULL || c->closing)
 		return;
 	c->finishing = true;
-	if (c->dead || chan_queued_bytes(c) == 0)
+	if (c->broken < 0 || chan_queued_bytes(c) == 0)
 		close_handles(c);
 	else
 		write_out(c);
