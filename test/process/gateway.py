@@ -58,7 +58,8 @@ def reply(events=(), code=0, error="", more=False, next="", position=None):
     return out
 
 
-BODIES = {2: "get", 3: "list", 4: "watch", 5: "wait", 6: "head"}
+BODIES = {2: "get", 3: "list", 4: "watch", 5: "wait", 6: "head", 7: "resolve key",
+          8: "resolve subscription"}
 
 
 class Gateway:

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/ipc/route.h"
 #include "workers/cache/client.h"
@@ -101,36 +102,127 @@ static int on_head(struct client *c, struct store_view *v, const Gateway__Reques
 	gateway__reply__init(&m);
 	m.id = req->id;
 	m.position = &p;
-	return chan_send(c->chan, &m.base);
+	return send_reply(c, &m);
 }
 
-static int answer(struct client *c, const Gateway__Request *req, struct err *e)
+/* --- resolve --- */
+
+_Static_assert((int)RESOLVE_REF_NOT_DEPLOYED == (int)GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED,
+	       "the reasons are numbered alike");
+
+static void fill_match(Gateway__Match *out, const struct resolve_match *m, char *texts)
+{
+	gateway__match__init(out);
+	out->active = m->why == RESOLVE_ACTIVE;
+	out->why = (Gateway__Match__Why)m->why;
+	out->subscription = texts + m->subscription;
+	out->plan = texts + m->plan;
+	out->application = texts + m->application;
+	out->key_id = texts + m->key_id;
+	out->expire_at_ms = m->expire_ms;
+	out->updated_ms = m->updated_ms;
+	out->revision = m->revision;
+}
+
+static int send_resolution(struct client *c, struct store_view *v, uint64_t id)
+{
+	const struct resolve_answer *a = &c->s->resolved;
+	Gateway__Match matches[RESOLVE_MATCHES_MAX];
+	Gateway__Match *list[RESOLVE_MATCHES_MAX];
+	struct store_position at;
+	Gateway__Resolution r;
+	Gateway__Position p;
+	Gateway__Reply m;
+	char digest[36];
+	size_t i;
+
+	gateway__resolution__init(&r);
+	for (i = 0; i < a->n; i++) {
+		fill_match(&matches[i], &a->match[i], a->texts.data);
+		list[i] = &matches[i];
+	}
+	r.found = a->n > 0;
+	r.deployed = a->deployed;
+	r.matches = list;
+	r.n_matches = a->n;
+	fill_position(c->s, v, &p, digest, &at);
+	gateway__reply__init(&m);
+	m.id = id;
+	m.position = &p;
+	m.resolution = &r;
+	if (!r.found) {
+		m.code = GATEWAY__CODE__NOT_FOUND;
+		m.error = (char *)(uintptr_t) "nothing is known under it";
+	}
+	return send_reply(c, &m);
+}
+
+static int on_resolve(struct client *c, struct store_view *v, const Gateway__Request *req)
+{
+	struct resolve_ask ask = { .plan = "", .now_ms = clock_wall_ms() };
+	const char *kind;
+
+	if (req->body_case == GATEWAY__REQUEST__BODY_RESOLVE_KEY) {
+		ask.by = LOOKUP_KEY;
+		kind = req->resolve_key->ref_kind;
+		ask.ref = req->resolve_key->ref;
+		ask.text = req->resolve_key->key;
+	} else {
+		ask.by = LOOKUP_CLIENT;
+		kind = req->resolve_subscription->ref_kind;
+		ask.ref = req->resolve_subscription->ref;
+		ask.text = req->resolve_subscription->client_id;
+		ask.plan = req->resolve_subscription->plan;
+	}
+	ask.ref_kind = str_equal(kind, kind_name(KIND_API_PRODUCT)) ? KIND_API_PRODUCT : KIND_API;
+	if (kind[0] != '\0' && !str_equal(kind, kind_name(ask.ref_kind)))
+		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST,
+				   "ref_kind is API or API_PRODUCT");
+	if (ask.ref[0] == '\0' || ask.text[0] == '\0')
+		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST,
+				   "a reference and a key or client are needed");
+	if (resolve(v, &ask, &c->s->resolved) < 0)
+		return send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "a record is damaged");
+	return send_resolution(c, v, req->id);
+}
+
+/* --- which is it? --- */
+
+typedef int request_fn(struct client *c, struct store_view *v, const Gateway__Request *req);
+
+static const struct {
+	request_fn *fn;
+	bool wants_data; /* is UNAVAILABLE before there is any */
+} requests[] = {
+	[GATEWAY__REQUEST__BODY_GET] = { on_get, true },
+	[GATEWAY__REQUEST__BODY_LIST] = { on_list, true },
+	[GATEWAY__REQUEST__BODY_WATCH] = { on_watch, false },
+	[GATEWAY__REQUEST__BODY_WAIT] = { on_wait, false },
+	[GATEWAY__REQUEST__BODY_HEAD] = { on_head, false },
+	[GATEWAY__REQUEST__BODY_RESOLVE_KEY] = { on_resolve, true },
+	[GATEWAY__REQUEST__BODY_RESOLVE_SUBSCRIPTION] = { on_resolve, true },
+};
+
+static int answer(struct client *c, const Gateway__Request *req)
 {
 	struct store_view *v = NULL;
-	int rc = store_view_open(c->s->store, &v, e);
+	struct store_position at;
+	struct err e = { 0 };
+	int rc;
 
-	if (rc < 0)
-		return send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, e->text);
-	switch (req->body_case) {
-	case GATEWAY__REQUEST__BODY_GET:
-		rc = on_get(c, v, req);
-		break;
-	case GATEWAY__REQUEST__BODY_LIST:
-		rc = on_list(c, v, req);
-		break;
-	case GATEWAY__REQUEST__BODY_WATCH:
-		rc = on_watch(c, v, req);
-		break;
-	case GATEWAY__REQUEST__BODY_WAIT:
-		rc = on_wait(c, v, req);
-		break;
-	case GATEWAY__REQUEST__BODY_HEAD:
-		rc = on_head(c, v, req);
-		break;
-	default:
-		rc = err_set(e, ERR_PROTO, "a request without a body");
-		break;
-	}
+	if (!route_strings_ok(&req->base))
+		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST,
+				   "there is text that is not UTF-8");
+	if ((size_t)req->body_case >= ARRAY_LEN(requests) || requests[req->body_case].fn == NULL)
+		return send_simple(c, req->id, GATEWAY__CODE__UNSUPPORTED,
+				   "this version does not know the request");
+	if (store_view_open(c->s->store, &v, &e) < 0)
+		return send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, e.text);
+	store_view_position(v, &at);
+	if (at.lineage[0] == '\0' && requests[req->body_case].wants_data)
+		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "there is no data yet");
+	else
+		rc = requests[req->body_case].fn(c, v, req);
 	store_view_close(&v);
 	return rc;
 }
@@ -138,16 +230,17 @@ static int answer(struct client *c, const Gateway__Request *req, struct err *e)
 int client_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 {
 	struct client *c = arg;
-	Gateway__Request *req = gateway__request__unpack(NULL, n, body);
+	Gateway__Request *req;
 	int rc;
 
+	if (c->parting) /* it was read before that */
+		return 0;
+	req = gateway__request__unpack(NULL, n, body);
 	if (req == NULL)
 		return err_set(e, ERR_PROTO, "%zu bytes that are no request", n);
-	rc = route_strings_ok(&req->base)
-		     ? answer(c, req, e)
-		     : err_set(e, ERR_PROTO, "a request with text that is not UTF-8");
+	rc = answer(c, req);
 	gateway__request__free_unpacked(req, NULL);
-	if (rc < 0 && e->text[0] == '\0')
-		(void)err_set(e, rc, "the client does not read its answers");
-	return rc;
+	if (rc == 0 || client_end(c, rc))
+		return 0;
+	return err_set(e, rc, "the client cannot be answered");
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/cache/client.h"
 
@@ -17,7 +16,8 @@ struct page_out {
 	bool payloads;
 	size_t limit;
 	bool tombstones;
-	uint64_t last; /* revision */
+	uint64_t last;	/* revision */
+	uint64_t after; /* a Watch: the revision before its first */
 };
 
 /* An answer that goes out as the client reads: its page holds a large event. */
@@ -56,6 +56,13 @@ void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p, 
 	p->proven = follower_proven(s->follower);
 }
 
+int send_reply(struct client *c, const Gateway__Reply *m)
+{
+	if (chan_queued_bytes(c->chan) > SERVE_UNREAD_BYTES)
+		return ERR_BUSY;
+	return chan_send(c->chan, &m->base);
+}
+
 int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *error)
 {
 	Gateway__Reply m;
@@ -64,7 +71,7 @@ int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *e
 	m.id = id;
 	m.code = code;
 	m.error = (char *)(uintptr_t)error;
-	return chan_send(c->chan, &m.base);
+	return send_reply(c, &m);
 }
 
 struct page_out *page_new(bool payloads, size_t limit)
@@ -102,6 +109,11 @@ bool page_is_empty(const struct page_out *p)
 	return p->n == 0;
 }
 
+void page_goes_on_after(struct page_out *p, uint64_t revision)
+{
+	p->after = revision;
+}
+
 uint64_t page_last_revision(const struct page_out *p)
 {
 	return p->last;
@@ -113,10 +125,11 @@ int add_entry(void *arg, const struct store_entry *entry)
 	struct buf *t = &p->texts[p->n];
 	Gateway__Event *ev = &p->events[p->n];
 	size_t payload = p->payloads ? entry->payload_len : 0;
+	size_t bytes = payload + entry->id_len + entry->ref_len + entry->version_len;
 
 	if (entry->action == ACTION_UNDEPLOY && !p->tombstones)
 		return 0;
-	if (p->n >= p->limit || (p->n > 0 && p->bytes + payload > SERVE_PAGE_BYTES))
+	if (p->n >= p->limit || (p->n > 0 && p->bytes + bytes > SERVE_PAGE_BYTES))
 		return PAGE_FULL;
 	buf_add(t, entry->id, entry->id_len);
 	buf_addc(t, '\0');
@@ -137,7 +150,7 @@ int add_entry(void *arg, const struct store_entry *entry)
 	ev->revision = entry->revision;
 	ev->updated_ms = entry->updated_ms;
 	p->list[p->n++] = ev;
-	p->bytes += payload;
+	p->bytes += bytes;
 	p->last = entry->revision;
 	return 0;
 }
@@ -184,18 +197,20 @@ static int send_chunk(struct client *c, struct stream *t)
 	m.more = t->more || t->event < t->page->n;
 	if (t->has_position) {
 		position_of(&t->at, t->digest, &p);
+		if (t->event < t->page->n) /* up to what is there whole */
+			p.revision = t->event == 0 ? t->page->after
+						   : t->page->list[t->event - 1]->revision;
 		p.proven = t->proven;
 		m.position = &p;
 	}
-	return chan_send(c->chan, &m.base);
+	return send_reply(c, &m);
 }
 
 int pump_streams(struct client *c)
 {
 	int rc = 0;
 
-	c->stalled_ms = clock_boot_ms() + SERVE_STALL_MS;
-	while (rc == 0 && c->streams != NULL && chan_queued_bytes(c->chan) < WATCH_QUEUE_BYTES) {
+	while (rc == 0 && c->streams != NULL && chan_queued_bytes(c->chan) < SERVE_PUMP_BYTES) {
 		struct stream *t = c->streams;
 
 		rc = send_chunk(c, t);
@@ -203,11 +218,6 @@ int pump_streams(struct client *c)
 			stream_pop(c);
 	}
 	return rc;
-}
-
-bool is_stalled(const struct client *c)
-{
-	return c->streams != NULL && clock_boot_ms() >= c->stalled_ms;
 }
 
 /* A page over the size goes in chunks, which must not pile up in the channel's queue. */
@@ -245,14 +255,11 @@ int send_page(struct client *c, struct page_out *p, Gateway__Reply *m)
 {
 	int rc;
 
-	if (p->bytes > SERVE_PAGE_BYTES) {
-		rc = begin_stream(c, p, m);
-		arm(c->s);
-		return rc;
-	}
+	if (p->bytes > SERVE_PAGE_BYTES)
+		return begin_stream(c, p, m);
 	m->events = p->list;
 	m->n_events = p->n;
-	rc = chan_send(c->chan, &m->base);
+	rc = send_reply(c, m);
 	page_free(p);
 	return rc;
 }

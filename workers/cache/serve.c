@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/cache/serve.h"
 
+#include <sys/resource.h>
+#include <sys/socket.h>
+
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/cache/client.h"
+
+#define TICK_MS	  1000
+#define OTHER_FDS 64 /* besides the clients': Redis, the store, logs, other listeners */
 
 static void drop(struct client *c);
 
@@ -18,11 +24,11 @@ static void pump_all(struct serve *s)
 	if (store_view_open(s->store, &v, NULL) < 0)
 		return;
 	for (c = s->clients; c != NULL; c = next) {
+		int rc = pump_client(c, v);
+
 		next = c->next;
-		if ((c->n > 0 && pump_client(c, v) < 0) || is_stalled(c)) {
-			log_warn(EV("client_cut_off"), KV("reason", "it does not read"));
+		if (rc < 0 && !client_end(c, rc))
 			drop(c);
-		}
 	}
 	store_view_close(&v);
 	arm(s);
@@ -40,13 +46,10 @@ void arm(struct serve *s)
 	struct client *c;
 	size_t i;
 
-	for (c = s->clients; c != NULL; c = c->next) {
-		if (c->streams != NULL)
-			next = MIN(next, c->stalled_ms);
+	for (c = s->clients; c != NULL; c = c->next)
 		for (i = 0; i < c->n; i++)
 			if (!c->pending[i].is_watch)
 				next = MIN(next, c->pending[i].until_ms);
-	}
 	if (next == INT64_MAX)
 		(void)uv_timer_stop(&s->timer);
 	else
@@ -59,26 +62,96 @@ void serve_changed(struct serve *s, bool reset)
 	pump_all(s);
 }
 
-/* --- connections --- */
+/* --- the end of a client --- */
 
 static void drop(struct client *c)
 {
-	struct client **at = &c->s->clients;
+	struct serve *s = c->s;
+	struct client **at = &s->clients;
 
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
-	c->s->n--;
+	s->n--;
+	if (s->n == 0)
+		(void)uv_timer_stop(&s->tick);
 	chan_close(&c->chan);
 	drop_streams(c);
 	mem_free(c->pending);
 	mem_free(c);
 }
 
+static int peer_pid(const struct client *c)
+{
+	struct ucred cred = { 0 };
+	socklen_t n = sizeof(cred);
+
+	(void)getsockopt(chan_fd(c->chan), SOL_SOCKET, SO_PEERCRED, &cred, &n);
+	return cred.pid;
+}
+
+void client_part(struct client *c, Gateway__Code code, const char *why)
+{
+	Gateway__Reply m;
+
+	if (c->parting)
+		return;
+	log_warn(EV("client_cut_off"), KV("pid", peer_pid(c)), KV("reason", why));
+	c->parting = true;
+	c->until_ms = clock_boot_ms() + SERVE_LINGER_MS;
+	c->n = 0;
+	drop_streams(c);
+	chan_mute(c->chan);
+	gateway__reply__init(&m);
+	m.code = code;
+	m.error = (char *)(uintptr_t)why;
+	if (chan_send(c->chan, &m.base) < 0)
+		c->until_ms = 0; /* it cannot be told */
+}
+
+bool client_end(struct client *c, int rc)
+{
+	if (rc == ERR_BUSY)
+		client_part(c, GATEWAY__CODE__SLOW,
+			    "answers wait to be read, and more are asked for");
+	return c->parting;
+}
+
+/* Who takes nothing of what waits for it is cut off; who was cut off is closed in the end. */
+static void on_tick(uv_timer_t *t)
+{
+	struct serve *s = t->data;
+	int64_t now = clock_boot_ms();
+	struct client *c;
+	struct client *next;
+
+	for (c = s->clients; c != NULL; c = next) {
+		uint64_t taken = chan_taken_bytes(c->chan);
+
+		next = c->next;
+		if (!c->parting && (chan_queued_bytes(c->chan) == 0 || taken != c->taken)) {
+			c->taken = taken;
+			c->until_ms = now + SERVE_STALL_MS;
+		}
+		if (now < c->until_ms)
+			continue;
+		if (c->parting)
+			drop(c);
+		else
+			client_part(c, GATEWAY__CODE__SLOW, "nothing was read for too long");
+	}
+}
+
+/* --- connections --- */
+
 static void on_closed(void *arg, const struct err *why)
 {
 	struct client *c = arg;
 
+	if (why->code == ERR_PROTO) {
+		client_part(c, GATEWAY__CODE__BAD_REQUEST, why->text);
+		return;
+	}
 	if (why->code != UV_EOF && why->code != UV_ECONNRESET)
 		log_warn(EV("client_closed"), KV("err", why->text));
 	drop(c);
@@ -88,16 +161,39 @@ static void on_drained(void *arg)
 {
 	struct client *c = arg;
 	struct store_view *v = NULL;
+	int rc;
 
-	if (pump_streams(c) < 0) {
+	if (c->parting) { /* it has read why */
 		drop(c);
 		return;
 	}
-	if (c->n == 0 || store_view_open(c->s->store, &v, NULL) < 0)
-		return;
-	if (pump_client(c, v) < 0)
+	rc = pump_streams(c);
+	if (rc == 0 && c->n > 0 && store_view_open(c->s->store, &v, NULL) == 0) {
+		rc = pump_client(c, v);
+		store_view_close(&v);
+	}
+	if (rc < 0 && !client_end(c, rc))
 		drop(c);
-	store_view_close(&v);
+}
+
+/* One too many: told, and closed as soon as that is written, which a new socket has room for. */
+static void refuse(struct serve *s)
+{
+	const struct chan_hooks hooks = { NULL, client_message, on_closed,
+					  NULL }; /* never called */
+	struct chan *chan = NULL;
+	Gateway__Reply m;
+
+	if (!s->full)
+		log_warn(EV("clients_full"), KV("max", SERVE_CLIENTS_MAX));
+	s->full = true;
+	if (chan_accept(&chan, (uv_stream_t *)&s->listener, &hooks, NULL) < 0)
+		return;
+	gateway__reply__init(&m);
+	m.code = GATEWAY__CODE__BUSY;
+	m.error = (char *)(uintptr_t) "too many clients";
+	(void)!chan_send(chan, &m.base);
+	chan_finish(&chan);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -105,23 +201,39 @@ static void on_connection(uv_stream_t *listener, int status)
 	struct serve *s = listener->data;
 	struct chan_hooks hooks = { NULL, client_message, on_closed, on_drained };
 	struct client *c;
-	struct err e = { 0 };
 
 	if (status < 0)
 		return;
+	if (s->n == SERVE_CLIENTS_MAX) {
+		refuse(s);
+		return;
+	}
+	s->full = false;
 	c = mem_zalloc(sizeof(*c));
 	c->s = s;
 	hooks.arg = c;
-	if (chan_accept(&c->chan, listener, &hooks, &e) < 0) {
+	if (chan_accept(&c->chan, listener, &hooks, NULL) < 0) {
 		mem_free(c);
 		return;
 	}
+	chan_limit(c->chan, SERVE_REQUEST_BYTES);
+	c->until_ms = clock_boot_ms() + SERVE_STALL_MS;
 	c->next = s->clients;
 	s->clients = c;
-	if (++s->n > SERVE_CLIENTS_MAX) {
-		log_warn(EV("clients_full"), KV("max", SERVE_CLIENTS_MAX));
-		drop(c);
-	}
+	if (s->n++ == 0)
+		CHECK(uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS) == 0);
+}
+
+/* Each client is a descriptor; with fewer, accept() fails and nobody is told why. */
+static void raise_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= SERVE_CLIENTS_MAX + OTHER_FDS)
+		return;
+	r.rlim_cur = MIN(r.rlim_max, SERVE_CLIENTS_MAX + OTHER_FDS);
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur < SERVE_CLIENTS_MAX + OTHER_FDS)
+		log_warn(EV("few_descriptors"), KV("limit", (int64_t)r.rlim_cur));
 }
 
 int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, struct follower *f,
@@ -130,12 +242,15 @@ int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, s
 	struct serve *s = mem_zalloc(sizeof(*s));
 	int rc;
 
+	raise_limit();
 	s->w = w;
 	s->store = st;
 	s->follower = f;
 	CHECK(uv_pipe_init(worker_loop(w), &s->listener, 0) == 0);
 	CHECK(uv_timer_init(worker_loop(w), &s->timer) == 0);
+	CHECK(uv_timer_init(worker_loop(w), &s->tick) == 0);
 	s->listener.data = s;
+	s->tick.data = s;
 	s->timer.data = s;
 	*out = s;
 	rc = uv_pipe_open(&s->listener, fd);
@@ -161,7 +276,9 @@ void serve_close(struct serve **sp)
 		return;
 	while (s->clients != NULL)
 		drop(s->clients);
-	s->handles = 2;
+	resolve_reset(&s->resolved);
+	s->handles = 3;
 	uv_close((uv_handle_t *)&s->listener, on_own_closed);
 	uv_close((uv_handle_t *)&s->timer, on_own_closed);
+	uv_close((uv_handle_t *)&s->tick, on_own_closed);
 }

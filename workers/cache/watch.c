@@ -52,7 +52,7 @@ static int reply_reached(struct client *c, struct store_view *v, uint64_t id, Ga
 					      ? "the history is another, or begins later"
 				      : code == GATEWAY__CODE__TIMEOUT ? "not reached in time"
 								       : "");
-	return chan_send(c->chan, &m.base);
+	return send_reply(c, &m);
 }
 
 static int check_wait(struct client *c, struct store_view *v, const struct pending *p)
@@ -84,13 +84,20 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 	    p->revision > at.revision)
 		return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
 	while (rc == 0 && p->revision < at.revision && c->streams == NULL &&
-	       chan_queued_bytes(c->chan) < WATCH_QUEUE_BYTES) {
+	       chan_queued_bytes(c->chan) < SERVE_PUMP_BYTES) {
 		struct page_out *page = page_new(p->payloads, 0);
 		Gateway__Position pos;
 		Gateway__Reply m;
 		char digest[36];
-		int full = store_since(v, p->revision, add_entry, page);
+		int full;
 
+		page_goes_on_after(page, p->revision);
+		full = store_since(v, p->revision, add_entry, page);
+		if (full < 0) {
+			page_free(page);
+			return send_simple(c, p->id, GATEWAY__CODE__UNAVAILABLE,
+					   "a record is damaged");
+		}
 		fill_position(c->s, v, &pos, digest, &at);
 		gateway__reply__init(&m);
 		m.id = p->id;
@@ -98,12 +105,10 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 		m.position = &pos;
 		p->revision = full == PAGE_FULL ? page_last_revision(page) : at.revision;
 		pos.revision = p->revision; /* where a watcher may go on from */
-		if (full >= 0 && !page_is_empty(page)) {
-			rc = send_page(c, page, &m);
-		} else {
-			rc = full < 0 ? ERR_DAMAGED : 0;
+		if (page_is_empty(page))
 			page_free(page);
-		}
+		else
+			rc = send_page(c, page, &m);
 	}
 	return rc < 0 ? rc : STILL_PENDING;
 }
