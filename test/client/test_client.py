@@ -190,6 +190,18 @@ def test_times_count_by_the_clock_of_the_node(served):
     until("over", lambda: match(client) is None or match(client).why == SUBSCRIPTION_ENDED)
 
 
+def test_the_command_asks_the_same(served):
+    n = served.node1
+    assert n.cli("resolve", "key", "API:a", "key-of-k").startswith("active        yes\nsubscription  s\n")
+    got = json.loads(n.cli("resolve", "subscription", "a", "c", "--plan", "plan-1", "--json"))
+    assert got["active"] and got["proven"] and got["matches"][0]["subscription"] == "s"
+    assert n.cli("resolve", "key", "a", "other", check=False).returncode == 1
+    served.write("subscriptions/s.json",
+                 subscription("s", "a", clientId="c", startingAt=now_ms() + HOUR_MS))
+    until("not yet", lambda: n.cli("resolve", "key", "a", "key-of-k", check=False).returncode == 5)
+    assert "not started" in n.cli("resolve", "subscription", "a", "c", check=False).stdout
+
+
 # --- watch, wait ---
 
 def test_a_watch_goes_on_without_a_gap_wherever_it_was_cut(served):
