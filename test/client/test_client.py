@@ -2,12 +2,13 @@
 """What a gateway may rely on (proto/gateway.proto), from its side of the socket."""
 import json
 import random
+import subprocess
 import time
 
 from client import (ACTIVE, BAD_REQUEST, BUSY, KEY_EXPIRED, NOT_FOUND, OK, RESET, SUBSCRIPTION_ENDED,
                     SUBSCRIPTION_NOT_STARTED, TIMEOUT, UNAVAILABLE, UNSUPPORTED, Client, field, get, head,
                     list_, resolve_key, resolve_subscription, wait, watch)
-from zone import api, apikey, subscription, until
+from zone import BUILD, api, apikey, subscription, until
 
 HOUR_MS = 3600_000
 
@@ -297,6 +298,46 @@ def test_wait_answers_when_it_is_there_or_not_in_time(served):
     for _ in range(64):
         c.send(wait(f"{p.lineage}:{p.revision + 100}", 30000))
     assert c.ask(wait(f"{p.lineage}:{p.revision + 100}", 30000)).code == BUSY
+
+
+# --- a client in C ---
+
+def run_c(*args, **more):
+    return subprocess.Popen([BUILD / "test/client/client", *map(str, args)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, **more)
+
+
+def test_a_client_in_c_asks_everything(served):
+    done = run_c("check", served.node1.run / "cache.sock", "a", "key-of-k", "c")
+    out, err = done.communicate(timeout=60)
+    assert (done.returncode, out) == (0, "ok\n"), err
+
+
+def test_a_client_in_c_follows_revocation_undeploy_and_return(served):
+    sock = served.node1.run / "cache.sock"
+    start = served.client().ask(head()).position
+
+    def follow(at, count):
+        p = run_c("follow", sock, at, count)
+        lines = []
+        for line in p.stdout:
+            lines.append(line.split())
+        assert p.wait(60) == 0, p.stderr.read()
+        p.stdout.close()
+        p.stderr.close()
+        return [x for x in lines if len(x) == 3], lines[-1][0]
+
+    served.write("api-keys/k.json", apikey("k", ["s"], revoked=True))
+    got, at = follow(start, 1)
+    assert got == [["-", "API_KEY", "k"]]
+    (served.data / "apis/a.json").unlink()
+    got, at = follow(at, 2)
+    assert got == [["-", "SUBSCRIPTION", "s"], ["-", "API", "a"]]
+    served.write("apis/a.json", api("a"))
+    got, at = follow(at, 2)
+    assert sorted(got) == [["+", "API", "a"], ["+", "SUBSCRIPTION", "s"]]
+    whole, _ = follow(f"{start.lineage}:0", 3)
+    assert {x[2]: x[0] for x in whole} == {"k": "-", "a": "+", "s": "+"}
 
 
 # --- the conversation ---
