@@ -267,7 +267,7 @@ static void one_event_is_found_by_its_name(void **state)
 /* Any order of changes: what is found is what a scan of the live events finds. */
 static void found_is_what_a_scan_finds(void **state)
 {
-	enum { IDS = 6, TEXTS = 4, TURNS = 3000 };
+	enum { IDS = 6, TEXTS = 4, TURNS = 800 };
 	int now[IDS][2]; /* text of each event, by reference; -1: none */
 	unsigned seed = 5;
 	unsigned turn;
@@ -301,7 +301,7 @@ static void found_is_what_a_scan_finds(void **state)
 			expect_hits(LOOKUP_KEY, name[1], key, buf_cstr(&want));
 			buf_reset(&want);
 		}
-		if (turn % 500 == 0)
+		if (turn % 100 == 0)
 			verify();
 	}
 	verify();
