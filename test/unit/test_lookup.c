@@ -307,26 +307,34 @@ static void found_is_what_a_scan_finds(void **state)
 	verify();
 }
 
-/* With the store closed: its index loses its entries, or gets one that leads nowhere. */
-static void tamper(bool add)
+enum tamper { LEADS_NOWHERE, EMPTY, FORMAT_1 };
+
+/* With the store closed: what becomes of its index. */
+static void tamper(enum tamper how)
 {
 	char *path = mem_printf("%s/1", dir);
 	MDB_env *env = NULL;
 	MDB_txn *txn = NULL;
 	MDB_dbi lookups;
+	MDB_dbi meta;
 	char text[] = "K0123456789abcdef nowhere";
 	MDB_val key = { sizeof(text), text };
 	MDB_val none = { 0, NULL };
+	MDB_val format = { 6, (void *)(uintptr_t) "format" };
+	MDB_val one = { 1, (void *)(uintptr_t) "1" };
 
 	assert_int_equal(mdb_env_create(&env), 0);
 	assert_int_equal(mdb_env_set_maxdbs(env, 5), 0);
 	assert_int_equal(mdb_env_open(env, path, 0, 0600), 0);
 	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
 	assert_int_equal(mdb_dbi_open(txn, "lookups", 0, &lookups), 0);
-	if (add)
+	assert_int_equal(mdb_dbi_open(txn, "meta", 0, &meta), 0);
+	if (how == LEADS_NOWHERE)
 		assert_int_equal(mdb_put(txn, lookups, &key, &none, 0), 0);
 	else
-		assert_int_equal(mdb_drop(txn, lookups, 0), 0);
+		assert_int_equal(mdb_drop(txn, lookups, how == FORMAT_1), 0);
+	if (how == FORMAT_1)
+		assert_int_equal(mdb_put(txn, meta, &format, &one, 0), 0);
 	assert_int_equal(mdb_txn_commit(txn), 0);
 	mdb_env_close(env);
 	mem_free(path);
@@ -343,13 +351,29 @@ static void a_lookup_too_many_or_too_few_is_damage(void **state)
 		put(KIND_API_KEY, "k", "a", "{\"api\":\"a\",\"key\":\"one\"}");
 		verify();
 		store_close(&st);
-		tamper(i == 0);
+		tamper(i == 0 ? LEADS_NOWHERE : EMPTY);
 		assert_int_equal(store_open(&st, dir, MAP_BYTES, aside, &e), 0);
 		assert_int_equal(store_verify(st, &e), ERR_DAMAGED);
 		store_close(&st);
 		assert_int_equal(teardown(NULL), 0);
 		assert_int_equal(setup(NULL), 0);
 	}
+}
+
+static void a_store_without_lookups_is_set_aside_for_its_format(void **state)
+{
+	char aside[200];
+	struct err e = { 0 };
+
+	UNUSED(state);
+	put(KIND_API_KEY, "k", "a", "{\"api\":\"a\",\"key\":\"one\"}");
+	store_close(&st);
+	tamper(FORMAT_1);
+	assert_int_equal(store_open(&st, dir, MAP_BYTES, aside, &e), 0);
+	assert_non_null(strstr(aside, "MDB_VERSION_MISMATCH"));
+	expect_hits(LOOKUP_KEY, "a", "one", "");
+	put(KIND_API_KEY, "k", "a", "{\"api\":\"a\",\"key\":\"one\"}");
+	expect_hits(LOOKUP_KEY, "a", "one", "a/k ");
 }
 
 #define S(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -364,6 +388,7 @@ int main(void)
 		S(one_event_is_found_by_its_name),
 		S(found_is_what_a_scan_finds),
 		S(a_lookup_too_many_or_too_few_is_damage),
+		S(a_store_without_lookups_is_set_aside_for_its_format),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
