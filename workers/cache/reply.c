@@ -8,10 +8,9 @@
 
 /* A reply in the making: events and the strings they point to. */
 struct page_out {
-	Gateway__Reply m;
 	Gateway__Event *events;
 	Gateway__Event **list;
-	size_t n, cap, bytes;
+	size_t n, bytes;
 	struct buf texts[SERVE_PAGE_EVENTS + 1]; /* id, ref, version and payload of each */
 	bool payloads;
 	size_t limit;
