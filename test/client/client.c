@@ -8,6 +8,7 @@
  * Exits with 0, or with 1 and what was not as gateway.proto says.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,12 +264,15 @@ static void follow(char **argv)
 
 int main(int argc, char **argv)
 {
+	bool known = true;
+
 	if (argc == 6 && strcmp(argv[1], "check") == 0)
 		check(argv + 2);
 	else if (argc == 5 && strcmp(argv[1], "follow") == 0)
 		follow(argv + 2);
 	else
-		WANT(!"usage: client check SOCKET API KEY CLIENT, or follow SOCKET POSITION COUNT");
+		known = false;
+	WANT(known); /* see the usage above */
 	(void)close(fd);
 	return 0;
 }
