@@ -8,6 +8,8 @@ const struct command commands[] = {
 	{ "list", "[TYPE] [--ref API:ID] [--json]", "names and revisions, of one type or of an API's children", AT_CACHE, 0, 1 },
 	{ "watch", "[--from POSITION] [--json]", "print each change as it is applied", AT_CACHE, 0, 0 },
 	{ "wait", "--revision POSITION [--timeout S]", "wait until this node has applied a revision", AT_CACHE, 0, 0 },
+	{ "resolve key", "API KEY|- [--json]", "may a call with this API key pass; - reads the key from stdin", AT_CACHE, 2, 2 },
+	{ "resolve subscription", "API CLIENT-ID [--plan PLAN] [--json]", "may a call of this client pass", AT_CACHE, 2, 2 },
 	{ "stepdown", "", "hand the primary role to another node", AT_SUPERVISOR, 0, 0 },
 	{ "compare", "", "on the primary: compare the whole source with the zone now, not only at the next reconcile", AT_SUPERVISOR, 0, 0 },
 	{ "resync", "[--accept-deletes]", "build the local store anew; or, on the primary, allow removals held back", AT_SUPERVISOR, 0, 1 },

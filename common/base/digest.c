@@ -69,6 +69,20 @@ bool digest_equal(const struct digest *a, const struct digest *b)
 	return a->count == b->count && memcmp(a->lane, b->lane, sizeof(a->lane)) == 0;
 }
 
+void hash_texts(unsigned char out[16], const char *const *texts, size_t n)
+{
+	XXH3_state_t s;
+	XXH128_canonical_t c;
+	size_t i;
+
+	XXH3_INITSTATE(&s);
+	(void)XXH3_128bits_reset(&s);
+	for (i = 0; i < n; i++)
+		(void)XXH3_128bits_update(&s, texts[i], strlen(texts[i]) + 1);
+	XXH128_canonicalFromHash(&c, XXH3_128bits_digest(&s));
+	memcpy(out, c.digest, sizeof(c.digest));
+}
+
 uint64_t hash_u64(const void *p, size_t n, uint64_t seed)
 {
 	return XXH3_64bits_withSeed(p, n, seed);

@@ -40,5 +40,8 @@ void digest_add(struct digest *d, const struct hash *h);
 void digest_sub(struct digest *d, const struct hash *h);
 bool digest_equal(const struct digest *a, const struct digest *b);
 
+/* 128 bits over texts and their ends, in order: ("ab", "c") is not ("a", "bc"). */
+void hash_texts(unsigned char out[16], const char *const *texts, size_t n);
+
 /* 64 bits over any bytes, for tables and for file contents. */
 uint64_t hash_u64(const void *p, size_t n, uint64_t seed);

@@ -20,7 +20,9 @@ struct chan {
 	size_t writing_bytes;
 	bool closing;
 	bool finishing;
-	bool dead; /* hooks.closed was called */
+	bool dead;	 /* hooks.closed was called: nothing is read any more */
+	int broken;	 /* the kernel's error: nothing can be sent any more */
+	uint64_t handed; /* bytes given to libuv */
 	char chunk[CHUNK_BYTES];
 };
 
@@ -61,12 +63,10 @@ static void close_handles(struct chan *c)
 
 static void die(struct chan *c, const struct err *why)
 {
+	if (c->finishing)
+		close_handles(c);
 	if (c->closing || c->dead)
 		return;
-	if (c->finishing) {
-		close_handles(c);
-		return;
-	}
 	c->dead = true;
 	(void)uv_read_stop((uv_stream_t *)&c->pipe);
 	c->hooks.closed(c->hooks.arg, why);
@@ -100,6 +100,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 	if (c->closing || n == 0)
 		return;
 	if (n < 0) {
+		c->broken = (int)n;
 		(void)err_set(&e, (int)n, "%s", uv_strerror((int)n));
 		die(c, &e);
 		return;
@@ -124,6 +125,7 @@ static void on_written(uv_write_t *req, int status)
 	if (c->closing)
 		return;
 	if (status < 0) {
+		c->broken = status;
 		(void)err_set(&e, status, "%s", uv_strerror(status));
 		die(c, &e);
 		return;
@@ -132,19 +134,18 @@ static void on_written(uv_write_t *req, int status)
 		return;
 	if (c->finishing)
 		close_handles(c);
-	else if (!c->dead && c->hooks.drained != NULL)
+	else if (c->broken == 0 && c->hooks.drained != NULL)
 		c->hooks.drained(c->hooks.arg);
 }
 
 static void write_out(struct chan *c)
 {
 	struct write_req *w;
-	struct err e = { 0 };
 	uv_buf_t b;
 	int rc;
 
 	(void)uv_prepare_stop(&c->flush);
-	if (c->out.len == 0 || c->closing)
+	if (c->out.len == 0 || c->closing || c->broken < 0)
 		return;
 	w = mem_zalloc(sizeof(*w));
 	w->c = c;
@@ -152,20 +153,32 @@ static void write_out(struct chan *c)
 	w->req.data = w;
 	c->out = (struct buf){ 0 };
 	c->writing_bytes += w->data.len;
+	c->handed += w->data.len;
 	b = uv_buf_init(w->data.data, (unsigned)w->data.len);
 	rc = uv_write(&w->req, (uv_stream_t *)&c->pipe, &b, 1, on_written);
 	if (rc < 0) {
 		c->writing_bytes -= w->data.len;
 		buf_reset(&w->data);
 		mem_free(w);
-		(void)err_set(&e, rc, "%s", uv_strerror(rc));
-		die(c, &e);
+		c->broken = rc;
 	}
 }
 
 static void on_flush(uv_prepare_t *p)
 {
-	write_out(self_of(p->data));
+	struct chan *c = self_of(p->data);
+	struct err e = { 0 };
+
+	write_out(c);
+	if (c->broken < 0) {
+		(void)err_set(&e, c->broken, "%s", uv_strerror(c->broken));
+		die(c, &e);
+	}
+}
+
+uint64_t chan_taken_bytes(const struct chan *c)
+{
+	return c->handed - uv_stream_get_write_queue_size((const uv_stream_t *)&c->pipe);
 }
 
 size_t chan_queued_bytes(const struct chan *c)
@@ -185,7 +198,7 @@ int chan_send(struct chan *c, const ProtobufCMessage *m)
 	size_t n = protobuf_c_message_get_packed_size(m);
 	uint8_t head[FRAME_HEAD_BYTES];
 
-	if (c == NULL || c->closing || c->dead || c->finishing)
+	if (c == NULL || c->closing || c->finishing || c->broken < 0)
 		return ERR_STATE;
 	if (n > FRAME_MAX_BYTES)
 		return ERR_LIMIT;
@@ -198,7 +211,8 @@ int chan_send(struct chan *c, const ProtobufCMessage *m)
 	c->out.len += n;
 	if (c->out.len >= BATCH_BYTES)
 		write_out(c);
-	else
+	/* Also for what failed: the caller is in the middle of something, no hook runs under it. */
+	if (c->out.len > 0 || c->broken < 0)
 		CHECK(uv_prepare_start(&c->flush, on_flush) == 0);
 	return 0;
 }
@@ -246,6 +260,16 @@ int chan_accept(struct chan **out, uv_stream_t *listener, const struct chan_hook
 	return start(out, c, uv_accept(listener, (uv_stream_t *)&c->pipe), e);
 }
 
+void chan_limit(struct chan *c, size_t body_bytes)
+{
+	c->reader.max = body_bytes;
+}
+
+void chan_mute(struct chan *c)
+{
+	(void)uv_read_stop((uv_stream_t *)&c->pipe);
+}
+
 void chan_close(struct chan **cp)
 {
 	struct chan *c = *cp;
@@ -263,8 +287,10 @@ void chan_finish(struct chan **cp)
 	if (c == NULL || c->closing)
 		return;
 	c->finishing = true;
-	if (c->dead || chan_queued_bytes(c) == 0)
+	if (c->broken < 0 || chan_queued_bytes(c) == 0)
 		close_handles(c);
 	else
 		write_out(c);
+	if (c->broken < 0)
+		close_handles(c);
 }

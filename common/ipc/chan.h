@@ -8,7 +8,8 @@
  * Owns:    the descriptor and the pipe; chan_close() releases all when libuv has let go.
  * Blocks:  never. One read per turn of the loop.
  * Errors:  hooks.closed gets ERR_PROTO, ERR_BUSY, -errno, or UV_EOF when the peer left.
- *          No hook is called after chan_close().
+ *          After a reason of ours (not the kernel's) a last word may still be sent.
+ *          No hook is called after chan_close(), and none inside chan_send().
  */
 #pragma once
 
@@ -38,9 +39,14 @@ int chan_open(struct chan **out, uv_loop_t *loop, int fd, const struct chan_hook
 int chan_accept(struct chan **out, uv_stream_t *listener, const struct chan_hooks *h,
 		struct err *e) MUST_USE;
 void chan_close(struct chan **c);
+
+/* A longer message of the peer closes with ERR_PROTO; FRAME_MAX_BYTES when it is not called. */
+void chan_limit(struct chan *c, size_t body_bytes);
+void chan_mute(struct chan *c); /* reads no more; what was read already still comes */
 int chan_send(struct chan *c, const ProtobufCMessage *m) MUST_USE;
 size_t chan_queued_bytes(const struct chan *c);
-int chan_fd(const struct chan *c); /* for SO_PEERCRED; not for reading or writing */
+uint64_t chan_taken_bytes(const struct chan *c); /* by the peer's kernel, since the beginning */
+int chan_fd(const struct chan *c);		 /* for SO_PEERCRED; not for reading or writing */
 
 /* Closes once everything queued was written; no hook is called any more. */
 void chan_finish(struct chan **c);

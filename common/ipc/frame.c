@@ -16,7 +16,8 @@ void frame_head(uint8_t head[FRAME_HEAD_BYTES], size_t n)
 }
 
 /* Whole messages at the front of p; *used is what they took. */
-static int cut(const uint8_t *p, size_t n, frame_fn *fn, void *arg, size_t *used, struct err *e)
+static int cut(const uint8_t *p, size_t n, size_t max, frame_fn *fn, void *arg, size_t *used,
+	       struct err *e)
 {
 	size_t at = 0;
 
@@ -24,10 +25,9 @@ static int cut(const uint8_t *p, size_t n, frame_fn *fn, void *arg, size_t *used
 		size_t len = body_len(p + at);
 		int rc;
 
-		if (len > FRAME_MAX_BYTES)
+		if (len > max)
 			return err_set(e, ERR_PROTO,
-				       "a message of %zu bytes is over the limit of %u", len,
-				       FRAME_MAX_BYTES);
+				       "a message of %zu bytes is over the limit of %zu", len, max);
 		if (n - at - FRAME_HEAD_BYTES < len)
 			break;
 		rc = fn(arg, p + at + FRAME_HEAD_BYTES, len, e);
@@ -42,11 +42,12 @@ static int cut(const uint8_t *p, size_t n, frame_fn *fn, void *arg, size_t *used
 int frame_feed(struct frame_reader *r, const void *p, size_t n, frame_fn *fn, void *arg,
 	       struct err *e)
 {
+	size_t max = r->max == 0 ? FRAME_MAX_BYTES : MIN(r->max, FRAME_MAX_BYTES);
 	size_t used = 0;
 	int rc;
 
 	if (r->rest.len == 0) {
-		rc = cut(p, n, fn, arg, &used, e);
+		rc = cut(p, n, max, fn, arg, &used, e);
 		if (rc == FRAME_STOP)
 			return 0;
 		if (rc == 0)
@@ -54,7 +55,7 @@ int frame_feed(struct frame_reader *r, const void *p, size_t n, frame_fn *fn, vo
 		return rc;
 	}
 	buf_add(&r->rest, p, n);
-	rc = cut((const uint8_t *)r->rest.data, r->rest.len, fn, arg, &used, e);
+	rc = cut((const uint8_t *)r->rest.data, r->rest.len, max, fn, arg, &used, e);
 	if (rc == FRAME_STOP)
 		return 0;
 	if (rc == 0)

@@ -3,7 +3,7 @@
  * frame - cut a byte stream into length-prefixed messages.
  *
  * Wire form: 4-byte big-endian body length, then the body. A body longer than
- * FRAME_MAX_BYTES is refused before any room is made for it.
+ * the limit is refused before any room is made for it.
  *
  * Owns:    the reassembly buffer; frame_reader_reset() releases it.
  * Blocks:  never; touches no fd, clock or loop.
@@ -23,6 +23,7 @@
 
 struct frame_reader {
 	struct buf rest; /* an incomplete message */
+	size_t max;	 /* of a body; 0: FRAME_MAX_BYTES, which it may only lower */
 };
 
 /* 0 to go on, FRAME_STOP, or an error. The body is borrowed until it returns. */

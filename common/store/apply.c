@@ -5,13 +5,24 @@
 #include "common/base/mem.h"
 #include "common/store/internal.h"
 
-/* The record that stands under `k` goes: out of the log, the references, the digest. */
+/* What is not there was dropped before. An empty key names nothing. */
+static int drop(MDB_txn *txn, MDB_dbi dbi, const struct key *k)
+{
+	MDB_val key = key_val(k);
+	int rc = k->n == 0 ? 0 : mdb_del(txn, dbi, &key, NULL);
+
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* The record that stands under `k` goes: out of the log, the indexes, the digest. */
 static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct digest *d, struct err *e)
 {
 	MDB_val key = key_val(k);
 	struct store_entry old;
 	struct key log;
 	struct key child = { .n = 0 };
+	struct key found = { .n = 0 };
+	struct lookup l;
 	MDB_val v;
 	int rc = mdb_get(txn, g->events, &key, &v);
 
@@ -30,14 +41,40 @@ static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct diges
 		key_ref(&child, ref, k);
 		mem_free(ref);
 	}
+	if (old.action == ACTION_DEPLOY && lookup_of(&l, old.kind, old.payload, old.payload_len))
+		key_lookup(&found, &l, &key);
 	/* What `old` points at is gone with the first change. */
-	key = key_val(&log);
-	rc = mdb_del(txn, g->log, &key, NULL);
-	if (rc == 0 && child.n > 0) {
-		key = key_val(&child);
-		rc = mdb_del(txn, g->refs, &key, NULL);
+	rc = drop(txn, g->log, &log);
+	if (rc == 0)
+		rc = drop(txn, g->refs, &child);
+	if (rc == 0)
+		rc = drop(txn, g->lookups, &found);
+	return lmdb_err(e, rc, "replace");
+}
+
+/* Under what a live event is found, in the transaction of the event. */
+static int put_indexes(struct gen *g, MDB_txn *txn, const struct event *ev, const struct key *k)
+{
+	MDB_val none = { 0, NULL };
+	MDB_val to = key_val(k);
+	struct lookup l;
+	struct key index;
+	MDB_val key;
+	int rc = 0;
+
+	if (ev->action != ACTION_DEPLOY)
+		return 0;
+	if (ev->ref_id != NULL) {
+		key_ref(&index, ev->ref_id, k);
+		key = key_val(&index);
+		rc = mdb_put(txn, g->refs, &key, &none, 0);
 	}
-	return rc == MDB_NOTFOUND ? 0 : lmdb_err(e, rc, "replace");
+	if (rc == 0 && lookup_of(&l, ev->kind, ev->payload.data, ev->payload.len)) {
+		key_lookup(&index, &l, &to);
+		key = key_val(&index);
+		rc = mdb_put(txn, g->lookups, &key, &none, 0);
+	}
+	return rc;
 }
 
 int gen_put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
@@ -63,12 +100,8 @@ int gen_put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct di
 		v = key_val(&k);
 		rc = mdb_put(txn, g->log, &key, &v, 0);
 	}
-	if (rc == 0 && r->ev->ref_id != NULL && r->ev->action == ACTION_DEPLOY) {
-		key_ref(&other, r->ev->ref_id, &k);
-		key = key_val(&other);
-		v = (MDB_val){ 0, NULL };
-		rc = mdb_put(txn, g->refs, &key, &v, 0);
-	}
+	if (rc == 0)
+		rc = put_indexes(g, txn, r->ev, &k);
 	digest_add(d, &r->hash);
 	return lmdb_err(e, rc, "write");
 }

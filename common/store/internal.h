@@ -5,6 +5,7 @@
  *	events	<kind byte><id>\0<ref>\0		-> record
  *	log	<revision, 8 bytes big-endian>	-> key in events
  *	refs	<ref>\0<key in events>		-> nothing; live children only
+ *	lookups	<lookup.h's 17 bytes><key in events>	-> nothing; live events only
  *	meta	"format", "position", "history"; "m:<field>" of publish.h
  *
  * Owns: nothing of its own. Blocks: on the disk. Errors: as store.h.
@@ -13,6 +14,7 @@
 
 #include <lmdb.h>
 
+#include "common/model/lookup.h"
 #include "common/store/reader.h"
 
 #define KEY_MAX_BYTES  511  /* LMDB's limit */
@@ -24,6 +26,7 @@ struct gen {
 	MDB_dbi events;
 	MDB_dbi log;
 	MDB_dbi refs;
+	MDB_dbi lookups;
 	MDB_dbi meta;
 	uint64_t number;
 	struct store_position position;
@@ -47,12 +50,14 @@ struct key {
 
 void key_event(struct key *k, enum kind kind, const char *id, const char *ref);
 void key_ref(struct key *k, const char *ref, const struct key *event);
+void key_lookup(struct key *k, const struct lookup *l, const MDB_val *event);
 void key_log(struct key *k, uint64_t revision);
 MDB_val key_val(const struct key *k);
 
 /* Record codec: header, strings, payload, checksum over all of it. */
 void record_encode(struct buf *out, const struct store_record *r);
 int record_decode(struct store_entry *out, const MDB_val *v, struct err *e) MUST_USE;
+bool record_peek(struct store_entry *out, const MDB_val *v); /* without the checksum */
 
 void position_encode(struct buf *out, const struct store_position *p);
 bool position_decode(struct store_position *out, const MDB_val *v);

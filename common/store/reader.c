@@ -196,6 +196,59 @@ int store_children(struct store_view *v, const char *ref, enum kind k, struct bu
 	return walk(s, &w, cursor);
 }
 
+int store_lookup(struct store_view *v, const struct lookup *l, store_each_fn *fn, void *arg)
+{
+	struct store *s = store_of(v);
+	struct key prefix;
+	struct walk w = { s->current.lookups, &prefix, true, KIND__COUNT, fn, arg };
+
+	key_lookup(&prefix, l, NULL);
+	return walk(s, &w, NULL);
+}
+
+/* Keys that were cut to a hash may collide: the record knows its whole names. */
+static bool is_named(const struct store_entry *x, const char *id, const char *ref)
+{
+	return x->id_len == strlen(id) && memcmp(x->id, id, x->id_len) == 0 &&
+	       x->ref_len == strlen(ref) && memcmp(x->ref, ref, x->ref_len) == 0;
+}
+
+static int get_one(struct store *s, const struct key *k, MDB_val *v)
+{
+	MDB_val key = key_val(k);
+
+	return mdb_get(s->reader, s->current.events, &key, v);
+}
+
+int store_find(struct store_view *v, enum kind k, const char *id, const char *ref,
+	       struct store_entry *out, struct err *e)
+{
+	struct key key;
+	MDB_val raw;
+	int rc;
+
+	key_event(&key, k, id, ref[0] == '\0' ? NULL : ref);
+	rc = get_one(store_of(v), &key, &raw);
+	if (rc == 0)
+		rc = record_decode(out, &raw, e);
+	else
+		rc = lmdb_err(e, rc, "find");
+	if (rc == 0 && !is_named(out, id, ref))
+		rc = err_set(e, ERR_NOTFOUND, "there is no %s %s", kind_name(k), id);
+	return rc;
+}
+
+bool store_is_live(struct store_view *v, enum kind k, const char *id)
+{
+	struct store_entry x;
+	struct key key;
+	MDB_val raw;
+
+	key_event(&key, k, id, NULL);
+	return get_one(store_of(v), &key, &raw) == 0 && record_peek(&x, &raw) &&
+	       is_named(&x, id, "") && x.action == ACTION_DEPLOY;
+}
+
 int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *arg)
 {
 	struct store *s = store_of(v);

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "common/model/lookup.h"
 #include "common/store/store.h"
 
 struct store_entry {
@@ -47,6 +48,20 @@ int store_list(struct store_view *v, enum kind k, struct buf *cursor, store_each
 /* The live children of a reference; of all kinds with k = KIND__COUNT. */
 int store_children(struct store_view *v, const char *ref, enum kind k, struct buf *cursor,
 		   store_each_fn *fn, void *arg) MUST_USE;
+
+/* The live events under a lookup, in the order of their keys. A hit is to be verified: lookup.h. */
+int store_lookup(struct store_view *v, const struct lookup *l, store_each_fn *fn,
+		 void *arg) MUST_USE;
+
+/* That one event, tombstone or not; `ref` "" for none. */
+int store_find(struct store_view *v, enum kind k, const char *id, const char *ref,
+	       struct store_entry *out, struct err *e) MUST_USE;
+
+/*
+ * Is there a live event of that id, without a reference? Reads the record's head only, not
+ * the payload its checksum covers: the cost does not grow with it.
+ */
+bool store_is_live(struct store_view *v, enum kind k, const char *id);
 
 /* Everything with a revision above `after`, in revision order, tombstones included. */
 int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *arg) MUST_USE;

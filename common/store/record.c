@@ -88,6 +88,14 @@ void key_ref(struct key *k, const char *ref, const struct key *event)
 		key_add(k, event->b, event->n);
 }
 
+void key_lookup(struct key *k, const struct lookup *l, const MDB_val *event)
+{
+	k->n = 0;
+	key_add(k, l->b, LOOKUP_BYTES);
+	if (event != NULL)
+		key_add(k, event->mv_data, event->mv_size);
+}
+
 void key_log(struct key *k, uint64_t revision)
 {
 	unsigned i;
@@ -121,19 +129,18 @@ void record_encode(struct buf *out, const struct store_record *r)
 	memcpy(out->data, &h.check, sizeof(h.check));
 }
 
-int record_decode(struct store_entry *out, const MDB_val *v, struct err *e)
+bool record_peek(struct store_entry *out, const MDB_val *v)
 {
 	const char *p = v->mv_data;
 	struct header h;
 	uint64_t want;
 
 	if (v->mv_size < sizeof(h))
-		return err_set(e, ERR_DAMAGED, "a record of %zu bytes", v->mv_size);
+		return false;
 	memcpy(&h, p, sizeof(h));
 	want = sizeof(h) + (uint64_t)h.id_len + h.ref_len + h.version_len + h.payload_len;
-	if (want != v->mv_size || h.kind >= KIND__COUNT ||
-	    h.check != hash_u64(p + sizeof(h.check), v->mv_size - sizeof(h.check), STORE_FORMAT))
-		return err_set(e, ERR_DAMAGED, "a record fails its checksum");
+	if (want != v->mv_size || h.kind >= KIND__COUNT)
+		return false;
 	*out = (struct store_entry){ .kind = (enum kind)h.kind,
 				     .action = h.hash[0] == 'D' ? ACTION_DEPLOY : ACTION_UNDEPLOY,
 				     .revision = h.revision,
@@ -148,6 +155,19 @@ int record_decode(struct store_entry *out, const MDB_val *v, struct err *e)
 	out->ref = p + h.id_len;
 	out->version = out->ref + h.ref_len;
 	out->payload = out->version + h.version_len;
+	return true;
+}
+
+int record_decode(struct store_entry *out, const MDB_val *v, struct err *e)
+{
+	const char *p = v->mv_data;
+	uint64_t check;
+
+	if (!record_peek(out, v))
+		return err_set(e, ERR_DAMAGED, "%zu bytes that are no record", v->mv_size);
+	memcpy(&check, p, sizeof(check));
+	if (check != hash_u64(p + sizeof(check), v->mv_size - sizeof(check), STORE_FORMAT))
+		return err_set(e, ERR_DAMAGED, "a record fails its checksum");
 	return 0;
 }
 

@@ -18,7 +18,7 @@
 #include "common/base/mem.h"
 #include "common/store/internal.h"
 
-#define DATABASES 4
+#define DATABASES 5
 #define READERS	  64
 
 /* --- files --- */
@@ -160,20 +160,22 @@ static int open_tables(struct gen *g, bool fresh, struct err *e)
 	int rc = mdb_txn_begin(g->env, NULL, fresh ? 0 : MDB_RDONLY, &txn);
 
 	if (rc == 0)
+		rc = mdb_dbi_open(txn, "meta", flags, &g->meta);
+	if (rc == 0 && fresh)
+		rc = mdb_put(txn, g->meta, &name, &v, 0);
+	if (rc == 0 && !fresh) { /* first: another format may lack a table */
+		rc = mdb_get(txn, g->meta, &name, &v);
+		if (rc == 0 && (v.mv_size != 1 || memcmp(v.mv_data, format, 1) != 0))
+			rc = MDB_VERSION_MISMATCH;
+	}
+	if (rc == 0)
 		rc = mdb_dbi_open(txn, "events", flags, &g->events);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "log", flags, &g->log);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "refs", flags, &g->refs);
 	if (rc == 0)
-		rc = mdb_dbi_open(txn, "meta", flags, &g->meta);
-	if (rc == 0 && fresh)
-		rc = mdb_put(txn, g->meta, &name, &v, 0);
-	if (rc == 0 && !fresh) {
-		rc = mdb_get(txn, g->meta, &name, &v);
-		if (rc == 0 && (v.mv_size != 1 || memcmp(v.mv_data, format, 1) != 0))
-			rc = MDB_VERSION_MISMATCH;
-	}
+		rc = mdb_dbi_open(txn, "lookups", flags, &g->lookups);
 	if (rc == 0 && !fresh) {
 		MDB_val p = { 8, (void *)(uintptr_t) "position" };
 

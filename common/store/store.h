@@ -22,7 +22,7 @@
 #include "common/base/err.h"
 #include "common/model/event.h"
 
-#define STORE_FORMAT	    1
+#define STORE_FORMAT	    2
 #define STORE_LINEAGE_BYTES 40
 #define STORE_TOKEN_BYTES   96
 /* A file of this name in the directory: who used the store crashed. The next open checks all
@@ -89,7 +89,7 @@ void store_tend(struct store *s);
 uint64_t store_file_bytes(const struct store *s);
 
 /*
- * Walks everything: records, checksums, both indexes, the digest. ERR_DAMAGED says what
+ * Walks everything: records, checksums, all indexes, the digest. ERR_DAMAGED says what
  * is wrong first.
  */
 int store_verify(const struct store *s, struct err *e) MUST_USE;

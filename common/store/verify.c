@@ -8,6 +8,7 @@ struct counts {
 	struct digest digest;
 	uint64_t events;
 	uint64_t children;
+	uint64_t lookups;
 	uint64_t max_revision;
 };
 
@@ -15,15 +16,16 @@ static int check_entry(const struct gen *g, MDB_txn *txn, const MDB_val *key, co
 		       struct counts *n, struct err *e)
 {
 	struct store_entry entry;
-	struct key log;
+	struct lookup l;
+	struct key index;
 	MDB_val lk;
 	MDB_val at;
 	int rc = record_decode(&entry, v, e);
 
 	if (rc < 0)
 		return rc;
-	key_log(&log, entry.revision);
-	lk = key_val(&log);
+	key_log(&index, entry.revision);
+	lk = key_val(&index);
 	if (mdb_get(txn, g->log, &lk, &at) != 0 || at.mv_size != key->mv_size ||
 	    memcmp(at.mv_data, key->mv_data, at.mv_size) != 0)
 		return err_set(e, ERR_DAMAGED, "the log does not know a record");
@@ -32,6 +34,16 @@ static int check_entry(const struct gen *g, MDB_txn *txn, const MDB_val *key, co
 	n->max_revision = MAX(n->max_revision, entry.revision);
 	if (entry.ref_len > 0 && entry.action == ACTION_DEPLOY)
 		n->children++;
+	if (entry.action != ACTION_DEPLOY ||
+	    !lookup_of(&l, entry.kind, entry.payload, entry.payload_len))
+		return 0;
+	if (key->mv_size > KEY_MAX_BYTES - LOOKUP_BYTES)
+		return err_set(e, ERR_DAMAGED, "a key of %zu bytes", key->mv_size);
+	key_lookup(&index, &l, key);
+	lk = key_val(&index);
+	if (mdb_get(txn, g->lookups, &lk, &at) != 0)
+		return err_set(e, ERR_DAMAGED, "no lookup leads to a record");
+	n->lookups++;
 	return 0;
 }
 
@@ -59,15 +71,21 @@ static int check_events(const struct gen *g, MDB_txn *txn, struct counts *n, str
 /* The key of `events` that an entry of an index leads to; false when it leads nowhere. */
 static bool leads_to(const struct gen *g, MDB_dbi index, const MDB_val *key, MDB_val *v)
 {
-	const char *nul;
+	size_t skip;
 
 	if (index == g->log)
 		return key->mv_size == 8;
-	nul = memchr(key->mv_data, '\0', key->mv_size);
-	if (nul == NULL)
+	if (index == g->lookups) {
+		skip = LOOKUP_BYTES;
+	} else {
+		const char *nul = memchr(key->mv_data, '\0', key->mv_size);
+
+		skip = nul == NULL ? key->mv_size : (size_t)(nul + 1 - (const char *)key->mv_data);
+	}
+	if (key->mv_size <= skip)
 		return false;
-	v->mv_data = (void *)(uintptr_t)(nul + 1);
-	v->mv_size = key->mv_size - (size_t)(nul + 1 - (const char *)key->mv_data);
+	v->mv_data = (char *)key->mv_data + skip;
+	v->mv_size = key->mv_size - skip;
 	return true;
 }
 
@@ -139,6 +157,8 @@ int gen_verify(const struct gen *g, struct err *e)
 		rc = check_index(g, txn, g->log, n.events, e);
 	if (rc == 0)
 		rc = check_index(g, txn, g->refs, n.children, e);
+	if (rc == 0)
+		rc = check_index(g, txn, g->lookups, n.lookups, e);
 	if (rc == 0)
 		rc = check_free(g, txn, e);
 	if (rc == 0 && (!digest_equal(&n.digest, &g->position.digest) ||

@@ -19,6 +19,7 @@ enum {
 	CLI_NO = 1,	 /* not found, not healthy, not now */
 	CLI_RESET = 3,	 /* the position is of another history */
 	CLI_TIMEOUT = 4, /* `wait` waited in vain */
+	CLI_REFUSED = 5, /* `resolve`: known, but not active */
 };
 
 struct cli {
@@ -35,6 +36,8 @@ int verb_get(struct cli *c);
 int verb_list(struct cli *c);
 int verb_watch(struct cli *c);
 int verb_wait(struct cli *c);
+int verb_resolve_key(struct cli *c);
+int verb_resolve_subscription(struct cli *c);
 int verb_logs(struct cli *c);
 int verb_config_check(struct cli *c);
 int verb_config_show(struct cli *c);

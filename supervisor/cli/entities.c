@@ -274,13 +274,13 @@ static int watch_on(struct query *q, struct watching *w)
 		print_changes(w, r);
 		gateway__reply__free_unpacked(r, NULL);
 	}
-	if (rc == -EPIPE || rc == -ECONNRESET) {
+	if (rc == -EPIPE || rc == -ECONNRESET || code == EX_UNAVAILABLE) {
+		const char *why = code == 0 ? "the cache closed the connection" : e.text;
+
 		if (w->revision > 0 && w->lineage[0] != '\0')
-			return cli_fail(EX_UNAVAILABLE,
-					"the cache closed the connection; go on with "
-					"--from %s:%" PRIu64,
+			return cli_fail(EX_UNAVAILABLE, "%s; go on with --from %s:%" PRIu64, why,
 					w->lineage, w->revision);
-		return cli_fail(EX_UNAVAILABLE, "the cache closed the connection");
+		return cli_fail(EX_UNAVAILABLE, "%s", why);
 	}
 	return rc < 0 ? broken(q, rc, &e) : cli_fail(code, "%s", e.text);
 }

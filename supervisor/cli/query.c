@@ -68,7 +68,8 @@ int query_receive(struct query *q, int timeout_ms, Gateway__Reply **out, struct 
 	if (rc < 0)
 		return rc;
 	r = gateway__reply__unpack(NULL, n, body);
-	if (r == NULL || r->id != q->id) {
+	/* Id 0 is about the connection: why it ends. */
+	if (r == NULL || (r->id != q->id && (r->id != 0 || r->code == GATEWAY__CODE__OK))) {
 		if (r != NULL)
 			gateway__reply__free_unpacked(r, NULL);
 		return err_set(e, ERR_PROTO, "%zu bytes that are no answer", n);
@@ -90,6 +91,9 @@ int query_code(const Gateway__Reply *r, struct err *e)
 		{ GATEWAY__CODE__BAD_REQUEST, EX_USAGE, "the cache does not understand this" },
 		{ GATEWAY__CODE__BUSY, EX_UNAVAILABLE, "the cache is busy; try again" },
 		{ GATEWAY__CODE__UNAVAILABLE, EX_UNAVAILABLE, "this node has no data yet" },
+		{ GATEWAY__CODE__SLOW, EX_UNAVAILABLE, "cut off: the answers were not read" },
+		{ GATEWAY__CODE__UNSUPPORTED, EX_PROTOCOL,
+		  "the daemon is older than this command" },
 	};
 	size_t i;
 

@@ -50,6 +50,16 @@ def event(kind, id, ref="", revision=1, payload=b"", whole=None, deployed=True):
             field(9, len(payload) if whole is None else whole))
 
 
+def match(active=True, why=0, subscription="s", plan="p", key="", expire=0):
+    return (field(1, active) + field(2, why) + field(3, subscription) + field(4, plan) +
+            field(5, "app") + field(6, key) + field(7, expire) + field(8, 99) + field(9, 5))
+
+
+def resolution(*matches, deployed=True):
+    return field(8, field(1, bool(matches)) + field(2, deployed) +
+                 b"".join(field(3, m) for m in matches))
+
+
 def reply(events=(), code=0, error="", more=False, next="", position=None):
     out = field(2, code) + field(3, error) + b"".join(field(4, e) for e in events)
     out += field(5, more) + field(6, next)
@@ -58,7 +68,8 @@ def reply(events=(), code=0, error="", more=False, next="", position=None):
     return out
 
 
-BODIES = {2: "get", 3: "list", 4: "watch", 5: "wait", 6: "head"}
+BODIES = {2: "get", 3: "list", 4: "watch", 5: "wait", 6: "head", 7: "resolve key",
+          8: "resolve subscription"}
 
 
 class Gateway:

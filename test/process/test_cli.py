@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import Gateway, event, reply
+from gateway import Gateway, event, match, reply, resolution
 from harness import BUILD, DEADLINE
 
 ZONESYNC = str(BUILD / "supervisor/cli/zonesync")
@@ -324,6 +324,62 @@ def test_wait_ends_with_3_on_reset_and_4_in_vain(cache):
                             code=4).stderr
     code[0] = 6
     run(*g.args, "wait", "--revision", "7", "--timeout", "0.05", code=4)
+
+
+def test_watch_says_why_it_was_cut_off(cache):
+    g = cache(lambda verb, f: [reply([event("API", "a", revision=5)], position=("L", 5)),
+                               b"RAW" + (lambda r: bytes([0, 0, 0, len(r)]) + r)(reply(code=7, error="not read"))])
+    err = run(*g.args, "watch", code=69).stderr
+    assert "not read" in err and "--from L:5" in err
+
+
+def test_resolve_ends_with_0_when_a_call_may_pass_and_5_when_not(cache):
+    answer = [reply(position=("L", 8)) + resolution(match(key="k", expire=1700000000000))]
+    g = cache(lambda verb, f: answer)
+    out = run(*g.args, "resolve", "key", "API:a", "secret").stdout
+    assert out.splitlines() == ["active        yes", "subscription  s", "plan          p", "application   app",
+                                "key           k", "until         2023-11-14T22:13:20Z",
+                                "position      L:8, not proven"]
+    assert g.asked == [("resolve key", {2: [b"a"], 3: [b"secret"]})]
+    answer[0] = reply() + resolution(match(False, 1, key="k\x1b[1m"), match(False, 2))
+    out = run(*g.args, "resolve", "key", "a", "secret", code=5).stdout
+    assert "no: the key is revoked" in out and "1 more match" in out and "\x1b" not in out
+    got = json.loads(run(*g.args, "resolve", "key", "a", "secret", "--json", code=5).stdout)
+    assert (got["found"], got["active"], got["deployed"]) == (True, False, True)
+    assert [(m["why"], m["subscription"], m["revision"]) for m in got["matches"]] == [
+        ("KEY_REVOKED", "s", 5), ("KEY_PAUSED", "s", 5)]
+    answer[0] = reply() + resolution(match(False, 77))
+    assert "does not know" in run(*g.args, "resolve", "key", "a", "x", code=5).stdout
+    assert '"UNKNOWN"' in run(*g.args, "resolve", "key", "a", "x", "--json", code=5).stdout
+
+
+def test_resolve_ends_with_1_when_nothing_is_found(cache):
+    answer = [reply(code=1, error="none") + resolution()]
+    g = cache(lambda verb, f: answer)
+    done = run(*g.args, "resolve", "subscription", "API_PRODUCT:p1", "client", "--plan", "gold", code=1)
+    assert done.stdout == "" and "API_PRODUCT:p1" in done.stderr
+    assert g.asked == [("resolve subscription", {1: [b"API_PRODUCT"], 2: [b"p1"], 3: [b"client"], 4: [b"gold"]})]
+    got = json.loads(run(*g.args, "resolve", "subscription", "a", "c", "--json", code=1).stdout)
+    assert got == {"found": False, "active": False, "deployed": True, "matches": []}
+    answer[0] = reply(code=1) + resolution(deployed=False)
+    assert "not deployed" in run(*g.args, "resolve", "key", "a", "k", code=1).stderr
+    for code, exit_code in ((0, 76), (4, 64), (6, 69), (8, 76)):
+        answer[0] = reply(code=code)
+        run(*g.args, "resolve", "key", "a", "k", code=exit_code)
+
+
+def test_resolve_reads_the_key_from_stdin(cache):
+    g = cache(lambda verb, f: [reply() + resolution(match())])
+    run(*g.args, "resolve", "key", "a", "-", input="se cret\n")
+    run(*g.args, "resolve", "key", "a", "-", input="x" * 1024)
+    assert [f[3] for _, f in g.asked] == [[b"se cret"], [b"x" * 1024]]
+    for bad in ("", "\n", "two\nlines\n", "a\0b", "x" * 1025, "x" * 100000):
+        assert "no key" in run(*g.args, "resolve", "key", "a", "-", input=bad, code=64).stderr
+    run(*g.args, "resolve", "key", "API:", "k", code=64)
+    run(*g.args, "resolve", "key", "API_PRODUCT:", "k", code=64)
+    run(*g.args, "resolve", "key", "a", code=64)
+    assert "`resolve key`" in run(*g.args, "resolve", code=64).stderr
+    assert len(g.asked) == 2
 
 
 @pytest.mark.parametrize("junk", [

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import pathlib
-import shutil
 import sys
-import tempfile
 
 import pytest
 
@@ -27,23 +25,7 @@ def pytest_configure(config):
 
 @pytest.fixture
 def zone(request):
-    # Socket paths have at most 107 bytes: pytest's own directories are too deep for them.
-    base = pathlib.Path(tempfile.mkdtemp(prefix="zs-"))
-    zn = SOURCES[getattr(request, "param", "file")](base)
-    yield zn
-    try:
-        zn.close()
-        bad = z.sanitizer_reports(base)
-        assert not bad, "\n".join(bad)
-    finally:
-        zn.abandon()
-        for n in zn.nodes:
-            if n.process:
-                n.process.kill()
-        if getattr(request.node, "failed", False):
-            print(f"kept: {base}")
-        else:
-            shutil.rmtree(base, ignore_errors=True)
+    yield from z.fresh(request, SOURCES[getattr(request, "param", "file")])
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 BUILD = pathlib.Path(os.environ.get("ZONESYNC_BUILD", "build")).resolve()
@@ -294,6 +295,27 @@ class Zone:
     def abandon(self):
         """Ends the servers, whatever happened."""
         self.redis.stop()
+
+
+def fresh(request, kind=None):
+    """What a fixture yields from: a Zone, of that kind, in a directory of its own, and its end."""
+    # Socket paths have at most 107 bytes: pytest's own directories are too deep for them.
+    base = pathlib.Path(tempfile.mkdtemp(prefix="zs-"))
+    zn = (kind or Zone)(base)
+    yield zn
+    try:
+        zn.close()
+        bad = sanitizer_reports(base)
+        assert not bad, "\n".join(bad)
+    finally:
+        zn.abandon()
+        for n in zn.nodes:
+            if n.process:
+                n.process.kill()
+        if getattr(request.node, "failed", False):
+            print(f"kept: {base}")
+        else:
+            shutil.rmtree(base, ignore_errors=True)
 
 
 def sanitizer_reports(base):

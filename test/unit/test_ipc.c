@@ -353,7 +353,102 @@ static void chan_closes_with_the_reason_of_the_hook(void **state)
 	pair_close(&p);
 }
 
-static void chan_closes_on_garbage_and_sends_nothing_after(void **state)
+struct last_word {
+	struct end end;
+	int rc;
+};
+
+static void say_goodbye(void *arg, const struct err *why)
+{
+	struct last_word *x = arg;
+
+	x->end.closed++;
+	x->end.why = why->code;
+	x->rc = send_ping(x->end.c, 7);
+}
+
+static void chan_sends_a_last_word_after_garbage_but_not_after_the_end(void **state)
+{
+	unsigned i;
+
+	UNUSED(state);
+	for (i = 0; i < 2; i++) {
+		uv_loop_t loop;
+		struct last_word x = { .rc = 1 };
+		const struct chan_hooks h = { &x, on_message, say_goodbye, NULL };
+		char got[16];
+		int fd[2];
+
+		assert_int_equal(uv_loop_init(&loop), 0);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+		assert_int_equal(chan_open(&x.end.c, &loop, fd[0], &h, NULL), 0);
+		chan_limit(x.end.c, 8);
+		assert_int_equal(write(fd[1],
+				       "\0\0\0\10"
+				       "12345678",
+				       12),
+				 12);
+		if (i == 0)
+			assert_int_equal(write(fd[1], "\0\0\0\11", 4), 4); /* over the limit */
+		else
+			assert_int_equal(shutdown(fd[1], SHUT_WR), 0);
+		while (x.end.closed == 0)
+			(void)uv_run(&loop, UV_RUN_ONCE);
+		assert_int_equal(x.end.messages, 1);
+		assert_int_equal(x.end.why, i == 0 ? ERR_PROTO : UV_EOF);
+		assert_int_equal(x.rc, i == 0 ? 0 : ERR_STATE);
+		chan_finish(&x.end.c);
+		(void)uv_run(&loop, UV_RUN_DEFAULT);
+		assert_int_equal(read(fd[1], got, sizeof(got)) > FRAME_HEAD_BYTES, i == 0);
+		assert_int_equal(read(fd[1], got, sizeof(got)), 0);
+		(void)close(fd[1]);
+		assert_int_equal(uv_loop_close(&loop), 0);
+	}
+}
+
+static void chan_counts_what_the_peer_takes(void **state)
+{
+	static char sink[65536];
+	struct pair p;
+	int fd = half_open(&p);
+	uint64_t before;
+
+	UNUSED(state);
+	while (send_text(p.a.c, 500000) == 0)
+		;
+	(void)uv_run(&p.loop, UV_RUN_NOWAIT);
+	before = chan_taken_bytes(p.a.c); /* as much as the kernel holds */
+	assert_true(before > 0 && before < 2000000);
+	(void)uv_run(&p.loop, UV_RUN_NOWAIT);
+	assert_int_equal(chan_taken_bytes(p.a.c), before);
+	while (chan_taken_bytes(p.a.c) == before) {
+		assert_true(recv(fd, sink, sizeof(sink), 0) > 0);
+		(void)uv_run(&p.loop, UV_RUN_NOWAIT);
+	}
+	assert_true(chan_queued_bytes(p.a.c) > 0);
+	pair_close(&p);
+	(void)close(fd);
+}
+
+static void chan_that_is_muted_reads_no_more(void **state)
+{
+	struct pair p;
+	int fd = half_open(&p);
+
+	UNUSED(state);
+	chan_mute(p.a.c);
+	assert_int_equal(write(fd, "\0\0\0\1x", 5), 5);
+	(void)uv_run(&p.loop, UV_RUN_NOWAIT);
+	(void)uv_run(&p.loop, UV_RUN_NOWAIT);
+	assert_int_equal(p.a.messages, 0);
+	assert_int_equal(send_ping(p.a.c, 1), 0);
+	while (p.a.drained == 0)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	pair_close(&p);
+	(void)close(fd);
+}
+
+static void chan_closes_on_garbage(void **state)
 {
 	struct pair p;
 	int fd = half_open(&p);
@@ -382,6 +477,40 @@ static void chan_takes_a_bad_descriptor_over(void **state)
 	assert_true(e.text[0] != '\0');
 	pair_close(&p);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+int __real_uv_write(uv_write_t *req, uv_stream_t *s, const uv_buf_t *b, unsigned n, uv_write_cb cb);
+int __wrap_uv_write(uv_write_t *req, uv_stream_t *s, const uv_buf_t *b, unsigned n, uv_write_cb cb);
+static bool refuse_write;
+
+int __wrap_uv_write(uv_write_t *req, uv_stream_t *s, const uv_buf_t *b, unsigned n, uv_write_cb cb)
+{
+	return refuse_write ? UV_EBADF : __real_uv_write(req, s, b, n, cb);
+}
+
+static void chan_calls_no_hook_inside_a_send_that_fails(void **state)
+{
+	struct pair p;
+
+	UNUSED(state);
+	pair_open(&p);
+	refuse_write = true;
+	assert_int_equal(send_text(p.a.c, 300000), 0); /* too large to wait for the loop */
+	assert_int_equal(p.a.closed, 0);
+	assert_non_null(p.a.c);
+	assert_int_equal(send_ping(p.a.c, 1), ERR_STATE);
+	while (p.a.closed == 0)
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_int_equal(p.a.why, UV_EBADF);
+	pair_close(&p);
+
+	pair_open(&p);
+	assert_int_equal(send_ping(p.a.c, 1), 0);
+	chan_finish(&p.a.c);
+	assert_null(p.a.c);
+	refuse_write = false;
+	pair_close(&p); /* returns: the loop holds nothing */
+	assert_int_equal(p.a.closed, 0);
 }
 
 /* --- route --- */
@@ -611,8 +740,12 @@ int main(void)
 		cmocka_unit_test(chan_finish_ends_when_the_peer_is_gone),
 		cmocka_unit_test(chan_may_be_closed_inside_each_hook),
 		cmocka_unit_test(chan_closes_with_the_reason_of_the_hook),
-		cmocka_unit_test(chan_closes_on_garbage_and_sends_nothing_after),
+		cmocka_unit_test(chan_closes_on_garbage),
 		cmocka_unit_test(chan_takes_a_bad_descriptor_over),
+		cmocka_unit_test(chan_sends_a_last_word_after_garbage_but_not_after_the_end),
+		cmocka_unit_test(chan_counts_what_the_peer_takes),
+		cmocka_unit_test(chan_that_is_muted_reads_no_more),
+		cmocka_unit_test(chan_calls_no_hook_inside_a_send_that_fails),
 		cmocka_unit_test(route_checks_sender_state_and_row),
 		cmocka_unit_test(route_refuses_text_that_is_not_utf8_at_any_depth),
 		cmocka_unit_test(each_message_has_rows_in_exactly_the_listed_tables),

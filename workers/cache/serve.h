@@ -3,8 +3,7 @@
  * serve - answers gateways and the CLI from the local store (gateway.proto).
  *
  * Whatever Redis and the source do, what the store holds is answered. A client that
- * floods, stalls or lies is closed; a watcher that does not read is cut off and slows
- * nobody.
+ * floods, stalls or lies is cut off with a last Reply that says why; it slows nobody.
  *
  * Owns:    the listener the supervisor handed on, the connections.
  * Blocks:  never, but for page faults of the store.
@@ -15,13 +14,18 @@
 #include "common/worker/worker.h"
 #include "workers/cache/upstream.h"
 
-#define SERVE_CLIENTS_MAX 1024
-#define SERVE_PAGE_EVENTS 500
-#define SERVE_PAGE_BYTES  (256U << 10) /* of payloads in one Reply; larger ones are chunked */
-#define SERVE_WAITS_MAX	  64	       /* watches and waits of one client */
-#define SERVE_WAIT_MAX_MS 3600000
-#define SERVE_STREAMS_MAX 4	/* large answers of one client under way */
-#define SERVE_STALL_MS	  30000 /* a client that takes nothing of them for so long is cut off */
+/* These are public: gateway.proto tells them. */
+#define SERVE_CLIENTS_MAX   1024
+#define SERVE_REQUEST_BYTES (64U << 10) /* of one Request */
+#define SERVE_PAGE_EVENTS   500
+#define SERVE_PAGE_BYTES    (256U << 10) /* of one Reply; larger payloads are chunked */
+#define SERVE_WAITS_MAX	    64		 /* watches and waits of one client */
+#define SERVE_WAIT_MAX_MS   3600000
+#define SERVE_STREAMS_MAX   4	       /* large answers of one client under way */
+#define SERVE_PUMP_BYTES    (1U << 20) /* watches and large answers go on below it */
+#define SERVE_UNREAD_BYTES  (2U << 20) /* queued; who asks for more then is cut off */
+#define SERVE_STALL_MS	    10000      /* so is who takes nothing of the queue for so long */
+#define SERVE_LINGER_MS	    10000      /* and has so long to read why */
 
 struct serve;
 

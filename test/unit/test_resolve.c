@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "workers/cache/resolve.h"
+
+#define MAP_BYTES (64ULL << 20)
+#define NOW	  5000
+#define KEY(more)                                                                                                                             \
+	"{\"id\":\"k\",\"key\":\"secret\",\"api\":\"a\",\"plan\":\"old\",\"subscription\":\"s\",\"application\":\"app\",\"active\":true" more \
+	"}"
+#define SUB(more)                                                                                    \
+	"{\"id\":\"s\",\"api\":\"a\",\"plan\":\"p\",\"application\":\"app\",\"clientId\":\"c\"" more \
+	"}"
+#define ACCEPTED ",\"status\":\"ACCEPTED\""
+
+static char *dir;
+static struct store *st;
+static uint64_t revision;
+static enum store_target target; /* the next generation is not synced: for thousands */
+
+static int setup(void **state)
+{
+	char text[] = "/tmp/zonesync-resolve-XXXXXX";
+	char aside[200];
+	struct err e = { 0 };
+
+	UNUSED(state);
+	dir = mem_printf("%s/store", mkdtemp(text));
+	revision = 0;
+	target = STORE_CURRENT;
+	if (store_open(&st, dir, MAP_BYTES, aside, &e) < 0)
+		fail_msg("open: %s", e.text);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char *command;
+
+	UNUSED(state);
+	store_close(&st);
+	*strrchr(dir, '/') = '\0';
+	command = mem_printf("rm -rf '%s'", dir);
+	assert_int_equal(system(command), 0);
+	mem_free(command);
+	mem_free(dir);
+	return 0;
+}
+
+static void put_at(enum kind k, const char *id, const char *ref, const char *payload, int64_t at)
+{
+	struct event ev = { .kind = k,
+			    .action = payload == NULL ? ACTION_UNDEPLOY : ACTION_DEPLOY,
+			    .id = mem_strdup(id),
+			    .ref_id = mem_strdup(ref) };
+	struct store_record r = { .ev = &ev, .revision = ++revision, .updated_ms = at };
+	struct store_batch b = { .records = &r,
+				 .len = 1,
+				 .position = { .lineage = "l", .revision = revision } };
+	struct store_position after;
+	struct err e = { 0 };
+
+	buf_adds(&ev.payload, payload == NULL ? "" : payload);
+	event_hash(&r.hash, &ev);
+	if (store_apply(st, target, &b, &after, &e) < 0)
+		fail_msg("apply: %s", e.text);
+	event_reset(&ev);
+}
+
+static void put(enum kind k, const char *id, const char *ref, const char *payload)
+{
+	put_at(k, id, ref, payload, 1);
+}
+
+static struct resolve_answer answer;
+
+static void ask(enum lookup_by by, const char *text, const char *plan)
+{
+	const struct resolve_ask q = { by, KIND_API, "a", text, plan, NOW };
+	struct store_view *v = NULL;
+
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	assert_int_equal(resolve(v, &q, &answer), 0);
+	store_view_close(&v);
+}
+
+/* What stands against the best answer; -1: nothing was found. */
+static int why_key(void)
+{
+	ask(LOOKUP_KEY, "secret", "");
+	return answer.n == 0 ? -1 : (int)answer.match[0].why;
+}
+
+static int why_client(void)
+{
+	ask(LOOKUP_CLIENT, "c", "");
+	return answer.n == 0 ? -1 : (int)answer.match[0].why;
+}
+
+static const char *text_at(size_t at)
+{
+	return answer.texts.data + at;
+}
+
+static void each_thing_against_a_key_is_named(void **state)
+{
+	static const struct {
+		const char *key, *sub;
+		int why;
+	} cases[] = {
+		{ KEY(""), SUB(ACCEPTED), RESOLVE_ACTIVE },
+		{ KEY(",\"revoked\":true,\"paused\":true"), SUB(ACCEPTED), RESOLVE_KEY_REVOKED },
+		{ KEY(",\"paused\":true"), SUB(ACCEPTED), RESOLVE_KEY_PAUSED },
+		{ KEY(",\"expireAt\":5000"), SUB(ACCEPTED), RESOLVE_KEY_EXPIRED },
+		{ KEY(",\"expireAt\":0"), SUB(ACCEPTED), RESOLVE_KEY_EXPIRED },
+		{ KEY(",\"expireAt\":-1"), SUB(ACCEPTED), RESOLVE_KEY_EXPIRED },
+		{ KEY(",\"expireAt\":5001"), SUB(ACCEPTED), RESOLVE_ACTIVE },
+		{ KEY(",\"expireAt\":null,\"revoked\":null"), SUB(ACCEPTED), RESOLVE_ACTIVE },
+		{ KEY(",\"active\":false"), SUB(ACCEPTED), RESOLVE_KEY_INACTIVE },
+		{ KEY(",\"active\":null"), SUB(ACCEPTED), RESOLVE_KEY_INACTIVE },
+		{ KEY(""), NULL, RESOLVE_SUBSCRIPTION_UNKNOWN },
+		{ KEY(""), "no JSON", RESOLVE_SUBSCRIPTION_UNKNOWN },
+		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":\"soon\""), RESOLVE_SUBSCRIPTION_UNKNOWN },
+		{ KEY(""), SUB(""), RESOLVE_SUBSCRIPTION_NOT_ACCEPTED },
+		{ KEY(""), SUB(",\"status\":\"PAUSED\""), RESOLVE_SUBSCRIPTION_NOT_ACCEPTED },
+		{ KEY(""), SUB(",\"status\":\"accepted\""), RESOLVE_SUBSCRIPTION_NOT_ACCEPTED },
+		{ KEY(""), SUB(ACCEPTED ",\"startingAt\":5001"), RESOLVE_SUBSCRIPTION_NOT_STARTED },
+		{ KEY(""), SUB(ACCEPTED ",\"startingAt\":5000"), RESOLVE_ACTIVE },
+		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":5000"), RESOLVE_SUBSCRIPTION_ENDED },
+		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":5001"), RESOLVE_ACTIVE },
+		/* What cannot be read as what it should be is no match: nobody passes on it. */
+		{ KEY(",\"revoked\":\"no\""), SUB(ACCEPTED), -1 },
+		{ KEY(",\"paused\":0"), SUB(ACCEPTED), -1 },
+		{ KEY(",\"active\":1"), SUB(ACCEPTED), -1 },
+		{ KEY(",\"expireAt\":\"soon\""), SUB(ACCEPTED), -1 },
+		{ KEY(",\"expireAt\":1e4"), SUB(ACCEPTED), -1 },
+		{ KEY(",\"application\":{}"), SUB(ACCEPTED), -1 },
+		{ KEY(",\"id\":\"\\u0000\""), SUB(ACCEPTED), -1 },
+	};
+	size_t i;
+
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		put(KIND_API_KEY, "k", "a", cases[i].key);
+		put(KIND_SUBSCRIPTION, "s", "a", cases[i].sub);
+		if (why_key() != cases[i].why)
+			fail_msg("case %zu: %d", i, why_key());
+	}
+}
+
+static void an_answer_names_everything_a_gateway_needs(void **state)
+{
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	put_at(KIND_API_KEY, "k", "a", KEY(",\"expireAt\":7000"), 42);
+	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED ",\"endingAt\":6000"));
+	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_true(answer.deployed);
+	assert_string_equal(text_at(answer.match[0].subscription), "s");
+	assert_string_equal(text_at(answer.match[0].plan), "p"); /* the subscription's */
+	assert_string_equal(text_at(answer.match[0].application), "app");
+	assert_string_equal(text_at(answer.match[0].key_id), "k");
+	assert_int_equal(answer.match[0].expire_ms, 6000);
+	assert_int_equal(answer.match[0].updated_ms, 42);
+	assert_int_equal(answer.match[0].revision, 2);
+	assert_int_equal(why_client(), RESOLVE_ACTIVE);
+	assert_string_equal(text_at(answer.match[0].subscription), "s");
+	assert_string_equal(text_at(answer.match[0].key_id), "");
+	put(KIND_SUBSCRIPTION, "s", "a", NULL);
+	assert_int_equal(why_key(), RESOLVE_SUBSCRIPTION_UNKNOWN);
+	assert_string_equal(text_at(answer.match[0].plan), "old"); /* what the key knows */
+	put(KIND_API, "a", NULL, NULL);
+	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED));
+	assert_int_equal(why_key(), RESOLVE_REF_NOT_DEPLOYED);
+	assert_int_equal(why_client(), RESOLVE_REF_NOT_DEPLOYED);
+	assert_false(answer.deployed);
+}
+
+static void of_several_the_active_and_newest_comes_first(void **state)
+{
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED));
+	put_at(KIND_API_KEY, "k1", "a", KEY(",\"id\":\"k1\""), 10);
+	put_at(KIND_API_KEY, "k2", "a", KEY(",\"id\":\"k2\",\"paused\":true"), 30);
+	put_at(KIND_API_KEY, "k3", "a", KEY(",\"id\":\"k3\""), 20);
+	put_at(KIND_API_KEY, "k0", "a", KEY(",\"id\":\"k0\""), 20); /* as old: the later revision */
+	ask(LOOKUP_KEY, "secret", "");
+	assert_int_equal(answer.n, 4);
+	assert_string_equal(text_at(answer.match[0].key_id), "k0");
+	assert_string_equal(text_at(answer.match[1].key_id), "k3");
+	assert_string_equal(text_at(answer.match[2].key_id), "k1");
+	assert_string_equal(text_at(answer.match[3].key_id), "k2");
+	put(KIND_SUBSCRIPTION, "t", "a", SUB(ACCEPTED ",\"id\":\"t\",\"plan\":\"q\""));
+	ask(LOOKUP_CLIENT, "c", "q");
+	assert_int_equal(answer.n, 1);
+	assert_string_equal(text_at(answer.match[0].subscription), "t");
+	ask(LOOKUP_CLIENT, "c", "");
+	assert_int_equal(answer.n, 2);
+	ask(LOOKUP_CLIENT, "c", "none");
+	assert_int_equal(answer.n, 0);
+}
+
+/* Thousands under one key: the best are kept, and the memory for the rest is not. */
+static void a_crowd_under_one_key_is_bounded(void **state)
+{
+	unsigned i;
+
+	UNUSED(state);
+	assert_int_equal(store_next_begin(st, NULL), 0);
+	target = STORE_NEXT;
+	put(KIND_API, "a", NULL, "{}");
+	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED));
+	for (i = 0; i < RESOLVE_HITS_MAX + 20; i++) {
+		char id[16];
+		char *payload;
+
+		(void)snprintf(id, sizeof(id), "k%04u", i);
+		payload = mem_printf(KEY(",\"id\":\"%s\""), id);
+		put_at(KIND_API_KEY, id, "a", payload, i == 500 ? 9000 : 100);
+		mem_free(payload);
+	}
+	assert_int_equal(store_switch(st, NULL), 0);
+	store_adopt(st);
+	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_int_equal(answer.n, RESOLVE_MATCHES_MAX);
+	assert_string_equal(text_at(answer.match[0].key_id), "k0500");
+	assert_string_equal(text_at(answer.match[1].key_id), "k0999"); /* the last looked at */
+	resolve_reset(&answer);
+}
+
+#define S(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		S(each_thing_against_a_key_is_named),
+		S(an_answer_names_everything_a_gateway_needs),
+		S(of_several_the_active_and_newest_comes_first),
+		S(a_crowd_under_one_key_is_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

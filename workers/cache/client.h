@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client - one connection to the cache's socket: what serve's files share. Not for others.
+ *
+ *	serve.c		connections, timers, and who is cut off
+ *	answer.c	requests that are answered at once
+ *	watch.c		those that are not: waits and watches
+ *	reply.c		pages of events, and answers too large for one Reply
+ *
+ * Owns:    a client owns its channel, its pending requests and its streams.
+ * Blocks:  never, but for page faults of the store.
+ * Errors:  a function that sends returns ERR_BUSY when the client does not read, ERR_DAMAGED,
+ *          or what chan_send() does: client_end() then. Only serve.c frees a client.
+ */
+#pragma once
+
+#include "common/ipc/chan.h"
+#include "common/store/reader.h"
+#include "gateway.pb-c.h"
+#include "workers/cache/resolve.h"
+#include "workers/cache/serve.h"
+
+struct pending { /* a watch or a wait that is not over */
+	uint64_t id;
+	bool is_watch;
+	bool payloads;
+	char lineage[STORE_LINEAGE_BYTES]; /* "": any */
+	uint64_t revision;		   /* watch: sent so far; wait: wanted */
+	int64_t until_ms;		   /* wait: boot time */
+};
+
+struct client {
+	struct serve *s;
+	struct chan *chan;
+	struct pending *pending; /* owned array */
+	size_t n, cap;
+	struct stream *streams; /* owned, in the order of their requests */
+	unsigned n_streams;
+	uint64_t taken;	  /* of chan_taken_bytes(), at the last tick that saw it grow */
+	int64_t until_ms; /* boot time at which it is cut off, or, when `parting`, closed */
+	bool parting;	  /* its last Reply is queued: nothing is read or answered any more */
+	struct client *next;
+};
+
+struct serve {
+	struct worker *w;
+	struct store *store;
+	struct upstream *upstream;
+	uv_pipe_t listener;
+	uv_timer_t timer;		/* of the waits */
+	uv_timer_t tick;		/* of slow clients, while there are clients */
+	struct resolve_answer resolved; /* of the request being answered: keeps its room */
+	bool full;			/* was told */
+	struct client *clients;
+	unsigned n;
+	unsigned handles;
+};
+
+/* --- reply.c --- */
+
+struct page_out;
+
+void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p, char digest[36],
+		   struct store_position *at);
+int send_reply(struct client *c, const Gateway__Reply *m) MUST_USE;
+int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *error) MUST_USE;
+
+#define PAGE_FULL 1 /* what add_entry() returns to stop */
+
+struct page_out *page_new(bool payloads, size_t limit) MUST_USE;
+void page_free(struct page_out *p);
+void page_leave_tombstones_out(struct page_out *p);
+bool page_is_empty(const struct page_out *p);
+void page_goes_on_after(struct page_out *p, uint64_t revision); /* of a Watch */
+uint64_t page_last_revision(const struct page_out *p);
+int add_entry(void *page, const struct store_entry *entry); /* a store_each_fn */
+
+/* Takes the page. */
+int send_page(struct client *c, struct page_out *p, Gateway__Reply *m) MUST_USE;
+int pump_streams(struct client *c) MUST_USE; /* sends on as long as the client reads */
+void drop_streams(struct client *c);
+
+/* --- answer.c --- */
+
+int client_message(void *client, const uint8_t *body, size_t n, struct err *e) MUST_USE;
+
+/* --- watch.c --- */
+
+int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
+int on_wait(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
+int pump_client(struct client *c, struct store_view *v) MUST_USE;
+
+/* --- serve.c --- */
+
+void arm(struct serve *s); /* sets the timer for the next wait that is due */
+
+/*
+ * Cuts the client off: drops what it waits for, queues a last Reply and closes when that was
+ * read, or after SERVE_LINGER_MS. The client is not freed before the loop turns.
+ */
+void client_part(struct client *c, Gateway__Code code, const char *why);
+
+/* The same for an error of a function that sends. False: nothing can be said, it is to go. */
+bool client_end(struct client *c, int rc) MUST_USE;

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * resolve - may a call with this key, or of this client, pass (gateway.proto, Resolve*).
+ *
+ * What counts is the snapshot of the view and the time the caller gives: an answer is a
+ * function of these two.
+ *
+ * Owns:    an answer owns its texts; resolve_reset() releases them. It may be used again
+ *          and then needs no new memory.
+ * Blocks:  never, but for page faults of the store.
+ * Errors:  ERR_DAMAGED. A record that cannot be read as what it should be is no match.
+ */
+#pragma once
+
+#include "common/store/reader.h"
+
+#define RESOLVE_MATCHES_MAX 16	 /* in an answer: the best */
+#define RESOLVE_HITS_MAX    1000 /* events looked at; more under one key are an attack */
+
+enum resolve_why { /* the numbers are gateway.proto's */
+		   RESOLVE_ACTIVE,
+		   RESOLVE_KEY_REVOKED,
+		   RESOLVE_KEY_PAUSED,
+		   RESOLVE_KEY_EXPIRED,
+		   RESOLVE_KEY_INACTIVE,
+		   RESOLVE_SUBSCRIPTION_UNKNOWN,
+		   RESOLVE_SUBSCRIPTION_NOT_ACCEPTED,
+		   RESOLVE_SUBSCRIPTION_NOT_STARTED,
+		   RESOLVE_SUBSCRIPTION_ENDED,
+		   RESOLVE_REF_NOT_DEPLOYED
+};
+
+struct resolve_ask {
+	enum lookup_by by;
+	enum kind ref_kind;
+	const char *ref;
+	const char *text; /* the key, or the client id */
+	const char *plan; /* "": any */
+	int64_t now_ms;	  /* wall clock */
+};
+
+struct resolve_match {
+	enum resolve_why why;
+	size_t subscription, plan, application, key_id; /* where they begin in `texts` */
+	int64_t expire_ms;				/* 0: never */
+	int64_t updated_ms;
+	uint64_t revision;
+};
+
+struct resolve_answer {
+	bool deployed;
+	struct resolve_match match[RESOLVE_MATCHES_MAX]; /* the answer first */
+	size_t n;
+	struct buf texts; /* NUL-terminated ones */
+};
+
+int resolve(struct store_view *v, const struct resolve_ask *ask,
+	    struct resolve_answer *out) MUST_USE;
+void resolve_reset(struct resolve_answer *a);
