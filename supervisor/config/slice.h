@@ -25,6 +25,7 @@ struct slice_input {
 	const char *state_dir; /* the cache's store lies in <state_dir>/store */
 	const char *log_dir;   /* logs go to <log_dir>/<worker>.log; NULL: to stderr */
 	const char *node_id;   /* of this installation; NULL: the node's name */
+	const char *http;      /* where the technical API listens; NULL: nowhere */
 };
 
 struct slice {
