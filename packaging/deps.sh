@@ -3,7 +3,8 @@
 # quickstart and test/run.
 
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev libhiredis-dev libyaml-dev
-	libprotobuf-c-dev protobuf-c-compiler liblmdb-dev libmongoc-dev libssl-dev libxxhash-dev redis-server)
+	libprotobuf-c-dev protobuf-c-compiler liblmdb-dev libmicrohttpd-dev libmongoc-dev libssl-dev libxxhash-dev
+	redis-server)
 
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi

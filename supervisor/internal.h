@@ -20,6 +20,9 @@ struct supervisor {
 	char *log_paths[SLICE__COUNT]; /* NULL: stderr */
 	char *cache_socket;	       /* path */
 	int cache_listener;	       /* fd, handed to each cache process */
+	int http_listener;	       /* likewise; -1: the technical API is off */
+	char *http_url;		       /* where it listens; NULL: nowhere */
+	char *http_wish;	       /* what the configuration asked for at the start */
 	int lock_fd[2];		       /* of the state and the run directory */
 	char node_id[40];
 	struct nonces nonces;

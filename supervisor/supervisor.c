@@ -9,9 +9,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,10 +18,12 @@
 #include "common/log/log.h"
 #include "supervisor/control.h"
 #include "supervisor/internal.h"
+#include "supervisor/listen.h"
 #include "supervisor/notify.h"
 
-#define STOPPING       "the daemon is stopping"
-#define LISTEN_BACKLOG 256 /* clients queue here while the cache restarts */
+#define STOPPING    "the daemon is stopping"
+#define HTTP_SOCKET "http.sock" /* in the run directory */
+#define HTTP_UNIX   "unix:"
 
 /* Stop order: the fetcher drains, the elector releases, the cache last (zone-protocol 8). */
 static const enum slice_worker stop_order[SLICE__COUNT] = { SLICE_FETCHER, SLICE_ELECTOR,
@@ -89,28 +89,60 @@ static int load_node_id(struct supervisor *s, struct err *e)
 	return rc;
 }
 
-static int listen_unix(const char *path, int *out, struct err *e)
+/* --- the technical API's listener --- */
+
+/* What the configuration asks for, as a text to compare. */
+static char *http_wish(const struct config *c)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd;
+	if (!config_bool(c, CFG_HTTP_ENABLED))
+		return mem_strdup("off");
+	if (!config_http_is_tcp(c))
+		return mem_strdup("unix");
+	return mem_printf("%s %s", config_str(c, CFG_HTTP_HOST), config_str(c, CFG_HTTP_PORT));
+}
 
-	if (strlen(path) >= sizeof(a.sun_path))
-		return err_set(e, ERR_CONFIG, "the path of a socket has at most %zu bytes: %s",
-			       sizeof(a.sun_path) - 1, path);
-	str_copy(a.sun_path, sizeof(a.sun_path), path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_errno(e, errno, "socket");
-	(void)unlink(path); /* ours: we hold the lock */
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0660) < 0 ||
-	    listen(fd, LISTEN_BACKLOG) < 0) {
-		int rc = err_errno(e, errno, "listen on %s", path);
+static int open_http(struct supervisor *s, struct err *e)
+{
+	char *path;
+	int rc;
 
-		(void)close(fd);
-		return rc;
+	s->http_wish = http_wish(s->config);
+	if (!config_bool(s->config, CFG_HTTP_ENABLED))
+		return 0;
+	if (config_http_is_tcp(s->config))
+		return listen_tcp(config_str(s->config, CFG_HTTP_HOST),
+				  (uint16_t)config_int(s->config, CFG_HTTP_PORT), &s->http_listener,
+				  &s->http_url, e);
+	path = mem_printf("%s/" HTTP_SOCKET, s->o.run_dir);
+	rc = listen_unix(path, &s->http_listener, e);
+	if (rc == 0)
+		s->http_url = mem_printf(HTTP_UNIX "%s", path);
+	mem_free(path);
+	return rc;
+}
+
+static void close_http(struct supervisor *s)
+{
+	if (s->http_listener >= 0)
+		(void)close(s->http_listener);
+	if (s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX))
+		(void)unlink(s->http_url + strlen(HTTP_UNIX));
+	mem_free(s->http_url);
+	mem_free(s->http_wish);
+}
+
+/* The listener stays open while caches come and go; so it does with a new configuration. */
+static void tell_http_change(struct supervisor *s, struct buf *text)
+{
+	char *wish = http_wish(s->config);
+
+	if (!str_equal(wish, s->http_wish)) {
+		log_warn(EV("restart_needed"), KV("key", "services.core.http"));
+		buf_adds(text,
+			 "services.core.http: enabled, host and port change when the daemon is "
+			 "restarted\n");
 	}
-	*out = fd;
-	return 0;
+	mem_free(wish);
 }
 
 /* --- children --- */
@@ -213,7 +245,8 @@ static void want_workers(struct supervisor *s)
 
 static void build_slice(struct supervisor *s, const struct config *c, unsigned i, struct slice *out)
 {
-	const struct slice_input in = { s->o.state_dir, s->o.run_dir, s->o.log_dir, s->node_id };
+	const struct slice_input in = { s->o.state_dir, s->o.run_dir, s->o.log_dir, s->node_id,
+					s->http_url };
 
 	slice_build(out, c, (enum slice_worker)i, &in);
 }
@@ -250,8 +283,9 @@ static void create_children(struct supervisor *s)
 		spec.path = s->paths[i];
 		spec.log_path = s->log_paths[i];
 		if (i == SLICE_CACHE) {
-			spec.fds[0] = s->cache_listener;
-			spec.n_fds = 1;
+			spec.fds[spec.n_fds++] = s->cache_listener;
+			if (s->http_listener >= 0)
+				spec.fds[spec.n_fds++] = s->http_listener;
 		}
 		s->child[i] = child_create(s->loop, &spec, &hooks);
 		build_slice(s, s->config, i, &s->slices[i]);
@@ -315,6 +349,7 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		if (child_state(s->child[i]) != CHILD_DOWN)
 			child_restart(s->child[i], "its configuration changed");
 	}
+	tell_http_change(s, text);
 	router_configure(s);
 	want_workers(s);
 }
@@ -526,6 +561,8 @@ static int prepare(struct supervisor *s, struct err *e)
 		s->cache_socket = mem_printf("%s/cache.sock", s->o.run_dir);
 		rc = listen_unix(s->cache_socket, &s->cache_listener, e);
 	}
+	if (rc == 0)
+		rc = open_http(s, e);
 	return rc;
 }
 
@@ -540,6 +577,7 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 	s->lock_fd[0] = -1;
 	s->lock_fd[1] = -1;
 	s->cache_listener = -1;
+	s->http_listener = -1;
 	s->started_ms = clock_boot_ms();
 	rc = prepare(s, e);
 	if (rc == 0) {
@@ -596,6 +634,7 @@ void supervisor_free(struct supervisor **sp)
 		(void)close(s->cache_listener);
 		(void)unlink(s->cache_socket);
 	}
+	close_http(s);
 	for (i = 0; i < ARRAY_LEN(s->lock_fd); i++)
 		if (s->lock_fd[i] >= 0)
 			(void)close(s->lock_fd[i]);

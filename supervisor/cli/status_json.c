@@ -126,6 +126,10 @@ static void add_cache(struct buf *b, const Ipc__CacheReport *c)
 	json_int(b, "applied_ms", c->applied_ms);
 	json_str(b, "redis", c->redis);
 	json_str(b, "socket", c->socket);
+	json_str(b, "http", c->http);
+	json_uint(b, "reads", c->reads);
+	json_int(b, "read_ms", c->read_ms);
+	json_uint(b, "errors", c->errors);
 	json_close(b, '}');
 }
 

@@ -220,6 +220,8 @@ void status_text(struct buf *out, const struct snapshot *s, bool colour)
 	add_lease(out, s->elector);
 	add_source(out, s->fetcher);
 	add_redis(out, s);
+	if (s->cache != NULL)
+		line(out, "http", s->cache->http);
 	add_workers(out, s->status);
 	add_deaths(out, s->status);
 }

@@ -19,7 +19,7 @@ static bool is_default(const struct audit *a, enum cfg id)
 {
 	const struct schema_row *row = schema_row(id);
 
-	if (row->type == TYPE_LIST)
+	if (row->type == TYPE_LIST || row->type == TYPE_MAP)
 		return false;
 	return strcmp(config_str(a->c, id), row->dflt) == 0;
 }

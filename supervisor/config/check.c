@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/config/check.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "common/model/timing.h"
@@ -159,6 +161,34 @@ static void check_limits(const struct config *c, struct problems *p)
 		       config_str(c, CFG_SYNC_UNIT));
 }
 
+static bool is_loopback(const char *host)
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (strcmp(host, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return (ntohl(v4.s_addr) >> 24) == IN_LOOPBACKNET;
+	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static void check_http(const struct config *c, struct problems *p)
+{
+	if (!config_bool(c, CFG_HTTP_ENABLED) || !config_http_is_tcp(c))
+		return;
+	if (!is_loopback(config_str(c, CFG_HTTP_HOST)))
+		REPORT(c, p, PROBLEM_ERROR, CFG_HTTP_HOST,
+		       "`%.60s` may be reached from other hosts, which needs TLS, and that comes with "
+		       "a later release; write localhost, 127.0.0.1 or ::1",
+		       config_str(c, CFG_HTTP_HOST));
+	if (strcmp(config_str(c, CFG_HTTP_AUTH), "basic") == 0 && !config_is_set(c, CFG_HTTP_USERS))
+		REPORT(c, p, PROBLEM_ERROR, CFG_HTTP_USERS,
+		       "nobody could ask: there is no user, and zonesync ships none; write "
+		       "services.core.http.authentication.users.admin: and a password of your own, or "
+		       "take services.core.http.host and port out and use the Unix socket");
+}
+
 static void check_secret(const struct config *c, struct problems *p)
 {
 	size_t n = strlen(config_str(c, CFG_ENCRYPTION_SECRET));
@@ -178,5 +208,6 @@ void check_config(const struct config *c, struct problems *p)
 		check_host(c, p);
 	}
 	check_limits(c, p);
+	check_http(c, p);
 	check_secret(c, p);
 }

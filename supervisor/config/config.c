@@ -14,6 +14,7 @@
 #include "supervisor/config/value.h"
 
 #define LIST_KEY_BYTES 160
+#define MAP_KEY_BYTES  (TREE_KEY_MAX_BYTES + 1)
 
 struct slot {
 	struct value v;
@@ -163,6 +164,43 @@ static void key_of(char *out, size_t n, const struct schema_row *row)
 		str_copy(out, n, row->key);
 }
 
+static void take_entry(const struct loading *l, enum cfg id, const char *key, const struct found *f)
+{
+	const struct schema_row *row = schema_row(id);
+	struct slot *s = &l->c->slot[id];
+	struct err e = { 0 };
+	char *full = NULL;
+	int rc = resolve_expand(l->r, f->value, &full, &e);
+
+	note_origin(s, f);
+	mem_free(s->key);
+	s->key = mem_strdup(key);
+	if (rc == 0 && full[0] != '\0')
+		rc = value_parse_entry(&s->v, row, key + strlen(row->key) - 1, full, &e);
+	mem_free_secret(full);
+	if (rc < 0)
+		complain(l, id, &e);
+	s->set = s->v.n > 0;
+}
+
+/* Every key below that of the row. */
+static void load_map(const struct loading *l, enum cfg id)
+{
+	const char *pattern = schema_row(id)->key;
+	size_t n = strlen(pattern) - 1;
+	char prefix[LIST_KEY_BYTES];
+	char key[MAP_KEY_BYTES];
+	struct found f;
+	size_t at = 0;
+
+	CHECK(n < sizeof(prefix));
+	str_copy(prefix, n + 1, pattern);
+	str_copy(key, sizeof(key), prefix);
+	while (resolve_below(l->r, prefix, &at, key + n, sizeof(key) - n))
+		if (!value_has_entry(&l->c->slot[id].v, key + n) && resolve_find(l->r, key, &f))
+			take_entry(l, id, key, &f);
+}
+
 static void load_row(const struct loading *l, enum cfg id)
 {
 	const struct schema_row *row = schema_row(id);
@@ -172,6 +210,8 @@ static void load_row(const struct loading *l, enum cfg id)
 	int rc = 1;
 
 	set_default(l->c, id);
+	if (row->type == TYPE_MAP)
+		load_map(l, id);
 	if (strchr(row->key, '*') != NULL)
 		return;
 	key_of(key, sizeof(key), row);
@@ -293,7 +333,8 @@ void config_free(struct config **cp)
 
 const char *config_str(const struct config *c, enum cfg id)
 {
-	CHECK(id < CFG__COUNT && schema_row(id)->type != TYPE_LIST);
+	CHECK(id < CFG__COUNT && schema_row(id)->type != TYPE_LIST &&
+	      schema_row(id)->type != TYPE_MAP);
 	return c->slot[id].v.text == NULL ? "" : c->slot[id].v.text;
 }
 
@@ -314,6 +355,14 @@ char *const *config_list(const struct config *c, enum cfg id, size_t *n)
 	CHECK(id < CFG__COUNT && schema_row(id)->type == TYPE_LIST);
 	*n = c->slot[id].v.n;
 	return c->slot[id].v.list;
+}
+
+size_t config_map(const struct config *c, enum cfg id, char *const **names, char *const **secrets)
+{
+	CHECK(id < CFG__COUNT && schema_row(id)->type == TYPE_MAP);
+	*names = c->slot[id].v.list;
+	*secrets = c->slot[id].v.secrets;
+	return c->slot[id].v.n;
 }
 
 bool config_is_set(const struct config *c, enum cfg id)
@@ -341,6 +390,11 @@ int64_t config_sync_delay_ms(const struct config *c)
 	else if (strcmp(unit, "MINUTES") == 0)
 		factor = 60000;
 	return config_int(c, CFG_SYNC_DELAY) * factor;
+}
+
+bool config_http_is_tcp(const struct config *c)
+{
+	return config_is_set(c, CFG_HTTP_HOST) || config_is_set(c, CFG_HTTP_PORT);
 }
 
 const char *config_log_level(const struct config *c, enum cfg process)

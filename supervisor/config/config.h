@@ -37,10 +37,12 @@ int config_load_from(struct config **out, const struct config_source *src, struc
 		     struct err *e) MUST_USE;
 void config_free(struct config **c);
 
-const char *config_str(const struct config *c, enum cfg id); /* any type but lists; "": none */
+const char *config_str(const struct config *c, enum cfg id); /* of one text; "": none */
 int64_t config_int(const struct config *c, enum cfg id);
 bool config_bool(const struct config *c, enum cfg id);
 char *const *config_list(const struct config *c, enum cfg id, size_t *n);
+/* Names, as many as are returned, and the secret of each. */
+size_t config_map(const struct config *c, enum cfg id, char *const **names, char *const **secrets);
 
 /* The value is from the file or the environment, and valid. */
 bool config_is_set(const struct config *c, enum cfg id);
@@ -48,6 +50,9 @@ void config_place(const struct config *c, enum cfg id, struct place *out);
 
 /* services.sync.delay in milliseconds, whatever services.sync.unit says. */
 int64_t config_sync_delay_ms(const struct config *c);
+
+/* The technical API listens on TCP: the file or the environment asks for it. */
+bool config_http_is_tcp(const struct config *c);
 
 /* The level of one process: CFG_LOG_SUPERVISOR and so on, or zonesync.log.level. */
 const char *config_log_level(const struct config *c, enum cfg process);

@@ -143,6 +143,44 @@ bool resolve_find(const struct resolver *r, const char *key, struct found *out)
 	return find_env(r, scoped, out) || find_node(r, scoped, out);
 }
 
+/* What follows `prefix` in a variable's name, in one of two spellings; NULL: another name. */
+static const char *below_variable(const char *var, const char *prefix, bool *upper)
+{
+	char spelled[NAME_MAX_BYTES];
+	unsigned how;
+
+	for (how = 0; how < SPELLINGS; how++) {
+		spell(spelled, prefix, how);
+		*upper = (how & UPPER) != 0;
+		if (str_starts(var, spelled))
+			return var + strlen(spelled);
+	}
+	return NULL;
+}
+
+bool resolve_below(const struct resolver *r, const char *prefix, size_t *at, char *name, size_t n)
+{
+	size_t nodes = tree_len(r->tree);
+	bool upper = false;
+
+	while (*at < nodes + r->n) {
+		size_t i = (*at)++;
+		const char *key = i < nodes ? tree_at(r->tree, i)->key : r->var[i - nodes].name;
+
+		if (i >= nodes)
+			key = below_variable(key, prefix, &upper);
+		else
+			key = str_starts(key, prefix) ? key + strlen(prefix) : NULL;
+		if (key == NULL || key[0] == '\0')
+			continue;
+		str_copy(name, n, key);
+		for (; upper && *name != '\0'; name++)
+			*name = (char)tolower((unsigned char)*name);
+		return true;
+	}
+	return false;
+}
+
 static const char *plain_env(const struct resolver *r, const char *name)
 {
 	size_t n = strlen(name);

@@ -46,6 +46,12 @@ void resolver_reset(struct resolver *r);
 
 bool resolve_find(const struct resolver *r, const char *key, struct found *out);
 
+/*
+ * Walks the names below `prefix` ("a.b."), of the file and then of the environment, where a
+ * variable in upper case names one in lower case. *at is 0 at first. A name may come twice.
+ */
+bool resolve_below(const struct resolver *r, const char *prefix, size_t *at, char *name, size_t n);
+
 /* *out is `text` with its placeholders replaced, and the caller's; mem_free_secret() it. */
 int resolve_expand(const struct resolver *r, const char *text, char **out, struct err *e) MUST_USE;
 

@@ -30,6 +30,7 @@ enum schema_type {
 	TYPE_LIST,   /* of strings: a YAML list, or one text with commas */
 	TYPE_PATH,   /* absolute */
 	TYPE_SECRET, /* a string that is never shown */
+	TYPE_MAP,    /* secrets by name: every key below `x.*` */
 	TYPE__COUNT
 };
 

@@ -21,6 +21,7 @@ static void show_value(const struct config *c, enum cfg id, struct buf *out)
 	const struct schema_row *row = schema_row(id);
 	size_t start = out->len;
 	char *const *list;
+	char *const *secrets;
 	size_t n;
 	size_t i;
 
@@ -30,6 +31,10 @@ static void show_value(const struct config *c, enum cfg id, struct buf *out)
 			buf_adds(out, i == 0 ? "" : ",");
 			value_mask_uri(out, list[i]);
 		}
+	} else if (row->type == TYPE_MAP) {
+		n = config_map(c, id, &list, &secrets);
+		for (i = 0; i < n; i++)
+			buf_printf(out, "%s%s=********", i == 0 ? "" : ",", list[i]);
 	} else if (row->type == TYPE_SECRET) {
 		buf_adds(out, config_str(c, id)[0] == '\0' ? "" : "********");
 	} else {
@@ -151,8 +156,8 @@ static void sample_row(struct buf *out, const struct schema_row *row, const char
 		buf_adds(&text, " Required.");
 	add_comment(out, depth, buf_cstr(&text));
 	add_indent(out, depth);
-	buf_printf(out, "%s%s:", row->sample == NULL ? "#" : "",
-		   name == NULL ? row->key : name + 1);
+	name = name == NULL ? row->key : name + 1;
+	buf_printf(out, "%s%s:", row->sample == NULL ? "#" : "", *name == '*' ? "NAME" : name);
 	if (row->sample != NULL || row->dflt[0] != '\0')
 		buf_printf(out, " %s", row->sample != NULL ? row->sample : row->dflt);
 	buf_addc(out, '\n');

@@ -169,6 +169,29 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	m->fetcher = part;
 }
 
+static Ipc__HttpConfig *make_http(const struct building *b)
+{
+	Ipc__HttpConfig *m = mem_alloc(sizeof(*m));
+	char *const *names;
+	char *const *secrets;
+	size_t i;
+
+	ipc__http_config__init(m);
+	m->address = mem_strdup(b->in->http);
+	m->anonymous = strcmp(config_str(b->c, CFG_HTTP_AUTH), "none") == 0;
+	m->idle_timeout_ms = u32(b->c, CFG_HTTP_IDLE);
+	m->n_users = config_map(b->c, CFG_HTTP_USERS, &names, &secrets);
+	if (m->n_users > 0)
+		m->users = mem_alloc(m->n_users * sizeof(*m->users));
+	for (i = 0; i < m->n_users; i++) {
+		m->users[i] = mem_alloc(sizeof(**m->users));
+		ipc__http_user__init(m->users[i]);
+		m->users[i]->name = mem_strdup(names[i]);
+		m->users[i]->password = mem_strdup(secrets[i]);
+	}
+	return m;
+}
+
 static void build_cache(const struct building *b, Ipc__Configure *m)
 {
 	Ipc__CacheConfig *part = mem_alloc(sizeof(*part));
@@ -185,6 +208,8 @@ static void build_cache(const struct building *b, Ipc__Configure *m)
 	part->node_id = node_id(b);
 	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
 	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
+	if (b->in->http != NULL)
+		part->http = make_http(b);
 	m->part_case = IPC__CONFIGURE__PART_CACHE;
 	m->cache = part;
 }
@@ -240,12 +265,22 @@ static void wipe_redis(Ipc__Redis *m)
 	explicit_bzero(m->password, strlen(m->password));
 }
 
+static void wipe_http(Ipc__HttpConfig *m)
+{
+	size_t i;
+
+	for (i = 0; m != NULL && i < m->n_users; i++)
+		explicit_bzero(m->users[i]->password, strlen(m->users[i]->password));
+}
+
 static void wipe(Ipc__Configure *m)
 {
 	if (m->part_case == IPC__CONFIGURE__PART_ELECTOR)
 		wipe_redis(m->elector->redis);
-	if (m->part_case == IPC__CONFIGURE__PART_CACHE)
+	if (m->part_case == IPC__CONFIGURE__PART_CACHE) {
 		wipe_redis(m->cache->redis);
+		wipe_http(m->cache->http);
+	}
 	if (m->part_case == IPC__CONFIGURE__PART_FETCHER) {
 		ProtobufCBinaryData *secret = &m->fetcher->encryption_secret;
 

@@ -26,6 +26,7 @@ struct slice_input {
 	const char *run_dir;   /* standalone, the cache's feed.sock lies there */
 	const char *log_dir;   /* logs go to <log_dir>/<worker>.log; NULL: to stderr */
 	const char *node_id;   /* of this installation; NULL: the node's name */
+	const char *http;      /* where the technical API listens; NULL: nowhere */
 };
 
 struct slice {

@@ -66,6 +66,11 @@ void value_wanted(struct buf *out, const struct schema_row *row)
 	}
 }
 
+static bool is_secret(const struct schema_row *row)
+{
+	return row->type == TYPE_SECRET || row->type == TYPE_MAP;
+}
+
 /* "what" is a format's worth of complaint; the wish of the row follows. */
 static int refuse(struct err *e, const struct schema_row *row, const char *text, const char *what)
 {
@@ -73,7 +78,7 @@ static int refuse(struct err *e, const struct schema_row *row, const char *text,
 	int rc;
 
 	value_wanted(&want, row);
-	if (row->type == TYPE_SECRET)
+	if (is_secret(row))
 		rc = err_set(e, ERR_CONFIG, "the value %s; %s", what, buf_cstr(&want));
 	else
 		rc = err_set(e, ERR_CONFIG, "`%.60s` %s; %s", text, what, buf_cstr(&want));
@@ -198,7 +203,7 @@ static int parse_text(struct value *out, const struct schema_row *row, const cha
 	if (strlen(text) > max)
 		return err_set(e, ERR_CONFIG, "the value has %zu bytes; at most %zu are allowed",
 			       strlen(text), max);
-	if (row->type != TYPE_SECRET && has_control(text))
+	if (!is_secret(row) && has_control(text))
 		return refuse(e, row, text, "holds a control character");
 	if (row->type == TYPE_PATH && text[0] != '/')
 		return refuse(e, row, text, "is not an absolute path");
@@ -214,7 +219,7 @@ int value_parse(struct value *out, const struct schema_row *row, const char *tex
 	static parse_fn *const parse[TYPE__COUNT] = {
 		[TYPE_STR] = parse_text,    [TYPE_BOOL] = parse_bool, [TYPE_INT] = parse_int,
 		[TYPE_ENUM] = parse_enum,   [TYPE_LIST] = parse_list, [TYPE_PATH] = parse_text,
-		[TYPE_SECRET] = parse_text,
+		[TYPE_SECRET] = parse_text, [TYPE_MAP] = parse_text,
 	};
 
 	if (str_starts(text, "secret://") || str_starts(text, "kubernetes://"))
@@ -227,14 +232,54 @@ int value_parse(struct value *out, const struct schema_row *row, const char *tex
 	return parse[row->type](out, row, text, e);
 }
 
+bool value_has_entry(const struct value *v, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < v->n; i++)
+		if (str_equal(v->list[i], name))
+			return true;
+	return false;
+}
+
+int value_parse_entry(struct value *out, const struct schema_row *row, const char *name,
+		      const char *text, struct err *e)
+{
+	struct value one = { 0 };
+	int rc;
+
+	if (strlen(name) > VALUE_ITEM_BYTES || strchr(name, ':') != NULL || has_control(name) ||
+	    !str_is_utf8(name, strlen(name)))
+		return err_set(e, ERR_CONFIG,
+			       "`%.60s` is no name; write at most %d bytes of UTF-8 without a "
+			       "colon and control characters",
+			       name, VALUE_ITEM_BYTES);
+	if (out->n == VALUE_MAP_MAX)
+		return err_set(e, ERR_CONFIG,
+			       "`%.60s` is one name too many; at most %d are allowed", name,
+			       VALUE_MAP_MAX);
+	rc = value_parse(&one, row, text, e);
+	if (rc < 0)
+		return rc;
+	out->list = mem_realloc(out->list, (out->n + 1) * sizeof(*out->list));
+	out->secrets = mem_realloc(out->secrets, (out->n + 1) * sizeof(*out->secrets));
+	out->list[out->n] = mem_strdup(name);
+	out->secrets[out->n++] = one.text;
+	return 0;
+}
+
 void value_reset(struct value *v)
 {
 	size_t i;
 
 	mem_free_secret(v->text);
-	for (i = 0; i < v->n; i++)
+	for (i = 0; i < v->n; i++) {
 		mem_free(v->list[i]);
+		if (v->secrets != NULL)
+			mem_free_secret(v->secrets[i]);
+	}
 	mem_free(v->list);
+	mem_free(v->secrets);
 	*v = (struct value){ 0 };
 }
 

@@ -189,7 +189,7 @@ def test_workers_get_their_descriptors_and_no_other(daemon):
     daemon.start()
     daemon.cli("restart", "fetcher")
     daemon.until_event("fetcher", "fds", n=2)
-    assert daemon.events("cache", "fds")[0].args == ["0", "1", "2", "3", "4"]
+    assert daemon.events("cache", "fds")[0].args == ["0", "1", "2", "3", "4", "5"]
     assert daemon.events("elector", "fds")[0].args == ["0", "1", "2", "3"]
     assert [e.args for e in daemon.events("fetcher", "fds")] == [["0", "1", "2", "3"]] * 2
     daemon.until_up()

@@ -241,6 +241,7 @@ static void wrong_values_name_file_line_key_and_remedy(void **state)
 		{ "distributed-sync.redis.host: h:6379\n", "holds a port; write it as" },
 		{ "distributed-sync:\n  redis:\n    host: [a, b]\n",
 		  "f.yml:6: distributed-sync.redis.host[0]: `distributed-sync.redis.host` cannot have" },
+		{ "services.core.http.host: [a]\n", "cannot have keys or a list below it" },
 		{ "zonesync.candidate.x: true\n", "cannot have keys or a list below it" },
 		{ "zonesync.lease: 5\n",
 		  "zonesync.lease: is a group of keys and cannot have a value" },
@@ -319,6 +320,97 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 	problems_reset(&p);
 }
 
+#define HTTP_USER "services.core.http.authentication.users.a: x\n"
+
+static void http_is_refused_where_it_would_be_open(void **state)
+{
+	static const struct {
+		const char *added;
+		const char *text;
+	} rows[] = {
+		{ "services.core.http.host: localhost\n", "nobody could ask: there is no user" },
+		{ "services.core.http.port: 18083\n",
+		  "write services.core.http.authentication.users.admin:" },
+		{ "services.core.http.port: 18083\nservices.core.http.authentication.users.a: ''\n",
+		  "nobody could ask" },
+		{ "services.core.http.host: 0.0.0.0\n" HTTP_USER,
+		  "f.yml:4: services.core.http.host: `0.0.0.0` may be reached from other hosts" },
+		{ "services.core.http.host: '::'\n" HTTP_USER, "`::` may be reached" },
+		{ "services.core.http.host: example.org\n" HTTP_USER, "`example.org` may be" },
+		{ "services.core.http.host: 127.0.0.1.example.org\n" HTTP_USER, "may be reached" },
+		{ "services.core.http.host: ''\nservices.core.http.port: 65536\n" HTTP_USER,
+		  "from 0 to 65535" },
+		{ "services.core.http.secured: true\n", "passwords would travel in the clear" },
+		{ "services.core.http.authentication.type: digest\n", "write one of basic, none" },
+		{ "services.core.http.authentication.users: {'a:b': x}\n", "`a:b` is no name" },
+		{ "services.core.http.authentication.users: {a: 'secret://vault/x'}\n",
+		  "users.a: secret providers" },
+	};
+	struct buf b = { 0 };
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
+	buf_adds(&b, "services.core.http.authentication.users:\n");
+	for (i = 0; i <= VALUE_MAP_MAX; i++)
+		buf_printf(&b, "  u%zu: x\n", i);
+	must_say(PROBLEM_ERROR, buf_cstr(&b), NULL, "`u32` is one name too many; at most 32");
+	buf_reset(&b);
+}
+
+static void http_users_come_from_the_file_and_the_environment(void **state)
+{
+	static char *const env[] = {
+		VAR("gravitee_services_core_http_authentication_users_own=1"),
+		VAR("GRAVITEE_SERVICES_CORE_HTTP_AUTHENTICATION_USERS_ADMIN=2"),
+		VAR("gravitee.services.core.http.authentication.users.b.c=${P}"),
+		VAR("P=3"),
+		NULL,
+	};
+	static const char *const want[][2] = {
+		{ "admin", "2" }, { "x y", "4" }, { "own", "1" }, { "b.c", "3" }
+	};
+	static const char *const loopback[] = { "127.0.0.1", "127.8.9.1", "'::1'", "localhost" };
+	struct config *c;
+	char *const *names;
+	char *const *secrets;
+	size_t i;
+	size_t k;
+	size_t n;
+
+	UNUSED(state);
+	c = must_load(BASE "services.core.http:\n  port: 1\n  authentication.users:\n"
+			   "    admin: of-the-file\n    x y: 4\n    nobody: ''\n",
+		      (char **)(uintptr_t)env);
+	n = config_map(c, CFG_HTTP_USERS, &names, &secrets);
+	assert_int_equal(n, ARRAY_LEN(want));
+	for (i = 0; i < ARRAY_LEN(want); i++) {
+		for (k = 0; k < n && strcmp(names[k], want[i][0]) != 0; k++)
+			;
+		assert_true(k < n);
+		assert_string_equal(secrets[k], want[i][1]);
+	}
+	config_free(&c);
+	c = must_load(BASE, NULL);
+	assert_false(config_http_is_tcp(c));
+	assert_true(config_bool(c, CFG_HTTP_ENABLED));
+	config_free(&c);
+	c = must_load(BASE "services.core.http: {port: 1, host: h, enabled: false}\n", NULL);
+	config_free(&c);
+	c = must_load(BASE "services.core.http: {port: 1, authentication.type: none}\n", NULL);
+	config_free(&c);
+	for (i = 0; i < ARRAY_LEN(loopback); i++) {
+		char *yaml =
+			mem_printf(BASE HTTP_USER "services.core.http.host: %s\n", loopback[i]);
+
+		c = must_load(yaml, NULL);
+		assert_true(config_http_is_tcp(c));
+		config_free(&c);
+		mem_free(yaml);
+	}
+}
+
 static void zone_id_follows_the_protocol(void **state)
 {
 	static const char start[] = "services.sync.distributed.enabled: true\n"
@@ -377,13 +469,11 @@ static void unknown_keys_are_warned_about_with_the_nearest(void **state)
 		{ "zonesync.something.else: 5\n",
 		  "zonesync.something.else: unknown key, ignored; neither" },
 		{ "xyzzy: {a: 1, b: 2}\n", "xyzzy: unknown key" },
-		{ "services.core.http.port: 18083\n",
-		  "services.core.http: its part comes with a later release; all keys below it" },
-		{ "services.core.http.authentication.users.admin: x\n",
-		  "services.core.http: its part" },
+		{ "services.core.http.prot: 18083\n",
+		  "f.yml:4: services.core.http.prot: unknown key, ignored; did you mean" },
 		{ "management.mongodb.keystore.path: /k\nmanagement.mongodb.keystore.type: pem\n",
 		  "f.yml:4: management.mongodb: its part" },
-		{ "services.core.http.port: ${nowhere}\n", "is not defined" },
+		{ "management.jdbc.url: ${nowhere}\n", "is not defined" },
 		{ "gamma.enabled: true\n",
 		  "gamma.enabled: its part comes with a later release; ignored" },
 	};
@@ -724,8 +814,8 @@ static void a_gateways_own_file_is_accepted(void **state)
 	rc = load(&c, rich, NULL, &p);
 	print_all(&p);
 	assert_int_equal(rc, 0);
-	assert_int_equal(p.warnings, 1);
-	assert_true(has(&p, PROBLEM_WARN, "services.core.http: its part"));
+	assert_int_equal(p.warnings, 0);
+	assert_true(config_http_is_tcp(c));
 	config_free(&c);
 	problems_reset(&p);
 	mem_free(rich);
@@ -755,7 +845,10 @@ static void sample_file_is_the_table(void **state)
 			if (s[1] != ' ' && s[1] != '\n')
 				memmove(s, s + 1, strlen(s));
 	}
-	assert_int_equal(load(&c, committed, NULL, &p), 0);
+	/* But for a password: there is no default. */
+	assert_int_equal(load(&c, committed,
+			      ENV(VAR("gravitee_services_core_http_authentication_users_a=x")), &p),
+			 0);
 	print_all(&p);
 	assert_int_equal(p.n, 0);
 	assert_true(config_is_set(c, CFG_LEASE_TTL));
@@ -766,12 +859,13 @@ static void sample_file_is_the_table(void **state)
 
 static void show_masks_secrets_and_names_origins(void **state)
 {
-	struct config *c = must_load(BASE
-				     "distributed-sync.redis.password: hunter2\n"
-				     "management.mongodb.uri: mongodb://u:hunter2@h/db\n"
-				     "management.jdbc.url: jdbc:x://h/d?user=a&password=hunter2\n"
-				     "management.mongodb.password: hunter2\n",
-				     ENV(VAR("gravitee_distributedsync_redis_port=7")));
+	struct config *c = must_load(
+		BASE "distributed-sync.redis.password: hunter2\n"
+		     "management.mongodb.uri: mongodb://u:hunter2@h/db\n"
+		     "management.jdbc.url: jdbc:x://h/d?user=a&password=hunter2\n"
+		     "management.mongodb.password: hunter2\n"
+		     "services.core.http.authentication.users: {a: hunter2, b: hunter2}\n",
+		ENV(VAR("gravitee_distributedsync_redis_port=7")));
 	struct buf b = { 0 };
 
 	UNUSED(state);
@@ -779,6 +873,7 @@ static void show_masks_secrets_and_names_origins(void **state)
 	assert_null(strstr(buf_cstr(&b), "hunter2"));
 	assert_null(strstr(buf_cstr(&b), "vvLJ4Q8"));
 	assert_non_null(strstr(buf_cstr(&b), "distributed-sync.redis.password: ********"));
+	assert_non_null(strstr(buf_cstr(&b), "users.*: a=********,b=********"));
 	assert_non_null(strstr(buf_cstr(&b), "mongodb://u:********@h/db"));
 	assert_non_null(strstr(buf_cstr(&b), "?user=a&password=********"));
 	assert_non_null(strstr(buf_cstr(&b), "# f.yml:4\n"));
@@ -811,14 +906,15 @@ static void problems_come_in_the_order_of_the_file(void **state)
 static void secrets_stay_out_of_problems(void **state)
 {
 	char *yaml = mem_printf("%sdistributed-sync.redis.password: %05000d\n"
-				"api.properties.encryption.secret: hunter2\n",
+				"api.properties.encryption.secret: hunter2\n"
+				"services.core.http.authentication.users: {'a:b': hunter2}\n",
 				BASE, 7);
 	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	UNUSED(state);
 	assert_int_equal(load(&c, yaml, NULL, &p), ERR_CONFIG);
-	assert_int_equal(p.errors, 2);
+	assert_int_equal(p.errors, 3);
 	assert_false(has(&p, PROBLEM_ERROR, "0000000"));
 	assert_false(has(&p, PROBLEM_ERROR, "hunter2"));
 	problems_reset(&p);
@@ -850,7 +946,9 @@ static void uris_are_masked(void **state)
 
 static void build_all(struct slice out[SLICE__COUNT], const struct config *c)
 {
-	const struct slice_input in = { .state_dir = "/s", .log_dir = "/l", .node_id = "id-1" };
+	const struct slice_input in = {
+		.state_dir = "/s", .log_dir = "/l", .node_id = "id-1", .http = "unix:/r/http.sock"
+	};
 	unsigned i;
 
 	for (i = 0; i < SLICE__COUNT; i++)
@@ -870,7 +968,8 @@ static void slices_hold_what_the_worker_needs(void **state)
 	struct config *c = must_load(BASE "tags: a,b\nservices.sync: {delay: 3, unit: seconds}\n"
 					  "distributed-sync.redis.password: pw\n"
 					  "zonesync.log.levels.cache: debug\n"
-					  "zonesync.log.format: json\n",
+					  "zonesync.log.format: json\n"
+					  "services.core.http.authentication.users.ops: 'pw: 1'\n",
 				     NULL);
 	struct slice s[SLICE__COUNT] = { 0 };
 	Ipc__Configure *m;
@@ -898,6 +997,11 @@ static void slices_hold_what_the_worker_needs(void **state)
 	assert_string_equal(m->log->level, "debug");
 	assert_non_null(m->cache->redis);
 	assert_string_equal(m->cache->feed_socket, "");
+	assert_string_equal(m->cache->http->address, "unix:/r/http.sock");
+	assert_false(m->cache->http->anonymous);
+	assert_int_equal(m->cache->http->n_users, 1);
+	assert_string_equal(m->cache->http->users[0]->name, "ops");
+	assert_string_equal(m->cache->http->users[0]->password, "pw: 1");
 	reset_all(s);
 	config_free(&c);
 }
@@ -1052,6 +1156,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(defaults_are_those_of_the_table),
 		cmocka_unit_test(wrong_values_name_file_line_key_and_remedy),
 		cmocka_unit_test(keys_that_change_server_or_safety_are_refused),
+		cmocka_unit_test(http_is_refused_where_it_would_be_open),
+		cmocka_unit_test(http_users_come_from_the_file_and_the_environment),
 		cmocka_unit_test(zone_id_follows_the_protocol),
 		cmocka_unit_test(unknown_keys_are_warned_about_with_the_nearest),
 		cmocka_unit_test(quiet_files_say_nothing),

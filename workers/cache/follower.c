@@ -53,6 +53,9 @@ struct follower {
 	struct err down;  /* of Redis */
 	struct err error; /* of the store or the data; code 0: none */
 	uint64_t progress;
+	uint64_t reads;	 /* pages that came */
+	int64_t read_ms; /* wall clock of the last one */
+	uint64_t errors;
 	unsigned handles;
 };
 
@@ -148,6 +151,7 @@ static void fail(struct follower *f, const struct err *e)
 	if (!str_equal(f->error.text, e->text))
 		log_error(EV("follow_failed"), KV("err", e->text));
 	f->error = *e;
+	f->errors++;
 	worker_report(f->w);
 	arm_poll(f, RETRY_MS);
 }
@@ -356,6 +360,8 @@ static void on_page(void *arg, const struct redis_reply *r, const struct err *lo
 	}
 	f->head = page.head;
 	f->progress++;
+	f->reads++;
+	f->read_ms = clock_wall_ms();
 	if (keeper_busy(f->keeper)) /* a job of an older page: look again when it is done */
 		f->again = true;
 	else
@@ -493,6 +499,7 @@ static void on_down(void *arg, const struct err *why)
 		worker_report(f->w);
 	}
 	f->down = *why;
+	f->errors++;
 	f->reading = false;
 	f->proven = false;
 	if (f->mode == MODE_RESYNCING && !keeper_busy(f->keeper))
@@ -574,6 +581,9 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	out->generation = store_generation(f->store);
 	out->applied_ms = f->applied_ms;
 	out->redis = redis;
+	out->reads = f->reads;
+	out->read_ms = f->read_ms;
+	out->errors = f->errors;
 }
 
 static void close_it(struct upstream *u);

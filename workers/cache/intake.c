@@ -48,6 +48,7 @@ struct intake {
 	bool proven;
 	int64_t applied_ms;
 	uint64_t progress;
+	uint64_t errors;
 	struct err error;
 };
 
@@ -394,6 +395,7 @@ static void published(struct intake *k, struct keeper_job *job)
 		if (!str_equal(k->error.text, job->err.text))
 			log_error(EV("publish_failed"), KV("err", job->err.text));
 		k->error = job->err;
+		k->errors++;
 		if (mine)
 			answer_batch(k, FEED__OUTCOME__REFUSED, job);
 		worker_report(k->w);
@@ -570,6 +572,9 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	out->error = (char *)(uintptr_t)k->error.text;
 	out->generation = store_generation(k->store);
 	out->applied_ms = k->applied_ms;
+	out->reads = k->progress;
+	out->read_ms = k->applied_ms;
+	out->errors = k->errors;
 }
 
 static bool proven(const struct upstream *u)

@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "workers/cache/follower.h"
+#include "workers/cache/http.h"
 #include "workers/cache/intake.h"
 #include "workers/cache/serve.h"
 
@@ -49,6 +50,8 @@ struct cache {
 	struct store *store;
 	struct upstream *upstream;
 	struct serve *serve;
+	struct http *http; /* NULL: off */
+	char *http_url;	   /* owned; where it listens */
 	bool done;
 };
 
@@ -75,6 +78,17 @@ static void on_changed(void *arg, bool reset)
 	worker_report(c->w);
 }
 
+static int open_http(struct cache *c, const Ipc__CacheConfig *cc, struct err *e)
+{
+	const struct http_about about = { c->store, c->upstream, worker_node(c->w), cc->node_id,
+					  cc->zone };
+
+	if (cc->http == NULL)
+		return 0;
+	c->http_url = mem_strdup(cc->http->address);
+	return http_open(&c->http, c->w, cc->http, &about, e);
+}
+
 static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, struct err *e)
 {
 	struct cache *c = arg;
@@ -95,6 +109,8 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 				       : follower_open(&c->upstream, w, cc, c->store, e);
 	if (rc == 0)
 		rc = serve_open(&c->serve, w, WORKER_FIRST_FD, c->store, c->upstream, e);
+	if (rc == 0)
+		rc = open_http(c, cc, e);
 	if (rc == 0) {
 		c->upstream->changed = on_changed;
 		c->upstream->changed_arg = c;
@@ -112,6 +128,8 @@ static void report(void *arg, Ipc__Report *out)
 		return;
 	ipc__cache_report__init(&r);
 	c->upstream->ops->report(c->upstream, &r);
+	if (c->http != NULL)
+		r.http = c->http_url;
 	out->part_case = IPC__REPORT__PART_CACHE;
 	out->cache = &r;
 }
@@ -124,11 +142,13 @@ static void stop(void *arg, bool lost)
 	if (c->done)
 		return;
 	c->done = true;
+	http_close(&c->http);
 	serve_close(&c->serve);
 	if (c->upstream != NULL)
 		c->upstream->ops->close(c->upstream);
 	c->upstream = NULL;
 	store_close(&c->store);
+	mem_free(c->http_url);
 	worker_done(c->w);
 }
 
