@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # What zonesync is built with on Debian 12, and how it is installed; sourced by
-# quickstart and test/run.
+# quickstart, test/run and packaging/build.
 
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev libhiredis-dev libyaml-dev
 	libprotobuf-c-dev protobuf-c-compiler liblmdb-dev libmicrohttpd-dev libmongoc-dev libssl-dev libxxhash-dev
 	redis-server)
+PACKAGING_PACKAGES=(build-essential debhelper) # and these, to make a package
 
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi

@@ -10,19 +10,12 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "supervisor/options.h"
 #include "supervisor/supervisor.h"
 
-static const char usage[] =
-	"usage: zonesyncd [--config FILE] [--state-dir DIR] [--run-dir DIR] [--log-dir DIR]\n"
-	"                 [--libexec-dir DIR] [--version] [--help]\n"
-	"\n"
-	"Runs in the foreground; see zonesync(1) for how to steer it.\n"
-	"  --config FILE       configuration (" ZONESYNC_CONFIG ")\n"
-	"  --state-dir DIR     what must survive a restart (" ZONESYNC_STATE_DIR ")\n"
-	"  --run-dir DIR       sockets (" ZONESYNC_RUN_DIR ")\n"
-	"  --log-dir DIR       one log file per process (" ZONESYNC_LOG_DIR "); - for stderr\n"
-	"  --libexec-dir DIR   where the workers are (" ZONESYNC_LIBEXEC_DIR ")\n"
-	"  --time-scale PCT    scales the supervisor's own waits; for tests\n";
+#define USAGE_WIDTH  80
+#define USAGE_INDENT 17 /* behind "usage: zonesyncd" */
+#define HELP_COLUMN  22
 
 /* SIGHUP and SIGUSR1 may come at once; libuv takes them over later. */
 static void early_signals(void)
@@ -47,94 +40,119 @@ static char *absolute(const char *path)
 	return out;
 }
 
-struct paths {
-	char *config, *state, *run, *log, *libexec;
+struct given {
+	char *path[OPTION__PATHS]; /* absolute; log-dir NULL: stderr */
 	unsigned time_scale;
 };
 
-static void set(char **slot, const char *path)
+static void set(struct given *g, int o, const char *path)
 {
-	mem_free(*slot);
-	*slot = absolute(path);
+	mem_free(g->path[o]);
+	g->path[o] = o == OPTION_LOG_DIR && strcmp(path, "-") == 0 ? NULL : absolute(path);
 }
 
-static void paths_free(struct paths *p)
+/* "--state-dir DIR" */
+static int name_of(char *out, size_t size, const struct option_row *o)
 {
-	mem_free(p->config);
-	mem_free(p->state);
-	mem_free(p->run);
-	mem_free(p->log);
-	mem_free(p->libexec);
+	return snprintf(out, size, "--%s%s%s", o->name, o->arg == NULL ? "" : " ",
+			o->arg == NULL ? "" : o->arg);
 }
 
-/* -1: go on; else the exit code. */
-static int parse(int argc, char **argv, struct paths *p)
+static void usage(FILE *f)
 {
-	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "state-dir", required_argument, NULL, 's' },
-		{ "run-dir", required_argument, NULL, 'r' },
-		{ "log-dir", required_argument, NULL, 'l' },
-		{ "libexec-dir", required_argument, NULL, 'x' },
-		{ "time-scale", required_argument, NULL, 't' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	uint64_t scale = 0;
-	int o;
+	int at = USAGE_INDENT;
+	char name[64];
+	unsigned i;
 
-	while ((o = getopt_long(argc, argv, "h", longs, NULL)) >= 0) {
-		switch (o) {
-		case 'c':
-			set(&p->config, optarg);
-			break;
-		case 's':
-			set(&p->state, optarg);
-			break;
-		case 'r':
-			set(&p->run, optarg);
-			break;
-		case 'l':
-			set(&p->log, optarg);
-			if (strcmp(optarg, "-") == 0) {
-				mem_free(p->log);
-				p->log = NULL;
-			}
-			break;
-		case 'x':
-			set(&p->libexec, optarg);
-			break;
-		case 't':
-			if (!str_to_u64(optarg, strlen(optarg), &scale) || scale == 0 ||
-			    scale > 1000) {
-				(void)fputs("zonesyncd: --time-scale is 1 to 1000 percent\n",
-					    stderr);
-				return EX_USAGE;
-			}
-			p->time_scale = (unsigned)scale;
-			break;
-		case 'v':
-			(void)puts("zonesyncd " ZONESYNC_VERSION);
-			return 0;
-		case 'h':
-			(void)fputs(usage, stdout);
-			return 0;
-		default:
-			(void)fputs(usage, stderr);
-			return EX_USAGE;
+	(void)fputs("usage: zonesyncd", f);
+	for (i = 0; i < OPTION__COUNT; i++) {
+		int n = name_of(name, sizeof(name), &daemon_options[i]) + 3;
+
+		if (at + n > USAGE_WIDTH) {
+			(void)fprintf(f, "\n%*s", USAGE_INDENT - 1, "");
+			at = USAGE_INDENT;
 		}
+		(void)fprintf(f, " [%s]", name);
+		at += n;
 	}
-	if (optind < argc) {
-		(void)fprintf(stderr, "zonesyncd: %s: no such argument\n%s", argv[optind], usage);
+	(void)fputs("\n\nRuns in the foreground; see zonesync(1) for how to steer it.\n", f);
+	for (i = 0; i < OPTION__COUNT; i++) {
+		const struct option_row *o = &daemon_options[i];
+
+		(void)name_of(name, sizeof(name), o);
+		(void)fprintf(f, "  %-*s%s%s%s%s\n", HELP_COLUMN - 2, name, o->help,
+			      o->dflt == NULL ? "" : " (", o->dflt == NULL ? "" : o->dflt,
+			      o->dflt == NULL ? "" : ")");
+	}
+}
+
+static int set_time_scale(struct given *g, const char *text)
+{
+	uint64_t scale = 0;
+
+	if (!str_to_u64(text, strlen(text), &scale) || scale == 0 || scale > 1000) {
+		(void)fputs("zonesyncd: --time-scale is 1 to 1000 percent\n", stderr);
 		return EX_USAGE;
 	}
+	g->time_scale = (unsigned)scale;
 	return -1;
 }
 
-static int run(const struct paths *p)
+/* -1: go on; else the exit code. */
+static int take(struct given *g, int o)
 {
-	const struct options o = { p->config, p->state, p->run, p->log, p->libexec, p->time_scale };
+	if (o >= 0 && o < OPTION__PATHS) {
+		set(g, o, optarg);
+		return -1;
+	}
+	switch (o) {
+	case OPTION_TIME_SCALE:
+		return set_time_scale(g, optarg);
+	case OPTION_VERSION:
+		(void)puts("zonesyncd " ZONESYNC_VERSION);
+		return 0;
+	case OPTION_HELP:
+	case 'h':
+		usage(stdout);
+		return 0;
+	default:
+		usage(stderr);
+		return EX_USAGE;
+	}
+}
+
+/* -1: go on; else the exit code. */
+static int parse(int argc, char **argv, struct given *g)
+{
+	struct option longs[OPTION__COUNT + 1] = { 0 };
+	int rc = -1;
+	int o;
+
+	for (o = 0; o < OPTION__COUNT; o++)
+		longs[o] = (struct option){ daemon_options[o].name,
+					    daemon_options[o].arg == NULL ? no_argument
+									  : required_argument,
+					    NULL, o };
+	while (rc < 0 && (o = getopt_long(argc, argv, "h", longs, NULL)) >= 0)
+		rc = take(g, o);
+	if (rc < 0 && optind < argc) {
+		(void)fprintf(stderr, "zonesyncd: %s: no such argument\n", argv[optind]);
+		usage(stderr);
+		return EX_USAGE;
+	}
+	return rc;
+}
+
+static int run(const struct given *g)
+{
+	const struct options o = {
+		.config = g->path[OPTION_CONFIG],
+		.state_dir = g->path[OPTION_STATE_DIR],
+		.run_dir = g->path[OPTION_RUN_DIR],
+		.log_dir = g->path[OPTION_LOG_DIR],
+		.libexec_dir = g->path[OPTION_LIBEXEC_DIR],
+		.time_scale = g->time_scale,
+	};
 	struct supervisor *s = NULL;
 	struct err e = { 0 };
 	uv_loop_t loop;
@@ -156,16 +174,18 @@ static int run(const struct paths *p)
 
 int main(int argc, char **argv)
 {
-	struct paths p = { mem_strdup(ZONESYNC_CONFIG),	     mem_strdup(ZONESYNC_STATE_DIR),
-			   mem_strdup(ZONESYNC_RUN_DIR),     mem_strdup(ZONESYNC_LOG_DIR),
-			   mem_strdup(ZONESYNC_LIBEXEC_DIR), 100 };
+	struct given g = { .time_scale = 100 };
+	unsigned i;
 	int rc;
 
 	early_signals();
 	(void)umask(0027);
-	rc = parse(argc, argv, &p);
+	for (i = 0; i < OPTION__PATHS; i++)
+		g.path[i] = mem_strdup(daemon_options[i].dflt);
+	rc = parse(argc, argv, &g);
 	if (rc < 0)
-		rc = run(&p);
-	paths_free(&p);
+		rc = run(&g);
+	for (i = 0; i < OPTION__PATHS; i++)
+		mem_free(g.path[i]);
 	return rc;
 }

@@ -9,10 +9,9 @@
 #include <unistd.h>
 
 #include "supervisor/cli/cli.h"
+#include "supervisor/cli/help.h"
 #include "supervisor/cli/text.h"
-
-#define CONTROL_SOCKET ZONESYNC_RUN_DIR "/control.sock"
-#define HELP_COLUMN    48
+#include "supervisor/options.h"
 
 static const struct {
 	const char *verb;
@@ -37,21 +36,6 @@ static const struct {
 	{ "config show", verb_config_show },
 	{ "config sample", verb_config_sample },
 	{ "version", verb_version },
-};
-
-static const struct {
-	int code;
-	const char *what;
-} exits[] = {
-	{ CLI_OK, "done; `status`: all is well" },
-	{ CLI_NO, "not found, or not possible now; `status`: degraded or starting" },
-	{ CLI_RESET, "`watch`, `wait`: the position is of another history; start over" },
-	{ CLI_TIMEOUT, "`wait`: not reached in time" },
-	{ CLI_REFUSED, "`resolve`: found, but a call may not pass" },
-	{ EX_USAGE, "wrong usage" },
-	{ EX_UNAVAILABLE, "the daemon is not there, or has no data yet" },
-	{ EX_NOPERM, "access refused" },
-	{ EX_CONFIG, "the configuration has errors" },
 };
 
 int cli_fail(int code, const char *fmt, ...)
@@ -101,43 +85,11 @@ int verb_version(struct cli *c)
 	return CLI_OK;
 }
 
-/* --- help, from the table --- */
-
-static void help_of(struct buf *out, const struct command *c, const char *lead)
-{
-	size_t from = out->len;
-
-	buf_printf(out, "%s%s%s%s", lead, c->verb, c->args[0] == '\0' ? "" : " ", c->args);
-	if (out->len - from + 2 > HELP_COLUMN) {
-		buf_addc(out, '\n');
-		from = out->len;
-	}
-	buf_printf(out, "%*s%s\n", (int)(HELP_COLUMN - (out->len - from)), "", c->help);
-}
-
 static int help(const struct command *one)
 {
 	struct buf out = { 0 };
-	size_t i;
 
-	if (one != NULL) {
-		buf_printf(&out, "usage: zonesync [--socket PATH] %s%s%s\n\n%s\n", one->verb,
-			   one->args[0] == '\0' ? "" : " ", one->args, one->help);
-	} else {
-		buf_adds(&out, "usage: zonesync [--socket PATH] COMMAND\n\n");
-		for (i = 0; i < commands_len; i++)
-			help_of(&out, &commands[i], "  ");
-		help_of(&out,
-			&(struct command){ "help", "[COMMAND]", "this, or about one command",
-					   AT_CLI, 0, 0 },
-			"  ");
-		buf_adds(
-			&out,
-			"\n  --socket PATH   the daemon's socket; else $ZONESYNC_SOCKET, else " CONTROL_SOCKET
-			"\n\nexit codes\n");
-		for (i = 0; i < ARRAY_LEN(exits); i++)
-			buf_printf(&out, "  %3d  %s\n", exits[i].code, exits[i].what);
-	}
+	help_text(&out, one);
 	cli_print(&out);
 	buf_reset(&out);
 	return CLI_OK;
@@ -156,7 +108,9 @@ static int run(struct cli *c)
 int main(int argc, char **argv)
 {
 	const char *env = getenv("ZONESYNC_SOCKET");
-	struct cli c = { .socket = env == NULL || env[0] == '\0' ? CONTROL_SOCKET : env };
+	struct cli c = { .socket = env == NULL || env[0] == '\0'
+					   ? cli_options[CLI_OPTION_SOCKET].dflt
+					   : env };
 	struct err e = { 0 };
 
 	(void)signal(SIGPIPE, SIG_IGN);

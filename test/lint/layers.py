@@ -30,10 +30,12 @@ MAY = {
     # proto: slices are Configure messages; model: the timing rules are checked with the file
     "supervisor/config": {"common/base", "common/json", "common/model", "proto"},
     "supervisor/cli": {"common/base", "common/ipc", "common/client", "proto", "supervisor/config",
-                       "supervisor/command.h"},
+                       "supervisor/command.h", "supervisor/options.h"},
     "workers/elector": None,
     "workers/fetcher": None,
     "workers/cache": None,
+    # the generator of the man pages links the tables of both programs
+    "packaging/man": {"common/base", "common/model", "supervisor", "supervisor/cli", "supervisor/config"},
     "test": None,
 }
 WORKER_MAY = {"common/" + d for d in ("base", "log", "json", "model", "ipc", "tls", "store", "redis",
@@ -139,7 +141,7 @@ def check_file(root, path):
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])
     bad = []
-    for top in ("common", "supervisor", "workers", "test"):
+    for top in ("common", "supervisor", "workers", "packaging", "test"):
         for file in sorted((root / top).rglob("*.[ch]")):
             bad += check_file(root, file.relative_to(root).as_posix())
     print("\n".join(bad), end="\n" if bad else "")

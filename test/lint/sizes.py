@@ -101,7 +101,7 @@ def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])
     functions = by_ctags if universal_ctags() else by_braces
     bad = []
-    for top in ("common", "supervisor", "workers"):
+    for top in ("common", "supervisor", "workers", "packaging"):
         for file in sorted((root / top).rglob("*.[ch]")):
             bad += check_file(file, file.relative_to(root).as_posix(), functions)
     print("\n".join(bad), end="\n" if bad else "")

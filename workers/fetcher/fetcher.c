@@ -247,7 +247,10 @@ static void on_up(void *arg, const char *token)
 {
 	struct fetcher *f = arg;
 
-	log_note(EV(token == NULL ? "redis_up" : "cache_up"));
+	if (token == NULL)
+		log_note(EV("redis_up"));
+	else
+		log_note(EV("cache_up"));
 	f->error = (struct err){ 0 };
 	f->asking_suspects = false;
 	if (token != NULL && f->state != FETCH_STOPPING) {
@@ -268,7 +271,10 @@ static void on_down(void *arg, const struct err *why)
 	if (is_local(f) && f->state != FETCH_STOPPING)
 		drop_work(f); /* a connection to the cache is a token of its own */
 	if (!str_equal(f->error.text, why->text)) {
-		log_warn(EV(is_local(f) ? "cache_down" : "redis_down"), KV("err", why->text));
+		if (is_local(f))
+			log_warn(EV("cache_down"), KV("err", why->text));
+		else
+			log_warn(EV("redis_down"), KV("err", why->text));
 		f->error = *why;
 		worker_report(f->w);
 	}
