@@ -398,6 +398,7 @@ def test_half_requests_are_cut_off_after_the_idle_timeout(zone):
 
 def test_a_crowd_of_silent_clients_keeps_nobody_out(zone):
     zone.start(1)
+    zone.settled(count=0)
     n = zone.nodes[0]
     with contextlib.ExitStack() as stack:
         for _ in range(CLIENTS_MAX + 70):
