@@ -366,12 +366,13 @@ static void settle_refill(struct fetcher *f)
 	while (table_next(&f->known.names, &at, &name, &v)) {
 		struct known_entry *e = v;
 
-		if (e->pass == f->pass || e->hash.b[0] == 0)
+		if (e->pass == f->pass)
 			continue;
-		if (known_live(e) || e->hash.b[0] == 'U')
-			send_chore(f, 'K', name, known_ref_id(e), 0);
-		else /* went with its API */
+		/* What went with its API; and what lost its hash, which nobody could follow. */
+		if (e->hash.b[0] == 0 || (!known_live(e) && e->hash.b[0] != 'U'))
 			send_chore(f, 'T', name, known_ref_id(e), 0);
+		else
+			send_chore(f, 'K', name, known_ref_id(e), 0);
 	}
 	f->finish_refill = true;
 }
