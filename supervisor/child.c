@@ -647,6 +647,11 @@ void child_want(struct child *c, bool up)
 	step(c, up ? ON_WANT_UP : ON_WANT_DOWN);
 }
 
+bool child_wanted(const struct child *c)
+{
+	return c->want_up;
+}
+
 void child_restart(struct child *c, const char *why)
 {
 	c->want_up = true;

@@ -69,6 +69,7 @@ void child_close(struct child **c); /* the process must be gone */
 
 void child_configure(struct child *c, const uint8_t *envelope, size_t n); /* copied */
 void child_want(struct child *c, bool up);
+bool child_wanted(const struct child *c);
 void child_restart(struct child *c, const char *why);
 void child_kill(struct child *c, const char *why); /* SIGKILL; it is restarted */
 void child_reopen_log(struct child *c);

@@ -101,6 +101,16 @@ void status_notify(struct supervisor *s)
 	mem_free(text);
 }
 
+static const char *worker_state(const struct child *c)
+{
+	if (child_given_up(c))
+		return "given up";
+	/* Not needed in this mode, which is no reason to worry. */
+	if (!child_wanted(c) && child_state(c) == CHILD_DOWN)
+		return "off";
+	return child_state_name(child_state(c));
+}
+
 static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 {
 	struct child *c = s->child[i];
@@ -109,7 +119,7 @@ static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 
 	control__worker__init(w);
 	w->name = mem_strdup(child_name(c));
-	w->state = mem_strdup(child_given_up(c) ? "given up" : child_state_name(child_state(c)));
+	w->state = mem_strdup(worker_state(c));
 	w->pid = child_pid(c);
 	w->generation = child_generation(c);
 	w->uptime_ms = child_pid(c) != 0 ? now - child_since_ms(c) : 0;

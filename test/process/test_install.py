@@ -22,6 +22,7 @@ EXPECTED = {
     "etc/logrotate.d/zonesync": 0o644,
     "lib/systemd/system/zonesyncd.service": 0o644,
     "lib/sysusers.d/zonesync.conf": 0o644,
+    "share/zonesync/gateway.proto": 0o644,
     **{f"share/man/{p}": 0o644 for p in PAGES},
     **{f"share/doc/zonesync/examples/{f.relative_to(ROOT / 'conf')}": 0o644
        for f in (ROOT / "conf/samples").rglob("*") if f.is_file()},

@@ -195,7 +195,7 @@ def test_follower_runs_the_cache_alone(daemon):
     daemon.until_up("cache")
     st = daemon.status()
     assert (st["mode"], st["role"]) == ("follower", "secondary")
-    assert [w["state"] for w in st["workers"]] == ["down", "down", "up"]
+    assert [w["state"] for w in st["workers"]] == ["off", "off", "up"]
     assert "follower" in daemon.cli("restart", "fetcher", code=1).stderr
     # It may be made a candidate, and a follower again, while it runs.
     daemon.configure()
@@ -204,6 +204,6 @@ def test_follower_runs_the_cache_alone(daemon):
     daemon.configure(extra="  candidate: false")
     daemon.cli("reload")
     daemon.until(lambda: [w["state"] for w in daemon.status()["workers"]] ==
-                 ["down", "down", "up"], "follower again")
+                 ["off", "off", "up"], "follower again")
     assert len(daemon.events("cache", "start")) == 1
     daemon.stop()
