@@ -73,6 +73,11 @@ void feed_whole(struct feed *f)
 	f->whole = true;
 }
 
+void feed_partial(struct feed *f)
+{
+	f->whole = false;
+}
+
 /* The mutex is held. */
 static void append(struct feed *f, struct feed_item *i)
 {
@@ -212,7 +217,8 @@ static enum pass_kind next_pass(struct feed *f, bool first)
 {
 	int what = atomic_exchange(&f->wanted, NOT_WANTED);
 
-	if (what == PASS_COMPARE && first && f->source->resumes) {
+	/* Also after a failure: one that fails again and again must not keep the deltas away. */
+	if (what == PASS_COMPARE && (first || f->failed) && f->source->resumes) {
 		want(f, PASS_COMPARE);
 		return PASS_DELTA;
 	}

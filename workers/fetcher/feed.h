@@ -95,7 +95,8 @@ int64_t feed_heard_ms(struct feed *f);
 /* --- for sources --- */
 struct feed_item *feed_item_new(enum feed_type type) MUST_USE;
 void feed_put(struct feed *f, struct feed_item *i); /* takes it */
-void feed_whole(struct feed *f); /* the pass under way looks at all of the source */
+void feed_whole(struct feed *f);   /* the pass under way looks at all of the source */
+void feed_partial(struct feed *f); /* it does not: what it does not name may well be there */
 void feed_put_event(struct feed *f, struct event *ev, bool absent); /* takes the event */
 bool feed_ask(struct feed *f, struct feed_ask *v, size_t n);	    /* false: stopping */
 bool feed_stopping(struct feed *f);

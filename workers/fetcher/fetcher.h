@@ -38,6 +38,7 @@ enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_S
 struct held { /* a removal the guard has not yet let go */
 	struct event ev;
 	unsigned passes;
+	bool fresh; /* since the pass that ends now: only a look at everything judges again */
 };
 
 struct quarantined {
@@ -94,6 +95,7 @@ struct fetcher {
 	char guard[256];
 	int64_t source_ok_ms;
 	struct err source_err;
+	enum pass_kind failed; /* the greatest that does since: only its like ends source_err */
 	uint64_t rows;
 
 	/* What goes out. */
