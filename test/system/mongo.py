@@ -131,6 +131,9 @@ class MongoZone(z.Zone):
                 pass
         if isinstance(content, dict):
             id = content["id"]
+        elif folder in self.DAMAGE:
+            self.damage(folder, self.of_path[path])
+            return
         self.of_path[path] = id
         if folder == "apis":
             payload = bean(content) if isinstance(content, dict) else content
@@ -143,6 +146,14 @@ class MongoZone(z.Zone):
         if self.nodes and folder in ("environments", "organizations"):
             self.compare()
 
+    DAMAGE = {"subscriptions": {"status": 5}, "api-keys": {"revoked": "no"}, "environments": {"hrids": 5},
+              "organizations": {"hrids": 5}}
+
+    def damage(self, folder, id):
+        """What half a document is to files: a row that cannot be read."""
+        self.mongo.db[{"api-keys": "keys"}.get(folder, folder)].update_one(
+            {"_id": id}, {"$set": {**self.DAMAGE[folder], "updatedAt": date(now_ms())}})
+
     def remove(self, path):
         """An API and a dictionary as the Management API removes them; other rows just go."""
         folder = path.split("/")[0]
@@ -153,11 +164,19 @@ class MongoZone(z.Zone):
             self.event(id, "UNPUBLISH_DICTIONARY", property="dictionary_id")
         else:
             self.mongo.db[{"api-keys": "keys"}.get(folder, folder)].delete_one({"_id": id})
-            self.compare()
+            if any(n.process for n in self.nodes):
+                self.compare()
 
     def compare(self):
         """A look at the whole source, now."""
         self.primary().cli("compare")
+
+    def lose_source(self):
+        self.mongo.process.kill()
+        self.mongo.process.wait()
+
+    def return_source(self):
+        self.mongo.start()
 
     def load_definitions(self):
         ids = []
