@@ -87,7 +87,6 @@ struct fetcher {
 	/* What the source says. */
 	uint32_t pass; /* number of the full pass under way or last */
 	bool in_pass;
-	bool full_pass;
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
 	size_t blocks[KIND__COUNT];

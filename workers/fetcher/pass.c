@@ -351,7 +351,7 @@ static void judge_held(struct fetcher *f, bool whole)
 			judge_kind(f, (enum kind)k, whole, &text);
 	judge_kind(f, KIND_API, whole, &text);
 	for (k = 0; k < KIND__COUNT; k++)
-		if (f->blocks[k] > 0 && f->full_pass)
+		if (f->blocks[k] > 0)
 			buf_printf(&text,
 				   "%s%zu unreadable: nothing of type %s is removed meanwhile",
 				   text.len > 0 ? "; " : "", f->blocks[k], kind_name((enum kind)k));
@@ -511,8 +511,7 @@ static void take(struct fetcher *f, struct feed_item *i)
 	switch (i->type) {
 	case FEED_BEGIN:
 		f->in_pass = true;
-		f->full_pass = i->pass != PASS_DELTA;
-		if (f->full_pass)
+		if (i->pass != PASS_DELTA)
 			f->pass++;
 		break;
 	case FEED_EVENT:
