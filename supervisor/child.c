@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -271,10 +272,20 @@ static void on_proc_closed(uv_handle_t *h)
 	mem_free(h);
 }
 
+/* mongo-c-driver keeps its counters in shared memory, and leaves it when it is killed. */
+static void unlink_counters(int pid)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "/mongoc-%d", pid);
+	(void)shm_unlink(name);
+}
+
 static void on_exit_status(uv_process_t *p, int64_t status, int sig)
 {
 	struct child *c = p->data;
 
+	unlink_counters(c->pid);
 	c->exited = true;
 	c->exit_status = status;
 	c->exit_signal = sig;

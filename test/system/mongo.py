@@ -1,30 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A management database for tests: SecantusDB, a server of MongoDB's protocol."""
-import datetime
 import json
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
-import time
+import sys
 
-import bson
 import pymongo
 
 import zone as z
 
+sys.path.insert(0, str(z.ROOT / "conf" / "samples"))
+from mongodb import bean, date, now_ms, row_of  # noqa: E402,F401
+
 SERVER = pathlib.Path(os.environ.get("ZONESYNC_SERVERS", z.ROOT / "build" / "servers")) / "bin" / "secantusd-py"
-EPOCH = datetime.datetime(1970, 1, 1)
 NOW = object()
-
-
-def date(ms):
-    return EPOCH + datetime.timedelta(milliseconds=ms)
-
-
-def now_ms():
-    return int(time.time() * 1000)
 
 
 class Mongo:
@@ -35,7 +27,8 @@ class Mongo:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        self.uri = f"mongodb://127.0.0.1:{self.port}/gravitee?replicaSet=secantus&retryReads=false"
+        self.uri = (f"mongodb://127.0.0.1:{self.port}/gravitee?replicaSet=secantus&retryReads=false"
+                    "&socketTimeoutMS=2000&connectTimeoutMS=2000&serverSelectionTimeoutMS=1000")
         self.client = None
 
     def start(self):
@@ -45,7 +38,7 @@ class Mongo:
              "--enable-test-commands", "--sync-on-commit", "--log-level", "ERROR", *self.args],
             cwd=self.dir, env={**os.environ, "TMPDIR": str(self.dir / "tmp")},
             stdout=open(self.dir / "log", "ab"), stderr=subprocess.STDOUT)
-        self.client = pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=500, connect=False)
+        self.client = pymongo.MongoClient(self.uri, connect=False)
         z.until("the database answers", self.answers)
         return self
 
@@ -60,9 +53,14 @@ class Mongo:
         return self.client["gravitee"]
 
     def fail(self, commands, mode="alwaysOn", **data):
-        """A fail point, see MongoDB's failCommand."""
+        """A fail point for the nodes' commands, see MongoDB's failCommand."""
         self.client.admin.command({"configureFailPoint": "failCommand", "mode": mode,
-                                   "data": {"failCommands": commands, **data}})
+                                   "data": {"failCommands": commands, "appName": "zonesync", **data}})
+
+    def fail_after(self, n, how):
+        """The n-th question from now on fails, that one and no other."""
+        data = {"closeConnection": True} if how == "close" else {"errorCode": 11600}
+        self.fail(["find", "getMore"], {"skip": n, "times": 1}, **data)
 
     def heal(self):
         self.client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
@@ -81,17 +79,6 @@ class Mongo:
             self.process.kill()
             self.process.wait()
             self.process = None
-
-
-def bean(definition, state="STARTED", environment="DEFAULT"):
-    """What the Management API writes as the payload of an API's event."""
-    v4 = "4.0.0" in (definition.get("definitionVersion"), definition.get("gravitee")) or "listeners" in definition
-    b = {"id": definition["id"], "environmentId": environment, "name": definition.get("name"),
-         "definitionVersion": "4.0.0" if v4 else "2.0.0", "definition": json.dumps(definition),
-         "lifecycleState": state}
-    if v4:
-        b["type"] = definition.get("type", "proxy")
-    return json.dumps(b)
 
 
 class MongoZone(z.Zone):
@@ -117,11 +104,7 @@ class MongoZone(z.Zone):
         """Upserts a row as the Management API would: times as dates, `id` as _id."""
         if self.mongo.process is None:
             self.mongo.start()
-        row = dict(row)
-        row["_id"] = row.pop("id", row.get("_id"))
-        for k in ("createdAt", "updatedAt", "startingAt", "endingAt", "expireAt", "closedAt", "revokedAt"):
-            if isinstance(row.get(k), int) and not isinstance(row[k], bool):
-                row[k] = date(row[k])
+        row = row_of(row)
         if updated is not None:
             row["updatedAt"] = date(now_ms() if updated is NOW else updated)
         self.mongo.db[collection].replace_one({"_id": row["_id"]}, row, upsert=True)
@@ -148,6 +131,9 @@ class MongoZone(z.Zone):
                 pass
         if isinstance(content, dict):
             id = content["id"]
+        elif folder in self.DAMAGE:
+            self.damage(folder, self.of_path[path])
+            return
         self.of_path[path] = id
         if folder == "apis":
             payload = bean(content) if isinstance(content, dict) else content
@@ -160,6 +146,14 @@ class MongoZone(z.Zone):
         if self.nodes and folder in ("environments", "organizations"):
             self.compare()
 
+    DAMAGE = {"subscriptions": {"status": 5}, "api-keys": {"revoked": "no"}, "environments": {"hrids": 5},
+              "organizations": {"hrids": 5}}
+
+    def damage(self, folder, id):
+        """What half a document is to files: a row that cannot be read."""
+        self.mongo.db[{"api-keys": "keys"}.get(folder, folder)].update_one(
+            {"_id": id}, {"$set": {**self.DAMAGE[folder], "updatedAt": date(now_ms())}})
+
     def remove(self, path):
         """An API and a dictionary as the Management API removes them; other rows just go."""
         folder = path.split("/")[0]
@@ -170,11 +164,19 @@ class MongoZone(z.Zone):
             self.event(id, "UNPUBLISH_DICTIONARY", property="dictionary_id")
         else:
             self.mongo.db[{"api-keys": "keys"}.get(folder, folder)].delete_one({"_id": id})
-            self.compare()
+            if any(n.process for n in self.nodes):
+                self.compare()
 
     def compare(self):
         """A look at the whole source, now."""
         self.primary().cli("compare")
+
+    def lose_source(self):
+        self.mongo.process.kill()
+        self.mongo.process.wait()
+
+    def return_source(self):
+        self.mongo.start()
 
     def load_definitions(self):
         ids = []
@@ -188,8 +190,3 @@ class MongoZone(z.Zone):
         super().abandon()
         self.mongo.stop()
         shutil.rmtree(self.mongo.dir / "tmp", ignore_errors=True)
-
-
-def raw(document):
-    """BSON bytes as they are, for documents that pymongo would not make."""
-    return bson.raw_bson.RawBSONDocument(document)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cannot be read proves nothing: it stays, and so does what hangs on it."""
+import pytest
+
 from zone import api, apikey, subscription, until
 
 OFTEN = "  reconcile:\n    interval: 10000"
@@ -36,18 +38,22 @@ def restarted(zone, path):
     assert n.names() == ALL
 
 
+@pytest.mark.sources()
 def test_an_api_that_is_broken_at_a_promotion_stays_with_its_children(zone):
     restarted(zone, "apis/a.json")
 
 
+@pytest.mark.sources()
 def test_a_subscription_that_is_broken_at_a_promotion_stays_with_its_key(zone):
     restarted(zone, "subscriptions/s.json")
 
 
+@pytest.mark.sources()
 def test_a_key_that_is_broken_at_a_promotion_stays(zone):
     restarted(zone, "api-keys/k.json")
 
 
+@pytest.mark.sources()
 def test_what_breaks_under_a_primary_outlives_the_next_full_pass(zone):
     fill(zone)
     zone.start(1, extra=OFTEN)

@@ -24,17 +24,19 @@ def see(nodes, name, version):
               lambda: json.loads(n.get("API", name) or "{}").get("definition", {}).get("apiVersion") == version)
 
 
+@pytest.mark.sources()
 def test_a_node_joins_while_the_source_is_down(zone):
     ids = zone.load_definitions()
     zone.start(2)
     zone.settled(count=len(ids))
-    zone.data.rename(zone.base / "gone")
+    zone.lose_source()
     late = zone.node("late")
     zone.settled(nodes=[late], count=len(ids))
     assert late.get("API", ids[0]) == zone.nodes[0].get("API", ids[0])
-    (zone.base / "gone").rename(zone.data)
+    zone.return_source()
 
 
+@pytest.mark.sources()
 def test_the_primary_crashes_and_another_takes_over_without_reading_twice(zone):
     ids = zone.load_definitions()
     zone.start(3)
@@ -51,6 +53,7 @@ def test_the_primary_crashes_and_another_takes_over_without_reading_twice(zone):
     assert zone.primary() is q
 
 
+@pytest.mark.sources()
 @pytest.mark.parametrize("worker", ["elector", "fetcher", "cache"])
 @pytest.mark.parametrize("role", ["primary", "secondary"])
 def test_kill_of_each_worker_in_each_role(zone, worker, role):
@@ -69,6 +72,7 @@ def test_kill_of_each_worker_in_each_role(zone, worker, role):
     assert n.status()["health"] == "ok"
 
 
+@pytest.mark.sources()
 @pytest.mark.parametrize("worker", ["fetcher", "elector"])
 def test_a_stopped_primary_worker_is_fenced(zone, worker):
     """SIGSTOP beyond the lease, then CONT: whatever it still holds is refused."""
@@ -92,6 +96,7 @@ def test_a_stopped_primary_worker_is_fenced(zone, worker):
     zone.settled(count=1)
 
 
+@pytest.mark.sources()
 def test_a_fetcher_killed_with_a_large_batch_in_flight_loses_no_change(zone):
     """Forty times: many changes at once, the fetcher killed among them, revocations too."""
     count = 60
@@ -120,6 +125,7 @@ def test_a_fetcher_killed_with_a_large_batch_in_flight_loses_no_change(zone):
     zone.settled(count=None)
 
 
+@pytest.mark.sources()
 def test_a_primary_killed_in_the_middle_of_a_refill(zone):
     ids = zone.load_definitions()
     zone.start(2)
@@ -138,6 +144,7 @@ def test_a_primary_killed_in_the_middle_of_a_refill(zone):
         zone.settled(count=len(ids))
 
 
+@pytest.mark.sources()
 def test_stepdown_hands_over(zone):
     publish(zone, "a", "1")
     zone.start(2)

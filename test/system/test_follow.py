@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a follower does with a log that has holes."""
+import pytest
+
 from zone import api, until
 
 
+@pytest.mark.sources()
 def test_a_new_node_reaches_a_head_whose_last_tombstone_was_purged(zone):
     zone.write("apis/a.json", api("a"))
     zone.write("apis/b.json", api("b"))

@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import pytest
+
 from zone import api, apikey, subscription, until
 
 
@@ -102,6 +104,7 @@ def test_a_pass_that_looks_at_one_file_agrees_with_nothing(zone):
     zone.settled(count=43)
 
 
+@pytest.mark.sources()
 def test_what_disappeared_while_nobody_was_primary_is_withdrawn(zone):
     fill(zone, 12)
     zone.write("api-keys/k.json", apikey("k", ["s03"]))
@@ -119,6 +122,7 @@ def test_what_disappeared_while_nobody_was_primary_is_withdrawn(zone):
     assert "SUBSCRIPTION:s03" not in names and "API_KEY:k" not in names
 
 
+@pytest.mark.sources()
 def test_another_configuration_is_another_zone_content_and_is_refilled(zone):
     zone.write("apis/a.json", api("a", tags=["eu"]))
     zone.write("apis/b.json", api("b", tags=["us"]))

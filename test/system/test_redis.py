@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import pytest
+
 from zone import api, until, Redis
 
 
@@ -16,6 +18,7 @@ def see(zone, version):
               lambda: json.loads(n.get("API", "a") or "{}").get("definition", {}).get("apiVersion") == version)
 
 
+@pytest.mark.sources()
 def test_redis_restarted_empty_is_refilled_unattended(zone):
     ids = zone.load_definitions()
     zone.start(2)
@@ -27,6 +30,7 @@ def test_redis_restarted_empty_is_refilled_unattended(zone):
     assert zone.settled(count=len(ids))["lineage"] != lineage
 
 
+@pytest.mark.sources()
 def test_redis_flushed_under_our_feet(zone):
     ids = zone.load_definitions()
     zone.start(2)
@@ -38,6 +42,7 @@ def test_redis_flushed_under_our_feet(zone):
     zone.settled(count=len(ids))
 
 
+@pytest.mark.sources()
 def test_a_dump_older_than_what_nodes_hold_never_goes_back(zone):
     """Restored from a backup: what was removed since must not come back at any node."""
     change(zone, "1")
@@ -78,6 +83,7 @@ def test_redis_read_only_and_back(zone):
     see(zone, "2")
 
 
+@pytest.mark.sources()
 def test_redis_out_of_memory_and_back(zone):
     change(zone, "1")
     zone.start(1)
@@ -143,6 +149,7 @@ def test_scripts_flushed_in_the_middle(zone):
     see(zone, "2")
 
 
+@pytest.mark.sources()
 def test_a_damaged_event_is_repaired_by_the_primary(zone):
     change(zone, "1")
     zone.write("apis/b.json", api("b"))

@@ -16,6 +16,7 @@ def see(nodes, version, name="a"):
               lambda: json.loads(n.get("API", name) or "{}").get("definition", {}).get("apiVersion") == version)
 
 
+@pytest.mark.sources()
 def test_every_node_restarted_with_redis_and_the_source_down(zone):
     ids = zone.load_definitions()
     zone.start(3)
@@ -24,12 +25,12 @@ def test_every_node_restarted_with_redis_and_the_source_down(zone):
     for n in zone.nodes:
         n.stop()
     zone.redis.stop()
-    zone.data.rename(zone.base / "gone")
+    zone.lose_source()
     for n in zone.nodes:
         n.start()
         until("served at once", lambda: n.get("API", ids[0]))
         assert n.names() == want
-    (zone.base / "gone").rename(zone.data)
+    zone.return_source()
     zone.redis.start()
     zone.settled(count=len(ids))
 
@@ -105,6 +106,7 @@ def test_a_damaged_store_is_set_aside_and_rebuilt_unattended(zone, damage):
     assert n.get("API", ids[0])
 
 
+@pytest.mark.sources()
 def test_an_undeploy_is_never_resurrected(zone):
     zone.write("apis/a.json", api("a"))
     zone.write("subscriptions/s.json", subscription("s", "a"))

@@ -255,6 +255,12 @@ class Zone:
     def compare(self):
         """Files are compared as a whole by themselves."""
 
+    def lose_source(self):
+        self.data.rename(self.base / "gone")
+
+    def return_source(self):
+        (self.base / "gone").rename(self.data)
+
     def remove(self, path):
         (self.data / path).unlink()
 

@@ -85,6 +85,38 @@ static void versions_are_told_apart_whatever_their_length(void **state)
 	known_reset(&k);
 }
 
+static void only_numbers_are_newer_than_one_another(void **state)
+{
+	static const struct {
+		const char *held, *row;
+		bool newer;
+	} cases[] = { { "2", "1", true },
+		      { "1", "1", false },
+		      { "1", "2", false },
+		      { "10", "9", true },
+		      { "1755700000001", "1755700000000", true },
+		      { "1", "-1", true },
+		      { "x2", "x1", false },
+		      { "2", "x1", false },
+		      { "x2", "1", false },
+		      { "", "1", false },
+		      { "2", "", false },
+		      { "9223372036854775807", "9223372036854775806", true },
+		      { "99999999999999999999", "1", false } };
+	struct known k = { 0 };
+	struct known_entry *e = live(&k, "API:a", KIND_API, NULL);
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		known_set(&k, e, &some, cases[i].held);
+		assert_int_equal(known_is_newer(e, cases[i].row), cases[i].newer);
+	}
+	known_withdraw(&k, e);
+	assert_false(known_is_newer(e, "0"));
+	known_reset(&k);
+}
+
 static void a_write_ends_a_repair(void **state)
 {
 	struct known k = { 0 };
@@ -104,6 +136,7 @@ int main(void)
 		cmocka_unit_test(
 			children_are_withdrawn_with_their_reference_and_come_back_one_by_one),
 		cmocka_unit_test(versions_are_told_apart_whatever_their_length),
+		cmocka_unit_test(only_numbers_are_newer_than_one_another),
 		cmocka_unit_test(a_write_ends_a_repair),
 	};
 

@@ -544,6 +544,79 @@ static void other_rows_map_to_nothing_with_a_reason(void **state)
 	map_ctx_free(&ctx);
 }
 
+static void a_row_says_what_it_is_about_without_its_payload(void **state)
+{
+	static const struct {
+		const char *row;
+		int rc;
+		const char *id; /* NULL: nothing, or an error */
+		enum kind kind;
+		bool withdraws;
+	} cases[] = {
+		{ "{\"type\":\"PUBLISH_API\",\"properties\":{\"api_id\":\"a\"},\"id\":\"b\"}", 0,
+		  "a", KIND_API, false },
+		{ "{\"type\":\"START_API\",\"id\":\"b\"}", 0, "b", KIND_API, false },
+		{ "{\"type\":\"UNPUBLISH_API\",\"properties\":{},\"id\":\"b\"}", 0, "b", KIND_API,
+		  true },
+		{ "{\"type\":\"STOP_API\",\"properties\":null,\"id\":\"b\"}", 0, "b", KIND_API,
+		  true },
+		{ "{\"type\":\"PUBLISH_DICTIONARY\",\"properties\":{\"dictionary_id\":\"d\"}}", 0,
+		  "d", KIND_DICTIONARY, false },
+		{ "{\"type\":\"UNPUBLISH_DICTIONARY\",\"id\":\"d\"}", 0, "d", KIND_DICTIONARY,
+		  true },
+		{ "{\"type\":\"PUBLISH_ORGANIZATION\",\"id\":\"o\"}", 0, "o", KIND_ORGANIZATION,
+		  false },
+		{ "{\"type\":\"GATEWAY_STARTED\",\"id\":5}", 0, NULL, KIND_API, false },
+		{ "{\"type\":\"publish_api\",\"id\":\"a\"}", 0, NULL, KIND_API, false },
+		{ "{\"type\":\"PUBLISH_API\"}", ERR_PARSE, NULL, KIND_API, false },
+		{ "{\"type\":\"PUBLISH_API\",\"properties\":{\"api_id\":5},\"id\":\"a\"}",
+		  ERR_PARSE, NULL, KIND_API, false },
+		{ "{\"type\":\"PUBLISH_API\",\"properties\":\"none\",\"id\":\"a\"}", ERR_PARSE,
+		  NULL, KIND_API, false },
+		{ "{\"type\":5,\"id\":\"a\"}", ERR_PARSE, NULL, KIND_API, false },
+		{ "{\"id\":\"a\"}", ERR_PARSE, NULL, KIND_API, false },
+		{ "[]", ERR_PARSE, NULL, KIND_API, false },
+		{ "{\"type\":\"PUBLISH_API\",", ERR_PARSE, NULL, KIND_API, false },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct map_about about = { 0 };
+		struct err e = { 0 };
+
+		assert_int_equal(map_event_about(kit_text(cases[i].row), &about, &e), cases[i].rc);
+		assert_int_equal(about.outcome, cases[i].id == NULL ? MAP_NOTHING : MAP_EVENT);
+		if (cases[i].id != NULL) {
+			assert_string_equal(about.id, cases[i].id);
+			assert_int_equal(about.kind, cases[i].kind);
+			assert_int_equal(about.withdraws, cases[i].withdraws);
+		}
+		mem_free(about.id);
+	}
+}
+
+static void every_type_that_is_mapped_is_among_all(void **state)
+{
+	size_t n = 0;
+	size_t all = 0;
+	const char *const *types = map_event_types(MAP_TYPES_MAPPED, &n);
+	size_t i;
+
+	UNUSED(state);
+	(void)map_event_types(MAP_TYPES_ALL, &all);
+	assert_true(n < all);
+	for (i = 0; i < n; i++) {
+		char *row = mem_printf("{\"type\":\"%s\",\"id\":\"x\"}", types[i]);
+		struct map_about about = { 0 };
+
+		assert_int_equal(map_event_about(kit_text(row), &about, NULL), 0);
+		assert_int_equal(about.outcome, MAP_EVENT);
+		mem_free(about.id);
+		mem_free(row);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -563,6 +636,8 @@ int main(void)
 		cmocka_unit_test(subscription_configuration_is_written_or_left_out),
 		cmocka_unit_test(organization_flows_follow_the_tags),
 		cmocka_unit_test(other_rows_map_to_nothing_with_a_reason),
+		cmocka_unit_test(a_row_says_what_it_is_about_without_its_payload),
+		cmocka_unit_test(every_type_that_is_mapped_is_among_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

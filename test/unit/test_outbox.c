@@ -133,6 +133,31 @@ static void a_withdrawal_of_an_api_is_not_lost_to_its_next_deploy(void **state)
 	is_empty(&b);
 }
 
+static void the_oldest_is_the_first_that_came_of_those_that_wait(void **state)
+{
+	struct outbox b = { 0 };
+
+	UNUSED(state);
+	assert_int_equal(outbox_oldest(&b), UINT64_MAX);
+	deploy(&b, KIND_API, "a", NULL);
+	deploy(&b, KIND_SUBSCRIPTION, "s", "a");
+	undeploy(&b, KIND_API, "b", NULL);
+	assert_int_equal(outbox_oldest(&b), 1);
+	next_is(&b, ACTION_UNDEPLOY, "API:b"); /* it overtook: what came before still waits */
+	assert_int_equal(outbox_oldest(&b), 1);
+	deploy(&b, KIND_API, "a", NULL); /* at the old place */
+	assert_int_equal(outbox_oldest(&b), 1);
+	deploy(&b, KIND_SUBSCRIPTION, "s", "a"); /* at a new one */
+	next_is(&b, ACTION_DEPLOY, "API:a");
+	assert_int_equal(outbox_oldest(&b), 5);
+	next_is(&b, ACTION_DEPLOY, "API:a:SUBSCRIPTION:s");
+	assert_int_equal(outbox_oldest(&b), UINT64_MAX);
+	deploy(&b, KIND_API, "c", NULL);
+	assert_int_equal(outbox_oldest(&b), 6);
+	outbox_reset(&b);
+	assert_int_equal(outbox_oldest(&b), UINT64_MAX);
+}
+
 static void it_is_full_by_items_and_by_bytes(void **state)
 {
 	struct outbox b = { 0 };
@@ -171,6 +196,7 @@ int main(void)
 		cmocka_unit_test(a_newer_deploy_of_an_api_stays_ahead_of_its_children),
 		cmocka_unit_test(a_child_deployed_again_goes_behind_its_apis_withdrawal),
 		cmocka_unit_test(a_withdrawal_of_an_api_is_not_lost_to_its_next_deploy),
+		cmocka_unit_test(the_oldest_is_the_first_that_came_of_those_that_wait),
 		cmocka_unit_test(it_is_full_by_items_and_by_bytes),
 	};
 

@@ -47,7 +47,8 @@ struct db_query {
 	enum db_order order;
 	enum db_status status;
 	bool brief;	      /* what versions and relations need; no payloads */
-	bool odd_ids;	      /* only rows whose id is no text; in no other query do they count */
+	bool odd;	      /* only rows that no other query returns: their id is no text, or
+				 their type none that is known */
 	int64_t since_ms;     /* BY_TIME: of then or later ... */
 	const char *after_id; /* ... or, of since_ms itself, behind this id; BY_ID: behind it;
 				 NULL: from the beginning */
@@ -60,8 +61,9 @@ struct db_query {
 };
 
 struct db_row {
-	const char *id;	    /* text of it, for people when odd; never NULL */
-	int64_t updated_ms; /* 0: the row has none, or one of another type */
+	const char *id;	      /* text of it, for people when it is no clean text; never NULL */
+	const char *position; /* in the order of ids: what `after_id` takes */
+	int64_t updated_ms;   /* 0: the row has none, or one of another type */
 	struct json_span json;
 	const char *bad; /* NULL: the row is in `json` */
 };

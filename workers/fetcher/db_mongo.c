@@ -27,8 +27,14 @@ struct db_mongo {
 	uint64_t entity_max_bytes;
 	int32_t socket_timeout_ms;
 	bool local_reads; /* the server has no majority reads */
+	unsigned depth;	  /* questions under way: one may be asked while another is answered */
+	bool broken;	  /* the connection is to be made anew when none is */
+};
+
+struct answer { /* the row in hand; a question within the question has its own */
 	struct buf json;
 	struct buf id;
+	struct buf position;
 };
 
 static atomic_bool driver_used;
@@ -43,11 +49,15 @@ static void ignore_log(mongoc_log_level_t level, const char *domain, const char 
 	UNUSED(arg);
 }
 
+/* Not under a cursor that still belongs to it. */
 static void disconnect(struct db_mongo *m)
 {
+	if (m->depth > 0)
+		return;
 	if (m->client != NULL)
 		mongoc_client_destroy(m->client);
 	m->client = NULL;
+	m->broken = false;
 }
 
 static int connect_now(struct db_mongo *m, struct err *e)
@@ -70,6 +80,7 @@ static int failed(struct db_mongo *m, const bson_error_t *be, const char *doing,
 			   ? ERR_TIMEOUT
 			   : ERR_REMOTE;
 
+	m->broken = true;
 	disconnect(m);
 	return err_set(e, code, "MongoDB, %s: %s (%u.%u)", doing, be->message, be->domain,
 		       be->code);
@@ -83,14 +94,14 @@ static bool lacks_majority(const bson_error_t *be)
 
 /* --- questions --- */
 
-static void append_in(bson_t *filter, const char *field, char *const *v, size_t n)
+static void append_list(bson_t *filter, const char *field, const char *op, char *const *v, size_t n)
 {
 	bson_t in;
 	bson_t list;
 	size_t i;
 
 	bson_append_document_begin(filter, field, -1, &in);
-	bson_append_array_begin(&in, "$in", -1, &list);
+	bson_append_array_begin(&in, op, -1, &list);
 	for (i = 0; i < n; i++) {
 		char at[16];
 
@@ -101,10 +112,15 @@ static void append_in(bson_t *filter, const char *field, char *const *v, size_t 
 	bson_append_document_end(filter, &in);
 }
 
+static void append_in(bson_t *filter, const char *field, char *const *v, size_t n)
+{
+	append_list(filter, field, "$in", v, n);
+}
+
 static void append_types(bson_t *filter)
 {
 	size_t n;
-	const char *const *types = map_event_types(&n);
+	const char *const *types = map_event_types(MAP_TYPES_MAPPED, &n);
 
 	append_in(filter, "type", (char *const *)(uintptr_t)types, n);
 }
@@ -178,18 +194,53 @@ static void add_keyset(struct clauses *c, bson_t *filter, const struct db_query 
 /* Ids of one type have one order; those that are no text are asked for by themselves. */
 static void append_id_bound(bson_t *filter, const struct db_query *q)
 {
-	bson_t op, not ;
+	bool from_start = q->order != DB_BY_ID || q->after_id == NULL;
+	bson_t op;
 
 	bson_append_document_begin(filter, "_id", -1, &op);
-	if (q->odd_ids) {
-		bson_append_document_begin(&op, "$not", -1, &not );
-		bson_append_utf8(&not, "$type", -1, "string", -1);
-		bson_append_document_end(&op, &not );
-	} else {
-		bson_append_utf8(&op, q->after_id == NULL ? "$gte" : "$gt", -1,
-				 q->after_id == NULL ? "" : q->after_id, -1);
-	}
+	bson_append_utf8(&op, from_start ? "$gte" : "$gt", -1, from_start ? "" : q->after_id, -1);
 	bson_append_document_end(filter, &op);
+}
+
+/* By a list of types, which an index can follow; "no text" would look at every row. */
+static void append_odd_id(bson_t *filter)
+{
+	static const char *const types[] = { "double",	  "object",    "binData", "objectId",
+					     "bool",	  "date",      "null",	  "int",
+					     "long",	  "decimal",   "minKey",  "maxKey",
+					     "timestamp", "javascript" };
+	bson_t op, list;
+	size_t i;
+
+	bson_append_document_begin(filter, "_id", -1, &op);
+	bson_append_array_begin(&op, "$type", -1, &list);
+	for (i = 0; i < ARRAY_LEN(types); i++) {
+		char at[16];
+
+		(void)snprintf(at, sizeof(at), "%zu", i);
+		bson_append_utf8(&list, at, -1, types[i], -1);
+	}
+	bson_append_array_end(&op, &list);
+	bson_append_document_end(filter, &op);
+}
+
+/* Rows that no other query returns, though something may be wrong with them. */
+static void add_odd(struct clauses *c, const struct db_query *q)
+{
+	size_t n = 0;
+	const char *const *types = map_event_types(MAP_TYPES_ALL, &n);
+	bson_t doc, list, one;
+
+	clause_begin(c, &doc, &list);
+	bson_append_document_begin(&list, "0", -1, &one);
+	append_odd_id(&one);
+	bson_append_document_end(&list, &one);
+	if (q->table == DB_EVENTS) {
+		bson_append_document_begin(&list, "1", -1, &one);
+		append_list(&one, "type", "$nin", (char *const *)(uintptr_t)types, n);
+		bson_append_document_end(&list, &one);
+	}
+	clause_end(c, &doc, &list);
 }
 
 static void append_status(bson_t *filter, enum db_status status)
@@ -209,9 +260,15 @@ static void make_filter(const struct db_query *q, bson_t *filter)
 {
 	struct clauses c = { BSON_INITIALIZER, 0 };
 
-	if (q->field != NULL)
-		append_in(filter, str_equal(q->field, "id") ? "_id" : q->field, q->in, q->n_in);
-	if (q->table == DB_EVENTS)
+	if (q->odd)
+		add_odd(&c, q);
+	else if (q->field != NULL && str_equal(q->field, "id"))
+		append_in(filter, "_id", q->in, q->n_in);
+	else
+		append_id_bound(filter, q);
+	if (q->field != NULL && !str_equal(q->field, "id"))
+		append_in(filter, q->field, q->in, q->n_in);
+	if (q->table == DB_EVENTS && !q->odd)
 		append_types(filter);
 	if (q->n_environments > 0 && q->table == DB_EVENTS)
 		add_environments(&c, q);
@@ -220,8 +277,6 @@ static void make_filter(const struct db_query *q, bson_t *filter)
 	append_status(filter, q->status);
 	if (q->order == DB_BY_TIME)
 		add_keyset(&c, filter, q);
-	else if (q->order == DB_BY_ID)
-		append_id_bound(filter, q);
 	if (c.n > 0)
 		bson_append_array(filter, "$and", -1, &c.all);
 	bson_destroy(&c.all);
@@ -270,58 +325,87 @@ static void make_opts(const struct db_mongo *m, const struct db_query *q, bson_t
 
 /* --- answers --- */
 
-static const char *id_text(struct db_mongo *m, const bson_t *doc)
+/* For people: of bytes that are no text, or would not be seen, the numbers. */
+static void show_id(struct buf *out, const char *s, size_t n)
+{
+	bool text = str_is_utf8(s, n);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c < 0x20 || c == 0x7f || (c >= 0x80 && !text))
+			buf_printf(out, "\\x%02x", c);
+		else
+			buf_addc(out, s[i]);
+	}
+}
+
+/* false: the id is no text. */
+static bool read_id(const bson_t *doc, struct answer *a)
 {
 	bson_iter_t it;
 	uint32_t n = 0;
 	const char *s;
 	char *json;
+	bson_t one = BSON_INITIALIZER;
 
-	buf_clear(&m->id);
+	buf_clear(&a->id);
+	buf_clear(&a->position);
 	if (!bson_iter_init_find(&it, doc, "_id")) {
-		buf_adds(&m->id, "(none)");
-	} else if (BSON_ITER_HOLDS_UTF8(&it)) {
-		s = bson_iter_utf8(&it, &n);
-		buf_adds(&m->id, str_is_utf8(s, n) ? s : "(no UTF-8)");
-	} else {
-		bson_t one = BSON_INITIALIZER;
-
-		bson_append_iter(&one, "id", -1, &it);
-		json = bson_as_canonical_extended_json(&one, NULL);
-		buf_adds(&m->id, json == NULL ? "(damaged)" : json);
-		bson_free(json);
-		bson_destroy(&one);
+		buf_adds(&a->id, "(none)");
+		return false;
 	}
-	return buf_cstr(&m->id);
+	if (BSON_ITER_HOLDS_UTF8(&it)) {
+		s = bson_iter_utf8(&it, &n);
+		show_id(&a->id, s, n);
+		buf_adds(&a->position, s);
+		if (strlen(s) < n)
+			buf_addc(&a->position, 1); /* behind all that begin alike */
+		return true;
+	}
+	bson_append_iter(&one, "id", -1, &it);
+	json = bson_as_canonical_extended_json(&one, NULL);
+	buf_adds(&a->id, json == NULL ? "(damaged)" : json);
+	bson_free(json);
+	bson_destroy(&one);
+	return false;
 }
 
-static int64_t updated_of(const bson_t *doc)
+/* Of a table that is followed by it: false when the row has none. */
+static bool read_updated(const bson_t *doc, enum db_table t, int64_t *ms)
 {
 	bson_iter_t it;
+	bool found = bson_iter_init_find(&it, doc, "updatedAt") && BSON_ITER_HOLDS_DATE_TIME(&it);
 
-	if (!bson_iter_init_find(&it, doc, "updatedAt"))
-		return 0;
-	if (BSON_ITER_HOLDS_DATE_TIME(&it))
-		return bson_iter_date_time(&it);
-	return BSON_ITER_HOLDS_INT64(&it) ? bson_iter_int64(&it) : 0;
+	*ms = found ? bson_iter_date_time(&it) : 0;
+	return found || (t != DB_EVENTS && t != DB_SUBSCRIPTIONS && t != DB_KEYS);
 }
 
-static int give(struct db_mongo *m, const bson_t *doc, const struct db_query *q, db_row_fn *fn,
-		void *arg, struct err *e)
+static int give(const struct db_mongo *m, struct answer *a, const bson_t *doc,
+		const struct db_query *q, db_row_fn *fn, void *arg, struct err *e)
 {
-	struct db_row row = { .id = id_text(m, doc), .updated_ms = updated_of(doc) };
+	struct db_row row = { 0 };
 	struct err why = { 0 };
+	bool id = read_id(doc, a);
+	bool updated = read_updated(doc, q->table, &row.updated_ms);
 
-	buf_clear(&m->json);
-	if (q->odd_ids)
+	row.id = buf_cstr(&a->id);
+	row.position = buf_cstr(&a->position);
+	buf_clear(&a->json);
+	if (!id)
 		(void)err_set(&why, ERR_PARSE, "its _id is no text");
+	else if (q->odd)
+		(void)err_set(&why, ERR_PARSE, "its type is none that is known");
+	else if (!updated)
+		(void)err_set(&why, ERR_PARSE, "its updatedAt is no date");
 	else if (doc->len > m->entity_max_bytes)
 		(void)err_set(&why, ERR_LIMIT,
 			      "%u bytes are more than zonesync.limits.entity_max_bytes allows "
 			      "(%" PRIu64 ")",
 			      doc->len, m->entity_max_bytes);
-	else if (bson_json(&m->json, bson_get_data(doc), doc->len, &why) == 0)
-		row.json = (struct json_span){ m->json.data, m->json.len };
+	else if (bson_json(&a->json, bson_get_data(doc), doc->len, &why) == 0)
+		row.json = (struct json_span){ a->json.data, a->json.len };
 	row.bad = why.code < 0 ? why.text : NULL;
 	return fn(arg, &row, e);
 }
@@ -334,6 +418,7 @@ static int run(struct db_mongo *m, const struct db_query *q, db_row_fn *fn, void
 	mongoc_cursor_t *cursor;
 	bson_t filter = BSON_INITIALIZER;
 	bson_t opts = BSON_INITIALIZER;
+	struct answer a = { 0 };
 	const bson_t *doc;
 	char *name = mem_printf("%s%s", m->prefix, db_table_name(q->table));
 	int n = 0;
@@ -348,10 +433,12 @@ static int run(struct db_mongo *m, const struct db_query *q, db_row_fn *fn, void
 	make_filter(q, &filter);
 	make_opts(m, q, &opts);
 	cursor = mongoc_collection_find_with_opts(c, &filter, &opts, NULL);
+	m->depth++;
 	while (rc >= 0 && mongoc_cursor_next(cursor, &doc)) {
-		rc = give(m, doc, q, fn, arg, e);
+		rc = give(m, &a, doc, q, fn, arg, e);
 		n++;
 	}
+	m->depth--;
 	if (rc >= 0 && mongoc_cursor_error(cursor, be))
 		rc = ERR_REMOTE;
 	mongoc_cursor_destroy(cursor);
@@ -361,6 +448,9 @@ static int run(struct db_mongo *m, const struct db_query *q, db_row_fn *fn, void
 		mongoc_read_concern_destroy(concern);
 	mongoc_collection_destroy(c);
 	mem_free(name);
+	buf_reset(&a.json);
+	buf_reset(&a.id);
+	buf_reset(&a.position);
 	return rc < 0 ? rc : n;
 }
 
@@ -383,6 +473,8 @@ static int mongo_rows(struct db *d, const struct db_query *q, db_row_fn *fn, voi
 	}
 	if (rc < 0 && (be.code != 0 || be.message[0] != '\0'))
 		return failed(m, &be, db_table_name(q->table), e);
+	if (m->broken)
+		disconnect(m); /* a question within this one failed */
 	return rc;
 }
 
@@ -429,8 +521,6 @@ static void mongo_close(struct db *d)
 
 	disconnect(m);
 	mongoc_uri_destroy(m->uri);
-	buf_reset(&m->json);
-	buf_reset(&m->id);
 	mem_free(m->database);
 	mem_free(m->prefix);
 	mem_free(m);

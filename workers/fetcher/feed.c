@@ -11,7 +11,8 @@
 #include "common/base/mem.h"
 #include "common/log/log.h"
 
-#define NOT_WANTED (-1)
+#define NOT_WANTED    (-1)
+#define STUCK_LOOK_MS 200 /* how often it is looked whether it still is */
 
 struct feed {
 	struct source *source; /* owned */
@@ -19,6 +20,7 @@ struct feed {
 	uv_thread_t thread;
 	uv_async_t async;
 	uv_timer_t stuck; /* runs while closing */
+	int64_t closed_ms;
 	unsigned handles;
 	int wake_fd;
 	bool failed; /* the last pass; of the thread */
@@ -71,6 +73,11 @@ bool feed_stopping(struct feed *f)
 void feed_whole(struct feed *f)
 {
 	f->whole = true;
+}
+
+void feed_partial(struct feed *f)
+{
+	f->whole = false;
 }
 
 /* The mutex is held. */
@@ -212,7 +219,8 @@ static enum pass_kind next_pass(struct feed *f, bool first)
 {
 	int what = atomic_exchange(&f->wanted, NOT_WANTED);
 
-	if (what == PASS_COMPARE && first && f->source->resumes) {
+	/* Also after a failure: one that fails again and again must not keep the deltas away. */
+	if (what == PASS_COMPARE && (first || f->failed) && f->source->resumes) {
 		want(f, PASS_COMPARE);
 		return PASS_DELTA;
 	}
@@ -286,13 +294,28 @@ static void on_async(uv_async_t *a)
 		dispose(f);
 }
 
-/* Nothing ends a thread that hangs in a library but the end of the process; the supervisor
-   starts another. */
+static int64_t ending_ms; /* boot time of feed_ending(); 0: the process goes on */
+
+void feed_ending(void)
+{
+	ending_ms = clock_boot_ms();
+}
+
+/* Nothing ends a thread that hangs in a library but the end of the process. One that was to
+   end anyway has nothing to lose; for one that goes on the supervisor starts another. */
 static void on_stuck(uv_timer_t *t)
 {
-	UNUSED(t);
-	log_error(EV("source_stuck"), KV("ms", FEED_STUCK_MS));
-	_exit(EX_TEMPFAIL);
+	struct feed *f = t->data;
+	int64_t now = clock_boot_ms();
+
+	if (ending_ms != 0 && now - ending_ms >= FEED_END_MS) {
+		log_warn(EV("source_left"), KV("ms", FEED_END_MS));
+		_exit(EX_OK);
+	}
+	if (now - f->closed_ms >= FEED_STUCK_MS) {
+		log_error(EV("source_stuck"), KV("ms", FEED_STUCK_MS));
+		_exit(EX_TEMPFAIL);
+	}
 }
 
 struct feed *feed_open(uv_loop_t *loop, struct source *s, const struct feed_opts *o)
@@ -329,6 +352,7 @@ void feed_close(struct feed **fp)
 	uv_cond_signal(&f->answered);
 	uv_mutex_unlock(&f->mutex);
 	wake(f);
-	CHECK(uv_timer_start(&f->stuck, on_stuck, FEED_STUCK_MS, 0) == 0);
+	f->closed_ms = clock_boot_ms();
+	CHECK(uv_timer_start(&f->stuck, on_stuck, STUCK_LOOK_MS, STUCK_LOOK_MS) == 0);
 	(void)uv_async_send(&f->async); /* it may have ended before */
 }

@@ -22,6 +22,7 @@
 #define FEED_ITEMS    2048
 #define FEED_BYTES    (16U << 20) /* but one larger item may pass alone */
 #define FEED_STUCK_MS 60000	  /* a source that was told to stop and does not */
+#define FEED_END_MS   1000	  /* the same when the process has nothing else to do */
 
 enum feed_type {
 	FEED_BEGIN,	 /* a pass begins; `full`: over everything */
@@ -82,6 +83,7 @@ struct feed_opts {
 
 struct feed *feed_open(uv_loop_t *loop, struct source *s, const struct feed_opts *o) MUST_USE;
 void feed_close(struct feed **f); /* the loop cannot end before the thread has */
+void feed_ending(void); /* the process only waits for closed feeds now, and ends without them */
 
 /* The next item, the caller's now; NULL when there is none. */
 struct feed_item *feed_take(struct feed *f);
@@ -95,7 +97,8 @@ int64_t feed_heard_ms(struct feed *f);
 /* --- for sources --- */
 struct feed_item *feed_item_new(enum feed_type type) MUST_USE;
 void feed_put(struct feed *f, struct feed_item *i); /* takes it */
-void feed_whole(struct feed *f); /* the pass under way looks at all of the source */
+void feed_whole(struct feed *f);   /* the pass under way looks at all of the source */
+void feed_partial(struct feed *f); /* it does not: what it does not name may well be there */
 void feed_put_event(struct feed *f, struct event *ev, bool absent); /* takes the event */
 bool feed_ask(struct feed *f, struct feed_ask *v, size_t n);	    /* false: stopping */
 bool feed_stopping(struct feed *f);

@@ -445,6 +445,7 @@ static void finish(struct fetcher *f)
 		return;
 	str_copy(token, sizeof(token), f->token);
 	drop_work(f);
+	feed_ending();
 	f->state = FETCH_STOPPING;
 	if (token[0] != '\0')
 		tell_demoted(f, token);

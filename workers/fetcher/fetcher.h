@@ -37,6 +37,7 @@ enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_S
 struct held { /* a removal the guard has not yet let go */
 	struct event ev;
 	unsigned passes;
+	bool fresh; /* since the pass that ends now: only a look at everything judges again */
 };
 
 struct quarantined {
@@ -82,7 +83,6 @@ struct fetcher {
 	/* What the source says. */
 	uint32_t pass; /* number of the full pass under way or last */
 	bool in_pass;
-	bool full_pass;
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
 	size_t blocks[KIND__COUNT];
@@ -90,6 +90,7 @@ struct fetcher {
 	char guard[256];
 	int64_t source_ok_ms;
 	struct err source_err;
+	enum pass_kind failed; /* the greatest that does since: only its like ends source_err */
 	uint64_t rows;
 
 	/* What goes out. */

@@ -257,7 +257,7 @@ static void sweep(struct fetcher *f)
 }
 
 /* Lets go what the guard allows, of one kind. */
-static void judge_kind(struct fetcher *f, enum kind k, struct buf *text)
+static void judge_kind(struct fetcher *f, enum kind k, bool whole, struct buf *text)
 {
 	enum guard_verdict v = GUARD_GO;
 	size_t gone = 0;
@@ -288,7 +288,7 @@ static void judge_kind(struct fetcher *f, enum kind k, struct buf *text)
 	go = mem_alloc((f->held.len + 1) * sizeof(struct held *));
 	at = 0;
 	while (table_next(&f->held, &at, NULL, &p))
-		if (((struct held *)p)->ev.kind == k &&
+		if (((struct held *)p)->ev.kind == k && (whole || ((struct held *)p)->fresh) &&
 		    !parent_is_held(f, ((struct held *)p)->ev.ref_id))
 			go[n++] = p;
 	while (n-- > 0) {
@@ -327,7 +327,9 @@ static void drop_settled(struct fetcher *f)
 	mem_free(names);
 }
 
-/* `whole`: the pass looked at everything, so that it agrees with an earlier one. */
+/* `whole`: the pass looked at everything, so that it agrees with an earlier one. Else what
+   is held already stays so: as its like comes back one by one, the rest is no small number
+   that may go. */
 static void judge_held(struct fetcher *f, bool whole)
 {
 	struct buf text = { 0 };
@@ -336,23 +338,28 @@ static void judge_held(struct fetcher *f, bool whole)
 	void *v;
 
 	drop_settled(f);
-	while (table_next(&f->held, &at, NULL, &v))
-		if (whole || ((struct held *)v)->passes == 0)
-			((struct held *)v)->passes++;
+	while (table_next(&f->held, &at, NULL, &v)) {
+		struct held *h = v;
+
+		h->fresh = h->passes == 0;
+		if (whole || h->fresh)
+			h->passes++;
+	}
 	/* APIs last: whether a child goes with its API is known while the API is held. */
 	for (k = 0; k < KIND__COUNT; k++)
 		if (k != KIND_API)
-			judge_kind(f, (enum kind)k, &text);
-	judge_kind(f, KIND_API, &text);
+			judge_kind(f, (enum kind)k, whole, &text);
+	judge_kind(f, KIND_API, whole, &text);
 	for (k = 0; k < KIND__COUNT; k++)
-		if (f->blocks[k] > 0 && f->full_pass)
+		if (f->blocks[k] > 0)
 			buf_printf(&text,
 				   "%s%zu unreadable: nothing of type %s is removed meanwhile",
 				   text.len > 0 ? "; " : "", f->blocks[k], kind_name((enum kind)k));
 	if (text.len > 0 && !str_equal(f->guard, buf_cstr(&text)))
 		log_error(EV("removals_held"), KV("text", text.data));
 	str_copy(f->guard, sizeof(f->guard), text.len == 0 ? "" : text.data);
-	f->accept_deletes = false;
+	if (whole) /* a delta that was under way has not seen what is accepted */
+		f->accept_deletes = false;
 	buf_reset(&text);
 }
 
@@ -407,16 +414,19 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 	if (i->rc < 0) {
 		if (!str_equal(f->source_err.text, i->text))
 			log_error(EV("source_down"), KV("err", i->text));
+		f->failed = f->source_err.code < 0 ? MAX(f->failed, i->pass) : i->pass;
 		(void)err_set(&f->source_err, i->rc, "%s", i->text);
 		worker_report(f->w);
 		return;
 	}
-	if (f->source_err.code < 0)
+	/* A delta in between that works does not say that a comparison would. */
+	if (f->source_err.code < 0 && i->pass >= f->failed) {
 		log_note(EV("source_up"));
-	f->source_err = (struct err){ 0 };
+		f->source_err = (struct err){ 0 };
+	}
 	f->source_ok_ms = clock_boot_ms();
 	f->rows += i->rows;
-	if (i->pass != PASS_DELTA)
+	if (i->pass != PASS_DELTA && i->whole)
 		sweep(f);
 	judge_held(f, i->whole);
 	/* A refill that was asked for during the pass needs one that reads everything. */
@@ -484,8 +494,7 @@ static void take(struct fetcher *f, struct feed_item *i)
 	switch (i->type) {
 	case FEED_BEGIN:
 		f->in_pass = true;
-		f->full_pass = i->pass != PASS_DELTA;
-		if (f->full_pass)
+		if (i->pass != PASS_DELTA)
 			f->pass++;
 		break;
 	case FEED_EVENT:

@@ -35,24 +35,31 @@ static void clear(struct table *t)
 	table_reset(t);
 }
 
-static void drop_ids(struct places *p)
+static void set_ids(struct places *p, char **ids, size_t n)
 {
 	while (p->n_ids > 0)
 		mem_free(p->ids[--p->n_ids]);
 	mem_free(p->ids);
-	p->ids = NULL;
+	p->ids = ids;
+	p->n_ids = n;
 }
 
 void places_begin(struct places *p)
 {
 	clear(&p->environments);
 	clear(&p->organizations);
+	p->unreadable = 0;
 }
 
 void places_reset(struct places *p)
 {
 	places_begin(p);
-	drop_ids(p);
+	set_ids(p, NULL, 0);
+}
+
+void places_unreadable(struct places *p)
+{
+	p->unreadable++;
 }
 
 static char *text_of(struct json_span v)
@@ -141,26 +148,52 @@ static bool is_ours(const struct places *p, const char *id, const struct place *
 int places_resolve(struct places *p, struct err *e)
 {
 	const struct places_wanted *w = &p->wanted;
+	char **ids = NULL;
+	size_t n = 0;
 	size_t cap = 0;
 	size_t at = 0;
 	const char *id;
 	void *v;
 
-	drop_ids(p);
 	/* By ids, organizations decide nothing: they follow from the environments. */
-	if (w->n_environments == 0 && (w->n_organizations == 0 || !w->legacy_hrids))
+	if (w->n_environments == 0 && (w->n_organizations == 0 || !w->legacy_hrids)) {
+		set_ids(p, NULL, 0);
 		return 0;
+	}
 	while (table_next(&p->environments, &at, &id, &v)) {
 		if (!is_ours(p, id, v))
 			continue;
-		p->ids = mem_grow(p->ids, &cap, p->n_ids + 1, sizeof(*p->ids));
-		p->ids[p->n_ids++] = mem_strdup(id);
+		ids = mem_grow(ids, &cap, n + 1, sizeof(*ids));
+		ids[n++] = mem_strdup(id);
 	}
-	if (p->n_ids == 0)
+	if (n == 0)
 		return err_set(e, ERR_STATE,
 			       "no environment of the database is one of "
 			       "`environments` and `organizations`");
+	set_ids(p, ids, n);
 	return 0;
+}
+
+void places_apply(const struct places *p, struct map_ctx *ctx)
+{
+	const char *id;
+	size_t at = 0;
+	void *v;
+
+	if (p->unreadable > 0)
+		return;
+	map_ctx_forget_places(ctx);
+	while (table_next(&p->environments, &at, &id, &v)) {
+		struct place *e = v;
+
+		map_ctx_set_environment(ctx, id, e->n > 0 ? e->hrids[0] : NULL, e->organization);
+	}
+	at = 0;
+	while (table_next(&p->organizations, &at, &id, &v)) {
+		struct place *o = v;
+
+		map_ctx_set_organization(ctx, id, o->n > 0 ? o->hrids[0] : NULL);
+	}
 }
 
 /* The order of a table is none, so the hashes are added up. */
@@ -175,5 +208,5 @@ char *places_digest(const struct places *p)
 	at = 0;
 	while (table_next(&p->organizations, &at, NULL, &v))
 		sum += ((struct place *)v)->hash * 3;
-	return mem_printf("%016" PRIx64, sum);
+	return mem_printf("%016" PRIx64 "%s", sum, p->unreadable > 0 ? "?" : "");
 }

@@ -27,6 +27,7 @@ struct places {
 	struct table organizations; /* id -> struct place, owned */
 	char **ids;		    /* of the environments to take; owned; n_ids 0: all */
 	size_t n_ids;
+	size_t unreadable; /* rows: what is in those environments is not known */
 };
 
 void places_begin(struct places *p); /* forgets the rows of before */
@@ -34,6 +35,11 @@ int places_environment(struct places *p, struct map_ctx *ctx, struct json_span r
 		       struct err *e) MUST_USE;
 int places_organization(struct places *p, struct map_ctx *ctx, struct json_span row,
 			struct err *e) MUST_USE;
-int places_resolve(struct places *p, struct err *e) MUST_USE; /* makes `ids` */
-char *places_digest(const struct places *p) MUST_USE;	      /* the caller's */
+void places_unreadable(struct places *p); /* a row was */
+/* Makes `ids`; after an error those of before stand. */
+int places_resolve(struct places *p, struct err *e) MUST_USE;
+/* Rows that are gone are forgotten by the mapping too; not while one cannot be read. */
+void places_apply(const struct places *p, struct map_ctx *ctx);
+/* The caller's. While a row cannot be read it is like no other but itself. */
+char *places_digest(const struct places *p) MUST_USE;
 void places_reset(struct places *p);

@@ -63,7 +63,9 @@ int page_add(void *arg, const struct db_row *row, struct err *e)
 	}
 	p->v = mem_grow(p->v, &p->cap, p->n + 1, sizeof(*p->v));
 	r = &p->v[p->n++];
-	*r = (struct row){ .id = mem_strdup(row->id), .updated_ms = row->updated_ms };
+	*r = (struct row){ .id = mem_strdup(row->id),
+			   .updated_ms = row->updated_ms,
+			   .redo = p->redo };
 	buf_add(&r->text, row->json.p, row->json.n);
 	p->bytes += row->json.n;
 	return p->n >= DB_PAGE_ROWS || p->bytes >= ROWS_PAGE_BYTES ? page_take(p, e) : 0;
@@ -94,11 +96,17 @@ struct scan {
 
 static void edge_set(char **id, int64_t *ms, const struct db_row *row)
 {
-	if (*id == NULL || strcmp(*id, row->id) != 0) {
+	if (*id == NULL || strcmp(*id, row->position) != 0) {
 		mem_free(*id);
-		*id = mem_strdup(row->id);
+		*id = mem_strdup(row->position);
 	}
 	*ms = row->updated_ms;
+}
+
+static bool is_beyond(const struct db_row *row, const char *id, int64_t ms)
+{
+	return id == NULL || row->updated_ms > ms ||
+	       (row->updated_ms == ms && strcmp(row->position, id) > 0);
 }
 
 static int scan_add(void *arg, const struct db_row *row, struct err *e)
@@ -107,10 +115,9 @@ static int scan_add(void *arg, const struct db_row *row, struct err *e)
 	struct rows_edge *g = s->edge;
 
 	edge_set(&g->id, &g->ms, row);
-	if (row->updated_ms <= g->until_ms &&
-	    (g->seen_id == NULL || row->updated_ms > g->seen_ms ||
-	     (row->updated_ms == g->seen_ms && strcmp(row->id, g->seen_id) > 0)))
+	if (row->updated_ms <= g->until_ms && is_beyond(row, g->seen_id, g->seen_ms))
 		edge_set(&g->seen_id, &g->seen_ms, row);
+	s->page.redo = s->page.r->unsure && is_beyond(row, g->done_id, g->done_ms);
 	return page_add(&s->page, row, e);
 }
 
@@ -202,6 +209,8 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 	feed_put(r->feed, i);
 	if (name != NULL)
 		rows_keep(r, name);
+	if (t == DB_EVENTS)
+		rows_api_unreadable(r, id);
 	for (k = 0; t == DB_EVENTS && k < ARRAY_LEN(kinds); k++) {
 		char *one = rows_name(kinds[k], id, NULL);
 

@@ -33,6 +33,8 @@ struct rows {
 	uint32_t pass;		 /* number of the pass under way */
 	enum pass_kind kind;	 /* of it */
 	bool remap;		 /* what rows are mapped with has changed: versions prove nothing */
+	bool unsure;		 /* rows beyond the cursors may be half done: the last pass failed,
+				    or was another process's */
 	uint64_t read;		 /* rows, in this pass */
 	struct table apis;	 /* id -> struct api, owned */
 	struct table quarantine; /* where -> number of the pass that saw it */
@@ -40,11 +42,14 @@ struct rows {
 
 struct rows_edge { /* where a scan has come to */
 	int64_t ms;
-	char *id; /* owned; NULL: no row was seen */
+	char *id; /* owned, a position; NULL: no row was seen */
 	/* The greatest (ms, id) that is not later than `until_ms`: what a cursor may say. */
 	int64_t until_ms;
 	int64_t seen_ms;
 	char *seen_id; /* owned; NULL: none */
+	/* The cursor it began at: rows up to it were done with all that hangs on them. */
+	int64_t done_ms;
+	const char *done_id; /* not owned; NULL: none */
 };
 
 void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind);

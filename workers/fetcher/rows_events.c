@@ -25,6 +25,14 @@ static void forget_plans(struct api *a)
 	a->looked_up = false;
 }
 
+void rows_api_unreadable(struct rows *r, const char *id)
+{
+	struct api *a = api_entry(r, id);
+
+	a->state = API_UNREADABLE;
+	a->seen = r->pass;
+}
+
 enum hang api_hang(const struct api *a, const char *plan)
 {
 	size_t i;
@@ -74,6 +82,13 @@ static bool api_learn(struct api *a, const struct map_out *out, struct map_plans
 	return changed;
 }
 
+/* The row of an entity has its id (wire page 4); of two rows of one, which one counts? */
+static int foreign(enum kind k, const char *id, struct err *e)
+{
+	return err_set(e, ERR_PARSE, "it is of the %s %.200s, and has another _id", kind_name(k),
+		       id);
+}
+
 /* Maps a row of an API and learns from it. *children: see api_learn(). */
 static int map_row(struct rows *r, const struct row *row, struct map_out *out, bool *children)
 {
@@ -82,6 +97,8 @@ static int map_row(struct rows *r, const struct row *row, struct map_out *out, b
 	struct err why = { 0 };
 	int rc = map_event(r->ctx, text, out, &why);
 
+	if (rc == 0 && out->outcome == MAP_EVENT && !str_equal(out->ev.id, row->id))
+		rc = foreign(out->ev.kind, out->ev.id, &why);
 	if (rc == 0 && out->outcome == MAP_EVENT && out->ev.kind == KIND_API) {
 		if (out->ev.action == ACTION_DEPLOY)
 			rc = map_plans_read(
@@ -93,12 +110,8 @@ static int map_row(struct rows *r, const struct row *row, struct map_out *out, b
 		map_plans_reset(&plans);
 	}
 	if (rc < 0) {
-		struct api *a = table_get(&r->apis, row->id);
-
 		map_out_reset(out);
 		rows_quarantine(r, DB_EVENTS, row->id, NULL, why.text);
-		if (a != NULL)
-			a->state = API_UNREADABLE;
 	} else {
 		rows_fine(r, DB_EVENTS, row->id);
 	}
@@ -119,11 +132,10 @@ static int learn_row(void *arg, const struct db_row *row, struct err *e)
 	r->read++;
 	if (row->bad != NULL) {
 		rows_quarantine(r, DB_EVENTS, row->id, NULL, row->bad);
-		a->state = API_UNREADABLE;
 		return 0;
 	}
 	one.text = (struct buf){ (char *)(uintptr_t)row->json.p, row->json.n, 0 };
-	a->state = API_UNREADABLE; /* unless it can be read */
+	rows_api_unreadable(r, row->id); /* unless it can be read */
 	if (map_row(r, &one, &out, &children) == 0)
 		a->looked_up = true;
 	map_out_reset(&out);
@@ -148,6 +160,11 @@ int rows_api(struct rows *r, const char *id, struct api **out, struct err *e)
 	int rc;
 
 	*out = a;
+	/* A pass over everything comes by its row before its children, unless it is gone. */
+	if (r->kind != PASS_DELTA && a->seen != r->pass && a->pass != r->pass) {
+		forget_plans(a);
+		a->state = API_UNKNOWN;
+	}
 	if (a->state == API_OFF || a->state == API_UNREADABLE || a->state == API_ON ||
 	    (a->state == API_ABSENT && a->pass == r->pass))
 		return 0;
@@ -187,14 +204,20 @@ static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 	for (i = 0; i < p->n; i++) {
 		struct api *a;
 
-		if (map_event_about(page_row(&p->v[i]), &v[i].what, &why) < 0) {
+		int rc = map_event_about(page_row(&p->v[i]), &v[i].what, &why);
+
+		v[i].skip = rc < 0 || v[i].what.outcome == MAP_NOTHING;
+		if (!v[i].skip && !str_equal(v[i].what.id, p->v[i].id))
+			rc = foreign(v[i].what.kind, v[i].what.id, &why);
+		if (rc < 0) {
 			rows_quarantine(p->r, DB_EVENTS, p->v[i].id, NULL, why.text);
 			v[i].skip = true;
 		}
-		v[i].skip = v[i].skip || v[i].what.outcome == MAP_NOTHING;
 		if (v[i].skip)
 			continue;
-		a = v[i].what.kind == KIND_API ? table_get(&p->r->apis, v[i].what.id) : NULL;
+		a = v[i].what.kind == KIND_API ? api_entry(p->r, v[i].what.id) : NULL;
+		if (a != NULL)
+			a->seen = p->r->pass;
 		/* It was read, and made nothing that the zone would hold: tags say. */
 		v[i].skip = p->brief && a != NULL && a->state == API_OFF &&
 			    a->version_ms == p->v[i].updated_ms;
@@ -281,8 +304,8 @@ static void judge(struct row_page *p, size_t i, const struct about *v, const str
 			a->state = API_OFF;
 			a->version_ms = p->v[i].updated_ms;
 		}
-	} else if (ask->verdict != ASK_SAME || r->remap) {
-		if (a != NULL && ask->verdict == ASK_NEW)
+	} else if (ask->verdict != ASK_SAME || r->remap || p->v[i].redo) {
+		if (a != NULL && (ask->verdict == ASK_NEW || p->v[i].redo))
 			a->state = API_UNKNOWN;
 		if (p->brief)
 			w->ids[w->n++] = p->v[i].id;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct pair {		       /* a key with one of its subscriptions: what may be one ev
 	struct parent *parent; /* not owned */
 	struct feed_ask ask;
 	bool maybe;  /* the plans of its API are not known */
+	bool kept;   /* the API cannot be read */
 	bool wanted; /* to be mapped */
 };
 
@@ -99,7 +101,8 @@ static int find_parents(struct work *w, struct err *e)
 
 /* --- pairs --- */
 
-/* Two subscriptions of one API make one name: a deploy wins, then the first. */
+/* Two subscriptions of one API make one name: a deploy wins, then the first. The version is
+   that of all, or it would go back when another one of them counts. */
 static void add_pair(struct work *w, struct pair *p)
 {
 	size_t i;
@@ -109,10 +112,12 @@ static void add_pair(struct work *w, struct pair *p)
 
 		if (strcmp(old->ask.name, p->ask.name) != 0)
 			continue;
+		p->ask.version_ms = MAX(old->ask.version_ms, p->ask.version_ms);
 		if (old->ask.gone && !p->ask.gone) {
 			mem_free(old->ask.name);
 			*old = *p;
 		} else {
+			old->ask.version_ms = p->ask.version_ms;
 			mem_free(p->ask.name);
 		}
 		return;
@@ -137,14 +142,10 @@ static int pair_up(struct work *w, size_t row, struct parent *s, struct err *e)
 	if (h == HANG_NOTHING)
 		return rc;
 	p.ask.name = rows_name(KIND_API_KEY, k->id, s->facts.scope);
-	if (h == HANG_KEPT) {
-		rows_keep(r, p.ask.name);
-		mem_free(p.ask.name);
-		return 0;
-	}
 	p.ask.version_ms = MAX(k->updated_at, s->facts.updated_at);
 	p.ask.gone = k->revoked || k->paused || k->federated || !s->facts.accepted || h == HANG_NO;
 	p.maybe = h == HANG_MAYBE;
+	p.kept = h == HANG_KEPT && !p.ask.gone;
 	add_pair(w, &p);
 	return 0;
 }
@@ -164,22 +165,27 @@ static int make_pairs(struct work *w, struct err *e)
 	return rc;
 }
 
+/* A refill writes whatever it reads. */
+static bool is_asked(const struct work *w, const struct pair *p)
+{
+	return !p->kept && (w->page->r->kind != PASS_ALL || p->ask.gone);
+}
+
 static bool ask_pairs(struct work *w)
 {
 	struct feed_ask *asks = mem_zalloc((w->n + 1) * sizeof(*asks));
-	bool all = w->page->r->kind == PASS_ALL;
 	size_t n = 0;
 	size_t i;
 	bool go;
 
 	for (i = 0; i < w->n; i++) {
 		w->pairs[i].ask.verdict = ASK_NEW;
-		if (!all || w->pairs[i].ask.gone)
+		if (is_asked(w, &w->pairs[i]))
 			asks[n++] = w->pairs[i].ask;
 	}
 	go = feed_ask(w->page->r->feed, asks, n);
 	for (i = 0, n = 0; i < w->n; i++)
-		if (!all || w->pairs[i].ask.gone)
+		if (is_asked(w, &w->pairs[i]))
 			w->pairs[i].ask.verdict = asks[n++].verdict;
 	mem_free(asks);
 	return go;
@@ -219,6 +225,10 @@ static int take_whole(struct work *w, const struct pair *p, struct json_span key
 			rows_quarantine(r, DB_KEYS, w->page->v[p->row].id, p->ask.name, why.text);
 		else
 			rows_fine(r, DB_KEYS, w->page->v[p->row].id);
+		if (out.outcome == MAP_EVENT) {
+			mem_free(out.ev.version);
+			out.ev.version = mem_printf("%" PRId64, p->ask.version_ms);
+		}
 		rows_put(r, &out);
 	}
 	buf_reset(&alone);
@@ -305,6 +315,20 @@ static int decide(struct work *w, struct pair *p, struct err *e)
 	return 0;
 }
 
+/* Of a row that is not read now nothing is wrong, as far as we need it. */
+static void clear_others(struct work *w)
+{
+	bool *read = mem_zalloc((w->page->n + 1) * sizeof(*read));
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		read[w->pairs[i].row] |= w->pairs[i].wanted || w->pairs[i].kept;
+	for (i = 0; i < w->page->n; i++)
+		if (!read[i] && w->keys[i].id != NULL)
+			rows_fine(w->page->r, DB_KEYS, w->page->v[i].id);
+	mem_free(read);
+}
+
 static int judge(struct work *w, struct err *e)
 {
 	size_t i;
@@ -313,13 +337,15 @@ static int judge(struct work *w, struct err *e)
 	for (i = 0; rc == 0 && i < w->n; i++) {
 		struct pair *p = &w->pairs[i];
 
-		if (p->ask.verdict != ASK_SAME)
+		if (p->kept)
+			rows_keep(w->page->r, p->ask.name);
+		else if (p->ask.verdict != ASK_SAME)
 			rc = decide(w, p, e);
 		if (rc == 0 && p->wanted && !w->page->brief)
 			rc = take_whole(w, p, page_row(&w->page->v[p->row]), e);
-		else if (!p->wanted)
-			rows_fine(w->page->r, DB_KEYS, w->page->v[p->row].id);
 	}
+	if (rc == 0)
+		clear_others(w);
 	return rc == 0 && w->page->brief ? read_wanted(w, e) : rc;
 }
 

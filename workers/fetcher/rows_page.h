@@ -12,6 +12,7 @@
 struct row {
 	char *id; /* owned */
 	int64_t updated_ms;
+	bool redo;
 	struct buf text; /* JSON */
 };
 
@@ -19,6 +20,7 @@ struct row_page {
 	struct rows *r;
 	enum db_table table;
 	bool brief;
+	bool redo;     /* of rows from now on: what hangs on them may not have been looked at */
 	struct row *v; /* owned */
 	size_t n, cap, bytes;
 };
@@ -66,7 +68,11 @@ struct api {
 	bool looked_up; /* the plans are of a look-up, which may have run ahead of the zone */
 	struct map_plans plans;
 	uint32_t pass; /* ABSENT: in this one */
+	uint32_t seen; /* the last pass that came across its row */
 };
+
+/* Its row cannot be read. */
+void rows_api_unreadable(struct rows *r, const char *id);
 
 /* The API a child hangs on; never UNKNOWN. It need not be read for that. */
 int rows_api(struct rows *r, const char *id, struct api **out, struct err *e) MUST_USE;

@@ -37,7 +37,7 @@ static int expect(struct rows *r, const struct row *row, struct sub *s, struct e
 	if (h == HANG_NOTHING)
 		return rc;
 	name = rows_name(KIND_SUBSCRIPTION, s->facts.id, s->facts.scope);
-	if (h == HANG_KEPT) {
+	if (h == HANG_KEPT && s->facts.accepted) {
 		rows_keep(r, name);
 		mem_free(name);
 		return 0;
@@ -155,10 +155,10 @@ static int judge(struct row_page *p, struct sub *v, struct err *e)
 
 		if (v[i].facts.id == NULL)
 			continue; /* set aside */
-		if (v[i].ask.name != NULL && v[i].ask.verdict != ASK_SAME) {
+		if (v[i].ask.name != NULL && (v[i].ask.verdict != ASK_SAME || p->v[i].redo))
 			changed[n++] = v[i].facts.id;
+		if (v[i].ask.name != NULL && v[i].ask.verdict != ASK_SAME)
 			rc = decide(p->r, &v[i], &read, e);
-		}
 		if (!read)
 			rows_fine(p->r, DB_SUBSCRIPTIONS, p->v[i].id);
 		else if (p->brief)
@@ -197,7 +197,9 @@ int rows_subscriptions_page(struct row_page *p, struct err *e)
 int rows_children(struct rows *r, const char *api, struct err *e)
 {
 	static const char *const fields[] = { "referenceId", "api" };
-	struct row_page page = { .r = r, .table = DB_SUBSCRIPTIONS, .brief = true };
+	struct row_page page = {
+		.r = r, .table = DB_SUBSCRIPTIONS, .brief = true, .redo = r->unsure
+	};
 	char *ids[1] = { (char *)(uintptr_t)api };
 	unsigned i;
 	int rc = 0;

@@ -29,6 +29,7 @@ struct source_db {
 	struct rows rows;
 	struct cursor cursors[DB__COUNT];
 	struct places places;
+	bool done;			      /* the pass before came to its end */
 	bool placed;			      /* environments were read */
 	char *seen_places;		      /* owned: the zone's digest of them; NULL: none */
 	char *installation;		      /* owned: the zone's; NULL: none */
@@ -80,10 +81,29 @@ static void read_cursor(struct cursor *c, const char *text)
 {
 	const char *colon = text == NULL ? NULL : strchr(text, ':');
 
-	if (colon == NULL || !str_to_i64(text, (size_t)(colon - text), &c->ms))
+	if (colon == NULL || !str_to_i64(text, (size_t)(colon - text), &c->ms) || c->ms < 0)
 		return;
 	c->id = mem_strdup(colon + 1);
 	c->moved_ms = clock_boot_ms(); /* as far as we know */
+}
+
+static void drop_cursors(struct source_db *s)
+{
+	unsigned i;
+
+	for (i = 0; i < DB__COUNT; i++) {
+		mem_free(s->cursors[i].id);
+		s->cursors[i] = (struct cursor){ 0 };
+	}
+}
+
+/* One of the zone may be of a clock that went ahead: nothing would be seen until then. */
+static void clamp_cursors(struct source_db *s)
+{
+	unsigned i;
+
+	for (i = 0; i < DB__COUNT; i++)
+		s->cursors[i].ms = MIN(s->cursors[i].ms, s->now_ms);
 }
 
 /* --- scans --- */
@@ -119,11 +139,11 @@ static int scan(struct source_db *s, struct db_query *q, struct rows_edge *g, st
 
 static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 {
-	const struct cursor *c = &s->cursors[t];
+	struct cursor *c = &s->cursors[t];
 	int64_t overlap = s->rows.db->overlap_ms;
-	struct rows_edge g = { .until_ms = s->now_ms };
+	char *done = mem_strdup(c->id); /* the cursor moves while we read */
+	struct rows_edge g = { .until_ms = s->now_ms, .done_ms = c->ms, .done_id = done };
 	struct db_query q;
-	char *after = NULL;
 	int rc;
 
 	base_query(s, t, &q);
@@ -131,15 +151,14 @@ static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 	q.brief = true;
 	q.since_ms = 0;
 	if (c->id != NULL && clock_boot_ms() - c->moved_ms < 2 * overlap) {
-		q.since_ms = c->ms - overlap;
+		q.since_ms = MAX(c->ms - overlap, 0);
 	} else if (c->id != NULL) {
-		after = mem_strdup(c->id); /* the cursor moves while we read */
 		q.since_ms = c->ms;
-		q.after_id = after;
+		q.after_id = done;
 	}
 	rc = scan(s, &q, &g, e);
 	rows_edge_reset(&g);
-	mem_free(after);
+	mem_free(done);
 	return rc;
 }
 
@@ -154,7 +173,7 @@ static int odd_row(void *arg, const struct db_row *row, struct err *e)
 	return 0;
 }
 
-/* No scan comes across a row whose id is no text. */
+/* Rows that no scan comes across. */
 static int scan_odd(struct source_db *s, enum db_table t, struct err *e)
 {
 	void *arg[2] = { &s->rows, &t };
@@ -162,7 +181,7 @@ static int scan_odd(struct source_db *s, enum db_table t, struct err *e)
 
 	base_query(s, t, &q);
 	q.order = DB_BY_ID;
-	q.odd_ids = true;
+	q.odd = true;
 	q.brief = true;
 	return MIN(s->rows.db->ops->rows(s->rows.db, &q, odd_row, arg, e), 0);
 }
@@ -190,17 +209,20 @@ static int scan_everything(struct source_db *s, struct err *e)
 {
 	bool brief = s->rows.kind != PASS_ALL;
 	unsigned i;
-	int rc;
+	int rc = 0;
 
-	rc = scan_by_id(s, DB_EVENTS, DB_ANY_STATUS, brief && !s->rows.remap, e);
+	/* First: what hangs on an odd API stays. */
+	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
+		rc = scan_odd(s, scanned[i], e);
 	if (rc == 0)
-		rc = scan_by_id(s, DB_SUBSCRIPTIONS, DB_ACCEPTED, brief, e);
+		rc = scan_by_id(s, DB_EVENTS, DB_ANY_STATUS, brief && !s->rows.remap, e);
+	/* In this order: one that is accepted meanwhile is met by both, not by neither. */
 	if (rc == 0)
 		rc = scan_by_id(s, DB_SUBSCRIPTIONS, DB_NOT_ACCEPTED, true, e);
 	if (rc == 0)
+		rc = scan_by_id(s, DB_SUBSCRIPTIONS, DB_ACCEPTED, brief, e);
+	if (rc == 0)
 		rc = scan_by_id(s, DB_KEYS, DB_ANY_STATUS, brief, e);
-	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
-		rc = scan_odd(s, scanned[i], e);
 	return rc;
 }
 
@@ -224,6 +246,7 @@ static int check_installation(struct source_db *s, struct err *e)
 	char *id = NULL;
 	int rc = MIN(s->rows.db->ops->rows(s->rows.db, &q, first_row, &id, e), 0);
 
+	s->placed = false; /* a delta of another database is no better than a look at all of it */
 	if (rc == 0 && s->rows.kind == PASS_ALL) {
 		put_cursor(s, CURSOR_INSTALLATION, id == NULL ? "" : id);
 		mem_free(s->installation);
@@ -259,10 +282,12 @@ static int place_row(void *arg, const struct db_row *row, struct err *e)
 	if (why == NULL && *t == DB_ORGANIZATIONS &&
 	    places_organization(&s->places, s->rows.ctx, row->json, &bad) < 0)
 		why = bad.text;
-	if (why != NULL)
+	if (why != NULL) {
 		rows_quarantine(&s->rows, *t, row->id, NULL, why);
-	else
+		places_unreadable(&s->places);
+	} else {
 		rows_fine(&s->rows, *t, row->id);
+	}
 	return 0;
 }
 
@@ -285,10 +310,16 @@ static int read_places(struct source_db *s, struct err *e)
 		rc = places_resolve(&s->places, e);
 	if (rc < 0)
 		return rc;
+	places_apply(&s->places, s->rows.ctx);
 	s->rows.environments = s->places.ids;
 	s->rows.n_environments = s->places.n_ids;
+	/* What is in an environment that cannot be read is neither read nor gone. */
+	if (s->places.unreadable > 0 && s->places.n_ids > 0)
+		feed_partial(s->rows.feed);
 	digest = places_digest(&s->places);
-	s->rows.remap = s->seen_places == NULL || !str_equal(digest, s->seen_places);
+	/* And what carries its name keeps that: when it can be read the digest is another. */
+	s->rows.remap = s->places.unreadable == 0 &&
+			(s->seen_places == NULL || !str_equal(digest, s->seen_places));
 	mem_free(s->seen_places);
 	s->seen_places = digest;
 	s->placed = true;
@@ -318,12 +349,22 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 
 	rows_begin(&s->rows, f, what);
 	s->rows.remap = false;
+	s->rows.unsure = !s->done;
+	s->done = false;
+	if (what == PASS_ALL)
+		drop_cursors(s); /* perhaps they are of another database */
 	rc = s->rows.db->ops->now(s->rows.db, &s->now_ms, e);
+	if (rc == 0)
+		clamp_cursors(s);
 	if (rc == 0 && places) {
 		had = mem_strdup(s->seen_places);
+		bool placed = s->placed;
+
 		rc = check_installation(s, e);
-		if (rc == 0)
+		if (rc == 0) {
+			s->placed = placed; /* with the places of before, if these cannot be read */
 			rc = read_places(s, e);
+		}
 	}
 	if (rc == 0 && what == PASS_DELTA && s->rows.remap) {
 		/* A delta does not bring what they change: the comparison behind it does. */
@@ -340,6 +381,7 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 		s->seen_places = mem_strdup(had);
 	}
 	mem_free(had);
+	s->done = rc == 0;
 	return rc < 0 ? rc : (int)MIN(s->rows.read, (uint64_t)INT_MAX);
 }
 
@@ -375,14 +417,11 @@ static char **copy_list(char *const *v, size_t n)
 static void db_close(struct source *base)
 {
 	struct source_db *s = self_of(base);
-	unsigned i;
-
 	s->rows.db->ops->close(s->rows.db);
 	rows_reset(&s->rows);
 	places_reset(&s->places);
 	map_ctx_free(&s->rows.ctx);
-	for (i = 0; i < DB__COUNT; i++)
-		mem_free(s->cursors[i].id);
+	drop_cursors(s);
 	mem_free(s->seen_places);
 	mem_free(s->installation);
 	free_list(s->environments);

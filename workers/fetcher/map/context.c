@@ -95,6 +95,14 @@ static void places_set(struct places *p, struct place given)
 	p->n++;
 }
 
+void map_ctx_forget_places(struct map_ctx *ctx)
+{
+	places_reset(&ctx->environments);
+	places_reset(&ctx->organizations);
+	ctx->environments = (struct places){ 0 };
+	ctx->organizations = (struct places){ 0 };
+}
+
 void map_ctx_set_environment(struct map_ctx *ctx, const char *id, const char *hrid,
 			     const char *organization_id)
 {
@@ -110,16 +118,27 @@ void map_ctx_set_organization(struct map_ctx *ctx, const char *id, const char *h
 	places_set(&ctx->organizations, p);
 }
 
-/* The first element of an array of strings; *out is NULL when there is none. */
+/* The first element of an array of strings; *out is NULL when there is none. An error may
+   leave it set, as the caller's. */
 static int first_hrid(struct json_span hrids, char **out, struct err *e)
 {
 	struct json_iter it;
 
+	char *hrid = NULL;
+	int rc = 0;
+
 	*out = NULL;
+	if (!json_is_null(hrids) && json_type(hrids) != JSON_ARRAY)
+		return err_set(e, ERR_PARSE, "hrids is not an array");
 	json_iter_init(&it, hrids);
-	if (!json_next(&it) || json_is_null(it.value))
-		return 0;
-	return member_take_id(it.value, "hrid", out, e);
+	while (rc == 0 && json_next(&it)) {
+		rc = member_take_id(it.value, "hrid", &hrid, e);
+		if (rc == 0 && *out == NULL)
+			*out = hrid;
+		else if (rc == 0)
+			mem_free(hrid);
+	}
+	return rc;
 }
 
 static int read_place(struct json_span text, struct place *p, struct err *e)

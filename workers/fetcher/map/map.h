@@ -39,6 +39,7 @@ void map_ctx_free(struct map_ctx **ctx);
 void map_ctx_set_environment(struct map_ctx *ctx, const char *id, const char *hrid,
 			     const char *organization_id);
 void map_ctx_set_organization(struct map_ctx *ctx, const char *id, const char *hrid);
+void map_ctx_forget_places(struct map_ctx *ctx); /* all of both */
 
 /* The same from rows of kind environment and organization. */
 int map_environment(struct map_ctx *ctx, struct json_span row, struct err *e) MUST_USE;
@@ -74,8 +75,9 @@ struct map_about {
 };
 int map_event_about(struct json_span row, struct map_about *out, struct err *e) MUST_USE;
 
-/* The types of rows that map_event() makes something of. Static. */
-const char *const *map_event_types(size_t *n);
+/* The types that map_event() makes something of, or all that the reference writes. Static. */
+enum map_types { MAP_TYPES_MAPPED, MAP_TYPES_ALL };
+const char *const *map_event_types(enum map_types which, size_t *n);
 
 /*
  * An API file: a bare definition (environment DEFAULT, started), or an object with
