@@ -233,6 +233,20 @@ static int op_keep(struct work *w, const struct publish_op *o, struct err *e)
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+/* Nothing but a tombstone of this history moves the horizon. */
+static int op_purge(struct work *w, const struct publish_op *o, struct err *e)
+{
+	struct store_entry old;
+	struct key k;
+	int rc;
+
+	key_event(&k, o->kind, o->id, o->ref);
+	rc = look(w->txn, w->g->events, &k, &old, e);
+	if (rc == 0 && old.action == ACTION_UNDEPLOY && old.revision == o->number)
+		w->horizon = MAX(w->horizon, o->number);
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 static int op_meta(struct work *w, const struct publish_op *o, struct err *e)
 {
 	char *name = mem_printf(META_PREFIX "%s", o->field);
@@ -257,8 +271,7 @@ static int one(struct work *w, const struct publish_op *o, struct err *e)
 	case PUBLISH_CHILDREN:
 		return op_children(w, o, e);
 	case PUBLISH_PURGE:
-		w->horizon = MAX(w->horizon, o->number);
-		return 0;
+		return op_purge(w, o, e);
 	case PUBLISH_META:
 		return op_meta(w, o, e);
 	}

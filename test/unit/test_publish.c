@@ -337,6 +337,26 @@ static void a_key_is_found_by_its_value_while_it_lives(void **state)
 	expect("U k a r2 v |");
 }
 
+/* --- tombstones are forgotten --- */
+
+static void only_the_tombstone_that_is_named_sets_the_horizon(void **state)
+{
+	UNUSED(state);
+	publish(put_op(KIND_API, "a", NULL, "one", "1"));
+	publish(put_op(KIND_API, "b", NULL, "one", "1"));
+	publish(withdraw_op(KIND_API, "a", NULL, UINT64_MAX));
+	publish(purge_op(KIND_API, "a", 1)); /* not of that revision */
+	publish(purge_op(KIND_API, "b", 2)); /* it lives */
+	publish(purge_op(KIND_API, "c", 1000000));
+	assert_int_equal(history(), 0);
+	expect("D b  r2 v1 one|U a  r3 v |");
+	publish(purge_op(KIND_API, "a", 3));
+	assert_int_equal(history(), 3);
+	expect("D b  r2 v1 one|");
+	reopen(MAP_BYTES);
+	assert_int_equal(history(), 3);
+}
+
 /* --- a refill --- */
 
 static void a_refill_serves_when_it_is_complete_and_keeps_what_could_not_be_read(void **state)
@@ -379,6 +399,22 @@ static void what_a_refill_withdraws_is_not_kept(void **state)
 	end_refill();
 	expect("U revoked a r1 v |D a  r2 v1 a|");
 	assert_int_equal(found_by_key("a", "K"), 0);
+}
+
+static void a_refill_takes_no_horizon_of_the_history_before_it(void **state)
+{
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < 20; i++)
+		publish(forced(put_op(KIND_API, "a", NULL, "a", "1")));
+	publish(withdraw_op(KIND_API, "a", NULL, UINT64_MAX));
+	begin_refill();
+	refill(op(PUBLISH_KEEP, KIND_API, "a", NULL));
+	refill(purge_op(KIND_API, "a", 21));
+	end_refill();
+	assert_int_equal(history(), 0);
+	expect("U a  r1 v |");
 }
 
 static void a_refill_begun_again_holds_nothing_of_the_first_try(void **state)
@@ -524,8 +560,10 @@ int main(void)
 		T(a_withdrawal_spares_what_was_written_later),
 		T(children_go_in_pages_and_those_of_others_stay),
 		T(a_key_is_found_by_its_value_while_it_lives),
+		T(only_the_tombstone_that_is_named_sets_the_horizon),
 		T(a_refill_serves_when_it_is_complete_and_keeps_what_could_not_be_read),
 		T(what_a_refill_withdraws_is_not_kept),
+		T(a_refill_takes_no_horizon_of_the_history_before_it),
 		T(a_refill_begun_again_holds_nothing_of_the_first_try),
 		T(fields_stand_beside_what_they_cover),
 		T(a_batch_that_does_not_fit_changes_nothing),

@@ -279,7 +279,7 @@ static bool is_sound(const Feed__Op *m, char op)
 		return false;
 	if (put && (m->hash.len != HASH_BYTES || m->hash.data[0] != ACTION_DEPLOY))
 		return false;
-	return strchr("WFTK", op) == NULL || m->id[0] != '\0';
+	return strchr("WFTKP", op) == NULL || m->id[0] != '\0';
 }
 
 /* Into `out`; false: no operation of the store, but of the batch as a whole. */
