@@ -352,9 +352,26 @@ static struct keeper_job *make_job(struct intake *k, Feed__Request *r)
 	return job;
 }
 
+/* Into what: the generation that serves, or the one of a refill that has begun. */
+static const char *aim(const struct intake *k, struct keeper_job *job)
+{
+	bool refill = k->refilling || job->begin_next;
+
+	job->target = refill ? STORE_NEXT : STORE_CURRENT;
+	if (refill) {
+		str_copy(job->position.lineage, sizeof(job->position.lineage), k->next_lineage);
+		job->batch.lineage = job->position.lineage;
+		return NULL;
+	}
+	if (job->end_next)
+		return "the end of a refill that it did not begin";
+	return is_ours(&k->position) ? NULL : "it writes into what it did not make";
+}
+
 static void take_batch(struct intake *k, Feed__Request *r)
 {
 	struct keeper_job *job;
+	const char *wrong;
 
 	if (r->batch->number != k->number + 1) {
 		answer_batch(
@@ -369,16 +386,11 @@ static void take_batch(struct intake *k, Feed__Request *r)
 		protocol_error(k, "a malformed batch");
 		return;
 	}
-	k->refilling = k->refilling || job->begin_next;
-	if (!k->refilling && !is_ours(&k->position)) {
+	wrong = aim(k, job);
+	if (wrong != NULL) {
 		keeper_job_free(job);
-		protocol_error(k, "it writes into what it did not make");
+		protocol_error(k, wrong);
 		return;
-	}
-	job->target = k->refilling ? STORE_NEXT : STORE_CURRENT;
-	if (k->refilling) {
-		str_copy(job->position.lineage, sizeof(job->position.lineage), k->next_lineage);
-		job->batch.lineage = job->position.lineage;
 	}
 	k->job_serial = k->serial;
 	keeper_do(k->keeper, job);
@@ -386,19 +398,26 @@ static void take_batch(struct intake *k, Feed__Request *r)
 
 /* --- the store's thread came back --- */
 
+static void refused(struct intake *k, const struct keeper_job *job, bool mine)
+{
+	if (!str_equal(k->error.text, job->err.text))
+		log_error(EV("publish_failed"), KV("err", job->err.text));
+	k->error = job->err;
+	k->errors++;
+	if (mine && job->begin_next)
+		k->refilling = false; /* what was begun before is gone as well */
+	if (mine)
+		answer_batch(k, FEED__OUTCOME__REFUSED, job);
+	worker_report(k->w);
+}
+
 static void published(struct intake *k, struct keeper_job *job)
 {
 	bool mine = k->job_serial == k->serial;
 	bool reset = job->end_next;
 
 	if (job->rc < 0) {
-		if (!str_equal(k->error.text, job->err.text))
-			log_error(EV("publish_failed"), KV("err", job->err.text));
-		k->error = job->err;
-		k->errors++;
-		if (mine)
-			answer_batch(k, FEED__OUTCOME__REFUSED, job);
-		worker_report(k->w);
+		refused(k, job, mine);
 		return;
 	}
 	k->error = (struct err){ 0 };
@@ -417,7 +436,7 @@ static void published(struct intake *k, struct keeper_job *job)
 	if (!mine)
 		return;
 	k->number++;
-	k->refilling = k->refilling && !job->end_next;
+	k->refilling = (k->refilling || job->begin_next) && !job->end_next;
 	if (k->caught && !k->refilling && !k->proven) {
 		k->proven = true;
 		log_note(EV("proven"), KV("revision", k->position.revision),
