@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the cache of a node alone takes from a publisher, and from one that errs."""
+import json
+
 import pytest
 
 from publisher import BEGIN, DUP, END, LOST, OK, Publisher, op, put
@@ -114,3 +116,24 @@ def test_what_is_no_request_closes_the_connection(node):
         except OSError:
             pass
     unhurt(node, "a")
+
+
+def test_a_damaged_record_is_mended_by_a_refill(zone):
+    from zone import api
+    for i in range(30):
+        zone.write(f"apis/a{i}.json", api(f"a{i}", description=f"mark-{i}-"))
+    n = alone(zone)
+    old = until("all", lambda: (c := n.cache())["proven"] and c["count"] == 30 and c)
+    n.stop()
+    store = next((n.dir / "state").rglob("CURRENT"))
+    data = store.parent / store.read_text().strip() / "data.mdb"
+    raw = data.read_bytes()
+    assert b"mark-7-" in raw
+    data.write_bytes(raw.replace(b"mark-7-", b"mark-#-"))
+    zone.write("apis/a9.json", "{")  # cannot be read: the last good version is to be kept
+    n.start()
+    until("another history", lambda: n.cache()["lineage"] != old["lineage"] and n.cache()["proven"])
+    assert n.cache()["count"] == 30
+    assert json.loads(n.get("API", "a7"))["definition"]["description"] == "mark-7-"
+    assert json.loads(n.get("API", "a9"))["definition"]["description"] == "mark-9-"
+    assert n.logs("fetcher").count("event=refill ") == 2

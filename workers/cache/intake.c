@@ -39,6 +39,7 @@ struct intake {
 	size_t n;
 	uint64_t number; /* of the last batch that was applied */
 	bool refilling;
+	bool damaged; /* the store: nothing but a refill is taken */
 	char next_lineage[STORE_LINEAGE_BYTES];
 	bool caught;	     /* the batch under way says so */
 	unsigned serial;     /* of the connection */
@@ -121,10 +122,19 @@ static int add_field(void *arg, const char *field, const char *value)
 	return 0;
 }
 
-/* What another mode made is nothing of ours: it serves until a refill is complete. */
-static bool is_ours(const struct store_position *p)
+/* What another mode made is nothing of ours, and on what is damaged nothing can be built: it
+   serves until a refill is complete. */
+static bool is_ours(const struct intake *k)
 {
-	return str_starts(p->token, LOCAL_EPOCH);
+	return !k->damaged && str_starts(k->position.token, LOCAL_EPOCH);
+}
+
+/* The publisher comes back, finds nothing that it could go on with, and refills. */
+static void take_damage(struct intake *k, const char *why)
+{
+	log_error(EV("store_damaged"), KV("err", why));
+	k->damaged = true;
+	hang_up(k);
 }
 
 static void answer_hello(struct intake *k)
@@ -137,7 +147,7 @@ static void answer_hello(struct intake *k)
 
 	feed__answer__init(&a);
 	feed__state__init(&f.m);
-	if (is_ours(&k->position) && store_view_open(k->store, &v, NULL) == 0) {
+	if (is_ours(k) && store_view_open(k->store, &v, NULL) == 0) {
 		CHECK(store_meta(v, add_field, &f) == 0);
 		store_view_close(&v);
 		f.m.lineage = k->position.lineage;
@@ -164,7 +174,9 @@ static void answer_hello(struct intake *k)
 struct names {
 	Feed__Name *v;
 	size_t n, cap, bytes;
+	uint64_t last; /* revision */
 	bool more;
+	bool damaged;
 };
 
 static int add_name(void *arg, const struct store_entry *entry)
@@ -190,42 +202,66 @@ static int add_name(void *arg, const struct store_entry *entry)
 	m->updated_ms = entry->updated_ms;
 	m->hash.len = HASH_BYTES;
 	m->hash.data = mem_dup(entry->hash.b, HASH_BYTES);
+	l->last = entry->revision;
 	l->bytes += 64 + strlen(m->name) + strlen(m->id) + strlen(m->version);
 	mem_free(ref);
 	return 0;
 }
 
-static void answer_names(struct intake *k, uint64_t after)
+/* Damaged records are passed over: whoever refills keeps the others. */
+static void read_names(struct store_view *v, struct names *l)
 {
-	struct names l = { .v = NULL };
-	struct store_view *v = NULL;
-	Feed__Name **list;
+	int rc = store_since(v, l->last, add_name, l);
+
+	while (rc == ERR_DAMAGED) {
+		l->damaged = true;
+		l->last = store_next_revision(v, l->last);
+		rc = store_since(v, l->last, add_name, l);
+	}
+	l->more = rc != 0;
+}
+
+static void send_names(struct intake *k, const struct names *l)
+{
 	Feed__NamesPage page;
+	Feed__Name **list;
 	Feed__Answer a;
 	size_t i;
 
-	if (after != UINT64_MAX && store_view_open(k->store, &v, NULL) == 0) {
-		l.more = store_since(v, after, add_name, &l) != 0;
-		store_view_close(&v);
-	}
 	feed__answer__init(&a);
 	feed__names_page__init(&page);
-	list = mem_alloc((l.n + 1) * sizeof(*list));
-	for (i = 0; i < l.n; i++)
-		list[i] = &l.v[i];
+	list = mem_alloc((l->n + 1) * sizeof(*list));
+	for (i = 0; i < l->n; i++)
+		list[i] = &l->v[i];
 	page.names = list;
-	page.n_names = l.n;
-	page.last = !l.more;
+	page.n_names = l->n;
+	page.last = !l->more;
 	a.body_case = FEED__ANSWER__BODY_NAMES;
 	a.names = &page;
 	reply(k, &a);
+	mem_free(list);
+}
+
+static void answer_names(struct intake *k, uint64_t after)
+{
+	struct names l = { .last = after };
+	struct store_view *v = NULL;
+	size_t i;
+
+	if (store_view_open(k->store, &v, NULL) == 0) {
+		read_names(v, &l);
+		store_view_close(&v);
+	}
+	if (l.damaged && !k->damaged)
+		take_damage(k, "a record cannot be read");
+	else
+		send_names(k, &l);
 	for (i = 0; i < l.n; i++) {
 		mem_free(l.v[i].id);
 		mem_free(l.v[i].name);
 		mem_free(l.v[i].version);
 		mem_free(l.v[i].hash.data);
 	}
-	mem_free(list);
 	mem_free(l.v);
 }
 
@@ -365,7 +401,7 @@ static const char *aim(const struct intake *k, struct keeper_job *job)
 	}
 	if (job->end_next)
 		return "the end of a refill that it did not begin";
-	return is_ours(&k->position) ? NULL : "it writes into what it did not make";
+	return is_ours(k) ? NULL : "it writes into what it did not make";
 }
 
 static void take_batch(struct intake *k, Feed__Request *r)
@@ -406,7 +442,9 @@ static void refused(struct intake *k, const struct keeper_job *job, bool mine)
 	k->errors++;
 	if (mine && job->begin_next)
 		k->refilling = false; /* what was begun before is gone as well */
-	if (mine)
+	if (job->rc == ERR_DAMAGED)
+		take_damage(k, job->err.text);
+	else if (mine)
 		answer_batch(k, FEED__OUTCOME__REFUSED, job);
 	worker_report(k->w);
 }
@@ -423,6 +461,7 @@ static void published(struct intake *k, struct keeper_job *job)
 	k->error = (struct err){ 0 };
 	if (job->end_next) {
 		store_adopt(k->store);
+		k->damaged = false;
 		log_note(EV("refilled"), KV("count", job->published.after.digest.count),
 			 KV("generation", store_generation(k->store)));
 	}
