@@ -118,6 +118,19 @@ def test_what_is_no_request_closes_the_connection(node):
     unhurt(node, "a")
 
 
+def test_a_fetcher_without_a_cache_says_so_once(zone):
+    n = alone(zone, start=False)
+    libexec = n.dir / "libexec"
+    libexec.mkdir()
+    (libexec / "zonesync-cache").symlink_to("/bin/false")
+    (libexec / "zonesync-fetcher").symlink_to(BUILD / "workers" / "fetcher" / "zonesync-fetcher")
+    n.start()
+    # It tries again after 50, 100, 200, ... ms.
+    until("some tries", lambda: next(w for w in n.status()["workers"] if w["name"] == "fetcher")["uptime_ms"] > 2000)
+    assert n.logs("fetcher").count("event=cache_down") == 1
+    assert "cache" in n.fetcher()["error"]
+
+
 def test_a_damaged_record_is_mended_by_a_refill(zone):
     from zone import api
     for i in range(30):
