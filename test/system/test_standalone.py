@@ -160,6 +160,19 @@ def test_the_guard_and_quarantine_work_here_too(zone):
     until("gone", lambda: n.names() == [])
 
 
+def test_a_resync_builds_the_store_anew(zone):
+    for i in range(20):
+        zone.write(f"apis/a{i}.json", api(f"a{i}"))
+    n = alone(zone)
+    old = settled(n, 20)
+    n.cli("resync")
+    until("another history", lambda: n.cache()["lineage"] != old["lineage"])
+    new = settled(n, 20)
+    assert (new["digest"], new["generation"]) == (old["digest"], old["generation"] + 1)
+    zone.write("apis/more.json", api("more"))
+    settled(n, 21)
+
+
 def test_a_reload_from_one_mode_to_the_other(zone):
     zone.redis.start()
     zone.write("apis/a.json", api("a"))

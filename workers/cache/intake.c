@@ -39,7 +39,7 @@ struct intake {
 	size_t n;
 	uint64_t number; /* of the last batch that was applied */
 	bool refilling;
-	bool damaged; /* the store: nothing but a refill is taken */
+	bool refill_due; /* what is held is damaged, or not wanted: nothing else is taken */
 	char next_lineage[STORE_LINEAGE_BYTES];
 	bool caught;	     /* the batch under way says so */
 	unsigned serial;     /* of the connection */
@@ -122,19 +122,24 @@ static int add_field(void *arg, const char *field, const char *value)
 	return 0;
 }
 
-/* What another mode made is nothing of ours, and on what is damaged nothing can be built: it
-   serves until a refill is complete. */
+/* What another mode made is nothing of ours, nor is what is to be built anew: it serves until
+   a refill is complete. */
 static bool is_ours(const struct intake *k)
 {
-	return !k->damaged && str_starts(k->position.token, LOCAL_EPOCH);
+	return !k->refill_due && str_starts(k->position.token, LOCAL_EPOCH);
 }
 
 /* The publisher comes back, finds nothing that it could go on with, and refills. */
+static void want_refill(struct intake *k)
+{
+	k->refill_due = true;
+	hang_up(k);
+}
+
 static void take_damage(struct intake *k, const char *why)
 {
 	log_error(EV("store_damaged"), KV("err", why));
-	k->damaged = true;
-	hang_up(k);
+	want_refill(k);
 }
 
 static void answer_hello(struct intake *k)
@@ -252,7 +257,7 @@ static void answer_names(struct intake *k, uint64_t after)
 		read_names(v, &l);
 		store_view_close(&v);
 	}
-	if (l.damaged && !k->damaged)
+	if (l.damaged && !k->refill_due)
 		take_damage(k, "a record cannot be read");
 	else
 		send_names(k, &l);
@@ -461,7 +466,7 @@ static void published(struct intake *k, struct keeper_job *job)
 	k->error = (struct err){ 0 };
 	if (job->end_next) {
 		store_adopt(k->store);
-		k->damaged = false;
+		k->refill_due = false;
 		log_note(EV("refilled"), KV("count", job->published.after.digest.count),
 			 KV("generation", store_generation(k->store)));
 	}
@@ -640,11 +645,10 @@ static bool proven(const struct upstream *u)
 	return ((const struct intake *)u)->proven;
 }
 
-/* The fetcher finds that its token is gone, learns what is held, and compares all of it. */
 static void resync(struct upstream *u, const char *why)
 {
 	log_note(EV("resync_begin"), KV("why", why));
-	hang_up(self_of(u));
+	want_refill(self_of(u));
 }
 
 static void on_tend(uv_timer_t *t)
