@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gateway import parse
 from publisher import BEGIN, DUP, END, LOST, OK, Publisher, op, put
 from zone import BUILD, until
 from test_standalone import alone
@@ -116,6 +117,25 @@ def test_what_is_no_request_closes_the_connection(node):
         except OSError:
             pass
     unhurt(node, "a")
+
+
+def test_names_come_in_pages_that_take_no_long_read(node):
+    big = b"x" * (900 << 10)
+    filled(node, "a")
+    with Publisher(node) as p:
+        p.hello()
+        for i in range(20):
+            assert p.batch(i + 1, put(f"big{i}", payload=big)) == OK
+        after, seen = 0, []
+        while True:
+            page = p.names(after)
+            names = [parse(x) for x in page.get(1, [])]
+            assert 0 < len(names) <= 6
+            seen += [x[1][0] for x in names]
+            after = names[-1][2][0]
+            if page.get(2):
+                break
+        assert seen == [b"API:a"] + [b"API:big%d" % i for i in range(20)]
 
 
 def test_a_fetcher_without_a_cache_says_so_once(zone):

@@ -18,6 +18,7 @@
 #define BATCH_SLACK   (2U << 20) /* of a batch besides its largest entity */
 #define PAGE_NAMES    1000
 #define PAGE_BYTES    (FRAME_MAX_BYTES / 2)
+#define PAGE_READ     (4U << 20) /* payloads that are read for a page: their checksums */
 #define TEND_MS	      5000
 #define MAPPING_FIELD "mapping" /* every other field is a cursor */
 
@@ -179,6 +180,7 @@ static void answer_hello(struct intake *k)
 struct names {
 	Feed__Name *v;
 	size_t n, cap, bytes;
+	size_t read;
 	uint64_t last; /* revision */
 	bool more;
 	bool damaged;
@@ -188,13 +190,12 @@ static int add_name(void *arg, const struct store_entry *entry)
 {
 	struct names *l = arg;
 	struct buf name = { 0 };
-	char *ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
 	Feed__Name *m;
+	char *ref;
 
-	if (l->n == PAGE_NAMES || l->bytes > PAGE_BYTES) {
-		mem_free(ref);
+	if (l->n == PAGE_NAMES || l->bytes > PAGE_BYTES || l->read > PAGE_READ)
 		return 1;
-	}
+	ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
 	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
 	m = &l->v[l->n++];
 	feed__name__init(m);
@@ -208,6 +209,7 @@ static int add_name(void *arg, const struct store_entry *entry)
 	m->hash.len = HASH_BYTES;
 	m->hash.data = mem_dup(entry->hash.b, HASH_BYTES);
 	l->last = entry->revision;
+	l->read += entry->payload_len;
 	l->bytes += 64 + strlen(m->name) + strlen(m->id) + strlen(m->version);
 	mem_free(ref);
 	return 0;
