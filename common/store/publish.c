@@ -82,38 +82,75 @@ static int op_put(struct work *w, const struct publish_op *o, struct err *e)
 	return put(w, &r, e);
 }
 
-/* --- withdrawals --- */
+/* --- what a refill finds behind it --- */
 
 static char *text_of(const char *p, size_t n)
 {
 	return n == 0 ? NULL : mem_dup(p, n);
 }
 
-static int bury(struct work *w, const struct store_entry *old, struct err *e)
+static void copy_names(struct event *ev, const struct store_entry *old)
 {
-	struct event ev = { .kind = old->kind, .action = ACTION_UNDEPLOY };
-	struct store_record r = { &ev, { { 'U' } }, ++w->after->revision, w->b->now_ms };
-	int rc;
-
-	w->out->effective++;
-	/* Copied: what `old` points at is gone with the first change. */
-	ev.id = mem_dup(old->id, old->id_len);
-	ev.ref_id = text_of(old->ref, old->ref_len);
-	rc = put(w, &r, e);
-	event_reset(&ev);
-	return rc;
+	ev->kind = old->kind;
+	ev->action = old->action;
+	ev->id = mem_dup(old->id, old->id_len);
+	ev->ref_id = text_of(old->ref, old->ref_len);
 }
 
+/* Into `ev`, the caller's: the record as the current generation has it, when that is not the
+   one being written; with `r` all of it. Of one that is damaged nothing is left: ERR_NOTFOUND. */
+static int look_behind(struct work *w, const struct key *k, struct event *ev,
+		       struct store_record *r, struct err *e)
+{
+	const struct gen *behind = &w->s->current;
+	struct store_entry old;
+	MDB_txn *txn = NULL;
+	int rc;
+
+	if (w->g == behind)
+		return ERR_NOTFOUND;
+	rc = lmdb_err(e, mdb_txn_begin(behind->env, NULL, MDB_RDONLY, &txn), "begin");
+	if (rc < 0)
+		return rc;
+	rc = look(txn, behind->events, k, &old, e);
+	if (rc == 0)
+		copy_names(ev, &old);
+	if (rc == 0 && r != NULL) {
+		ev->version = mem_dup(old.version, old.version_len);
+		buf_add(&ev->payload, old.payload, old.payload_len);
+		r->hash = old.hash;
+		r->updated_ms = old.updated_ms;
+	}
+	mdb_txn_abort(txn);
+	return rc == ERR_DAMAGED ? ERR_NOTFOUND : rc;
+}
+
+/* --- withdrawals --- */
+
+static int bury(struct work *w, struct event *ev, struct err *e)
+{
+	const struct store_record r = { ev, { { 'U' } }, ++w->after->revision, w->b->now_ms };
+
+	w->out->effective++;
+	ev->action = ACTION_UNDEPLOY;
+	return put(w, &r, e);
+}
+
+/* In a refill a tombstone says that what is behind it was withdrawn, and is not to be kept. */
 static int withdraw(struct work *w, const struct key *k, uint64_t limit, struct err *e)
 {
+	struct event ev = { .action = ACTION_UNDEPLOY };
 	struct store_entry old;
 	int rc = look(w->txn, w->g->events, k, &old, e);
 
-	if (rc == ERR_NOTFOUND)
-		return 0;
-	if (rc < 0 || old.action == ACTION_UNDEPLOY || old.revision > limit)
-		return rc;
-	return bury(w, &old, e);
+	if (rc == 0 && old.revision <= limit)
+		copy_names(&ev, &old); /* what `old` points at is gone with the first change */
+	else if (rc == ERR_NOTFOUND)
+		rc = look_behind(w, k, &ev, NULL, e);
+	if (rc == 0 && ev.action == ACTION_DEPLOY)
+		rc = bury(w, &ev, e);
+	event_reset(&ev);
+	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
 static int op_withdraw(struct work *w, const struct publish_op *o, struct err *e)
@@ -171,39 +208,42 @@ static int op_children(struct work *w, const struct publish_op *o, struct err *e
 	return rc;
 }
 
-/* --- a refill --- */
+/* --- the rest --- */
 
 /* What could not be read at the source stays as the current generation has it. */
 static int op_keep(struct work *w, const struct publish_op *o, struct err *e)
 {
 	struct event ev = { .kind = o->kind };
-	struct store_entry old;
 	struct store_record r = { &ev, { { 0 } }, 0, 0 };
-	MDB_txn *txn = NULL;
+	struct store_entry there;
 	struct key k;
 	int rc;
 
 	key_event(&k, o->kind, o->id, o->ref);
-	if (w->g == &w->s->current || look(w->txn, w->g->events, &k, &old, NULL) == 0)
-		return 0;
-	rc = lmdb_err(e, mdb_txn_begin(w->s->current.env, NULL, MDB_RDONLY, &txn), "begin");
-	if (rc < 0)
+	rc = look(w->txn, w->g->events, &k, &there, e);
+	if (rc != ERR_NOTFOUND)
 		return rc;
-	rc = look(txn, w->s->current.events, &k, &old, e);
+	rc = look_behind(w, &k, &ev, &r, e);
 	if (rc == 0) {
-		r.hash = old.hash;
 		r.revision = ++w->after->revision;
-		r.updated_ms = old.updated_ms;
 		w->out->effective++;
-		ev.action = old.action;
-		ev.id = mem_dup(old.id, old.id_len);
-		ev.ref_id = text_of(old.ref, old.ref_len);
-		ev.version = mem_dup(old.version, old.version_len);
-		buf_add(&ev.payload, old.payload, old.payload_len);
 		rc = put(w, &r, e);
-		event_reset(&ev);
 	}
-	mdb_txn_abort(txn);
+	event_reset(&ev);
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+/* Nothing but a tombstone of this history moves the horizon. */
+static int op_purge(struct work *w, const struct publish_op *o, struct err *e)
+{
+	struct store_entry old;
+	struct key k;
+	int rc;
+
+	key_event(&k, o->kind, o->id, o->ref);
+	rc = look(w->txn, w->g->events, &k, &old, e);
+	if (rc == 0 && old.action == ACTION_UNDEPLOY && old.revision == o->number)
+		w->horizon = MAX(w->horizon, o->number);
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
@@ -231,8 +271,7 @@ static int one(struct work *w, const struct publish_op *o, struct err *e)
 	case PUBLISH_CHILDREN:
 		return op_children(w, o, e);
 	case PUBLISH_PURGE:
-		w->horizon = MAX(w->horizon, o->number);
-		return 0;
+		return op_purge(w, o, e);
 	case PUBLISH_META:
 		return op_meta(w, o, e);
 	}

@@ -19,7 +19,7 @@ enum publish_what {
 	PUBLISH_WITHDRAW, /* `number`: a record above this revision survives */
 	PUBLISH_KEEP,	  /* in the next generation: as the current one has it */
 	PUBLISH_CHILDREN, /* withdraws of the reference `ref`, `number` at most */
-	PUBLISH_PURGE,	  /* tombstones up to the revision `number` may be forgotten */
+	PUBLISH_PURGE,	  /* the tombstone of revision `number`, and those before it, may go */
 	PUBLISH_META	  /* `field` = `value` */
 };
 

@@ -284,6 +284,27 @@ int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *a
 	return out;
 }
 
+uint64_t store_next_revision(struct store_view *v, uint64_t after)
+{
+	struct store *s = store_of(v);
+	uint64_t revision = UINT64_MAX;
+	MDB_cursor *c = NULL;
+	struct key low;
+	MDB_val key;
+	MDB_val at;
+	size_t i;
+
+	if (after == UINT64_MAX || mdb_cursor_open(s->reader, s->current.log, &c) != 0)
+		return UINT64_MAX;
+	key_log(&low, after + 1);
+	key = key_val(&low);
+	if (mdb_cursor_get(c, &key, &at, MDB_SET_RANGE) == 0 && key.mv_size == low.n)
+		for (revision = 0, i = 0; i < low.n; i++)
+			revision = revision << 8 | ((const unsigned char *)key.mv_data)[i];
+	mdb_cursor_close(c);
+	return revision;
+}
+
 int store_meta(struct store_view *v, store_meta_fn *fn, void *arg)
 {
 	const struct store *s = store_of(v);

@@ -66,6 +66,10 @@ bool store_is_live(struct store_view *v, enum kind k, const char *id);
 /* Everything with a revision above `after`, in revision order, tombstones included. */
 int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *arg) MUST_USE;
 
+/* The first revision in the log above `after`, UINT64_MAX: none. Where store_since() stopped
+   because a record is damaged, it is that one's. */
+uint64_t store_next_revision(struct store_view *v, uint64_t after);
+
 /* The lowest revision from which store_since() has no gap: the local history begins there. */
 uint64_t store_history_start(struct store_view *v);
 

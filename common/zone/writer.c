@@ -318,9 +318,9 @@ void writer_children(struct writer *w, const char *ref, unsigned limit)
 	add(w, &(struct write_op){ .op = 'C', .ref = ref, .number = limit });
 }
 
-void writer_purge(struct writer *w, const char *name, uint64_t revision)
+void writer_purge(struct writer *w, const char *name, const char *ref, uint64_t revision)
 {
-	add(w, &(struct write_op){ .op = 'P', .name = name, .number = revision });
+	add(w, &(struct write_op){ .op = 'P', .name = name, .ref = ref, .number = revision });
 	full(w);
 }
 

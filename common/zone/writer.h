@@ -51,7 +51,7 @@ struct write_op {
 	const struct hash *hash; /* W F V */
 	const char *version;	 /* W F V */
 	const struct event *ev;	 /* W F */
-	const char *ref;	 /* T K C; NULL: none */
+	const char *ref;	 /* T K P C; NULL: none */
 	uint64_t number;	 /* T: limit, UINT64_MAX none; C: how many; P: revision */
 	const char *field;	 /* M O: field; L: lineage; Y: node */
 	const char *value;	 /* M O: value; Y: version */
@@ -100,7 +100,7 @@ void writer_touch(struct writer *w, const char *name, const struct hash *h, cons
 void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit);
 void writer_keep(struct writer *w, const char *name, const char *ref);
 void writer_children(struct writer *w, const char *ref, unsigned limit);
-void writer_purge(struct writer *w, const char *name, uint64_t revision);
+void writer_purge(struct writer *w, const char *name, const char *ref, uint64_t revision);
 void writer_meta(struct writer *w, const char *field, const char *value);
 void writer_cursor(struct writer *w, const char *field, const char *value);
 void writer_refill_begin(struct writer *w, const char *lineage);

@@ -100,6 +100,26 @@ def test_a_fetcher_that_dies_in_a_refill_leaves_the_old_state_serving(zone):
     assert n.cache()["lineage"] != old["lineage"]
 
 
+@pytest.mark.sources()
+def test_what_was_revoked_before_a_refill_does_not_come_back_with_it(zone):
+    if zone.SOURCE == "mongodb":
+        zone.mongo.start()
+    for i in "ab":
+        zone.write(f"apis/{i}.json", api(i))
+        zone.write(f"subscriptions/s{i}.json", subscription(f"s{i}", i))
+        zone.write(f"api-keys/k{i}.json", apikey(f"k{i}", [f"s{i}"]))
+    n = alone(zone)
+    old = settled(n, 6)
+    n.stop()
+    n.config.write_text(n.config.read_text() + "api:\n  properties:\n    encryption:\n      secret: 0123456789abcdef\n")
+    zone.write("api-keys/ka.json", apikey("ka", ["sa"], revoked=True))
+    zone.remove("apis/b.json")
+    n.start()
+    until("a refill", lambda: n.cache()["lineage"] != old["lineage"])
+    settled(n, 2)
+    assert n.names() == ["API:a", "SUBSCRIPTION:sa"]
+
+
 def test_another_mode_is_another_history_and_loses_nothing_meanwhile(zone):
     zone.write("apis/a.json", api("a"))
     n = alone(zone)
@@ -138,6 +158,19 @@ def test_the_guard_and_quarantine_work_here_too(zone):
     assert len(n.names()) == 40
     n.cli("resync", "--accept-deletes")
     until("gone", lambda: n.names() == [])
+
+
+def test_a_resync_builds_the_store_anew(zone):
+    for i in range(20):
+        zone.write(f"apis/a{i}.json", api(f"a{i}"))
+    n = alone(zone)
+    old = settled(n, 20)
+    n.cli("resync")
+    until("another history", lambda: n.cache()["lineage"] != old["lineage"])
+    new = settled(n, 20)
+    assert (new["digest"], new["generation"]) == (old["digest"], old["generation"] + 1)
+    zone.write("apis/more.json", api("more"))
+    settled(n, 21)
 
 
 def test_a_reload_from_one_mode_to_the_other(zone):

@@ -439,12 +439,12 @@ static void a_purge_forgets_tombstones_and_moves_the_horizon(void **state)
 	found_zone();
 	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX);
 	assert_int_equal(written(), 1);
-	writer_purge(pen, "API:a1:API_KEY:k1", 2); /* not of that revision */
-	writer_purge(pen, "API:a1", 1);		   /* lives */
+	writer_purge(pen, "API:a1:API_KEY:k1", "a1", 2); /* not of that revision */
+	writer_purge(pen, "API:a1", NULL, 1);		 /* lives */
 	assert_int_equal(written(), 0);
 	prove();
 	assert_int_equal(page.head.horizon, 0);
-	writer_purge(pen, "API:a1:API_KEY:k1", 3);
+	writer_purge(pen, "API:a1:API_KEY:k1", "a1", 3);
 	assert_int_equal(written(), 0);
 	prove();
 	assert_int_equal(page.head.horizon, 3);

@@ -18,6 +18,7 @@
 #define BATCH_SLACK   (2U << 20) /* of a batch besides its largest entity */
 #define PAGE_NAMES    1000
 #define PAGE_BYTES    (FRAME_MAX_BYTES / 2)
+#define PAGE_READ     (4U << 20) /* payloads that are read for a page: their checksums */
 #define TEND_MS	      5000
 #define MAPPING_FIELD "mapping" /* every other field is a cursor */
 
@@ -39,6 +40,7 @@ struct intake {
 	size_t n;
 	uint64_t number; /* of the last batch that was applied */
 	bool refilling;
+	bool refill_due; /* what is held is damaged, or not wanted: nothing else is taken */
 	char next_lineage[STORE_LINEAGE_BYTES];
 	bool caught;	     /* the batch under way says so */
 	unsigned serial;     /* of the connection */
@@ -121,10 +123,24 @@ static int add_field(void *arg, const char *field, const char *value)
 	return 0;
 }
 
-/* What another mode made is nothing of ours: it serves until a refill is complete. */
-static bool is_ours(const struct store_position *p)
+/* What another mode made is nothing of ours, nor is what is to be built anew: it serves until
+   a refill is complete. */
+static bool is_ours(const struct intake *k)
 {
-	return str_starts(p->token, LOCAL_EPOCH);
+	return !k->refill_due && str_starts(k->position.token, LOCAL_EPOCH);
+}
+
+/* The publisher comes back, finds nothing that it could go on with, and refills. */
+static void want_refill(struct intake *k)
+{
+	k->refill_due = true;
+	hang_up(k);
+}
+
+static void take_damage(struct intake *k, const char *why)
+{
+	log_error(EV("store_damaged"), KV("err", why));
+	want_refill(k);
 }
 
 static void answer_hello(struct intake *k)
@@ -137,7 +153,7 @@ static void answer_hello(struct intake *k)
 
 	feed__answer__init(&a);
 	feed__state__init(&f.m);
-	if (is_ours(&k->position) && store_view_open(k->store, &v, NULL) == 0) {
+	if (is_ours(k) && store_view_open(k->store, &v, NULL) == 0) {
 		CHECK(store_meta(v, add_field, &f) == 0);
 		store_view_close(&v);
 		f.m.lineage = k->position.lineage;
@@ -164,20 +180,22 @@ static void answer_hello(struct intake *k)
 struct names {
 	Feed__Name *v;
 	size_t n, cap, bytes;
+	size_t read;
+	uint64_t last; /* revision */
 	bool more;
+	bool damaged;
 };
 
 static int add_name(void *arg, const struct store_entry *entry)
 {
 	struct names *l = arg;
 	struct buf name = { 0 };
-	char *ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
 	Feed__Name *m;
+	char *ref;
 
-	if (l->n == PAGE_NAMES || l->bytes > PAGE_BYTES) {
-		mem_free(ref);
+	if (l->n == PAGE_NAMES || l->bytes > PAGE_BYTES || l->read > PAGE_READ)
 		return 1;
-	}
+	ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
 	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
 	m = &l->v[l->n++];
 	feed__name__init(m);
@@ -190,42 +208,67 @@ static int add_name(void *arg, const struct store_entry *entry)
 	m->updated_ms = entry->updated_ms;
 	m->hash.len = HASH_BYTES;
 	m->hash.data = mem_dup(entry->hash.b, HASH_BYTES);
+	l->last = entry->revision;
+	l->read += entry->payload_len;
 	l->bytes += 64 + strlen(m->name) + strlen(m->id) + strlen(m->version);
 	mem_free(ref);
 	return 0;
 }
 
-static void answer_names(struct intake *k, uint64_t after)
+/* Damaged records are passed over: whoever refills keeps the others. */
+static void read_names(struct store_view *v, struct names *l)
 {
-	struct names l = { .v = NULL };
-	struct store_view *v = NULL;
-	Feed__Name **list;
+	int rc = store_since(v, l->last, add_name, l);
+
+	while (rc == ERR_DAMAGED) {
+		l->damaged = true;
+		l->last = store_next_revision(v, l->last);
+		rc = store_since(v, l->last, add_name, l);
+	}
+	l->more = rc != 0;
+}
+
+static void send_names(struct intake *k, const struct names *l)
+{
 	Feed__NamesPage page;
+	Feed__Name **list;
 	Feed__Answer a;
 	size_t i;
 
-	if (after != UINT64_MAX && store_view_open(k->store, &v, NULL) == 0) {
-		l.more = store_since(v, after, add_name, &l) != 0;
-		store_view_close(&v);
-	}
 	feed__answer__init(&a);
 	feed__names_page__init(&page);
-	list = mem_alloc((l.n + 1) * sizeof(*list));
-	for (i = 0; i < l.n; i++)
-		list[i] = &l.v[i];
+	list = mem_alloc((l->n + 1) * sizeof(*list));
+	for (i = 0; i < l->n; i++)
+		list[i] = &l->v[i];
 	page.names = list;
-	page.n_names = l.n;
-	page.last = !l.more;
+	page.n_names = l->n;
+	page.last = !l->more;
 	a.body_case = FEED__ANSWER__BODY_NAMES;
 	a.names = &page;
 	reply(k, &a);
+	mem_free(list);
+}
+
+static void answer_names(struct intake *k, uint64_t after)
+{
+	struct names l = { .last = after };
+	struct store_view *v = NULL;
+	size_t i;
+
+	if (store_view_open(k->store, &v, NULL) == 0) {
+		read_names(v, &l);
+		store_view_close(&v);
+	}
+	if (l.damaged && !k->refill_due)
+		take_damage(k, "a record cannot be read");
+	else
+		send_names(k, &l);
 	for (i = 0; i < l.n; i++) {
 		mem_free(l.v[i].id);
 		mem_free(l.v[i].name);
 		mem_free(l.v[i].version);
 		mem_free(l.v[i].hash.data);
 	}
-	mem_free(list);
 	mem_free(l.v);
 }
 
@@ -279,7 +322,7 @@ static bool is_sound(const Feed__Op *m, char op)
 		return false;
 	if (put && (m->hash.len != HASH_BYTES || m->hash.data[0] != ACTION_DEPLOY))
 		return false;
-	return strchr("WFTK", op) == NULL || m->id[0] != '\0';
+	return strchr("WFTKP", op) == NULL || m->id[0] != '\0';
 }
 
 /* Into `out`; false: no operation of the store, but of the batch as a whole. */
@@ -352,9 +395,26 @@ static struct keeper_job *make_job(struct intake *k, Feed__Request *r)
 	return job;
 }
 
+/* Into what: the generation that serves, or the one of a refill that has begun. */
+static const char *aim(const struct intake *k, struct keeper_job *job)
+{
+	bool refill = k->refilling || job->begin_next;
+
+	job->target = refill ? STORE_NEXT : STORE_CURRENT;
+	if (refill) {
+		str_copy(job->position.lineage, sizeof(job->position.lineage), k->next_lineage);
+		job->batch.lineage = job->position.lineage;
+		return NULL;
+	}
+	if (job->end_next)
+		return "the end of a refill that it did not begin";
+	return is_ours(k) ? NULL : "it writes into what it did not make";
+}
+
 static void take_batch(struct intake *k, Feed__Request *r)
 {
 	struct keeper_job *job;
+	const char *wrong;
 
 	if (r->batch->number != k->number + 1) {
 		answer_batch(
@@ -369,16 +429,11 @@ static void take_batch(struct intake *k, Feed__Request *r)
 		protocol_error(k, "a malformed batch");
 		return;
 	}
-	k->refilling = k->refilling || job->begin_next;
-	if (!k->refilling && !is_ours(&k->position)) {
+	wrong = aim(k, job);
+	if (wrong != NULL) {
 		keeper_job_free(job);
-		protocol_error(k, "it writes into what it did not make");
+		protocol_error(k, wrong);
 		return;
-	}
-	job->target = k->refilling ? STORE_NEXT : STORE_CURRENT;
-	if (k->refilling) {
-		str_copy(job->position.lineage, sizeof(job->position.lineage), k->next_lineage);
-		job->batch.lineage = job->position.lineage;
 	}
 	k->job_serial = k->serial;
 	keeper_do(k->keeper, job);
@@ -386,24 +441,34 @@ static void take_batch(struct intake *k, Feed__Request *r)
 
 /* --- the store's thread came back --- */
 
+static void refused(struct intake *k, const struct keeper_job *job, bool mine)
+{
+	if (!str_equal(k->error.text, job->err.text))
+		log_error(EV("publish_failed"), KV("err", job->err.text));
+	k->error = job->err;
+	k->errors++;
+	if (mine && job->begin_next)
+		k->refilling = false; /* what was begun before is gone as well */
+	if (job->rc == ERR_DAMAGED)
+		take_damage(k, job->err.text);
+	else if (mine)
+		answer_batch(k, FEED__OUTCOME__REFUSED, job);
+	worker_report(k->w);
+}
+
 static void published(struct intake *k, struct keeper_job *job)
 {
 	bool mine = k->job_serial == k->serial;
 	bool reset = job->end_next;
 
 	if (job->rc < 0) {
-		if (!str_equal(k->error.text, job->err.text))
-			log_error(EV("publish_failed"), KV("err", job->err.text));
-		k->error = job->err;
-		k->errors++;
-		if (mine)
-			answer_batch(k, FEED__OUTCOME__REFUSED, job);
-		worker_report(k->w);
+		refused(k, job, mine);
 		return;
 	}
 	k->error = (struct err){ 0 };
 	if (job->end_next) {
 		store_adopt(k->store);
+		k->refill_due = false;
 		log_note(EV("refilled"), KV("count", job->published.after.digest.count),
 			 KV("generation", store_generation(k->store)));
 	}
@@ -417,7 +482,7 @@ static void published(struct intake *k, struct keeper_job *job)
 	if (!mine)
 		return;
 	k->number++;
-	k->refilling = k->refilling && !job->end_next;
+	k->refilling = (k->refilling || job->begin_next) && !job->end_next;
 	if (k->caught && !k->refilling && !k->proven) {
 		k->proven = true;
 		log_note(EV("proven"), KV("revision", k->position.revision),
@@ -582,11 +647,10 @@ static bool proven(const struct upstream *u)
 	return ((const struct intake *)u)->proven;
 }
 
-/* The fetcher finds that its token is gone, learns what is held, and compares all of it. */
 static void resync(struct upstream *u, const char *why)
 {
 	log_note(EV("resync_begin"), KV("why", why));
-	hang_up(self_of(u));
+	want_refill(self_of(u));
 }
 
 static void on_tend(uv_timer_t *t)

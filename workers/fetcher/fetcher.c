@@ -268,7 +268,7 @@ static void on_down(void *arg, const struct err *why)
 	struct fetcher *f = arg;
 
 	writer_down(f->writer);
-	if (is_local(f) && f->state != FETCH_STOPPING)
+	if (is_local(f) && f->token[0] != '\0' && f->state != FETCH_STOPPING)
 		drop_work(f); /* a connection to the cache is a token of its own */
 	if (!str_equal(f->error.text, why->text)) {
 		if (is_local(f))

@@ -399,7 +399,7 @@ static void purge(struct fetcher *f)
 
 		if (e->hash.b[0] != 'U' || e->updated_ms >= before || e->revision == 0)
 			continue;
-		send_chore(f, 'P', name, NULL, e->revision);
+		send_chore(f, 'P', name, known_ref_id(e), e->revision);
 		names[n++] = mem_strdup(name);
 	}
 	while (n-- > 0) {

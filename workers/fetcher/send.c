@@ -113,7 +113,7 @@ static void do_chore(struct fetcher *f)
 	else if (c->op == 'T')
 		writer_tombstone(f->writer, c->name, c->ref, UINT64_MAX);
 	else
-		writer_purge(f->writer, c->name, c->revision);
+		writer_purge(f->writer, c->name, c->ref, c->revision);
 	mem_free(c->name);
 	mem_free(c->ref);
 	if (f->next_chore == f->n_chores) {
