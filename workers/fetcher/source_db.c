@@ -75,6 +75,17 @@ static void move_cursor(struct source_db *s, enum db_table t, const struct rows_
 	mem_free(text);
 }
 
+/* A refill begins without cursors, and those of another database would lead nowhere. */
+static void forget_cursors(struct source_db *s)
+{
+	unsigned i;
+
+	for (i = 0; i < DB__COUNT; i++) {
+		mem_free(s->cursors[i].id);
+		s->cursors[i] = (struct cursor){ 0 };
+	}
+}
+
 /* "<ms>:<id>"; anything else is as if there were none. */
 static void read_cursor(struct cursor *c, const char *text)
 {
@@ -318,6 +329,8 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 
 	rows_begin(&s->rows, f, what);
 	s->rows.remap = false;
+	if (what == PASS_ALL)
+		forget_cursors(s);
 	rc = s->rows.db->ops->now(s->rows.db, &s->now_ms, e);
 	if (rc == 0 && places) {
 		had = mem_strdup(s->seen_places);
@@ -375,14 +388,12 @@ static char **copy_list(char *const *v, size_t n)
 static void db_close(struct source *base)
 {
 	struct source_db *s = self_of(base);
-	unsigned i;
 
 	s->rows.db->ops->close(s->rows.db);
 	rows_reset(&s->rows);
 	places_reset(&s->places);
 	map_ctx_free(&s->rows.ctx);
-	for (i = 0; i < DB__COUNT; i++)
-		mem_free(s->cursors[i].id);
+	forget_cursors(s);
 	mem_free(s->seen_places);
 	mem_free(s->installation);
 	free_list(s->environments);
