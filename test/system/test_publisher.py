@@ -89,6 +89,20 @@ def test_a_refill_ends_only_where_it_began(node):
     unhurt(node, "whole")
 
 
+def test_what_is_left_of_a_dead_refill_gives_its_room_back(node):
+    def generations():
+        return [d for d in (node.dir / "state" / "store").iterdir() if d.is_dir()]
+
+    filled(node, "a")
+    with Publisher(node) as p:
+        p.hello()
+        assert p.batch(1, BEGIN, put("half")) == OK
+        assert len(generations()) == 2
+    until("only what serves is there", lambda: len(generations()) == 1)
+    filled(node, "b")
+    unhurt(node, "b")
+
+
 @pytest.mark.parametrize("bad", [
     put("", hash=b"D" + bytes(16)), put("x", hash=b"U" + bytes(16)), put("x", hash=b"D"), op("W", id="x"),
     put("x", kind="NONSENSE"), put(b"\xff"), op("", id="x"), op("WW", id="x"), op("T"), op("K"), op("P"),

@@ -656,9 +656,13 @@ static void resync(struct upstream *u, const char *why)
 static void on_tend(uv_timer_t *t)
 {
 	struct intake *k = t->data;
+	struct keeper_job *job;
 
-	if (!keeper_busy(k->keeper))
-		keeper_do(k->keeper, keeper_job_new(KEEPER_TEND));
+	if (keeper_busy(k->keeper))
+		return;
+	job = keeper_job_new(KEEPER_TEND);
+	job->drop_next = !k->refilling;
+	keeper_do(k->keeper, job);
 }
 
 static void on_handle_closed(uv_handle_t *h)
