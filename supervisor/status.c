@@ -70,6 +70,10 @@ const char *status_health(struct supervisor *s, const char **reason)
 		*reason = f->error;
 		return "degraded";
 	}
+	if (f != NULL && supervisor_publishes(s) && !f->source_heard) {
+		*reason = "the source is not heard";
+		return "degraded";
+	}
 	return c->serving ? "ok" : "starting";
 }
 

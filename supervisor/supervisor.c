@@ -433,7 +433,8 @@ int supervisor_stepdown(struct supervisor *s, struct err *e)
 	Ipc__StandBack b;
 
 	if (!config_bool(s->config, CFG_SYNC_DISTRIBUTED))
-		return err_set(e, ERR_STATE, "this node is alone: there is nobody to hand over to");
+		return err_set(e, ERR_STATE,
+			       "this node is alone: there is nobody to step down for");
 	if (s->role.token[0] == '\0')
 		return err_set(e, ERR_STATE, "this node is not the primary");
 	ipc__envelope__init(&m);

@@ -239,6 +239,13 @@ static void on_serving(struct fake *f, const char *arg)
 	fake_report(f);
 }
 
+/* "source WORD": the fetcher hears its source, or with "gone" does not. */
+static void on_source(struct fake *f, const char *arg)
+{
+	f->fetcher.source_heard = !str_equal(arg, "gone");
+	fake_report(f);
+}
+
 /* "sick TEXT": the cache reports an error. */
 static void on_sick(struct fake *f, const char *arg)
 {
@@ -344,6 +351,7 @@ static const struct {
 	{ "token-lost", on_token_lost },
 	{ "demoted", on_demoted },
 	{ "serving", on_serving },
+	{ "source", on_source },
 	{ "sick", on_sick },
 	{ "held-long", on_held_long },
 	{ "quarantine", on_quarantine },

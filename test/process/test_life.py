@@ -239,3 +239,18 @@ def test_missing_executable_is_a_death_like_another(daemon):
     assert daemon.deaths("cache")[0]["why"] == "could not be started"
     assert "event=spawn_failed" in daemon.logs()
     daemon.stop()
+
+
+def test_a_node_alone_whose_source_is_silent_is_degraded(daemon):
+    daemon.config.write_text(daemon.config.read_text().replace("enabled: true", "enabled: false"))
+    daemon.start(wait=False)
+    daemon.until_up("cache", "fetcher")
+    daemon.order("cache", "serving")
+    daemon.until(lambda: daemon.status()["health"] == "ok", "fine")
+    daemon.order("fetcher", "source gone")
+    st = daemon.until(lambda: (s := daemon.status())["health"] == "degraded" and s, "degraded")
+    assert st["reason"] == "the source is not heard"
+    daemon.order("fetcher", "source back")
+    daemon.until(lambda: daemon.status()["health"] == "ok", "fine again")
+    assert "alone" in daemon.cli("stepdown", code=1).stderr
+    daemon.stop()

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the cache of a node alone takes from a publisher, and from one that errs."""
 import json
+import socket
+import struct
+import time
 
 import pytest
 
-from gateway import parse
+from gateway import field, parse
 from publisher import BEGIN, DUP, END, LOST, OK, Publisher, op, put
 from zone import BUILD, until
 from test_standalone import alone
@@ -89,6 +92,20 @@ def test_a_refill_ends_only_where_it_began(node):
     unhurt(node, "whole")
 
 
+def test_what_is_left_of_a_dead_refill_gives_its_room_back(node):
+    def generations():
+        return [d for d in (node.dir / "state" / "store").iterdir() if d.is_dir()]
+
+    filled(node, "a")
+    with Publisher(node) as p:
+        p.hello()
+        assert p.batch(1, BEGIN, put("half")) == OK
+        assert len(generations()) == 2
+    until("only what serves is there", lambda: len(generations()) == 1)
+    filled(node, "b")
+    unhurt(node, "b")
+
+
 @pytest.mark.parametrize("bad", [
     put("", hash=b"D" + bytes(16)), put("x", hash=b"U" + bytes(16)), put("x", hash=b"D"), op("W", id="x"),
     put("x", kind="NONSENSE"), put(b"\xff"), op("", id="x"), op("WW", id="x"), op("T"), op("K"), op("P"),
@@ -149,6 +166,30 @@ def test_a_fetcher_without_a_cache_says_so_once(zone):
     until("some tries", lambda: next(w for w in n.status()["workers"] if w["name"] == "fetcher")["uptime_ms"] > 2000)
     assert n.logs("fetcher").count("event=cache_down") == 1
     assert "cache" in n.fetcher()["error"]
+
+
+def test_a_fetcher_that_is_hung_up_on_comes_back_less_often(zone):
+    n = alone(zone, start=False)
+    libexec = n.dir / "libexec"
+    libexec.mkdir()
+    (libexec / "zonesync-cache").symlink_to("/bin/false")
+    (libexec / "zonesync-fetcher").symlink_to(BUILD / "workers" / "fetcher" / "zonesync-fetcher")
+    n.start()
+    came = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.bind(str(n.run / "feed.sock"))
+        s.listen(1)
+        s.settimeout(30)
+        while len(came) < 6:
+            peer, _ = s.accept()
+            came.append(time.monotonic())
+            with peer:
+                peer.recv(4096)
+                state = field(1, field(1, "0:x"))
+                peer.sendall(struct.pack(">I", len(state)) + state)
+                peer.recv(4096)  # it is up, and asks
+    gaps = [b - a for a, b in zip(came, came[1:])]
+    assert gaps[4] > gaps[0] + gaps[1]
 
 
 def test_a_damaged_record_is_mended_by_a_refill(zone):

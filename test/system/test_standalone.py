@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from gateway import parse
+from publisher import Publisher
 from zone import Node, api, apikey, subscription, until
 
 
@@ -158,6 +160,29 @@ def test_the_guard_and_quarantine_work_here_too(zone):
     assert len(n.names()) == 40
     n.cli("resync", "--accept-deletes")
     until("gone", lambda: n.names() == [])
+
+
+@pytest.mark.sources("mongodb")
+def test_a_refill_in_the_middle_of_its_work_leaves_cursors_to_resume_from(zone):
+    def cursors():
+        with Publisher(n) as p:
+            return {c[1][0]: c[2][0] for c in map(parse, p.hello()[4])}
+
+    zone.mongo.start()
+    zone.mongo.db["installation"].insert_one({"_id": "one"})
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    n = alone(zone)
+    old = settled(n, 2)
+    before = cursors()
+    settled(n, 2)
+    zone.mongo.db["installation"].delete_one({"_id": "one"})
+    zone.mongo.db["installation"].insert_one({"_id": "two"})
+    n.cli("compare")
+    until("another history", lambda: n.cache()["lineage"] != old["lineage"])
+    settled(n, 2)
+    assert cursors() == {**before, b"installation": b"two"}
+    settled(n, 2)
 
 
 def test_a_resync_builds_the_store_anew(zone):

@@ -147,17 +147,22 @@ static void answer_hello(struct intake *k)
 {
 	struct fields f = { .cursors = NULL };
 	struct store_view *v = NULL;
+	struct err e = { 0 };
 	Feed__Cursor **list;
 	Feed__Answer a;
 	size_t i;
 
+	if (store_view_open(k->store, &v, &e) < 0) { /* it is not empty for that */
+		protocol_error(k, e.text);
+		return;
+	}
 	feed__answer__init(&a);
 	feed__state__init(&f.m);
-	if (is_ours(k) && store_view_open(k->store, &v, NULL) == 0) {
+	if (is_ours(k)) {
 		CHECK(store_meta(v, add_field, &f) == 0);
-		store_view_close(&v);
 		f.m.lineage = k->position.lineage;
 	}
+	store_view_close(&v);
 	list = mem_alloc((f.m.n_cursors + 1) * sizeof(*list));
 	for (i = 0; i < f.m.n_cursors; i++)
 		list[i] = &f.cursors[i];
@@ -253,12 +258,15 @@ static void answer_names(struct intake *k, uint64_t after)
 {
 	struct names l = { .last = after };
 	struct store_view *v = NULL;
+	struct err e = { 0 };
 	size_t i;
 
-	if (store_view_open(k->store, &v, NULL) == 0) {
-		read_names(v, &l);
-		store_view_close(&v);
+	if (store_view_open(k->store, &v, &e) < 0) {
+		protocol_error(k, e.text);
+		return;
 	}
+	read_names(v, &l);
+	store_view_close(&v);
 	if (l.damaged && !k->refill_due)
 		take_damage(k, "a record cannot be read");
 	else
@@ -656,9 +664,13 @@ static void resync(struct upstream *u, const char *why)
 static void on_tend(uv_timer_t *t)
 {
 	struct intake *k = t->data;
+	struct keeper_job *job;
 
-	if (!keeper_busy(k->keeper))
-		keeper_do(k->keeper, keeper_job_new(KEEPER_TEND));
+	if (keeper_busy(k->keeper))
+		return;
+	job = keeper_job_new(KEEPER_TEND);
+	job->drop_next = !k->refilling;
+	keeper_do(k->keeper, job);
 }
 
 static void on_handle_closed(uv_handle_t *h)

@@ -82,6 +82,8 @@ static void run(struct store *s, struct keeper_job *job)
 		break;
 	case KEEPER_TEND:
 		store_tend(s);
+		if (job->drop_next)
+			store_next_drop(s);
 		break;
 	case KEEPER_PUBLISH:
 		publish(s, job);

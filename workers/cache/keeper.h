@@ -24,6 +24,7 @@ struct keeper_job {
 	struct page page;		/* APPLY: owned */
 	struct store_position position; /* APPLY: after it */
 	uint64_t horizon;
+	bool drop_next; /* TEND: nobody fills the next generation any more */
 	/* PUBLISH: a batch of this node's publisher; its strings live in `data`. */
 	struct publish_batch batch;
 	bool begin_next; /* a refill begins with it */

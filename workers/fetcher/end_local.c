@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/backoff.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
 #include "common/worker/worker.h"
@@ -33,6 +34,7 @@ struct end_local {
 	char *path;
 	struct chan *chan;
 	bool up; /* the cache has said who we are */
+	int64_t up_ms;
 	uv_timer_t retry;
 	struct backoff backoff;
 	struct parcel *first, *last;
@@ -272,7 +274,7 @@ static int ask(void *arg)
 static void take_state(struct end_local *e, const Feed__State *s)
 {
 	e->up = true;
-	backoff_reset(&e->backoff);
+	e->up_ms = clock_boot_ms();
 	e->base.hooks.up(e->base.hooks.arg, s->token);
 }
 
@@ -361,6 +363,9 @@ static void lose(struct end_local *e, const struct err *why)
 {
 	chan_close(&e->chan);
 	drop_parcels(e);
+	/* A cache that hangs up on what it is sent would be sent it again at once, for ever. */
+	if (e->up && clock_boot_ms() - e->up_ms >= RETRY_LONGEST_MS)
+		backoff_reset(&e->backoff);
 	e->up = false;
 	for (; e->owed > 0; e->owed--)
 		writer_missed(e->base.writer);

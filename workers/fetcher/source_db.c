@@ -76,6 +76,7 @@ static void move_cursor(struct source_db *s, enum db_table t, const struct rows_
 	mem_free(text);
 }
 
+/* A refill begins without cursors, and those of another database would lead nowhere. */
 /* "<ms>:<id>"; anything else is as if there were none. */
 static void read_cursor(struct cursor *c, const char *text)
 {
@@ -357,9 +358,9 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 	if (rc == 0)
 		clamp_cursors(s);
 	if (rc == 0 && places) {
-		had = mem_strdup(s->seen_places);
 		bool placed = s->placed;
 
+		had = mem_strdup(s->seen_places);
 		rc = check_installation(s, e);
 		if (rc == 0) {
 			s->placed = placed; /* with the places of before, if these cannot be read */
