@@ -50,6 +50,7 @@ def parametrize(metafunc):
 
 def configure(config):
     assert WANTED in ("", "all", *BINARIES), f"ZONESYNC_REDIS: {WANTED} is none of {', '.join(BINARIES)}, all"
+    config.addinivalue_line("markers", "threads: of the few that use every thread there is, for the thread sanitizer")
     config.addinivalue_line("markers", "servers(*names): runs on each of these Redis servers, default all")
 
 

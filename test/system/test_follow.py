@@ -4,6 +4,8 @@ import pytest
 
 from zone import api, until
 
+pytestmark = pytest.mark.servers()
+
 
 @pytest.mark.sources()
 def test_a_new_node_reaches_a_head_whose_last_tombstone_was_purged(zone):
