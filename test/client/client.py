@@ -114,7 +114,10 @@ class Client:
             return None
         n = struct.unpack(">I", size)[0]
         assert n <= 1 << 20
-        return Message("reply", self.file.read(n))
+        body = self.file.read(n)
+        if len(body) < n:
+            raise ConnectionResetError("the end came in the middle of a frame")
+        return Message("reply", body)
 
     def ask(self, body):
         id = self.send(body)

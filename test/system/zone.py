@@ -330,7 +330,7 @@ def sanitizer_reports(base):
     bad = []
     for f in list(pathlib.Path(base).rglob("*.log")) + list(pathlib.Path(base).rglob("out")):
         text = f.read_text(errors="replace")
-        for word in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "check failed"):
+        for word in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "check failed"):
             if word in text:
                 bad.append(f"{f}: {text[text.index(word):][:1500]}")
                 break
