@@ -10,6 +10,8 @@ import random
 import threading
 import time
 
+import pytest
+
 from client import NOT_FOUND, OK, Client, get, head, list_, resolve_key
 from resp import Resp
 from zone import DEADLINE_S, api, apikey, subscription, until
@@ -150,6 +152,7 @@ def position(node):
         c.close()
 
 
+@pytest.mark.threads
 def test_kills_of_the_cache_lose_no_lookup_and_tear_nothing(zone):
     """What is on disk after each kill is verified whole, and is what the zone was at that revision."""
     for i in range(APIS):

@@ -17,10 +17,8 @@ SOURCES = {"file": z.Zone, "mongodb": MongoZone}
 
 def pytest_generate_tests(metafunc):
     """A test marked `sources` runs with each of them, one marked `servers` on each Redis."""
-    servers.parametrize(metafunc)
     mark = metafunc.definition.get_closest_marker("sources")
-    if mark and "zone" in metafunc.fixturenames:
-        metafunc.parametrize("zone", mark.args or list(SOURCES), indirect=True)
+    servers.parametrize(metafunc, (mark.args or list(SOURCES)) if mark else ())
 
 
 def pytest_configure(config):

@@ -35,8 +35,11 @@ def command(name):
     return [package(BINARIES[name])] + (["--loadmodule", package(SEARCH)] if name == "redis8" else [])
 
 
-def parametrize(metafunc):
-    """For a conftest's pytest_generate_tests: each test that starts a Redis, on the servers it is meant for."""
+def parametrize(metafunc, sources=()):
+    """For a conftest's pytest_generate_tests: each test that starts a Redis, on the servers it is meant for.
+
+    `sources`: what the zone is made from, each; only the first on further servers.
+    """
     if "server" not in metafunc.fixturenames:
         return
     mark = metafunc.definition.get_closest_marker("servers")
@@ -45,7 +48,11 @@ def parametrize(metafunc):
         names = [n for n in names if n == WANTED]
     elif WANTED != "all" and not mark:
         names = [DEFAULT]
-    metafunc.parametrize("server", names)
+    if not sources:
+        metafunc.parametrize("server", names)
+        return
+    pairs = [(n, s) for n in names for s in sources if WANTED or n == names[0] or s == sources[0]]
+    metafunc.parametrize("server,zone", pairs, indirect=["zone"])
 
 
 def configure(config):
