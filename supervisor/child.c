@@ -595,7 +595,7 @@ static void back_off(struct child *c)
 	uint32_t random = 0;
 	int64_t ms = 0;
 
-	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
+	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
 	if (c->deaths > 1) /* the first restart is immediate */
 		ms = (int64_t)scaled(c, backoff_next_ms(&c->backoff, random));
 	c->state = CHILD_BACKOFF;

@@ -97,6 +97,7 @@ static void add_fetcher(struct buf *b, const Ipc__FetcherReport *f)
 	json_uint(b, "outbox", f->outbox);
 	json_str(b, "guard", f->guard);
 	json_str(b, "error", f->error);
+	json_str(b, "index", f->index);
 	json_uint(b, "quarantined", f->quarantined);
 	json_open(b, "quarantine", '[');
 	for (i = 0; i < f->n_quarantine; i++)

@@ -121,6 +121,7 @@ static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 		   f->rows, f->published, f->outbox);
 	line(out, "", f->error);
 	line(out, "guard", f->guard);
+	line(out, "index", f->index);
 	label(out, "quarantine");
 	buf_printf(out, "%" PRIu64 "%s\n", f->quarantined,
 		   f->quarantined == 0 ? "" : ", see `zonesync quarantine`");

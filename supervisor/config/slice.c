@@ -163,6 +163,7 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
 	part->node_id = node_id(b);
 	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
+	part->search_index = strcmp(config_str(b->c, CFG_REDIS_SEARCH_INDEX), "auto") == 0;
 	if (strcmp(part->source, "mongodb") == 0)
 		part->mongo = make_mongo(b);
 	m->part_case = IPC__CONFIGURE__PART_FETCHER;

@@ -4,11 +4,11 @@ import socket
 import struct
 
 from gateway import field, parse
+from zone import DEADLINE_S, until
 
 OK, NOT_FOUND, RESET, TIMEOUT, BAD_REQUEST, BUSY, UNAVAILABLE, SLOW, UNSUPPORTED = range(9)
 (ACTIVE, KEY_REVOKED, KEY_PAUSED, KEY_EXPIRED, KEY_INACTIVE, SUBSCRIPTION_UNKNOWN,
  SUBSCRIPTION_NOT_ACCEPTED, SUBSCRIPTION_NOT_STARTED, SUBSCRIPTION_ENDED, REF_NOT_DEPLOYED) = range(10)
-DEADLINE_S = 40
 
 SCHEMA = {
     "reply": {1: "id", 2: "code", 3: "error", 4: ["events", "event"], 5: "more", 6: "next",
@@ -114,7 +114,10 @@ class Client:
             return None
         n = struct.unpack(">I", size)[0]
         assert n <= 1 << 20
-        return Message("reply", self.file.read(n))
+        body = self.file.read(n)
+        if len(body) < n:
+            raise ConnectionResetError("the end came in the middle of a frame")
+        return Message("reply", body)
 
     def ask(self, body):
         id = self.send(body)
@@ -150,5 +153,4 @@ class Client:
 
     def until(self, what, body, good):
         """Asks until the answer is good()."""
-        from zone import until
         return until(what, lambda: (lambda r: r if good(r) else None)(self.ask(body)))

@@ -7,13 +7,23 @@ import pytest
 TEST = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TEST / d) for d in ("client", "process", "system")]
 
+import servers  # noqa: E402
 import zone as z  # noqa: E402
 from client import Client  # noqa: E402
+from servers import server  # noqa: E402,F401
+
+
+def pytest_generate_tests(metafunc):
+    servers.parametrize(metafunc)
+
+
+def pytest_configure(config):
+    servers.configure(config)
 
 
 @pytest.fixture
-def zone(request):
-    yield from z.fresh(request)
+def zone(request, server):  # noqa: F811
+    yield from z.fresh(request, server)
 
 
 @pytest.fixture

@@ -7,26 +7,28 @@ import pytest
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "process")]
 
+import servers  # noqa: E402
 import zone as z  # noqa: E402
 from mongo import MongoZone  # noqa: E402
+from servers import server  # noqa: E402,F401
 
 SOURCES = {"file": z.Zone, "mongodb": MongoZone}
 
 
 def pytest_generate_tests(metafunc):
-    """A test marked `sources` runs with each of them."""
+    """A test marked `sources` runs with each of them, one marked `servers` on each Redis."""
     mark = metafunc.definition.get_closest_marker("sources")
-    if mark and "zone" in metafunc.fixturenames:
-        metafunc.parametrize("zone", mark.args or list(SOURCES), indirect=True)
+    servers.parametrize(metafunc, (mark.args or list(SOURCES)) if mark else ())
 
 
 def pytest_configure(config):
+    servers.configure(config)
     config.addinivalue_line("markers", "sources(*names): the sources the zone of this test is made from, default all")
 
 
 @pytest.fixture
-def zone(request):
-    yield from z.fresh(request, SOURCES[getattr(request, "param", "file")])
+def zone(request, server):  # noqa: F811
+    yield from z.fresh(request, server, SOURCES[getattr(request, "param", "file")])
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -86,8 +86,8 @@ class MongoZone(z.Zone):
 
     SOURCE = "mongodb"
 
-    def __init__(self, base):
-        super().__init__(base)
+    def __init__(self, *args):
+        super().__init__(*args)
         self.mongo = Mongo(self.base / "mongo")
         self.number = 0
         self.of_path = {}

@@ -48,6 +48,7 @@ def test_a_subscription_that_is_broken_at_a_promotion_stays_with_its_key(zone):
     restarted(zone, "subscriptions/s.json")
 
 
+@pytest.mark.servers()
 @pytest.mark.sources()
 def test_a_key_that_is_broken_at_a_promotion_stays(zone):
     restarted(zone, "api-keys/k.json")

@@ -9,6 +9,8 @@ import pytest
 
 from zone import api, apikey, subscription, until
 
+pytestmark = pytest.mark.servers()
+
 
 def others(zone, p):
     return [n for n in zone.nodes if n is not p]
@@ -126,6 +128,7 @@ def test_a_fetcher_killed_with_a_large_batch_in_flight_loses_no_change(zone):
 
 
 @pytest.mark.sources()
+@pytest.mark.threads
 def test_a_primary_killed_in_the_middle_of_a_refill(zone):
     ids = zone.load_definitions()
     zone.start(2)

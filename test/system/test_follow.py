@@ -4,6 +4,8 @@ import pytest
 
 from zone import api, until
 
+pytestmark = pytest.mark.servers()
+
 
 @pytest.mark.sources()
 def test_a_new_node_reaches_a_head_whose_last_tombstone_was_purged(zone):
@@ -20,3 +22,9 @@ def test_a_new_node_reaches_a_head_whose_last_tombstone_was_purged(zone):
     n = zone.node("n2")
     until("it serves", lambda: n.get("API", "a"))
     zone.settled(count=1)
+
+
+def test_an_empty_zone_is_answered_as_empty(zone):
+    zone.start(1)
+    zone.settled(count=0)
+    assert zone.nodes[0].names() == []

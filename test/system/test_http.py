@@ -448,6 +448,7 @@ def test_a_large_definition_is_read_slowly_while_others_are_served(zone):
         assert status == 200 and len(body) == len(want)
 
 
+@pytest.mark.threads
 def test_a_long_listing_is_read_slowly_while_apis_change(zone):
     count = 1500
     for i in range(count):

@@ -9,6 +9,8 @@ import pytest
 from zone import api, apikey, subscription, until, DEFINITIONS
 
 
+@pytest.mark.threads
+@pytest.mark.servers()
 @pytest.mark.sources()
 def test_a_document_reaches_every_node_and_its_removal_too(zone):
     zone.write("apis/orders.json", api("orders"))
@@ -40,6 +42,8 @@ def test_all_published_definitions_are_equal_byte_for_byte_at_every_node(zone):
         assert got == doc
 
 
+@pytest.mark.threads
+@pytest.mark.servers()
 @pytest.mark.sources()
 def test_children_follow_their_api(zone):
     zone.write("apis/a.json", api("a"))
@@ -161,6 +165,7 @@ def test_environment_names_reach_the_envelope(zone):
     until("renamed", lambda: json.loads(n.get("API", "a"))["environmentHrid"] == "new")
 
 
+@pytest.mark.servers()
 @pytest.mark.sources()
 def test_a_large_entity_reaches_everybody_who_asks(zone):
     zone.write("apis/big.json", api("big", description="x" * (9 << 20)))

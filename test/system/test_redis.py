@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
-from zone import api, until, Redis
+from zone import api, until
+
+pytestmark = pytest.mark.servers()
 
 
 def change(zone, version):
@@ -31,6 +33,7 @@ def test_redis_restarted_empty_is_refilled_unattended(zone):
 
 
 @pytest.mark.sources()
+@pytest.mark.threads
 def test_redis_flushed_under_our_feet(zone):
     ids = zone.load_definitions()
     zone.start(2)

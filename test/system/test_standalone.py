@@ -28,6 +28,7 @@ def settled(n, count):
     return until(f"{count} entities, proven", lambda: (c := n.cache())["proven"] and c["count"] == count and c)
 
 
+@pytest.mark.threads
 @pytest.mark.sources()
 def test_a_node_alone_does_what_a_zone_does(zone):
     if zone.SOURCE == "mongodb":
@@ -83,6 +84,7 @@ def test_the_source_and_all_else_gone_it_answers_from_disk(zone):
     settled(n, 1)
 
 
+@pytest.mark.threads
 def test_a_fetcher_that_dies_in_a_refill_leaves_the_old_state_serving(zone):
     for i in range(50):
         zone.write(f"apis/a{i}.json", api(f"a{i}", description="x" * 2000))

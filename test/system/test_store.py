@@ -2,7 +2,6 @@
 """The local store through crashes, outages and damage."""
 import json
 import os
-import random
 import signal
 
 import pytest
@@ -33,36 +32,6 @@ def test_every_node_restarted_with_redis_and_the_source_down(zone):
     zone.return_source()
     zone.redis.start()
     zone.settled(count=len(ids))
-
-
-def test_a_hundred_kills_of_the_cache(zone):
-    """kill -9 at random moments while changes come in; what is on disk is verified each time."""
-    for i in range(20):
-        zone.write(f"apis/a{i}.json", api(f"a{i}", version="0"))
-    zone.start(1, time_scale=1)
-    zone.settled(count=20)
-    n = zone.nodes[0]
-    rng = random.Random(11)
-    revision = 0
-    for turn in range(100):
-        for i in rng.sample(range(20), 5):
-            zone.write(f"apis/a{i}.json", api(f"a{i}", version=str(turn)))
-        pid = until("a cache", lambda: n.pid("cache"))
-        until("it moved", lambda: n.cache()["revision"] > revision or n.pid("cache") != pid)
-        if rng.random() < 0.3:
-            n.cli("resync", check=False)
-        (n.dir / "state" / "store" / "DOUBT").touch()  # the next open checks every record and index
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        c = until("the next cache", lambda: n.pid("cache") not in (0, pid) and n.cache())
-        assert c["serving"], f"turn {turn}: nothing served"
-        assert len(n.names()) == 20, f"turn {turn}"
-        assert c["revision"] >= revision, "it never goes back"
-        revision = c["revision"]
-    assert "store_set_aside" not in n.logs("cache")
-    zone.settled(count=20)
 
 
 def test_a_cache_that_restarts_keeps_its_clients_waiting_not_failing(zone):

@@ -12,10 +12,12 @@ import subprocess
 import tempfile
 import time
 
+import servers
+
 BUILD = pathlib.Path(os.environ.get("ZONESYNC_BUILD", "build")).resolve()
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEFINITIONS = ROOT / "test" / "data" / "api-definitions"
-DEADLINE_S = 40
+DEADLINE_S = float(os.environ.get("ZONESYNC_DEADLINE_S", "40"))  # more where a sanitizer slows all down
 POLL_S = 0.02
 
 
@@ -35,21 +37,21 @@ def until(what, check, deadline_s=DEADLINE_S):
 
 
 class Redis:
-    """A redis-server of our own on a Unix socket."""
+    """A Redis of our own on a Unix socket; `server`: its name in servers.py."""
 
-    def __init__(self, base, *args, binary="redis-server"):
+    def __init__(self, base, server=servers.DEFAULT):
         self.dir = pathlib.Path(base)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.socket = self.dir / "r.sock"
-        self.args = list(args)
-        self.binary = binary
+        self.args = []
+        self.command = servers.command(server)
         self.process = None
         self.password = None
 
     def start(self, *more):
         self.process = subprocess.Popen(
-            [self.binary, "--port", "0", "--unixsocket", str(self.socket), "--save", "",
-             "--dir", str(self.dir), "--enable-debug-command", "yes", *self.args, *more],
+            [*self.command, "--port", "0", "--unixsocket", str(self.socket), "--save", "",
+             "--dir", str(self.dir), *self.args, *more],
             stdout=open(self.dir / "log", "ab"), stderr=subprocess.STDOUT)
         until("Redis answers", lambda: self("PING", check=False).startswith(("PONG", "NOAUTH")))
         return self
@@ -211,11 +213,11 @@ class Zone:
 
     SOURCE = "file"
 
-    def __init__(self, base):
+    def __init__(self, base, server=servers.DEFAULT):
         self.base = pathlib.Path(base)
         self.data = self.base / "data"
         self.data.mkdir(parents=True)
-        self.redis = Redis(self.base / "redis")
+        self.redis = Redis(self.base / "redis", server)
         self.nodes = []
         self.ttl = 1000
         self.delay = 500
@@ -303,11 +305,11 @@ class Zone:
         self.redis.stop()
 
 
-def fresh(request, kind=None):
+def fresh(request, server, kind=None):
     """What a fixture yields from: a Zone, of that kind, in a directory of its own, and its end."""
     # Socket paths have at most 107 bytes: pytest's own directories are too deep for them.
     base = pathlib.Path(tempfile.mkdtemp(prefix="zs-"))
-    zn = (kind or Zone)(base)
+    zn = (kind or Zone)(base, server)
     yield zn
     try:
         zn.close()
@@ -328,7 +330,7 @@ def sanitizer_reports(base):
     bad = []
     for f in list(pathlib.Path(base).rglob("*.log")) + list(pathlib.Path(base).rglob("out")):
         text = f.read_text(errors="replace")
-        for word in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "check failed"):
+        for word in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "check failed"):
             if word in text:
                 bad.append(f"{f}: {text[text.index(word):][:1500]}")
                 break

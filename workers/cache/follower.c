@@ -66,7 +66,7 @@ static uint32_t any_number(void)
 {
 	uint32_t v = 0;
 
-	(void)getrandom(&v, sizeof(v), GRND_NONBLOCK);
+	(void)!getrandom(&v, sizeof(v), GRND_NONBLOCK);
 	return v;
 }
 
@@ -316,8 +316,11 @@ static void judge(struct follower *f, struct page *page)
 	}
 	switch (v) {
 	case FOLLOW_RESUME:
+		/* A resync applies the first page in any case: of an empty zone it holds nothing
+		   but the position, without which nobody is answered. */
 		if (page->len > 0 || target_position(f)->revision < page->head.revision ||
-		    !str_equal(own.token, page->head.token))
+		    !str_equal(own.token, page->head.token) ||
+		    (f->mode == MODE_RESYNCING && target_position(f)->revision == 0))
 			apply(f, page);
 		else
 			next_step(f);

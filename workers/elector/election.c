@@ -33,7 +33,7 @@ static uint32_t any_number(void)
 {
 	uint32_t v = 0;
 
-	(void)getrandom(&v, sizeof(v), GRND_NONBLOCK);
+	(void)!getrandom(&v, sizeof(v), GRND_NONBLOCK);
 	return v;
 }
 

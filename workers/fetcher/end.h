@@ -66,6 +66,7 @@ struct end {
 	const struct end_ops *ops;
 	struct end_hooks hooks;
 	struct writer *writer; /* of the fetcher, set by it: who is answered */
+	char *index;	       /* owned: of the index for other readers, as last seen; or NULL */
 	struct writer_end writer_end;
 };
 

@@ -5,6 +5,7 @@
 #include "common/worker/link.h"
 #include "common/worker/worker.h"
 #include "common/zone/follow.h"
+#include "common/zone/search.h"
 #include "common/zone/zone_end.h"
 #include "workers/fetcher/end.h"
 
@@ -20,6 +21,8 @@ struct end_zone {
 	char **cursors; /* owned: field, value, field, ... */
 	size_t n_cursors;
 	bool whole_head;
+	struct search search;
+	bool keep_index;
 };
 
 static struct end_zone *self_of(struct end *e)
@@ -43,6 +46,23 @@ static void refused(struct end_zone *e, const struct err *why)
 static void cannot_ask(struct end_zone *e)
 {
 	redis_fail(zone_conn_redis(e->z), ERR_BUSY, "too much is under way");
+}
+
+/* --- the index of other readers --- */
+
+static void on_index(void *arg, enum search_verdict v, const char *why)
+{
+	struct end_zone *e = arg;
+	char *now = mem_dup(why, strlen(why));
+
+	if (v == SEARCH_CREATED)
+		log_note(EV("index_created"), KV("index", SEARCH_INDEX));
+	else if (!str_equal(now, e->base.index) && v == SEARCH_NO_MODULE)
+		log_debug(EV("index_needless"), KV("why", why));
+	else if (!str_equal(now, e->base.index) && v != SEARCH_THERE)
+		log_warn(EV("index_unfit"), KV("index", SEARCH_INDEX), KV("why", why));
+	mem_free(e->base.index);
+	e->base.index = now;
 }
 
 /* --- the state --- */
@@ -137,6 +157,9 @@ static void zone_ask_state(struct end *base)
 		cannot_ask(e);
 	else
 		e->asked++;
+	/* Every load: at a promotion, which a flush leads to, and at each comparison. */
+	if (e->keep_index && search_keep(&e->search) < 0)
+		cannot_ask(e);
 }
 
 /* --- names --- */
@@ -277,6 +300,7 @@ static void zone_close(struct end *base)
 	zone_conn_close(&e->z);
 	zone_end_free(&e->write);
 	drop_cursors(e);
+	mem_free(e->base.index);
 	mem_free(e);
 }
 
@@ -299,6 +323,8 @@ int end_zone_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *
 	rc = zone_conn_open(&z->z, worker_loop(w), &o, c->zone, &zh, e);
 	if (rc < 0)
 		return rc;
+	z->search = (struct search){ zone_conn_redis(z->z), on_index, z };
+	z->keep_index = c->search_index;
 	z->write = zone_end_create(z->z, &z->base.writer);
 	z->base.writer_end = zone_end_of(z->write);
 	return 0;

@@ -337,6 +337,8 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	r.outbox = f->outbox.len;
 	r.guard = f->guard;
 	r.error = f->token[0] == '\0' && !is_local(f) ? (char *)(uintptr_t) "" : f->error.text;
+	if (f->end != NULL && f->end->index != NULL)
+		r.index = f->end->index;
 	report_quarantine(f, &r);
 	out->progress = f->published + f->rows;
 	out->part_case = IPC__REPORT__PART_FETCHER;
