@@ -76,7 +76,6 @@ static void move_cursor(struct source_db *s, enum db_table t, const struct rows_
 	mem_free(text);
 }
 
-/* A refill begins without cursors, and those of another database would lead nowhere. */
 /* "<ms>:<id>"; anything else is as if there were none. */
 static void read_cursor(struct cursor *c, const char *text)
 {
