@@ -3,7 +3,7 @@
  * bench - the clients of test/bench/run: what a zone costs, and what the bare client of the
  * same server does.
  *
- *	bench publish SOCKET COUNT	plain HSET, then fenced batches: insert and overwrite
+ *	bench publish SOCKET COUNT	plain HSET and fenced batches: insert, overwrite
  *	bench drain SOCKET ZONE		read a zone's pages and throw them away
  *	bench update SOCKET ZONE KEYS APIS RATE	write keys of the zone anew, until ended
  *	...				those of clients.h
@@ -26,6 +26,7 @@
 #define PLAIN_WINDOW  512
 #define TTL_MS	      900000
 #define UPDATE_MS     10
+#define SLICE	      10000
 
 struct bench {
 	uv_loop_t loop;
@@ -39,7 +40,10 @@ struct bench {
 	uv_timer_t tick;
 	uint64_t sent;
 	uint64_t answered;
-	unsigned round; /* 0: insert, 1: overwrite */
+	unsigned round;	     /* 0: insert, 1: overwrite */
+	bool fenced;	     /* the slice under way, else plain */
+	uint64_t from, to;   /* of it */
+	int64_t spent_us[2]; /* plain, fenced */
 	int64_t begin_us;
 	uint64_t events;
 	uint64_t bytes;
@@ -74,9 +78,51 @@ static void vary(struct bench *b, uint64_t i)
 	b->payload[n] = ' ';
 }
 
-/* --- plain --- */
+/* --- publish: plain and fenced by turns, since a machine is not the same for long --- */
 
 static void pump_plain(struct bench *b);
+static void pump_fenced(struct bench *b);
+
+static void begin_slice(struct bench *b)
+{
+	b->to = MIN(b->from + SLICE, b->count);
+	b->sent = b->from;
+	b->answered = b->from;
+	b->begin_us = clock_boot_us();
+	if (b->fenced)
+		pump_fenced(b);
+	else
+		pump_plain(b);
+}
+
+static void end_round(struct bench *b)
+{
+	static const char *const names[2][2] = { { "plain_insert", "fenced_insert" },
+						 { "plain_overwrite", "fenced_overwrite" } };
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		b->begin_us = clock_boot_us() - b->spent_us[i];
+		figure(b, names[b->round][i], b->count);
+		b->spent_us[i] = 0;
+	}
+	b->from = 0;
+	if (++b->round == 2)
+		done(b);
+}
+
+static void end_slice(struct bench *b)
+{
+	b->spent_us[b->fenced] += clock_boot_us() - b->begin_us;
+	if (b->fenced)
+		b->from = b->to;
+	b->fenced = !b->fenced;
+	if (b->from == b->count)
+		end_round(b);
+	begin_slice(b);
+}
+
+/* --- plain --- */
 
 static void on_plain(void *arg, const struct redis_reply *r, const struct err *lost)
 {
@@ -115,13 +161,11 @@ static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
 	redis_wire_str(wire, b->round == 0 ? "1" : "2");
 }
 
-static void begin_fenced(struct bench *b);
-
 static void pump_plain(struct bench *b)
 {
 	struct buf wire = { 0 };
 
-	while (b->sent < b->count && b->sent - b->answered < PLAIN_WINDOW) {
+	while (b->sent < b->to && b->sent - b->answered < PLAIN_WINDOW) {
 		buf_clear(&wire);
 		vary(b, b->sent);
 		put_plain(b, b->sent, &wire);
@@ -129,17 +173,8 @@ static void pump_plain(struct bench *b)
 		b->sent++;
 	}
 	buf_reset(&wire);
-	if (b->answered < b->count)
-		return;
-	figure(b, b->round == 0 ? "plain_insert" : "plain_overwrite", b->count);
-	b->round++;
-	b->sent = 0;
-	b->answered = 0;
-	b->begin_us = clock_boot_us();
-	if (b->round < 2)
-		pump_plain(b);
-	else
-		begin_fenced(b);
+	if (b->answered == b->to)
+		end_slice(b);
 }
 
 /* --- fenced --- */
@@ -152,7 +187,7 @@ static void pump_fenced(struct bench *b)
 	ev.ref_id = (char *)(uintptr_t) "api-1";
 	ev.id = id;
 	ev.version = (char *)(uintptr_t)(b->round == 0 ? "1" : "2");
-	while (b->sent < b->count && writer_room(b->w)) {
+	while (b->sent < b->to && writer_room(b->w)) {
 		struct hash h;
 
 		name_of(id, b->sent);
@@ -162,7 +197,7 @@ static void pump_fenced(struct bench *b)
 		writer_put(b->w, &ev, &h, false);
 		b->sent++;
 	}
-	if (b->sent == b->count)
+	if (b->sent == b->to)
 		writer_flush(b->w, NULL);
 }
 
@@ -173,19 +208,10 @@ static void on_done(void *arg, const struct written *w)
 	b->answered += w->effective;
 	if (b->rate > 0)
 		return;
-	if (b->answered < b->count) {
-		pump_fenced(b);
-		return;
-	}
-	figure(b, b->round == 0 ? "fenced_insert" : "fenced_overwrite", b->count);
-	b->round++;
-	b->sent = 0;
-	b->answered = 0;
-	b->begin_us = clock_boot_us();
-	if (b->round < 2)
-		pump_fenced(b);
+	if (b->answered == b->to)
+		end_slice(b);
 	else
-		done(b);
+		pump_fenced(b);
 }
 
 static void on_over(void *arg, const struct err *why)
@@ -244,21 +270,7 @@ static void on_lease(void *arg, const struct redis_reply *r, const struct err *l
 		return;
 	}
 	writer_refill_begin(b->w, "bench");
-	b->begin_us = clock_boot_us();
-	pump_fenced(b);
-}
-
-static void begin_fenced(struct bench *b)
-{
-	const struct lease_ask ask = { .nonce = "0123456789abcdef0123456789abcdef",
-				       .ttl_ms = TTL_MS,
-				       .holder = "bench",
-				       .break_token = "" };
-
-	b->round = 0;
-	b->sent = 0;
-	b->answered = 0;
-	CHECK(lease_acquire(b->z, &ask, on_lease, b) == 0);
+	begin_slice(b);
 }
 
 /* --- drain --- */
@@ -285,6 +297,10 @@ static void on_up(void *arg)
 {
 	struct bench *b = arg;
 	const struct writer_hooks h = { b, on_done, on_over, on_over };
+	const struct lease_ask ask = { .nonce = "0123456789abcdef0123456789abcdef",
+				       .ttl_ms = TTL_MS,
+				       .holder = "bench",
+				       .break_token = "" };
 	struct writer_end end;
 
 	b->begin_us = clock_boot_us();
@@ -295,10 +311,7 @@ static void on_up(void *arg)
 	b->end = zone_end_create(b->z, &b->w);
 	end = zone_end_of(b->end);
 	b->w = writer_create(&end, &h);
-	if (b->rate > 0)
-		begin_fenced(b);
-	else
-		pump_plain(b);
+	CHECK(lease_acquire(b->z, &ask, on_lease, b) == 0);
 }
 
 static void on_down(void *arg, const struct err *why)
