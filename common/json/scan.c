@@ -355,13 +355,17 @@ bool json_is_true(struct json_span v)
 /* From the opening quote to behind the closing one. */
 static const char *skip_string(const char *p, const char *end)
 {
-	p++;
-	while (p < end && *p != '"') {
-		if (*p == '\\' && end - p > 1)
-			p++;
-		p++;
+	const char *from = p + 1;
+
+	for (p = from; p < end && (p = memchr(p, '"', (size_t)(end - p))) != NULL; p++) {
+		const char *slash = p;
+
+		while (slash > from && slash[-1] == '\\')
+			slash--;
+		if ((p - slash) % 2 == 0)
+			return p + 1;
 	}
-	return p < end ? p + 1 : end;
+	return end;
 }
 
 static const char *skip_value(const char *p, const char *end)

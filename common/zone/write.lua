@@ -79,7 +79,8 @@ local function number_of(rev)
 end
 
 -- The log and the reference sets get their new members together: a command a member costs
--- as much as the hash itself. Whoever looks at them calls settle() first.
+-- as much as the hash itself. Whoever looks at them calls settle() first,
+-- or look(), which does for what is pending.
 local logged, logged_n = {}, 0
 local pending = {} -- names in `logged`
 local kids = {}    -- ref -> names
@@ -96,7 +97,12 @@ local function settle()
 	end
 end
 
+local MANY = 1000 -- members in one command: Lua's stack has an end
+
 local function log(name, at_rev)
+	if logged_n >= 2 * MANY then
+		settle()
+	end
 	logged[logged_n + 1] = at_rev
 	logged[logged_n + 2] = name
 	logged_n = logged_n + 2
@@ -120,7 +126,6 @@ local function older(is, was)
 end
 
 local function tombstone(name, ref, limit)
-	settle()
 	local old, score, equal = look(name)
 	if limit ~= '' and score and tonumber(score) > tonumber(limit) then
 		return
@@ -137,7 +142,7 @@ local function tombstone(name, ref, limit)
 	rev = rev + 1
 	if old[4] then
 		call('HSET', prefix .. name, 'syncAction', 'UNDEPLOY', 'updatedAt', now, 'zsRev', number_of(rev), 'zsHash', TOMB)
-		call('ZADD', KEYS[3], number_of(rev), name)
+		log(name, number_of(rev))
 	else
 		call('ZREM', KEYS[3], name) -- its hash is lost: nothing is left to withdraw
 		horizon = math.max(horizon, rev)
@@ -225,12 +230,15 @@ op.K = function(at)
 end
 op.C = function(at)
 	settle()
-	local ref, limit = ARGV[at + 1], tonumber(ARGV[at + 2])
-	for _, name in ipairs(call('SRANDMEMBER', refs .. ref, limit)) do
-		tombstone(name, ref, '')
-		call('SREM', refs .. ref, name)
+	local key = refs .. ARGV[at + 1]
+	local names = call('SRANDMEMBER', key, tonumber(ARGV[at + 2]))
+	for i = 1, #names do
+		tombstone(names[i], '', '')
 	end
-	left = call('SCARD', refs .. ref)
+	for i = 1, #names, MANY do
+		call('SREM', key, unpack(names, i, math.min(i + MANY - 1, #names)))
+	end
+	left = call('SCARD', key)
 end
 op.P = function(at)
 	settle()

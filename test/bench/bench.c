@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench - what fencing and proof cost, against the bare client on the same server.
+ * bench - the clients of test/bench/run: what a zone costs, and what the bare client of the
+ * same server does.
  *
- *	bench publish SOCKET COUNT	plain HSET, then fenced batches: insert and overwrite
+ *	bench publish SOCKET COUNT	plain HSET and fenced batches: insert, overwrite
  *	bench drain SOCKET ZONE		read a zone's pages and throw them away
+ *	bench update SOCKET ZONE KEYS APIS RATE	write keys of the zone anew, until ended
+ *	...				those of clients.h
  *
  * Prints one figure a line: name, seconds, events a second.
  */
@@ -16,21 +19,31 @@
 #include "common/base/mem.h"
 #include "common/zone/follow.h"
 #include "common/zone/lease.h"
-#include "common/zone/writer.h"
+#include "common/zone/zone_end.h"
+#include "test/bench/clients.h"
 
 #define PAYLOAD_BYTES 1000
 #define PLAIN_WINDOW  512
-#define TTL_MS	      300000
+#define TTL_MS	      900000
+#define UPDATE_MS     10
+#define SLICE	      10000
 
 struct bench {
 	uv_loop_t loop;
 	struct zone_conn *z;
+	struct zone_end *end;
 	struct writer *w;
 	const char *mode;
 	uint64_t count;
+	uint64_t apis; /* of an update */
+	uint64_t rate; /* of an update, a second */
+	uv_timer_t tick;
 	uint64_t sent;
 	uint64_t answered;
-	unsigned round; /* 0: insert, 1: overwrite */
+	unsigned round;	     /* 0: insert, 1: overwrite */
+	bool fenced;	     /* the slice under way, else plain */
+	uint64_t from, to;   /* of it */
+	int64_t spent_us[2]; /* plain, fenced */
 	int64_t begin_us;
 	uint64_t events;
 	uint64_t bytes;
@@ -65,9 +78,51 @@ static void vary(struct bench *b, uint64_t i)
 	b->payload[n] = ' ';
 }
 
-/* --- plain --- */
+/* --- publish: plain and fenced by turns, since a machine is not the same for long --- */
 
 static void pump_plain(struct bench *b);
+static void pump_fenced(struct bench *b);
+
+static void begin_slice(struct bench *b)
+{
+	b->to = MIN(b->from + SLICE, b->count);
+	b->sent = b->from;
+	b->answered = b->from;
+	b->begin_us = clock_boot_us();
+	if (b->fenced)
+		pump_fenced(b);
+	else
+		pump_plain(b);
+}
+
+static void end_round(struct bench *b)
+{
+	static const char *const names[2][2] = { { "plain_insert", "fenced_insert" },
+						 { "plain_overwrite", "fenced_overwrite" } };
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		b->begin_us = clock_boot_us() - b->spent_us[i];
+		figure(b, names[b->round][i], b->count);
+		b->spent_us[i] = 0;
+	}
+	b->from = 0;
+	if (++b->round == 2)
+		done(b);
+}
+
+static void end_slice(struct bench *b)
+{
+	b->spent_us[b->fenced] += clock_boot_us() - b->begin_us;
+	if (b->fenced)
+		b->from = b->to;
+	b->fenced = !b->fenced;
+	if (b->from == b->count)
+		end_round(b);
+	begin_slice(b);
+}
+
+/* --- plain --- */
 
 static void on_plain(void *arg, const struct redis_reply *r, const struct err *lost)
 {
@@ -106,13 +161,11 @@ static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
 	redis_wire_str(wire, b->round == 0 ? "1" : "2");
 }
 
-static void begin_fenced(struct bench *b);
-
 static void pump_plain(struct bench *b)
 {
 	struct buf wire = { 0 };
 
-	while (b->sent < b->count && b->sent - b->answered < PLAIN_WINDOW) {
+	while (b->sent < b->to && b->sent - b->answered < PLAIN_WINDOW) {
 		buf_clear(&wire);
 		vary(b, b->sent);
 		put_plain(b, b->sent, &wire);
@@ -120,17 +173,8 @@ static void pump_plain(struct bench *b)
 		b->sent++;
 	}
 	buf_reset(&wire);
-	if (b->answered < b->count)
-		return;
-	figure(b, b->round == 0 ? "plain_insert" : "plain_overwrite", b->count);
-	b->round++;
-	b->sent = 0;
-	b->answered = 0;
-	b->begin_us = clock_boot_us();
-	if (b->round < 2)
-		pump_plain(b);
-	else
-		begin_fenced(b);
+	if (b->answered == b->to)
+		end_slice(b);
 }
 
 /* --- fenced --- */
@@ -143,7 +187,7 @@ static void pump_fenced(struct bench *b)
 	ev.ref_id = (char *)(uintptr_t) "api-1";
 	ev.id = id;
 	ev.version = (char *)(uintptr_t)(b->round == 0 ? "1" : "2");
-	while (b->sent < b->count && writer_room(b->w)) {
+	while (b->sent < b->to && writer_room(b->w)) {
 		struct hash h;
 
 		name_of(id, b->sent);
@@ -153,7 +197,7 @@ static void pump_fenced(struct bench *b)
 		writer_put(b->w, &ev, &h, false);
 		b->sent++;
 	}
-	if (b->sent == b->count)
+	if (b->sent == b->to)
 		writer_flush(b->w, NULL);
 }
 
@@ -162,19 +206,12 @@ static void on_done(void *arg, const struct written *w)
 	struct bench *b = arg;
 
 	b->answered += w->effective;
-	if (b->answered < b->count) {
-		pump_fenced(b);
+	if (b->rate > 0)
 		return;
-	}
-	figure(b, b->round == 0 ? "fenced_insert" : "fenced_overwrite", b->count);
-	b->round++;
-	b->sent = 0;
-	b->answered = 0;
-	b->begin_us = clock_boot_us();
-	if (b->round < 2)
-		pump_fenced(b);
+	if (b->answered == b->to)
+		end_slice(b);
 	else
-		done(b);
+		pump_fenced(b);
 }
 
 static void on_over(void *arg, const struct err *why)
@@ -182,6 +219,40 @@ static void on_over(void *arg, const struct err *why)
 	UNUSED(arg);
 	(void)fprintf(stderr, "bench: %s\n", why->text);
 	exit(1);
+}
+
+/* --- updates of a zone that run filled --- */
+
+static void put_key(struct bench *b, uint64_t i)
+{
+	struct event ev = { .kind = KIND_API_KEY, .action = ACTION_DEPLOY };
+	char *payload = mem_printf("{\"id\":\"k%" PRIu64 "\",\"key\":\"key-of-k%" PRIu64
+				   "\",\"api\":\"a%" PRIu64 "\",\"plan\":\"plan-1\","
+				   "\"subscription\":\"s%" PRIu64 "\",\"application\":\"app\","
+				   "\"revoked\":false,\"paused\":false,\"active\":true,"
+				   "\"n\":%" PRIu64 "}",
+				   i, i, i % b->apis, i, b->sent);
+	struct hash h;
+
+	ev.id = mem_printf("k%" PRIu64, i);
+	ev.ref_id = mem_printf("a%" PRIu64, i % b->apis);
+	ev.version = mem_printf("%" PRId64, clock_wall_ms());
+	ev.payload = (struct buf){ payload, strlen(payload), strlen(payload) + 1 };
+	event_hash(&h, &ev);
+	writer_put(b->w, &ev, &h, true);
+	event_reset(&ev);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+	struct bench *b = t->data;
+	uint64_t due = (uint64_t)(clock_boot_us() - b->begin_us) * b->rate / 1000000;
+
+	if (b->sent == 0)
+		b->begin_us = clock_boot_us();
+	for (; b->sent < MAX(due, 1) && writer_room(b->w); b->sent++)
+		put_key(b, b->sent * 7919 % b->count);
+	writer_flush(b->w, NULL);
 }
 
 static void on_lease(void *arg, const struct redis_reply *r, const struct err *lost)
@@ -192,22 +263,14 @@ static void on_lease(void *arg, const struct redis_reply *r, const struct err *l
 	CHECK(lost == NULL && lease_parse(r, &l, NULL) == 0 && l.answer == LEASE_HELD);
 	writer_begin(b->w, l.token);
 	writer_extend(b->w, clock_boot_ms() + TTL_MS);
+	if (b->rate > 0) {
+		CHECK(uv_timer_init(&b->loop, &b->tick) == 0);
+		b->tick.data = b;
+		CHECK(uv_timer_start(&b->tick, on_tick, 0, UPDATE_MS) == 0);
+		return;
+	}
 	writer_refill_begin(b->w, "bench");
-	b->begin_us = clock_boot_us();
-	pump_fenced(b);
-}
-
-static void begin_fenced(struct bench *b)
-{
-	const struct lease_ask ask = { .nonce = "0123456789abcdef0123456789abcdef",
-				       .ttl_ms = TTL_MS,
-				       .holder = "bench",
-				       .break_token = "" };
-
-	b->round = 0;
-	b->sent = 0;
-	b->answered = 0;
-	CHECK(lease_acquire(b->z, &ask, on_lease, b) == 0);
+	begin_slice(b);
 }
 
 /* --- drain --- */
@@ -234,14 +297,21 @@ static void on_up(void *arg)
 {
 	struct bench *b = arg;
 	const struct writer_hooks h = { b, on_done, on_over, on_over };
+	const struct lease_ask ask = { .nonce = "0123456789abcdef0123456789abcdef",
+				       .ttl_ms = TTL_MS,
+				       .holder = "bench",
+				       .break_token = "" };
+	struct writer_end end;
 
 	b->begin_us = clock_boot_us();
 	if (str_equal(b->mode, "drain")) {
 		CHECK(follow_read(b->z, &b->pos, FOLLOW_PAGE_EVENTS, on_page, b) == 0);
 		return;
 	}
-	b->w = writer_create(b->z, &h);
-	pump_plain(b);
+	b->end = zone_end_create(b->z, &b->w);
+	end = zone_end_of(b->end);
+	b->w = writer_create(&end, &h);
+	CHECK(lease_acquire(b->z, &ask, on_lease, b) == 0);
 }
 
 static void on_down(void *arg, const struct err *why)
@@ -249,26 +319,42 @@ static void on_down(void *arg, const struct err *why)
 	on_over(arg, why);
 }
 
+static bool number(const char *text, uint64_t *out)
+{
+	return str_to_u64(text, strlen(text), out) && *out > 0;
+}
+
+/* The zone's name; NULL: these are none of our arguments. */
+static const char *read_args(struct bench *b, int argc, char **argv)
+{
+	if (argc == 4 && str_equal(b->mode, "publish") && number(argv[3], &b->count))
+		return "bench";
+	if (argc == 4 && str_equal(b->mode, "drain"))
+		return argv[3];
+	if (argc == 7 && str_equal(b->mode, "update") && number(argv[4], &b->count) &&
+	    number(argv[5], &b->apis) && number(argv[6], &b->rate))
+		return argv[3];
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
-	struct bench b = { 0 };
+	struct bench b = { .mode = argc > 1 ? argv[1] : "" };
 	struct redis_opts o = { .connect_timeout_ms = 5000, .command_timeout_ms = 60000 };
 	const struct zone_hooks h = { &b, on_up, on_down };
+	const char *zone = read_args(&b, argc, argv);
 	struct err e = { 0 };
 
-	if (argc != 4) {
-		(void)fputs("usage: bench publish SOCKET COUNT | bench drain SOCKET ZONE\n",
-			    stderr);
+	if (zone == NULL && client_run(argc, argv))
+		return 0;
+	if (zone == NULL) {
+		(void)fputs("usage: see bench.c and clients.h\n", stderr);
 		return 64;
 	}
-	b.mode = argv[1];
 	o.socket = argv[2];
 	memset(b.payload, 'x', sizeof(b.payload));
-	if (str_equal(b.mode, "publish") && !str_to_u64(argv[3], strlen(argv[3]), &b.count))
-		return 64;
 	CHECK(uv_loop_init(&b.loop) == 0);
-	CHECK(zone_conn_open(&b.z, &b.loop, &o, str_equal(b.mode, "drain") ? argv[3] : "bench", &h,
-			     &e) == 0);
+	CHECK(zone_conn_open(&b.z, &b.loop, &o, zone, &h, &e) == 0);
 	(void)uv_run(&b.loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&b.loop) == 0);
 	return 0;

@@ -20,7 +20,8 @@
 #include "common/base/err.h"
 #include "common/json/scan.h"
 
-#define DB_PAGE_ROWS 1000 /* of one query of a scan, and ids that one look-up names */
+#define DB_PAGE_ROWS 1000   /* of one answer, and ids that one look-up names */
+#define DB_SCAN_ROWS 100000 /* of one query of a scan of everything */
 
 enum db_table {
 	DB_EVENTS, /* events_latest */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/known.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -69,30 +68,32 @@ struct known_entry *known_put(struct known *k, const char *name, enum kind kind,
 	return e;
 }
 
-static void fold_version(char out[24], const char *version)
+/* A number as it is, of another text the digest. */
+static uint64_t fold_version(const char *version, bool *numbered)
 {
-	if (strlen(version) < 24)
-		str_copy(out, 24, version);
-	else
-		(void)snprintf(out, 24, "#%016llx",
-			       (unsigned long long)hash_u64(version, strlen(version), 0));
+	size_t n = strlen(version);
+	int64_t number = 0;
+
+	*numbered = str_to_i64(version, n, &number);
+	if (*numbered)
+		return (uint64_t)number;
+	return n == 0 ? 0 : hash_u64(version, n, 0);
 }
 
 bool known_version_is(const struct known_entry *e, const char *version)
 {
-	char folded[24];
+	bool numbered;
+	uint64_t v = fold_version(version, &numbered);
 
-	fold_version(folded, version);
-	return str_equal(e->version, folded);
+	return e->version == v && e->numbered == numbered;
 }
 
 bool known_is_newer(const struct known_entry *e, const char *version)
 {
-	int64_t is;
-	int64_t was;
+	bool numbered;
+	uint64_t v = fold_version(version, &numbered);
 
-	return str_to_i64(version, strlen(version), &is) &&
-	       str_to_i64(e->version, strlen(e->version), &was) && was > is;
+	return numbered && e->numbered && (int64_t)e->version > (int64_t)v;
 }
 
 void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version)
@@ -103,7 +104,7 @@ void known_set(struct known *k, struct known_entry *e, const struct hash *h, con
 	e->ref_gen = e->ref == NULL ? 0 : e->ref->gen;
 	e->repair = false;
 	e->hash = *h;
-	fold_version(e->version, version);
+	e->version = fold_version(version, &e->numbered);
 }
 
 void known_withdraw(struct known *k, struct known_entry *e)
@@ -114,7 +115,8 @@ void known_withdraw(struct known *k, struct known_entry *e)
 	e->repair = false;
 	memset(&e->hash, 0, sizeof(e->hash));
 	e->hash.b[0] = 'U';
-	e->version[0] = '\0';
+	e->version = 0;
+	e->numbered = false;
 }
 
 void known_drop(struct known *k, const char *name)

@@ -13,17 +13,19 @@
 #include "common/base/table.h"
 #include "common/model/event.h"
 
+/* One for each name in the zone: a million of them, so the order leaves no gaps. */
 struct known_entry {
 	struct hash hash; /* b[0] == 0: lost or damaged, to be written again */
+	bool live;	  /* read it with known_live() */
+	bool repair;	  /* a follower found it damaged: write it whatever it seems */
+	bool numbered;	  /* the version is a number, else a digest of its text */
+	uint32_t pass;	  /* of the last full pass that saw it */
+	uint32_t ref_gen;
 	enum kind kind;
-	bool live;	   /* read it with known_live() */
-	bool repair;	   /* a follower found it damaged: write it whatever it seems */
-	uint32_t pass;	   /* of the last full pass that saw it */
+	uint64_t version;  /* 0 and not numbered: unknown */
 	uint64_t revision; /* as learned; own writes have a higher one */
 	int64_t updated_ms;
-	char version[24];      /* "" unknown; one that does not fit is kept by its hash */
 	struct known_ref *ref; /* not owned, NULL: none */
-	uint32_t ref_gen;
 };
 
 /* A reference. Its children are withdrawn together, without walking them: their live mark

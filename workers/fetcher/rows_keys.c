@@ -10,7 +10,7 @@
 /* A subscription that keys of the page hang on. */
 struct parent {
 	struct map_subscription facts;
-	struct buf text; /* the whole row; empty: not read, or too much to keep */
+	struct buf text; /* the row, as far as a key needs it; empty: too much to keep */
 };
 
 struct pair {		       /* a key with one of its subscriptions: what may be one event */
@@ -69,7 +69,7 @@ static int by_text(const void *a, const void *b)
 
 static int read_parents(struct work *w, char **ids, size_t n, struct err *e)
 {
-	struct lookup l = { DB_SUBSCRIPTIONS, !w->whole, "id", ids, 0 };
+	struct lookup l = { DB_SUBSCRIPTIONS, true, "id", ids, 0 };
 	size_t i;
 
 	if (n > 0)
@@ -209,7 +209,7 @@ static int take_whole(struct work *w, const struct pair *p, struct json_span key
 {
 	struct rows *r = w->page->r;
 	char *ids[1] = { p->parent->facts.id };
-	const struct lookup l = { DB_SUBSCRIPTIONS, false, "id", ids, 1 };
+	const struct lookup l = { DB_SUBSCRIPTIONS, true, "id", ids, 1 };
 	struct buf alone = { 0 };
 	const struct buf *text = &p->parent->text;
 	struct map_out out = { 0 };

@@ -133,7 +133,7 @@ static int scan(struct source_db *s, struct db_query *q, struct rows_edge *g, st
 		q->after_id = g->id;
 		if (n >= 0 && q->order == DB_BY_TIME)
 			move_cursor(s, q->table, g);
-	} while (n == (int)DB_PAGE_ROWS);
+	} while (n >= 0 && n == (int)q->limit);
 	return MIN(n, 0);
 }
 
@@ -195,6 +195,7 @@ static int scan_by_id(struct source_db *s, enum db_table t, enum db_status statu
 
 	base_query(s, t, &q);
 	q.order = DB_BY_ID;
+	q.limit = DB_SCAN_ROWS;
 	q.status = status;
 	q.brief = brief;
 	rc = scan(s, &q, &g, e);
