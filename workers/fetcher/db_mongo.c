@@ -316,8 +316,9 @@ static void make_opts(const struct db_mongo *m, const struct db_query *q, bson_t
 	if (q->limit > 0)
 		bson_append_int64(opts, "limit", -1, q->limit);
 	bson_append_int32(opts, "batchSize", -1, DB_PAGE_ROWS);
-	/* The server gives up when nobody waits any more. */
-	if (m->socket_timeout_ms > 0)
+	/* The server gives up when nobody waits any more. It counts all answers of a cursor
+	   together, so a scan has the limit of the socket alone, of each answer. */
+	if (m->socket_timeout_ms > 0 && q->limit <= DB_PAGE_ROWS)
 		bson_append_int64(opts, "maxTimeMS", -1, m->socket_timeout_ms);
 	if (q->brief)
 		append_projection(opts, q->table);
