@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/places.h"
+#include "workers/fetcher/source/places.h"
 
 static struct json_span text(const char *s)
 {

@@ -8,9 +8,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "workers/fetcher/db_mongo.h"
-#include "workers/fetcher/source_db.h"
-#include "workers/fetcher/source_file.h"
+#include "workers/fetcher/source/db_mongo.h"
+#include "workers/fetcher/source/source_db.h"
+#include "workers/fetcher/source/source_file.h"
 
 static const char *state_name(const struct fetcher *f)
 {

@@ -6,7 +6,8 @@
  *	idle -> head -> loading -> working        (promoted)      working -> idle (demoted)
  *
  * Files: fetcher.c roles and life, load.c what the zone holds, pass.c what the source
- * says, send.c what goes out.
+ * says, send.c what goes out; end_*.c where to. source/ reads, on a thread of its own, and
+ * map/ makes events of rows.
  *
  * Owns:    everything below.
  * Blocks:  never on the loop.
@@ -17,7 +18,7 @@
 #include "common/worker/worker.h"
 #include "common/zone/writer.h"
 #include "workers/fetcher/end.h"
-#include "workers/fetcher/feed.h"
+#include "workers/fetcher/source/feed.h"
 #include "workers/fetcher/known.h"
 #include "workers/fetcher/outbox.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/bson_json.h"
+#include "workers/fetcher/source/bson_json.h"
 
 #include <bson/bson.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/source_file.h"
+#include "workers/fetcher/source/source_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #include "common/base/mem.h"
 #include "common/json/scan.h"
-#include "workers/fetcher/relate.h"
+#include "workers/fetcher/source/relate.h"
 
 #define CHANGES_MAX  1024 /* names inotify told of; beyond it everything is listed */
 #define NAP_MS	     20

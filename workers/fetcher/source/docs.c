@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/docs.h"
+#include "workers/fetcher/source/docs.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/rows.h"
+#include "workers/fetcher/source/rows.h"
 
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/rows_page.h"
+#include "workers/fetcher/source/rows_page.h"
 
 /* --- pages --- */
 

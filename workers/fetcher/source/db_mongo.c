@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/db_mongo.h"
+#include "workers/fetcher/source/db_mongo.h"
 
 #include <inttypes.h>
 #include <mongoc/mongoc.h>
@@ -9,7 +9,7 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
-#include "workers/fetcher/bson_json.h"
+#include "workers/fetcher/source/bson_json.h"
 #include "workers/fetcher/map/map.h"
 
 /* Error codes of the server. */

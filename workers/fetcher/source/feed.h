@@ -17,7 +17,7 @@
 #include <uv.h>
 
 #include "common/model/event.h"
-#include "workers/fetcher/source.h"
+#include "workers/fetcher/source/source.h"
 
 #define FEED_ITEMS    2048
 #define FEED_BYTES    (16U << 20) /* but one larger item may pass alone */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/source_db.h"
+#include "workers/fetcher/source/source_db.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -10,8 +10,8 @@
 #include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/mem.h"
-#include "workers/fetcher/places.h"
-#include "workers/fetcher/rows.h"
+#include "workers/fetcher/source/places.h"
+#include "workers/fetcher/source/rows.h"
 
 #define CURSOR_PLACES	    "places"
 #define CURSOR_INSTALLATION "installation"

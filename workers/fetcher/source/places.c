@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/places.h"
+#include "workers/fetcher/source/places.h"
 
 #include <inttypes.h>
 

@@ -18,8 +18,8 @@
 #pragma once
 
 #include "common/base/table.h"
-#include "workers/fetcher/db.h"
-#include "workers/fetcher/feed.h"
+#include "workers/fetcher/source/db.h"
+#include "workers/fetcher/source/feed.h"
 #include "workers/fetcher/map/map.h"
 
 #define ROWS_PAGE_BYTES (4U << 20) /* of rows that are kept for a look at them together */

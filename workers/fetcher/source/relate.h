@@ -13,8 +13,8 @@
  */
 #pragma once
 
-#include "workers/fetcher/docs.h"
-#include "workers/fetcher/feed.h"
+#include "workers/fetcher/source/docs.h"
+#include "workers/fetcher/source/feed.h"
 
 struct relate_filter { /* which environments are this gateway's; wire page 3.7 */
 	char **environments;

@@ -18,8 +18,8 @@
 #pragma once
 
 #include "ipc.pb-c.h"
-#include "workers/fetcher/db.h"
-#include "workers/fetcher/source.h"
+#include "workers/fetcher/source/db.h"
+#include "workers/fetcher/source/source.h"
 
 struct table;
 

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "workers/fetcher/rows.h"
+#include "workers/fetcher/source/rows.h"
 
 struct row {
 	char *id; /* owned */

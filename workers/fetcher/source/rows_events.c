@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/rows_page.h"
+#include "workers/fetcher/source/rows_page.h"
 
 /* --- what is remembered of an API --- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/made.h"
+#include "workers/fetcher/source/made.h"
 
 #include "common/base/mem.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/db.h"
+#include "workers/fetcher/source/db.h"
 
 const char *db_table_name(enum db_table t)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/feed.h"
+#include "workers/fetcher/source/feed.h"
 
 #include <errno.h>
 #include <stdatomic.h>

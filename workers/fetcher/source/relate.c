@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/relate.h"
+#include "workers/fetcher/source/relate.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "common/json/scan.h"
 #include "common/json/write.h"
-#include "workers/fetcher/made.h"
+#include "workers/fetcher/source/made.h"
 
 /* --- items --- */
 

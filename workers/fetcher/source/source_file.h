@@ -15,7 +15,7 @@
 #pragma once
 
 #include "ipc.pb-c.h"
-#include "workers/fetcher/source.h"
+#include "workers/fetcher/source/source.h"
 
 #define SOURCE_FILE_RETRY_MS 200 /* a doubted file is read again after this */
 

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "ipc.pb-c.h"
-#include "workers/fetcher/db.h"
+#include "workers/fetcher/source/db.h"
 
 #define DB_OVERLAP_MS	   30000  /* wire page 3.8 */
 #define DB_OVERLAP_WIDE_MS 150000 /* the overlap, and 120 s that a secondary may be behind */
