@@ -187,6 +187,23 @@ def test_a_refill_in_the_middle_of_its_work_leaves_cursors_to_resume_from(zone):
     settled(n, 2)
 
 
+def test_a_full_store_takes_the_change_that_makes_room(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.map_bytes = 64 << 20
+    n = alone(zone)
+    settled(n, 1)
+    for i in range(6):
+        zone.write(f"apis/big{i}.json", api(f"big{i}", description="x" * (14 << 20)))
+    until("said", lambda: "MDB_MAP_FULL" in n.status()["reason"])
+    assert json.loads(n.get("API", "a"))["definition"] == api("a")
+    for i in range(6):
+        zone.remove(f"apis/big{i}.json")
+    zone.write("apis/a.json", api("a", version="2"))
+    until("the change", lambda: json.loads(n.get("API", "a"))["definition"]["apiVersion"] == "2", 120)
+    settled(n, 1)
+    until("all is well again", lambda: n.status()["health"] == "ok")
+
+
 def test_a_resync_builds_the_store_anew(zone):
     for i in range(20):
         zone.write(f"apis/a{i}.json", api(f"a{i}"))

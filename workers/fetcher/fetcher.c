@@ -223,6 +223,15 @@ static void on_over(void *arg, const struct err *why)
 	worker_report(f->w);
 }
 
+/* The same bytes may never find room, while the source has long removed what takes it. */
+static bool is_hopeless(struct fetcher *f)
+{
+	if (!is_local(f) || ++f->refusals < FETCHER_REFUSALS)
+		return false;
+	f->refusals = 0;
+	return true;
+}
+
 static void on_retry(uv_timer_t *t)
 {
 	struct fetcher *f = t->data;
@@ -240,7 +249,10 @@ static void on_trouble(void *arg, const struct err *why)
 		f->error = *why;
 		worker_report(f->w);
 	}
-	CHECK(uv_timer_start(&f->retry, on_retry, FETCHER_RETRY_MS, 0) == 0);
+	if (is_hopeless(f))
+		on_over(f, why);
+	else
+		CHECK(uv_timer_start(&f->retry, on_retry, FETCHER_RETRY_MS, 0) == 0);
 }
 
 static void on_up(void *arg, const char *token)

@@ -23,6 +23,7 @@
 #include "workers/fetcher/outbox.h"
 
 #define FETCHER_RETRY_MS	1000	 /* after a refusal of the server */
+#define FETCHER_REFUSALS	30	 /* of one batch, standalone: then all is compared anew */
 #define FETCHER_DRAIN_MS	1000	 /* at the end, for what is on its way */
 #define FETCHER_SOURCE_MS	30000	 /* a source unheard for so long (or 3 delays) is down */
 #define FETCHER_CHILDREN	1000	 /* withdrawn in one call */
@@ -105,6 +106,7 @@ struct fetcher {
 	bool say_caught;
 	bool caught;
 	struct err error;
+	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published;
 	uint64_t acked;
 	bool asking_suspects;

@@ -185,6 +185,7 @@ void send_done(void *arg, const struct written *w)
 	struct fetcher *f = arg;
 
 	f->acked = w->number;
+	f->refusals = 0;
 	f->error = (struct err){ 0 };
 	if (w->mark == &mark_children) {
 		children_done(f, w);
