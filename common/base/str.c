@@ -206,9 +206,35 @@ size_t str_utf8_len(const char *s, size_t n)
 	return len;
 }
 
-bool str_is_utf8(const char *s, size_t n)
+#define EACH(byte) ((uint64_t)(byte)*0x0101010101010101U)
+
+/* One of eight bytes is below 0x20, above 0x7f, a quote or a backslash: a subtraction that
+   borrows sets the high bit of its byte, and of bytes behind that one. */
+static bool has_special(uint64_t w)
+{
+	return ((w | (w - EACH(0x20)) | ((w ^ EACH('"')) - EACH(1)) |
+		 ((w ^ EACH('\\')) - EACH(1))) &
+		EACH(0x80)) != 0;
+}
+
+size_t str_plain_run(const char *s, size_t n)
 {
 	size_t i = 0;
+	uint64_t w;
+
+	for (; n - i >= sizeof(w); i += sizeof(w)) {
+		memcpy(&w, s + i, sizeof(w));
+		if (has_special(w))
+			break;
+	}
+	while (i < n && s[i] >= 0x20 && (unsigned char)s[i] < 0x80 && s[i] != '"' && s[i] != '\\')
+		i++;
+	return i;
+}
+
+bool str_is_utf8(const char *s, size_t n)
+{
+	size_t i = str_plain_run(s, n);
 
 	while (i < n) {
 		size_t len = str_utf8_len(s + i, n - i);
@@ -216,6 +242,7 @@ bool str_is_utf8(const char *s, size_t n)
 		if (len == 0)
 			return false;
 		i += len;
+		i += str_plain_run(s + i, n - i);
 	}
 	return true;
 }

@@ -46,6 +46,9 @@ bool str_to_i64(const char *s, size_t n, int64_t *out);
 /* Lower-case hexadecimal; out needs 2 * n + 1 bytes. */
 void str_hex(char *out, const void *p, size_t n);
 
+/* How many bytes at the beginning are ASCII that stands for itself in JSON's strings. */
+size_t str_plain_run(const char *s, size_t n);
+
 /* Length of the valid UTF-8 sequence at s, 0 when it is not one (RFC 3629). */
 size_t str_utf8_len(const char *s, size_t n);
 bool str_is_utf8(const char *s, size_t n);

@@ -34,11 +34,6 @@ struct check {
 	struct err *e;
 };
 
-/* The characters of a string that mean themselves and are one byte long. */
-static const bool plain[256] = { [0x20 ... 0x21] = true,
-				 [0x23 ... 0x5b] = true,
-				 [0x5d ... 0x7f] = true };
-
 /* What the letter of an escape stands for; 0: there is no such escape. */
 static const char escapes[256] = {
 	['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
@@ -128,15 +123,15 @@ static int check_escape(struct check *c)
 static int check_string(struct check *c)
 {
 	c->p++;
-	while (c->p < c->end && *c->p != '"') {
-		unsigned char ch = (unsigned char)*c->p;
+	for (;;) {
+		unsigned char ch;
 		size_t len;
 		int rc;
 
-		if (plain[ch]) {
-			c->p++;
-			continue;
-		}
+		c->p += str_plain_run(c->p, (size_t)(c->end - c->p));
+		if (c->p == c->end || *c->p == '"')
+			break;
+		ch = (unsigned char)*c->p;
 		if (ch == '\\') {
 			rc = check_escape(c);
 			if (rc < 0)

@@ -32,7 +32,7 @@ void json_write_string(struct buf *b, const char *p, size_t n)
 
 	buf_reserve(b, n + 2);
 	buf_addc(b, '"');
-	for (i = 0; i < n; i++) {
+	for (i = str_plain_run(p, n); i < n; i++, i += str_plain_run(p + i, n - i)) {
 		unsigned char c = (unsigned char)p[i];
 		const char *esc;
 

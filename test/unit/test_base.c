@@ -110,9 +110,32 @@ static void digest_is_a_sum_of_live_members(void **state)
 	assert_true(digest_equal(&d, &empty));
 }
 
+/* Each byte value at each place of a word, behind and before all others. */
+static void a_plain_run_ends_at_each_byte_that_json_escapes_or_utf8_begins_with(void **state)
+{
+	char text[40];
+	unsigned at;
+	int c;
+
+	UNUSED(state);
+	for (c = 0; c < 256; c++) {
+		bool is_plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+
+		for (at = 0; at < sizeof(text); at++) {
+			memset(text, '~', sizeof(text));
+			text[at] = (char)c;
+			assert_int_equal(str_plain_run(text, sizeof(text)),
+					 is_plain ? sizeof(text) : at);
+			assert_int_equal(str_plain_run(text, at), at);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_plain_run_ends_at_each_byte_that_json_escapes_or_utf8_begins_with),
 		cmocka_unit_test(err_keeps_code_and_adds_context),
 		cmocka_unit_test(buf_grows_and_drops),
 		cmocka_unit_test(numbers_are_refused_when_they_overflow),
