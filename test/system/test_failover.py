@@ -9,8 +9,6 @@ import pytest
 
 from zone import api, apikey, subscription, until
 
-pytestmark = pytest.mark.servers()
-
 
 def others(zone, p):
     return [n for n in zone.nodes if n is not p]
@@ -26,6 +24,7 @@ def see(nodes, name, version):
               lambda: json.loads(n.get("API", name) or "{}").get("definition", {}).get("apiVersion") == version)
 
 
+@pytest.mark.servers()
 @pytest.mark.sources()
 def test_a_node_joins_while_the_source_is_down(zone):
     ids = zone.load_definitions()
@@ -38,6 +37,7 @@ def test_a_node_joins_while_the_source_is_down(zone):
     zone.return_source()
 
 
+@pytest.mark.servers()
 @pytest.mark.sources()
 def test_the_primary_crashes_and_another_takes_over_without_reading_twice(zone):
     ids = zone.load_definitions()
@@ -74,6 +74,7 @@ def test_kill_of_each_worker_in_each_role(zone, worker, role):
     assert n.status()["health"] == "ok"
 
 
+@pytest.mark.servers()
 @pytest.mark.sources()
 @pytest.mark.parametrize("worker", ["fetcher", "elector"])
 def test_a_stopped_primary_worker_is_fenced(zone, worker):
@@ -127,6 +128,7 @@ def test_a_fetcher_killed_with_a_large_batch_in_flight_loses_no_change(zone):
     zone.settled(count=None)
 
 
+@pytest.mark.servers()
 @pytest.mark.sources()
 @pytest.mark.threads
 def test_a_primary_killed_in_the_middle_of_a_refill(zone):
@@ -147,6 +149,7 @@ def test_a_primary_killed_in_the_middle_of_a_refill(zone):
         zone.settled(count=len(ids))
 
 
+@pytest.mark.servers()
 @pytest.mark.sources()
 def test_stepdown_hands_over(zone):
     publish(zone, "a", "1")
@@ -159,8 +162,7 @@ def test_stepdown_hands_over(zone):
     publish(zone, "a", "2")
     see(zone.nodes, "a", "2")
     assert "not the primary" in p.cli("stepdown", check=False).stderr
-
-
+@pytest.mark.servers()
 def test_a_follower_never_stands(zone):
     publish(zone, "a", "1")
     zone.start(1)
