@@ -175,8 +175,8 @@ def report_changes(count, what, zone, times, base="", ratio=None, goal_ms=0):
          f"<= {'P + ' if polled else ''}{goal_ms} ms" + (f", P = {POLL_MS}" if polled else ""),
          statistics.median(times))
     if polled:
-        line(count, "  without the wait for a poll", f"p50 {statistics.median(times) - POLL_MS / 2:.1f} ms", "", None,
-             f"<= {goal_ms} ms: less P / 2", statistics.median(times) - POLL_MS / 2)
+        line(count, f"  {what.split(' with ')[0].split(' ->')[0]}, less the poll", f"p50 {statistics.median(times) - POLL_MS / 2:.1f} ms", "", None,
+             f"<= {goal_ms} ms; less P / 2", statistics.median(times) - POLL_MS / 2)
 
 
 def changes(count, zone, nodes):
