@@ -508,7 +508,7 @@ def test_a_filter_that_matches_nothing_is_an_error_and_never_no_filter(zone, mor
     three_environments(zone)
     n = one_node(zone, more=more)
     until("said", lambda: "no environment" in n.fetcher()["source"])
-    assert n.names() == []
+    assert n.cache()["count"] == 0
     for e, *_ in ENVIRONMENTS:
         zone.mongo.db["environments"].update_one({"_id": e}, {"$set": {"hrids": ["nine"], "organizationId": "O9"}})
     zone.row("organizations", {"id": "O9", "hrids": ["o9", "o1"], "name": "o"}, None)

@@ -152,8 +152,11 @@ class Node:
         return r.stdout if r.returncode == 0 else None
 
     def names(self, *args):
-        return sorted(line.split("\t")[0] + ":" + line.split("\t")[1]
-                      for line in self.cli("list", *args).splitlines())
+        r = self.cli("list", *args, check=False)
+        if r.returncode == os.EX_UNAVAILABLE:  # restarting, or no data yet: until() asks again
+            raise ConnectionError(r.stderr)
+        assert r.returncode == 0, r.stderr
+        return sorted(line.split("\t")[0] + ":" + line.split("\t")[1] for line in r.stdout.splitlines())
 
     def logs(self, worker="supervisor"):
         path = self.log / f"{worker}.log"
