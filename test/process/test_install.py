@@ -24,7 +24,7 @@ EXPECTED = {
     "lib/sysusers.d/zonesync.conf": 0o644,
     "share/zonesync/gateway.proto": 0o644,
     **{f"share/man/{p}": 0o644 for p in PAGES},
-    **{f"share/doc/zonesync/examples/{f.relative_to(ROOT / 'conf')}": 0o644
+    **{f"share/doc/zonesync/examples/{f.relative_to(ROOT / 'conf')}": 0o755 if os.access(f, os.X_OK) else 0o644
        for f in (ROOT / "conf/samples").rglob("*") if f.is_file()},
 }
 
