@@ -13,9 +13,11 @@
 #include "workers/fetcher/map/map.h"
 
 /* Error codes of the server. */
-#define CODE_COMMAND_NOT_FOUND	  59
-#define CODE_NOT_A_REPLICA_SET	  123
-#define CODE_NO_MAJORITY_READS	  148
+#define CODE_COMMAND_NOT_FOUND 59
+#define CODE_NOT_A_REPLICA_SET 123
+#define CODE_NO_MAJORITY_READS 148
+
+#define BATCH_DEFINITIONS	  100	/* rows of one answer */
 #define SOCKET_TIMEOUT_DEFAULT_MS 30000 /* of a URI that does not say: the driver's is 5 min */
 
 struct db_mongo {
@@ -315,7 +317,9 @@ static void make_opts(const struct db_mongo *m, const struct db_query *q, bson_t
 	}
 	if (q->limit > 0)
 		bson_append_int64(opts, "limit", -1, q->limit);
-	bson_append_int32(opts, "batchSize", -1, DB_PAGE_ROWS);
+	/* The limit of the socket is for a whole answer: definitions come a few at a time. */
+	bson_append_int32(opts, "batchSize", -1,
+			  q->table == DB_EVENTS && !q->brief ? BATCH_DEFINITIONS : DB_PAGE_ROWS);
 	/* The server gives up when nobody waits any more. It counts all answers of a cursor
 	   together, so a scan has the limit of the socket alone, of each answer. */
 	if (m->socket_timeout_ms > 0 && q->limit <= DB_PAGE_ROWS)
