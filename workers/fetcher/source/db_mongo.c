@@ -194,14 +194,26 @@ static void add_keyset(struct clauses *c, bson_t *filter, const struct db_query 
 }
 
 /* Ids of one type have one order; those that are no text are asked for by themselves. */
-static void append_id_bound(bson_t *filter, const struct db_query *q)
+static void append_id_bound(bson_t *filter, const char *after)
 {
-	bool from_start = q->order != DB_BY_ID || q->after_id == NULL;
 	bson_t op;
 
 	bson_append_document_begin(filter, "_id", -1, &op);
-	bson_append_utf8(&op, from_start ? "$gte" : "$gt", -1, from_start ? "" : q->after_id, -1);
+	bson_append_utf8(&op, after == NULL ? "$gte" : "$gt", -1, after == NULL ? "" : after, -1);
 	bson_append_document_end(filter, &op);
+}
+
+/* Where another index is to be followed: a bound of its own would offer a planner that of
+   the ids, and with it every row. */
+static void add_text_ids(struct clauses *c)
+{
+	bson_t doc, list, one;
+
+	clause_begin(c, &doc, &list);
+	bson_append_document_begin(&list, "0", -1, &one);
+	append_id_bound(&one, NULL);
+	bson_append_document_end(&list, &one);
+	clause_end(c, &doc, &list);
 }
 
 /* By a list of types, which an index can follow; "no text" would look at every row. */
@@ -266,8 +278,10 @@ static void make_filter(const struct db_query *q, bson_t *filter)
 		add_odd(&c, q);
 	else if (q->field != NULL && str_equal(q->field, "id"))
 		append_in(filter, "_id", q->in, q->n_in);
+	else if (q->order == DB_BY_ID)
+		append_id_bound(filter, q->after_id);
 	else
-		append_id_bound(filter, q);
+		add_text_ids(&c);
 	if (q->field != NULL && !str_equal(q->field, "id"))
 		append_in(filter, q->field, q->in, q->n_in);
 	if (q->table == DB_EVENTS && !q->odd)
