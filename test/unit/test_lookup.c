@@ -14,6 +14,7 @@
 #include "common/model/lookup.h"
 #include "common/store/reader.h"
 #include "common/store/store.h"
+#include "test/unit/store_kit.h"
 
 #define MAP_BYTES (64ULL << 20)
 
@@ -131,12 +132,11 @@ static uint64_t revision;
 
 static int setup(void **state)
 {
-	char text[] = "/tmp/zonesync-lookup-XXXXXX";
 	char aside[200];
 	struct err e = { 0 };
 
 	UNUSED(state);
-	dir = mem_printf("%s/store", mkdtemp(text));
+	dir = store_kit_make();
 	revision = 0;
 	if (store_open(&st, dir, MAP_BYTES, aside, &e) < 0)
 		fail_msg("open: %s", e.text);
@@ -145,15 +145,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char *command;
-
 	UNUSED(state);
 	store_close(&st);
-	*strrchr(dir, '/') = '\0';
-	command = mem_printf("rm -rf '%s'", dir);
-	assert_int_equal(system(command), 0);
-	mem_free(command);
-	mem_free(dir);
+	store_kit_remove(&dir);
 	return 0;
 }
 

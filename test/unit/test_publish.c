@@ -13,6 +13,7 @@
 
 #include "common/base/mem.h"
 #include "common/store/publish.h"
+#include "test/unit/store_kit.h"
 
 #define MAP_BYTES   (64ULL << 20)
 #define SMALL_BYTES (1ULL << 20)
@@ -34,26 +35,17 @@ static void reopen(uint64_t map_bytes)
 
 static int setup(void **state)
 {
-	char text[] = "/tmp/zonesync-publish-XXXXXX";
-	char *top = mkdtemp(text);
-
 	UNUSED(state);
-	dir = mem_printf("%s/store", top);
+	dir = store_kit_make();
 	reopen(MAP_BYTES);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char *command;
-
 	UNUSED(state);
 	store_close(&st);
-	*strrchr(dir, '/') = '\0';
-	command = mem_printf("rm -rf '%s'", dir);
-	assert_int_equal(system(command), 0);
-	mem_free(command);
-	mem_free(dir);
+	store_kit_remove(&dir);
 	return 0;
 }
 

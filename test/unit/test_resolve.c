@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "test/unit/store_kit.h"
 #include "workers/cache/resolve.h"
 
 #define MAP_BYTES (64ULL << 20)
@@ -29,12 +30,11 @@ static enum store_target target; /* the next generation is not synced: for thous
 
 static int setup(void **state)
 {
-	char text[] = "/tmp/zonesync-resolve-XXXXXX";
 	char aside[200];
 	struct err e = { 0 };
 
 	UNUSED(state);
-	dir = mem_printf("%s/store", mkdtemp(text));
+	dir = store_kit_make();
 	revision = 0;
 	target = STORE_CURRENT;
 	if (store_open(&st, dir, MAP_BYTES, aside, &e) < 0)
@@ -44,15 +44,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char *command;
-
 	UNUSED(state);
 	store_close(&st);
-	*strrchr(dir, '/') = '\0';
-	command = mem_printf("rm -rf '%s'", dir);
-	assert_int_equal(system(command), 0);
-	mem_free(command);
-	mem_free(dir);
+	store_kit_remove(&dir);
 	return 0;
 }
 

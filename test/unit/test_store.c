@@ -20,6 +20,7 @@
 #include "common/base/mem.h"
 #include "common/store/reader.h"
 #include "common/store/store.h"
+#include "test/unit/store_kit.h"
 
 #define MAP_BYTES (256ULL << 20)
 
@@ -87,11 +88,8 @@ static void reopen(void)
 
 static int setup(void **state)
 {
-	char text[] = "/tmp/zonesync-store-XXXXXX";
-	char *top = mkdtemp(text);
-
 	UNUSED(state);
-	dir = mem_printf("%s/store", top);
+	dir = store_kit_make();
 	fail_fsync = 0;
 	reopen();
 	return 0;
@@ -99,15 +97,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char *command;
-
 	UNUSED(state);
 	store_close(&st);
-	*strrchr(dir, '/') = '\0';
-	command = mem_printf("rm -rf '%s'", dir);
-	assert_int_equal(system(command), 0);
-	mem_free(command);
-	mem_free(dir);
+	store_kit_remove(&dir);
 	return 0;
 }
 

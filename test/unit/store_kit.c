@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test/unit/store_kit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/mem.h"
+
+char *store_kit_make(void)
+{
+	char text[] = "/tmp/zonesync-store-XXXXXX";
+
+	assert_non_null(mkdtemp(text));
+	return mem_printf("%s/store", text);
+}
+
+void store_kit_remove(char **dir)
+{
+	char *command;
+
+	*strrchr(*dir, '/') = '\0';
+	command = mem_printf("rm -rf '%s'", *dir);
+	assert_int_equal(system(command), 0);
+	mem_free(command);
+	mem_free(*dir);
+	*dir = NULL;
+}

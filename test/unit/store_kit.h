@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_kit - a directory of a test's own for a store.
+ *
+ * Owns: the text is the caller's until store_kit_remove(). Blocks: on the disk. Errors: none: the
+ * test fails.
+ */
+#pragma once
+
+char *store_kit_make(void);	   /* not there yet: store_open() makes it */
+void store_kit_remove(char **dir); /* with all that is in it; the store is closed before */
