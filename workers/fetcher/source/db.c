@@ -10,6 +10,8 @@ const char *db_table_name(enum db_table t)
 		[DB_ENVIRONMENTS] = "environments",
 		[DB_ORGANIZATIONS] = "organizations",
 		[DB_INSTALLATION] = "installation",
+		[DB_LICENSES] = "licenses",
+		[DB_ACCESS_POINTS] = "access_points",
 	};
 
 	CHECK(t < DB__COUNT);

@@ -4,7 +4,9 @@
  * 4). One implementation a kind of database; each is the only user of its client library.
  *
  * Rows come one by one and are not kept: a page of large ones needs the room of one. They
- * have the members of wire page 4a, `_id` named `id` and dates as integer ms.
+ * have the members of wire page 4a, `_id` named `id` and dates as integer ms. A license's
+ * `_id` is flat: referenceId and referenceType are members, and its id is the first of them;
+ * only those of an ORGANIZATION are rows.
  *
  * Owns:    the connection. Connects by itself, and again after an error.
  * Blocks:  yes, up to the timeouts of the configuration: runs on the feed's thread.
@@ -30,6 +32,8 @@ enum db_table {
 	DB_ENVIRONMENTS,
 	DB_ORGANIZATIONS,
 	DB_INSTALLATION,
+	DB_LICENSES,
+	DB_ACCESS_POINTS,
 	DB__COUNT
 };
 
