@@ -28,8 +28,7 @@
 #define FETCHER_SOURCE_MS	30000	 /* a source unheard for so long (or 3 delays) is down */
 #define FETCHER_CHILDREN	1000	 /* withdrawn in one call */
 #define FETCHER_REFILL_MS	3600000	 /* at most one refill in an hour because of a digest */
-#define FETCHER_PURGE_AFTER_MS	86400000 /* a tombstone is kept for a day */
-#define FETCHER_PURGE_ITEMS	64	 /* forgotten per pass */
+#define FETCHER_PURGE_ITEMS	1000	 /* tombstones forgotten per pass */
 #define FETCHER_QUARANTINE_TOLD 200	 /* entries in a report */
 #define FETCHER_CURSORS		64	 /* that wait for their rows to be sent */
 #define FETCHER_MAPPING_VERSION 1	 /* grows when the mapping makes other bytes of a row */

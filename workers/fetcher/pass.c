@@ -387,7 +387,7 @@ static void settle_refill(struct fetcher *f)
 /* Old tombstones, a few at a time. */
 static void purge(struct fetcher *f)
 {
-	int64_t before = clock_wall_ms() - FETCHER_PURGE_AFTER_MS;
+	int64_t before = clock_wall_ms() - (int64_t)f->config->tombstone_retention_ms;
 	char *names[FETCHER_PURGE_ITEMS];
 	size_t n = 0;
 	size_t at = 0;
