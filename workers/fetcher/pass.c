@@ -522,6 +522,11 @@ static void take(struct fetcher *f, struct feed_item *i)
 		f->want_refill = true;
 		f->reload = true;
 		break;
+	case FEED_NOTIFY:
+		log_note(EV("notify"), KV("by", i->text));
+		str_copy(f->notify, sizeof(f->notify), i->text);
+		worker_report(f->w);
+		break;
 	case FEED_END:
 		end_pass(f, i);
 		break;
