@@ -103,6 +103,7 @@ struct fetcher {
 	struct cursor_due due[FETCHER_CURSORS];
 	size_t n_due;
 	bool finish_refill; /* when all is sent */
+	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
 	bool say_caught;
 	bool caught;
 	struct err error;

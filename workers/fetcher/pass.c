@@ -382,6 +382,7 @@ static void settle_refill(struct fetcher *f)
 			send_chore(f, 'K', name, known_ref_id(e), 0);
 	}
 	f->finish_refill = true;
+	f->refill_ends = true; /* or the overlap of the next delta would be written twice */
 }
 
 /* Old tombstones, a few at a time. */
@@ -545,8 +546,9 @@ void pass_take(struct fetcher *f)
 
 	if (f->state != FETCH_WORKING)
 		return;
-	while (!outbox_full(&f->outbox) && f->n_chores == 0 && f->n_due < FETCHER_CURSORS &&
-	       !reload_is_due(f) && f->feed != NULL && (i = feed_take(f->feed)) != NULL) {
+	while (!f->refill_ends && !outbox_full(&f->outbox) && f->n_chores == 0 &&
+	       f->n_due < FETCHER_CURSORS && !reload_is_due(f) && f->feed != NULL &&
+	       (i = feed_take(f->feed)) != NULL) {
 		take(f, i);
 		feed_item_free(i);
 	}
