@@ -356,7 +356,8 @@ static void take_changes(struct source_db *s)
 		return;
 	}
 	watch_take(s->watch, &s->changes, &text);
-	feed_notify(s->rows.feed, text);
+	if (text[0] != '\0') /* it is not known yet */
+		feed_notify(s->rows.feed, text);
 	mem_free(text);
 }
 

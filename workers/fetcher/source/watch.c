@@ -152,7 +152,7 @@ struct watch *watch_open(struct watcher *watcher)
 	struct watch *w = mem_zalloc(sizeof(*w));
 
 	w->watcher = watcher;
-	w->text = mem_strdup("polling: not listening yet");
+	w->text = mem_strdup("");
 	w->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(w->told_fd >= 0 && w->stop_fd >= 0);

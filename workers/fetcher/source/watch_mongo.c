@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 
+#define STUCK_MAX	  2 /* errors of the server in a row, for which a place is kept */
 #define BATCH_CHANGES	  1000
 #define TOKEN_MAX	  65536 /* bytes of a place in the stream that are kept */
 #define SOCKET_TIMEOUT_MS 5000	/* at least: an answer may be that much later than the wait */
@@ -22,6 +23,7 @@ struct watcher_mongo {
 	int64_t cursor;			  /* 0: none */
 	char *collection;		  /* owned: what the cursor is of */
 	bson_t *token;			  /* owned: where the stream is; NULL: it begins anew */
+	unsigned stuck;			  /* errors of the server since the last answer */
 };
 
 static struct watcher_mongo *self_of(struct watcher *w)
@@ -244,6 +246,15 @@ static int connect_now(struct watcher_mongo *m, bson_error_t *be, struct err *e)
 
 /* --- the watcher --- */
 
+static void begin_anew(struct watcher_mongo *m, struct watch *to)
+{
+	if (m->token != NULL)
+		bson_destroy(m->token);
+	m->token = NULL;
+	m->stuck = 0;
+	watch_lost(to);
+}
+
 static int mongo_open(struct watcher *w, struct watch *to, struct err *e)
 {
 	struct watcher_mongo *m = self_of(w);
@@ -255,9 +266,7 @@ static int mongo_open(struct watcher *w, struct watch *to, struct err *e)
 	if (rc < 0 && m->token != NULL && be.domain == MONGOC_ERROR_SERVER) {
 		/* It does not go on from there, whatever its reason: history lost (286), a
 		   token it does not understand, a collection that was dropped. */
-		bson_destroy(m->token);
-		m->token = NULL;
-		watch_lost(to);
+		begin_anew(m, to);
 		be = (bson_error_t){ 0 };
 		rc = start(m, to, &be, e);
 	}
@@ -272,10 +281,7 @@ static int mongo_next(struct watcher *w, struct watch *to, struct err *e)
 	int rc;
 
 	if (m->cursor == 0) { /* what it is about was dropped: there is nothing to resume */
-		if (m->token != NULL)
-			bson_destroy(m->token);
-		m->token = NULL;
-		watch_lost(to);
+		begin_anew(m, to);
 		return err_set(e, ERR_REMOTE, "MongoDB, change stream: it has ended");
 	}
 	bson_append_int64(&cmd, "getMore", -1, m->cursor);
@@ -284,6 +290,10 @@ static int mongo_next(struct watcher *w, struct watch *to, struct err *e)
 	bson_append_int64(&cmd, "maxTimeMS", -1, WATCH_AWAIT_MS);
 	rc = run(m, &cmd, to, &be, e);
 	bson_destroy(&cmd);
+	if (rc == 0)
+		m->stuck = 0;
+	else if (be.domain == MONGOC_ERROR_SERVER && ++m->stuck >= STUCK_MAX)
+		begin_anew(m, to); /* a change that is too large to be told of, say */
 	return rc;
 }
 
