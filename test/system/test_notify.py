@@ -157,7 +157,7 @@ def test_a_server_that_refuses_is_asked_again(zone):
 @mongodb
 @pytest.mark.parametrize("how", [{"errorCode": 43}, {"closeConnection": True}, {"errorCode": 11600}])
 def test_a_stream_that_is_cut_loses_nothing(zone, how):
-    put_api(zone, "a", updated=OLD)
+    put_api(zone, "a")
     n = start(zone)
     for turn in range(3):
         before = begins(n)
@@ -172,7 +172,7 @@ def test_a_stream_that_is_cut_loses_nothing(zone, how):
 @mongodb
 @pytest.mark.parametrize("code", [286, 280, 9, 40647])
 def test_a_place_that_the_server_does_not_know_makes_a_comparison(zone, code):
-    put_api(zone, "a", updated=OLD)
+    put_api(zone, "a")
     n = start(zone)
     before = begins(n)
     watch_fails(zone, ["getMore", "aggregate"], {"times": 2}, errorCode=code)
@@ -186,7 +186,7 @@ def test_a_place_that_the_server_does_not_know_makes_a_comparison(zone, code):
 @mongodb
 def test_history_that_is_lost_makes_a_comparison(zone):
     zone.mongo.args = ["--oplog-max-entries", "50"]
-    put_api(zone, "a", updated=OLD)
+    put_api(zone, "a")
     n = start(zone)
     pid = n.pid("fetcher")
     os.kill(pid, signal.SIGSTOP)
@@ -202,7 +202,7 @@ def test_history_that_is_lost_makes_a_comparison(zone):
 @mongodb
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_that_restarts_loses_nothing(zone, sig):
-    put_api(zone, "a", updated=OLD)
+    put_api(zone, "a")
     n = start(zone)
     for turn in range(2):
         zone.mongo.process.send_signal(sig)
