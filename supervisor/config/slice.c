@@ -167,6 +167,8 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	part->file_path = copy(b->c, CFG_FILE_PATH);
 	part->sync_delay_ms = (uint32_t)config_sync_delay_ms(b->c);
 	part->reconcile_interval_ms = u32(b->c, CFG_RECONCILE_INTERVAL);
+	part->notify = strcmp(config_str(b->c, CFG_SOURCE_NOTIFY), "auto") == 0;
+	part->tombstone_retention_ms = u64(b->c, CFG_TOMBSTONE_RETENTION);
 	part->tags = make_list(b->c, CFG_TAGS, &part->n_tags);
 	part->environments = make_list(b->c, CFG_ENVIRONMENTS, &part->n_environments);
 	part->organizations = make_list(b->c, CFG_ORGANIZATIONS, &part->n_organizations);
