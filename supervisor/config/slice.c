@@ -39,6 +39,69 @@ static char *node_id(const struct building *b)
 	return b->in->node_id != NULL ? mem_strdup(b->in->node_id) : copy(b->c, CFG_NODE_NAME);
 }
 
+static char **make_list(const struct config *c, enum cfg id, size_t *n)
+{
+	char *const *from = config_list(c, id, n);
+	char **list;
+	size_t i;
+
+	if (*n == 0)
+		return NULL;
+	list = mem_alloc(*n * sizeof(*list));
+	for (i = 0; i < *n; i++)
+		list[i] = mem_strdup(from[i]);
+	return list;
+}
+
+static Ipc__TlsStore *make_keystore(const struct config *c)
+{
+	Ipc__TlsStore *m = mem_alloc(sizeof(*m));
+
+	ipc__tls_store__init(m);
+	m->type = copy(c, CFG_REDIS_KEYSTORE_TYPE);
+	m->path = copy(c, CFG_REDIS_KEYSTORE_PATH);
+	m->password = copy(c, CFG_REDIS_KEYSTORE_PASSWORD);
+	m->key_password = copy(c, CFG_REDIS_KEYSTORE_KEY_PASSWORD);
+	m->alias = copy(c, CFG_REDIS_KEYSTORE_ALIAS);
+	m->certs = make_list(c, CFG_REDIS_KEYSTORE_CERT, &m->n_certs);
+	m->keys = make_list(c, CFG_REDIS_KEYSTORE_KEY, &m->n_keys);
+	return m;
+}
+
+static Ipc__TlsStore *make_truststore(const struct config *c)
+{
+	Ipc__TlsStore *m = mem_alloc(sizeof(*m));
+
+	ipc__tls_store__init(m);
+	m->type = copy(c, CFG_REDIS_TRUSTSTORE_TYPE);
+	m->path = copy(c, CFG_REDIS_TRUSTSTORE_PATH);
+	m->password = copy(c, CFG_REDIS_TRUSTSTORE_PASSWORD);
+	m->alias = copy(c, CFG_REDIS_TRUSTSTORE_ALIAS);
+	return m;
+}
+
+/* What is not used must not restart anybody: what trustAll overrules is left out. */
+static Ipc__Tls *make_redis_tls(const struct config *c)
+{
+	Ipc__Tls *m;
+
+	if (!config_bool(c, CFG_REDIS_SSL))
+		return NULL;
+	m = mem_alloc(sizeof(*m));
+	ipc__tls__init(m);
+	m->trust_all = config_bool(c, CFG_REDIS_TRUST_ALL);
+	m->any_name = strcmp(config_str(c, CFG_REDIS_VERIFY), "NONE") == 0;
+	if (config_is_set(c, CFG_REDIS_SOCKET))
+		m->server_name = copy(c, CFG_REDIS_HOST);
+	m->protocols = make_list(c, CFG_REDIS_TLS_PROTOCOLS, &m->n_protocols);
+	m->ciphers = make_list(c, CFG_REDIS_TLS_CIPHERS, &m->n_ciphers);
+	if (config_str(c, CFG_REDIS_KEYSTORE_TYPE)[0] != '\0')
+		m->keystore = make_keystore(c);
+	if (!m->trust_all && config_str(c, CFG_REDIS_TRUSTSTORE_TYPE)[0] != '\0')
+		m->truststore = make_truststore(c);
+	return m;
+}
+
 static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout_ms)
 {
 	Ipc__Redis *m = mem_alloc(sizeof(*m));
@@ -55,21 +118,8 @@ static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout
 	m->connect_timeout_ms = u32(b->c, CFG_REDIS_CONNECT_TIMEOUT);
 	m->command_timeout_ms = command_timeout_ms;
 	m->reply_max_bytes = u64(b->c, CFG_REDIS_REPLY_MAX);
+	m->tls = make_redis_tls(b->c);
 	return m;
-}
-
-static char **make_list(const struct config *c, enum cfg id, size_t *n)
-{
-	char *const *from = config_list(c, id, n);
-	char **list;
-	size_t i;
-
-	if (*n == 0)
-		return NULL;
-	list = mem_alloc(*n * sizeof(*list));
-	for (i = 0; i < *n; i++)
-		list[i] = mem_strdup(from[i]);
-	return list;
 }
 
 /* Standalone, fetcher and cache meet there; empty: in a zone. */
@@ -259,11 +309,28 @@ bool slice_equal(const struct slice *a, const struct slice *b)
 	return a->n == b->n && (a->n == 0 || memcmp(a->bytes, b->bytes, a->n) == 0);
 }
 
+static void wipe_store(Ipc__TlsStore *m)
+{
+	if (m == NULL)
+		return;
+	explicit_bzero(m->password, strlen(m->password));
+	explicit_bzero(m->key_password, strlen(m->key_password));
+}
+
+static void wipe_tls(Ipc__Tls *m)
+{
+	if (m == NULL)
+		return;
+	wipe_store(m->keystore);
+	wipe_store(m->truststore);
+}
+
 static void wipe_redis(Ipc__Redis *m)
 {
 	if (m == NULL)
 		return;
 	explicit_bzero(m->password, strlen(m->password));
+	wipe_tls(m->tls);
 }
 
 static void wipe_http(Ipc__HttpConfig *m)
