@@ -30,7 +30,8 @@ MAY = {
                    "proto", "supervisor/config"},
     # proto: slices are Configure messages; model: the timing rules are checked with the file
     "supervisor/config": {"common/base", "common/json", "common/model", "proto"},
-    "supervisor/cli": {"common/base", "common/ipc", "common/client", "proto", "supervisor/config",
+    # tls: `config check` reads keys and certificates
+    "supervisor/cli": {"common/base", "common/ipc", "common/client", "common/tls", "proto", "supervisor/config",
                        "supervisor/command.h", "supervisor/options.h"},
     "workers/elector": None,
     "workers/fetcher": None,
