@@ -119,7 +119,7 @@ static int trust(SSL_CTX *ctx, const Ipc__TlsStore *from, struct err *e)
 	size_t i;
 	int rc;
 
-	if (from == NULL || from->type[0] == '\0')
+	if (from == NULL)
 		return SSL_CTX_set_default_verify_paths(ctx) == 1
 			       ? 0
 			       : tls_openssl_err(e, "the system's certificate authorities");
@@ -187,7 +187,7 @@ static int set_up(struct tls_context *c, const Ipc__Tls *m, struct err *e)
 		rc = set_ciphers(c->ctx, m, e);
 	if (rc == 0 && !m->trust_all)
 		rc = trust(c->ctx, m->truststore, e);
-	if (rc < 0 || m->keystore == NULL || m->keystore->type[0] == '\0')
+	if (rc < 0 || m->keystore == NULL)
 		return rc;
 	rc = keystore_load(&c->keys, m->keystore, KEYSTORE_KEYS, e);
 	if (rc < 0)

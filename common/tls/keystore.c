@@ -163,6 +163,7 @@ static enum form form_of(const uint8_t *p, size_t n)
 /* Java's own loaders take JKS and PKCS12 for one another; PEM is a type of its own. */
 static int check_form(enum form form, const char *type, struct err *e)
 {
+	bool any = type[0] == '\0';
 	bool pem = strcasecmp(type, "pem") == 0;
 
 	switch (form) {
@@ -177,11 +178,11 @@ static int check_form(enum form form, const char *type, struct err *e)
 	case FORM_UNKNOWN:
 		return err_set(e, ERR_CONFIG, "is neither PEM nor PKCS12 nor JKS");
 	case FORM_PEM:
-		return pem ? 0 : err_set(e, ERR_CONFIG, "is PEM; write type: pem");
+		return any || pem ? 0 : err_set(e, ERR_CONFIG, "is PEM; write type: pem");
 	default:
-		return !pem ? 0
-			    : err_set(e, ERR_CONFIG, "is no PEM; write type: %s",
-				      form == FORM_JKS ? "jks" : "pkcs12");
+		return any || !pem ? 0
+				   : err_set(e, ERR_CONFIG, "is no PEM; write type: %s",
+					     form == FORM_JKS ? "jks" : "pkcs12");
 	}
 }
 

@@ -31,31 +31,37 @@ static int load(struct config **out, const char *path)
 	return rc < 0 ? cli_fail(EX_CONFIG, "%s", err_text(&e)) : 0;
 }
 
-/*
- * What the fetcher, who has all connections, would read: keys and certificates. A file
- * that the user may not read is none that the daemon's user could not.
- */
+static int check_stores(const char *whose, const Ipc__Tls *m)
+{
+	struct tls_context *context = NULL;
+	struct err e = { 0 };
+	int rc = m == NULL ? 0 : tls_context_create(&context, m, &e);
+
+	tls_context_free(&context);
+	if (rc == -EACCES) {
+		(void)fprintf(stderr, "warning: %s: %s; not checked: do it as the daemon's user\n",
+			      whose, e.text);
+		return 0;
+	}
+	return rc < 0 ? cli_fail(EX_CONFIG, "%s: %s", whose, e.text) : 0;
+}
+
+/* What the fetcher, who has all connections, would read: keys and certificates. */
 static int check_tls(const struct config *config)
 {
 	const struct slice_input in = { .state_dir = "/", .run_dir = "/" };
-	struct tls_context *context = NULL;
+	const Ipc__FetcherConfig *f;
 	struct slice slice = { 0 };
-	struct err e = { 0 };
 	int rc = 0;
 
 	slice_build(&slice, config, SLICE_FETCHER, &in);
-	if (slice.msg->fetcher->redis != NULL && slice.msg->fetcher->redis->tls != NULL)
-		rc = tls_context_create(&context, slice.msg->fetcher->redis->tls, &e);
-	tls_context_free(&context);
+	f = slice.msg->fetcher;
+	if (f->redis != NULL)
+		rc = check_stores("distributed-sync.redis", f->redis->tls);
+	if (rc == 0 && f->mongo != NULL)
+		rc = check_stores("management.mongodb", f->mongo->tls);
 	slice_reset(&slice);
-	if (rc == -EACCES) {
-		(void)fprintf(stderr,
-			      "warning: distributed-sync.redis: %s; not checked: do it as "
-			      "the daemon's user\n",
-			      e.text);
-		return 0;
-	}
-	return rc < 0 ? cli_fail(EX_CONFIG, "distributed-sync.redis: %s", e.text) : 0;
+	return rc;
 }
 
 int verb_config_check(struct cli *c)

@@ -65,11 +65,6 @@ static void check_mongo(const struct config *c, struct problems *p)
 	if (uri[0] != '\0' && !str_starts(uri, "mongodb://") && !str_starts(uri, "mongodb+srv://"))
 		REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_URI,
 		       "is no connection string; it begins with mongodb:// or mongodb+srv://");
-	if (config_bool(c, CFG_MONGO_SSL))
-		REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_SSL,
-		       "TLS by these keys comes with a later release, and without it the data "
-		       "would travel in the clear; write management.mongodb.uri with tls=true, and "
-		       "tlsCAFile and tlsCertificateKeyFile where they are needed");
 	check_ports(c, p);
 	tags = config_list(c, CFG_MONGO_READ_TAGS, &n);
 	for (i = 0; i < n; i++)
@@ -222,8 +217,31 @@ static void check_redis_tls(const struct config *c, struct problems *p)
 		       "certificate has");
 }
 
+static void check_mongo_protection(const struct config *c, struct problems *p)
+{
+	static const char *const insecure[] = { "tlsInsecure=true",
+						"tlsAllowInvalidCertificates=true",
+						"tlsAllowInvalidHostnames=true",
+						"sslAllowInvalidCertificates=true",
+						"sslAllowInvalidHostnames=true" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(insecure); i++)
+		if (strcasestr(config_str(c, CFG_MONGO_URI), insecure[i]) != NULL)
+			REPORT(c, p, PROBLEM_WARN, CFG_MONGO_URI,
+			       "has %s: the server is not verified, and another may be taken for "
+			       "the database; take it out",
+			       insecure[i]);
+	if (config_bool(c, CFG_MONGO_SSL) && config_bool(c, CFG_MONGO_SSL_NAME))
+		REPORT(c, p, PROBLEM_WARN, CFG_MONGO_SSL_NAME,
+		       "is true: any server with a certificate of a trusted authority is taken for "
+		       "the database; set it to false, and connect by a name in the certificate");
+}
+
 void check_protection(const struct config *c, struct problems *p)
 {
+	if (strcmp(config_str(c, CFG_SOURCE), "mongodb") == 0)
+		check_mongo_protection(c, p);
 	if (!by_tls(c))
 		return;
 	if (config_bool(c, CFG_REDIS_TRUST_ALL))

@@ -211,7 +211,7 @@ void config_write_sample(struct buf *out)
 		const struct schema_row *row = schema_row((enum cfg)i);
 
 		/* A list of groups is told of by the key it stands in for. */
-		if (row->status != STATUS_USED || schema_is_pattern(row))
+		if (row->status != STATUS_USED || schema_is_pattern(row) || row->old)
 			continue;
 		sample_row(out, row, before);
 		before = row->key;

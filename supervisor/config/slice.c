@@ -53,30 +53,27 @@ static char **make_list(const struct config *c, enum cfg id, size_t *n)
 	return list;
 }
 
-static Ipc__TlsStore *make_keystore(const struct config *c)
+static Ipc__TlsStore *make_store(const struct config *c, enum cfg type, enum cfg path,
+				 enum cfg password)
 {
 	Ipc__TlsStore *m = mem_alloc(sizeof(*m));
 
 	ipc__tls_store__init(m);
-	m->type = copy(c, CFG_REDIS_KEYSTORE_TYPE);
-	m->path = copy(c, CFG_REDIS_KEYSTORE_PATH);
-	m->password = copy(c, CFG_REDIS_KEYSTORE_PASSWORD);
+	m->type = copy(c, type);
+	m->path = copy(c, path);
+	m->password = copy(c, password);
+	return m;
+}
+
+static Ipc__TlsStore *make_redis_keystore(const struct config *c)
+{
+	Ipc__TlsStore *m = make_store(c, CFG_REDIS_KEYSTORE_TYPE, CFG_REDIS_KEYSTORE_PATH,
+				      CFG_REDIS_KEYSTORE_PASSWORD);
+
 	m->key_password = copy(c, CFG_REDIS_KEYSTORE_KEY_PASSWORD);
 	m->alias = copy(c, CFG_REDIS_KEYSTORE_ALIAS);
 	m->certs = make_list(c, CFG_REDIS_KEYSTORE_CERT, &m->n_certs);
 	m->keys = make_list(c, CFG_REDIS_KEYSTORE_KEY, &m->n_keys);
-	return m;
-}
-
-static Ipc__TlsStore *make_truststore(const struct config *c)
-{
-	Ipc__TlsStore *m = mem_alloc(sizeof(*m));
-
-	ipc__tls_store__init(m);
-	m->type = copy(c, CFG_REDIS_TRUSTSTORE_TYPE);
-	m->path = copy(c, CFG_REDIS_TRUSTSTORE_PATH);
-	m->password = copy(c, CFG_REDIS_TRUSTSTORE_PASSWORD);
-	m->alias = copy(c, CFG_REDIS_TRUSTSTORE_ALIAS);
 	return m;
 }
 
@@ -96,9 +93,12 @@ static Ipc__Tls *make_redis_tls(const struct config *c)
 	m->protocols = make_list(c, CFG_REDIS_TLS_PROTOCOLS, &m->n_protocols);
 	m->ciphers = make_list(c, CFG_REDIS_TLS_CIPHERS, &m->n_ciphers);
 	if (config_str(c, CFG_REDIS_KEYSTORE_TYPE)[0] != '\0')
-		m->keystore = make_keystore(c);
-	if (!m->trust_all && config_str(c, CFG_REDIS_TRUSTSTORE_TYPE)[0] != '\0')
-		m->truststore = make_truststore(c);
+		m->keystore = make_redis_keystore(c);
+	if (!m->trust_all && config_str(c, CFG_REDIS_TRUSTSTORE_TYPE)[0] != '\0') {
+		m->truststore = make_store(c, CFG_REDIS_TRUSTSTORE_TYPE, CFG_REDIS_TRUSTSTORE_PATH,
+					   CFG_REDIS_TRUSTSTORE_PASSWORD);
+		m->truststore->alias = copy(c, CFG_REDIS_TRUSTSTORE_ALIAS);
+	}
 	return m;
 }
 
@@ -163,6 +163,35 @@ static void make_hosts(const struct config *c, Ipc__Mongo *m)
 		m->hosts[i] = mem_printf("%s:%s", hosts[i], i < n_ports ? ports[i] : "27017");
 }
 
+/* Of a key that has an older form, the newer one when it is set. */
+static enum cfg newer(const struct config *c, enum cfg new, enum cfg old)
+{
+	return config_is_set(c, new) ? new : old;
+}
+
+static Ipc__Tls *make_mongo_tls(const struct config *c)
+{
+	enum cfg keystore = newer(c, CFG_MONGO_KEYSTORE_PATH, CFG_MONGO_KEYSTORE_OLD);
+	Ipc__Tls *m;
+
+	if (!config_bool(c, CFG_MONGO_SSL))
+		return NULL;
+	m = mem_alloc(sizeof(*m));
+	ipc__tls__init(m);
+	m->any_name = config_bool(c, CFG_MONGO_SSL_NAME);
+	if (config_is_set(c, keystore)) {
+		m->keystore = make_store(
+			c, CFG_MONGO_KEYSTORE_TYPE, keystore,
+			newer(c, CFG_MONGO_KEYSTORE_PASSWORD, CFG_MONGO_KEYSTORE_PASSWORD_OLD));
+		m->keystore->key_password = copy(
+			c, newer(c, CFG_MONGO_KEYSTORE_KEY_PASSWORD, CFG_MONGO_KEY_PASSWORD_OLD));
+	}
+	if (config_is_set(c, CFG_MONGO_TRUSTSTORE_PATH))
+		m->truststore = make_store(c, CFG_MONGO_TRUSTSTORE_TYPE, CFG_MONGO_TRUSTSTORE_PATH,
+					   CFG_MONGO_TRUSTSTORE_PASSWORD);
+	return m;
+}
+
 static Ipc__Mongo *make_mongo(const struct building *b)
 {
 	const struct config *c = b->c;
@@ -187,6 +216,7 @@ static Ipc__Mongo *make_mongo(const struct building *b)
 	m->connect_timeout_ms = u32(c, CFG_MONGO_CONNECT_TIMEOUT);
 	m->server_selection_timeout_ms = u32(c, CFG_MONGO_SELECTION_TIMEOUT);
 	m->entity_max_bytes = u64(c, CFG_ENTITY_MAX);
+	m->tls = make_mongo_tls(c);
 	return m;
 }
 
@@ -358,6 +388,7 @@ static void wipe(Ipc__Configure *m)
 			explicit_bzero(m->fetcher->mongo->uri, strlen(m->fetcher->mongo->uri));
 			explicit_bzero(m->fetcher->mongo->password,
 				       strlen(m->fetcher->mongo->password));
+			wipe_tls(m->fetcher->mongo->tls);
 		}
 	}
 }

@@ -46,8 +46,8 @@ WORKER_MAY = {"common/" + d for d in ("base", "log", "json", "model", "ipc", "tl
 MAY["workers/fetcher/map"] = {"common/base", "common/json", "common/model"}
 # source/ runs on a thread of its own: it knows the map, and of the loop only the feed between
 # them, which is its own
-MAY["workers/fetcher/source"] = {"common/base", "common/json", "common/log", "common/model", "proto",
-                                 "workers/fetcher/map"}
+MAY["workers/fetcher/source"] = {"common/base", "common/json", "common/log", "common/model",
+                                 "common/tls", "proto", "workers/fetcher/map"}
 
 # The only folders or files that may use a third-party library; "test" may use all of them.
 LIBRARIES = {

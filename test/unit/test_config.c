@@ -305,6 +305,14 @@ static void connections_that_are_not_verified_are_warned_of(void **state)
 	UNUSED(state);
 	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.trustAll: true\n", NULL,
 		 "f.yml:5: distributed-sync.redis.trustAll: is true: whoever answers");
+	must_say(PROBLEM_WARN,
+		 "management: {type: mongodb, mongodb: {sslEnabled: true, "
+		 "sslInvalidHostNameAllowed: true}}\n",
+		 NULL, "sslInvalidHostNameAllowed: is true: any server");
+	must_say(PROBLEM_WARN,
+		 "management: {type: mongodb, mongodb: {uri: "
+		 "'mongodb://h/?tls=true&tlsinsecure=true'}}\n",
+		 NULL, "management.mongodb.uri: has tlsInsecure=true: the server is not verified");
 	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.hostnameVerificationAlgorithm: none\n",
 		 NULL, "hostnameVerificationAlgorithm: is NONE: any server");
 }
@@ -322,8 +330,6 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		{ "management.type: jdbc\n", "the source `jdbc` comes with a later release" },
 		{ "management: {type: mongodb, mongodb: {uri: 'http://h'}}\n",
 		  "is no connection string; it begins with mongodb://" },
-		{ "management: {type: mongodb, mongodb: {sslEnabled: true}}\n",
-		  "write management.mongodb.uri with tls=true" },
 		{ "management: {type: mongodb, mongodb: {servers: [{host: a, port: 0}]}}\n",
 		  "`0` is no port" },
 		{ "management: {type: mongodb, mongodb: {readPreferenceTags: 'a:b,c'}}\n",
@@ -505,8 +511,8 @@ static void unknown_keys_are_warned_about_with_the_nearest(void **state)
 		{ "xyzzy: {a: 1, b: 2}\n", "xyzzy: unknown key" },
 		{ "services.core.http.prot: 18083\n",
 		  "f.yml:4: services.core.http.prot: unknown key, ignored; did you mean" },
-		{ "management.mongodb.keystore.path: /k\nmanagement.mongodb.keystore.type: pem\n",
-		  "f.yml:4: management.mongodb: its part" },
+		{ "management.mongodb.encryption.enabled: true\n",
+		  "f.yml:4: management.mongodb.encryption: its part" },
 		{ "management.jdbc.url: ${nowhere}\n", "is not defined" },
 		{ "gamma.enabled: true\n",
 		  "gamma.enabled: its part comes with a later release; ignored" },

@@ -9,6 +9,8 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "common/tls/fds.h"
+#include "common/tls/message.h"
 #include "workers/fetcher/source/bson_json.h"
 #include "workers/fetcher/map/map.h"
 
@@ -23,6 +25,8 @@
 struct db_mongo {
 	struct db base;
 	mongoc_uri_t *uri;	 /* owned */
+	Ipc__Tls *tls;		 /* owned; NULL: as the connection string says */
+	struct tls_fds fds;	 /* owned; of the client: it reads them with each connection */
 	mongoc_client_t *client; /* owned; NULL: not connected */
 	char *database;		 /* owned */
 	char *prefix;		 /* owned */
@@ -60,12 +64,40 @@ static void disconnect(struct db_mongo *m)
 		mongoc_client_destroy(m->client);
 	m->client = NULL;
 	m->broken = false;
+	tls_fds_close(&m->fds);
+}
+
+/* Files in memory, made anew with each client: what lies in the stores now counts. */
+static int protect(struct db_mongo *m, struct err *e)
+{
+	int rc;
+
+	if (m->tls == NULL)
+		return 0;
+	rc = tls_fds_open(&m->fds, m->tls, e);
+	if (rc < 0)
+		return err_wrap(e, "management.mongodb");
+	(void)mongoc_uri_set_option_as_bool(m->uri, MONGOC_URI_TLS, true);
+	if (m->tls->any_name)
+		(void)mongoc_uri_set_option_as_bool(m->uri, MONGOC_URI_TLSALLOWINVALIDHOSTNAMES,
+						    true);
+	if (m->fds.ca != NULL)
+		(void)mongoc_uri_set_option_as_utf8(m->uri, MONGOC_URI_TLSCAFILE, m->fds.ca);
+	if (m->fds.key != NULL)
+		(void)mongoc_uri_set_option_as_utf8(m->uri, MONGOC_URI_TLSCERTIFICATEKEYFILE,
+						    m->fds.key);
+	return 0;
 }
 
 static int connect_now(struct db_mongo *m, struct err *e)
 {
+	int rc;
+
 	if (m->client != NULL)
 		return 0;
+	rc = protect(m, e);
+	if (rc < 0)
+		return rc;
 	m->client = mongoc_client_new_from_uri(m->uri);
 	if (m->client == NULL)
 		return err_set(e, ERR_CONFIG, "MongoDB: the connection string is refused");
@@ -540,6 +572,7 @@ static void mongo_close(struct db *d)
 
 	disconnect(m);
 	mongoc_uri_destroy(m->uri);
+	tls_message_free(&m->tls);
 	mem_free(m->database);
 	mem_free(m->prefix);
 	mem_free(m);
@@ -639,6 +672,8 @@ int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e)
 				     ? DB_OVERLAP_MS
 				     : DB_OVERLAP_WIDE_MS;
 	m->uri = uri;
+	m->tls = tls_message_copy(c->tls);
+	m->fds = (struct tls_fds)TLS_FDS_NONE;
 	m->database = mem_strdup(database != NULL && database[0] != '\0' ? database : c->database);
 	m->prefix = mem_strdup(c->prefix);
 	m->entity_max_bytes = c->entity_max_bytes;
