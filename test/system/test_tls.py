@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from mongo import MongoZone
 from zone import BUILD, ROOT, Zone, api, fresh, subscription, until
 
 PASSWORD = "storepass"
@@ -186,3 +187,89 @@ def test_a_user_of_the_documented_rights_is_enough(zone, pki):
     zone.write("apis/a.json", api("a"))
     zone.node("n1")
     zone.settled(count=1)
+
+
+class MongoTlsZone(MongoZone):
+    """The database comes by TLS: directly, since the replica set's own list says no name of a certificate."""
+
+    def secure(self, pki, keys, mutual=False, host="localhost"):
+        self.keys = keys
+        self.mongo.args += ["--tls-cert-file", str(pki / "server.pem"), "--tls-key-file", str(pki / "server.key")]
+        if mutual:
+            self.mongo.args += ["--tls-ca-file", str(pki / "ca.pem"), "--tls-require-client-cert"]
+        options = "retryReads=false&socketTimeoutMS=2000&connectTimeoutMS=2000&serverSelectionTimeoutMS=1000"
+        own = f"&tls=true&tlsCAFile={pki}/ca.pem&tlsCertificateKeyFile={pki}/client-both.pem"
+        self.mongo.uri = f"mongodb://{host}:{self.mongo.port}/gravitee?directConnection=true&{options}"
+        self.node_uri, self.mongo.uri = self.mongo.uri, self.mongo.uri + own
+
+    def source(self, data=None):
+        lines = "".join(f"    {k}: {v}\n" for k, v in {"sslEnabled": "true", **self.keys}.items())
+        return f"management:\n  type: mongodb\n  mongodb:\n    uri: {self.node_uri}\n{lines}"
+
+
+@pytest.fixture
+def mongo_zone(request, server):
+    yield from fresh(request, server, MongoTlsZone)
+
+
+MONGO_TRUST = {
+    "pem": {"truststore.type": "pem", "truststore.path": "ca.pem"},
+    "pkcs12": {"truststore.path": "trust.p12", "truststore.password": PASSWORD},
+    "jks": {"truststore.type": "jks", "truststore.path": "trust.jks", "truststore.password": PASSWORD},
+}
+MONGO_KEYS = {
+    "pem": {"keystore.type": "pem", "keystore.path": "client-both.pem"},
+    "pkcs12": {"keystore.type": "pkcs12", "keystore.path": "client.p12", "keystore.password": PASSWORD},
+    "jks": {"keystore.path": "client.jks", "keystore.password": PASSWORD, "keystore.keyPassword": "schlüssel"},
+}
+
+
+@pytest.mark.parametrize("mutual", [False, True], ids=["server-only", "mutual"])
+@pytest.mark.parametrize("kind", MONGO_TRUST)
+def test_a_database_is_read_by_tls(mongo_zone, pki, kind, mutual):
+    mongo_zone.secure(pki, at(pki, MONGO_TRUST[kind] | (MONGO_KEYS[kind] if mutual else {})), mutual)
+    mongo_zone.write("apis/a.json", api("a"))
+    mongo_zone.start()
+    mongo_zone.settled(count=1)
+    assert mongo_zone.nodes[0].status()["warnings"] == []
+
+
+def test_the_older_names_of_a_keystore_work(mongo_zone, pki):
+    keys = {"keystore": f"{pki}/client.jks", "keystorePassword": PASSWORD, "keyPassword": "schlüssel"}
+    mongo_zone.secure(pki, keys | at(pki, MONGO_TRUST["pem"]), mutual=True)
+    mongo_zone.write("apis/a.json", api("a"))
+    mongo_zone.start()
+    mongo_zone.settled(count=1)
+
+
+@pytest.mark.parametrize("keys,words", [
+    ({"truststore.path": "trust.p12", "truststore.password": "wrong"}, "truststore: "),
+    ({"truststore.path": "other.pem"}, "certificate verify failed"),
+    ({}, "certificate verify failed"),
+], ids=["password", "authority", "system"])
+def test_a_database_that_does_not_prove_itself_is_not_read(mongo_zone, pki, keys, words):
+    mongo_zone.secure(pki, at(pki, keys))
+    mongo_zone.write("apis/a.json", api("a"))
+    mongo_zone.start()
+    node = mongo_zone.nodes[0]
+    until("told", lambda: words in node.fetcher()["source"] + node.fetcher()["error"])
+    assert mongo_zone.redis.meta().get("complete") != "1"
+    mongo_zone.keys = at(pki, MONGO_TRUST["pkcs12"])
+    node.config.write_text(mongo_zone.config(node.name))
+    node.cli("reload")
+    mongo_zone.settled(count=1)
+
+
+def test_a_database_of_another_name_is_read_only_when_allowed(mongo_zone, pki):
+    mongo_zone.secure(pki, at(pki, MONGO_TRUST["jks"]), host="127.0.0.2")
+    mongo_zone.mongo.uri = mongo_zone.mongo.uri.replace("127.0.0.2", "127.0.0.1")
+    mongo_zone.mongo.args += ["--host", "0.0.0.0"]
+    mongo_zone.write("apis/a.json", api("a"))
+    mongo_zone.start()
+    node = mongo_zone.nodes[0]
+    until("told", lambda: "verify failed" in node.fetcher()["source"] or "mismatch" in node.fetcher()["source"])
+    mongo_zone.keys["sslInvalidHostNameAllowed"] = "true"
+    node.config.write_text(mongo_zone.config(node.name))
+    node.cli("reload")
+    mongo_zone.settled(count=1)
+    assert "sslInvalidHostNameAllowed: is true" in node.status()["warnings"][0]
