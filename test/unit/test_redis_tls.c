@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -353,6 +354,7 @@ static void nothing_is_lost_while_a_write_is_on_its_way(void **state)
 		data[i] = (char)(i * 2654435761U >> 13);
 	answers = 0;
 	all_came = false;
+	assert_int_equal(kill(g.kit.pid, SIGSTOP), 0);
 	for (i = 0; i < MANY; i++) {
 		struct buf wire = { 0 };
 
@@ -364,6 +366,7 @@ static void nothing_is_lost_while_a_write_is_on_its_way(void **state)
 		if (i % 3 == 0)
 			(void)uv_run(&g.kit.loop, UV_RUN_NOWAIT);
 	}
+	assert_int_equal(kill(g.kit.pid, SIGCONT), 0);
 	kit_until(&g.kit, &all_came);
 	mem_free(data);
 	rig_close(&g);
