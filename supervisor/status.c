@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "supervisor/config/check.h"
 #include "supervisor/internal.h"
 #include "supervisor/notify.h"
 
@@ -173,6 +174,19 @@ static void pack_reports(struct supervisor *s, Control__Status *out)
 		pack_report(&c->base, &out->cache);
 }
 
+static void pack_warnings(struct supervisor *s, Control__Status *out)
+{
+	struct problems p = { 0 };
+	size_t i;
+
+	check_protection(s->config, &p);
+	out->warnings = mem_zalloc((p.n + 1) * sizeof(*out->warnings));
+	out->n_warnings = p.n;
+	for (i = 0; i < p.n; i++)
+		out->warnings[i] = mem_strdup(p.item[i].text);
+	problems_reset(&p);
+}
+
 void supervisor_status(struct supervisor *s, Control__Status *out)
 {
 	size_t n = MIN(s->n_deaths, SUPERVISOR_DEATHS);
@@ -203,6 +217,7 @@ void supervisor_status(struct supervisor *s, Control__Status *out)
 		out->deaths[i] =
 			death_status(&s->deaths[(s->n_deaths - n + i) % SUPERVISOR_DEATHS]);
 	pack_reports(s, out);
+	pack_warnings(s, out);
 }
 
 /* All of it came from malloc, as protobuf-c's own does. */

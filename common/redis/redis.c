@@ -1,30 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/redis/redis.h"
 
-#include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/redis/reader.h"
 #include "common/redis/sentinel.h"
+#include "common/redis/stream.h"
+#include "common/tls/message.h"
 
 #define REDIS_MAGIC	 0x52454449u
-#define READ_BYTES	 65536
-#define KEEPALIVE_S	 2
 #define GREETING_WAITING 4
 #define STEADY_MS	 1000 /* a connection that lived this long was a good one */
 
 enum link {
 	LINK_DOWN,    /* waiting for the retry timer */
 	LINK_LOCATE,  /* Sentinels being asked */
-	LINK_RESOLVE, /* name being resolved */
 	LINK_CONNECT, /* connect on its way */
 	LINK_GREET,   /* AUTH, CLIENT SETNAME, ROLE, PING on their way */
 	LINK_UP
@@ -39,45 +34,25 @@ struct waiting {
 	int64_t sent_ms;
 };
 
-/* One TCP or Unix connection; outlives struct redis until libuv has closed it. */
-struct sock {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} u;
-	uv_connect_t connect;
-	struct redis *owner; /* NULL once given up */
-	char chunk[READ_BYTES];
-};
-
-struct write_req {
-	uv_write_t req;
-	struct sock *sock;
-	struct buf data; /* owned */
-};
-
 struct redis {
 	unsigned magic;
 	uv_loop_t *loop;
 	struct redis_opts o; /* strings owned; o.sentinels is not used any more */
+	Ipc__Tls *tls;	     /* owned; NULL: plain */
 	struct redis_hooks hooks;
 	struct sentinel *sentinel; /* owned; NULL: o.host and o.port are given */
 	bool doubt;		   /* where it pointed to led nowhere so far */
 	enum link link;
 	bool closing;
-	bool writing; /* a uv_write is on its way */
 	bool subscribed;
-	unsigned handles; /* of ours that libuv still holds */
-	struct sock *sock;
+	unsigned handles;      /* of ours that libuv still holds */
+	unsigned streams;      /* that are not gone yet */
+	struct stream *stream; /* owned; NULL: none */
 	struct reader *reader;
-	struct buf out; /* not yet handed to libuv */
+	struct buf out; /* not yet handed to the stream */
 	uv_timer_t retry;
 	uv_timer_t deadline;
 	uv_prepare_t flush; /* active while `out` holds bytes */
-	uv_getaddrinfo_t resolve;
-	bool resolving; /* libuv still holds `resolve` */
 	struct backoff backoff;
 	struct waiting *queue; /* ring of o.window + GREETING_WAITING */
 	size_t queue_cap;
@@ -116,7 +91,7 @@ bool redis_is_up(const struct redis *r)
 
 static void free_if_done(struct redis *r)
 {
-	if (!r->closing || r->handles > 0 || r->resolving)
+	if (!r->closing || r->handles > 0 || r->streams > 0)
 		return;
 	r->magic = 0;
 	mem_free((void *)(uintptr_t)r->o.host);
@@ -124,15 +99,11 @@ static void free_if_done(struct redis *r)
 	mem_free((void *)(uintptr_t)r->o.username);
 	mem_free_secret((char *)(uintptr_t)r->o.password);
 	mem_free((void *)(uintptr_t)r->o.client_name);
+	tls_message_free(&r->tls);
 	reader_free(&r->reader);
 	buf_reset(&r->out);
 	mem_free(r->queue);
 	mem_free(r);
-}
-
-static void on_sock_closed(uv_handle_t *h)
-{
-	mem_free(h->data);
 }
 
 static void on_own_closed(uv_handle_t *h)
@@ -141,17 +112,6 @@ static void on_own_closed(uv_handle_t *h)
 
 	r->handles--;
 	free_if_done(r);
-}
-
-static void give_up_sock(struct redis *r)
-{
-	struct sock *s = r->sock;
-
-	r->sock = NULL;
-	if (s == NULL)
-		return;
-	s->owner = NULL;
-	uv_close(&s->u.handle, on_sock_closed);
 }
 
 /* Ends every waiting command; their callbacks may close the connection for good. */
@@ -184,11 +144,10 @@ static void lose(struct redis *r, const struct err *why)
 
 	if (r->closing || r->link == LINK_DOWN)
 		return;
-	give_up_sock(r);
+	stream_close(&r->stream);
 	reader_free(&r->reader);
 	buf_clear(&r->out);
 	r->link = LINK_DOWN;
-	r->writing = false;
 	r->subscribed = false;
 	(void)uv_timer_stop(&r->deadline);
 	(void)uv_prepare_stop(&r->flush);
@@ -221,65 +180,22 @@ void redis_close(struct redis **rp)
 	CHECK(r->magic == REDIS_MAGIC && !r->closing);
 	r->closing = true;
 	sentinel_close(&r->sentinel);
-	give_up_sock(r);
+	stream_close(&r->stream);
 	r->len = 0; /* the owner is going: nobody is called back */
 	uv_close((uv_handle_t *)&r->retry, on_own_closed);
 	uv_close((uv_handle_t *)&r->deadline, on_own_closed);
 	uv_close((uv_handle_t *)&r->flush, on_own_closed);
-	if (r->resolving)
-		(void)uv_cancel((uv_req_t *)&r->resolve);
 }
 
 /* --- writing --- */
 
-static void on_written(uv_write_t *req, int status)
-{
-	struct write_req *w = req->data;
-	struct redis *r = w->sock->owner;
-
-	buf_reset(&w->data);
-	mem_free(w);
-	if (r == NULL)
-		return;
-	r->writing = false;
-	if (status < 0) {
-		struct err e = { 0 };
-
-		(void)err_set(&e, status, "write: %s", uv_strerror(status));
-		lose(r, &e);
-	}
-}
-
 static void on_flush(uv_prepare_t *p)
 {
 	struct redis *r = self_of(p->data);
-	struct write_req *w;
-	uv_buf_t b;
-	int rc;
 
-	if (r->writing || r->sock == NULL)
-		return;
-	if (r->out.len == 0) {
-		(void)uv_prepare_stop(p);
-		return;
-	}
-	w = mem_zalloc(sizeof(*w));
-	w->sock = r->sock;
-	w->data = r->out;
-	w->req.data = w;
-	r->out = (struct buf){ 0 };
-	b = uv_buf_init(w->data.data, (unsigned)w->data.len);
-	rc = uv_write(&w->req, &r->sock->u.stream, &b, 1, on_written);
-	if (rc < 0) {
-		struct err e = { 0 };
-
-		buf_reset(&w->data);
-		mem_free(w);
-		(void)err_set(&e, rc, "write: %s", uv_strerror(rc));
-		lose(r, &e);
-		return;
-	}
-	r->writing = true;
+	(void)uv_prepare_stop(p);
+	if (r->stream != NULL && r->out.len > 0)
+		stream_write(r->stream, &r->out);
 }
 
 static void on_deadline(uv_timer_t *t)
@@ -289,7 +205,7 @@ static void on_deadline(uv_timer_t *t)
 	struct err e = { 0 };
 
 	if (r->link != LINK_UP && now - r->connect_ms >= r->o.connect_timeout_ms) {
-		(void)err_set(&e, ERR_TIMEOUT, "no connection within %u ms",
+		(void)err_set(&e, ERR_TIMEOUT, "no %s within %u ms", stream_waits_for(r->stream),
 			      r->o.connect_timeout_ms);
 		lose(r, &e);
 		return;
@@ -410,7 +326,7 @@ static void greeted(struct redis *r, const struct redis_reply *reply, enum greet
 static int on_reply(void *arg, const struct redis_reply *reply)
 {
 	struct redis *r = arg;
-	struct sock *s = r->sock;
+	const struct stream *s = r->stream;
 	struct waiting w;
 
 	if (r->subscribed && redis_count(reply) == 3 && redis_is(redis_at(reply, 0), "message")) {
@@ -419,7 +335,7 @@ static int on_reply(void *arg, const struct redis_reply *reply)
 
 		if (p != NULL && r->hooks.message != NULL)
 			r->hooks.message(r->hooks.arg, p, n);
-		return r->closing || r->sock != s ? READER_STOP : 0;
+		return r->closing || r->stream != s ? READER_STOP : 0;
 	}
 	if (r->len == 0)
 		return ERR_PROTO;
@@ -430,38 +346,23 @@ static int on_reply(void *arg, const struct redis_reply *reply)
 		greeted(r, reply, w.greeting);
 	else if (w.fn != NULL)
 		w.fn(w.arg, reply, NULL);
-	return r->closing || r->sock != s ? READER_STOP : 0;
+	return r->closing || r->stream != s ? READER_STOP : 0;
 }
 
-static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *b)
+static void on_data(void *arg, const char *p, size_t n)
 {
-	struct sock *s = h->data;
-
-	UNUSED(suggested);
-	*b = uv_buf_init(s->chunk, sizeof(s->chunk));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
-{
-	struct sock *s = stream->data;
-	struct redis *r = s->owner;
+	struct redis *r = arg;
+	const struct stream *s = r->stream;
 	struct reader *reader;
 	struct err e = { 0 };
 	int rc;
 
-	if (r == NULL || n == 0)
-		return;
-	if (n < 0) {
-		(void)err_set(&e, (int)n, "connection lost: %s", uv_strerror((int)n));
-		lose(r, &e);
-		return;
-	}
 	r->heard_ms = clock_boot_ms();
 	/* A callback may lose this connection; its reader must live until feed returns. */
 	reader = r->reader;
 	r->reader = NULL;
-	rc = reader_feed(reader, b->base, (size_t)n, on_reply, r, &e);
-	if (s->owner == NULL) {
+	rc = reader_feed(reader, p, n, on_reply, r, &e);
+	if (r->closing || r->stream != s) {
 		reader_free(&reader);
 		return;
 	}
@@ -507,112 +408,37 @@ static void greet(struct redis *r)
 	greet_with(r, GREET_MUST, ping, ARRAY_LEN(ping));
 }
 
-static void on_connected(uv_connect_t *req, int status)
+static void on_open(void *arg)
 {
-	struct sock *s = req->data;
-	struct redis *r = s->owner;
-	struct err e = { 0 };
+	struct redis *r = arg;
 
-	if (r == NULL)
-		return;
-	if (status < 0) {
-		(void)err_set(&e, status, "connect: %s", uv_strerror(status));
-		lose(r, &e);
-		return;
-	}
 	r->link = LINK_GREET;
 	r->reader = reader_create((size_t)r->o.reply_max_bytes);
 	r->heard_ms = clock_boot_ms();
-	status = uv_read_start(&s->u.stream, on_alloc, on_read);
-	if (status < 0) {
-		(void)err_set(&e, status, "read: %s", uv_strerror(status));
-		lose(r, &e);
-		return;
-	}
 	greet(r);
 }
 
-static struct sock *sock_new(struct redis *r)
+static void on_lost(void *arg, const struct err *e)
 {
-	struct sock *s = mem_zalloc(sizeof(*s));
-
-	s->owner = r;
-	s->connect.data = s;
-	return s;
+	lose(arg, e);
 }
 
-static void connect_tcp(struct redis *r, const struct sockaddr *addr)
+static void on_gone(void *arg)
 {
-	struct sock *s = sock_new(r);
-	struct err e = { 0 };
-	int rc;
+	struct redis *r = self_of(arg);
 
-	CHECK(uv_tcp_init(r->loop, &s->u.tcp) == 0);
-	s->u.handle.data = s;
-	r->sock = s;
-	(void)uv_tcp_nodelay(&s->u.tcp, 1);
+	r->streams--;
+	free_if_done(r);
+}
+
+static void connect_now(struct redis *r)
+{
+	const struct stream_hooks h = { r, on_open, on_data, on_lost, on_gone };
+	const struct stream_to to = { r->o.host, r->o.port, r->o.socket, r->tls };
+
 	r->link = LINK_CONNECT;
-	rc = uv_tcp_connect(&s->connect, &s->u.tcp, addr, on_connected);
-	(void)uv_tcp_keepalive(&s->u.tcp, 1, KEEPALIVE_S);
-	if (rc < 0) {
-		(void)err_set(&e, rc, "connect: %s", uv_strerror(rc));
-		lose(r, &e);
-	}
-}
-
-static void connect_pipe(struct redis *r)
-{
-	struct sock *s = sock_new(r);
-
-	CHECK(uv_pipe_init(r->loop, &s->u.pipe, 0) == 0);
-	s->u.handle.data = s;
-	r->sock = s;
-	r->link = LINK_CONNECT;
-	uv_pipe_connect(&s->connect, &s->u.pipe, r->o.socket, on_connected);
-}
-
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
-{
-	struct redis *r = self_of(req->data);
-
-	r->resolving = false;
-	if (r->closing) {
-		uv_freeaddrinfo(res);
-		free_if_done(r);
-		return;
-	}
-	if (r->link != LINK_RESOLVE) { /* the attempt ran out of time meanwhile */
-		uv_freeaddrinfo(res);
-		return;
-	}
-	if (status < 0) {
-		struct err e = { 0 };
-
-		(void)err_set(&e, status, "host %s: %s", r->o.host, uv_strerror(status));
-		lose(r, &e);
-		return;
-	}
-	connect_tcp(r, res->ai_addr);
-	uv_freeaddrinfo(res);
-}
-
-static void resolve(struct redis *r)
-{
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC };
-	char port[8];
-	int rc;
-
-	r->link = LINK_RESOLVE;
-	(void)snprintf(port, sizeof(port), "%u", r->o.port);
-	rc = uv_getaddrinfo(r->loop, &r->resolve, on_resolved, r->o.host, port, &hints);
-	if (rc < 0) {
-		struct err e = { 0 };
-
-		(void)err_set(&e, rc, "host %s: %s", r->o.host, uv_strerror(rc));
-		lose(r, &e);
-		return;
-	}
-	r->resolving = true;
+	r->streams++;
+	stream_open(&r->stream, r->loop, &to, &h);
 }
 
 static void on_found(void *arg, const char *host, uint16_t port, const struct err *e)
@@ -629,7 +455,7 @@ static void on_found(void *arg, const char *host, uint16_t port, const struct er
 	r->o.host = mem_strdup(host);
 	r->o.port = port;
 	r->doubt = true;
-	resolve(r);
+	connect_now(r);
 }
 
 /* An old master that was cut off would go on answering; a new one need not be waited for. */
@@ -647,7 +473,7 @@ static void on_moved(void *arg)
 
 static void start(struct redis *r)
 {
-	if (r->resolving) { /* an old question is still out */
+	if (r->streams > 0) { /* the pool still works for an attempt that was given up */
 		CHECK(uv_timer_start(&r->retry, on_retry, REDIS_RETRY_MIN_MS, 0) == 0);
 		return;
 	}
@@ -656,14 +482,12 @@ static void start(struct redis *r)
 	CHECK(uv_timer_start(&r->deadline, on_deadline, 0,
 			     MAX(MIN(r->o.command_timeout_ms, r->o.connect_timeout_ms) / 8, 5)) ==
 	      0);
-	if (r->sentinel != NULL) {
-		r->link = LINK_LOCATE;
-		sentinel_ask(r->sentinel, r->doubt);
-	} else if (r->o.socket[0] != '\0') {
-		connect_pipe(r);
-	} else {
-		resolve(r);
+	if (r->sentinel == NULL) {
+		connect_now(r);
+		return;
 	}
+	r->link = LINK_LOCATE;
+	sentinel_ask(r->sentinel, r->doubt);
 }
 
 static char *copy_or_empty(const char *s)
@@ -696,6 +520,8 @@ int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
 	r->o.username = copy_or_empty(o->username);
 	r->o.password = copy_or_empty(o->password);
 	r->o.client_name = mem_strdup(o->client_name == NULL ? "zonesync" : o->client_name);
+	r->tls = tls_message_copy(o->tls);
+	r->o.tls = NULL;
 	r->o.window = o->window == 0 ? REDIS_WINDOW : o->window;
 	r->o.reply_max_bytes = o->reply_max_bytes == 0 ? REDIS_REPLY_MAX_BYTES : o->reply_max_bytes;
 	r->hooks = *h;
@@ -708,7 +534,6 @@ int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
 	r->retry.data = r;
 	r->deadline.data = r;
 	r->flush.data = r;
-	r->resolve.data = r;
 	r->handles = 3;
 	r->link = LINK_DOWN;
 	CHECK(uv_timer_start(&r->retry, on_retry, 0, 0) == 0);

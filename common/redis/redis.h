@@ -11,7 +11,7 @@
  *
  * Owns:    the connection and its buffers; redis_close() releases them when libuv
  *          has let go. No callback reaches the owner after redis_close().
- * Blocks:  never; names are resolved on libuv's pool.
+ * Blocks:  never; names are resolved on libuv's pool, and certificates are read there.
  * Errors:  ERR_TIMEOUT, ERR_PROTO, ERR_LIMIT, ERR_BUSY (window full), -errno,
  *          ERR_REMOTE (the server answered with an error to the greeting).
  */
@@ -24,6 +24,7 @@
 
 #include "common/base/err.h"
 #include "common/base/str.h"
+#include "proto/ipc.pb-c.h"
 
 struct redis;
 struct redis_reply; /* borrowed, valid until the callback returns */
@@ -36,13 +37,14 @@ struct redis_sentinels {
 };
 
 struct redis_opts {
-	const char *host; /* copied, as all strings here */
+	const char *host; /* copied, as everything here */
 	uint16_t port;
 	struct redis_sentinels sentinels; /* if any: they say host and port, at each connect, and
 					     the server must be a master */
 	const char *socket;		  /* Unix socket; wins over host and port when not empty */
 	const char *username;
 	const char *password;
+	const Ipc__Tls *tls;	 /* NULL: plain */
 	const char *client_name; /* shown by CLIENT LIST */
 	uint32_t connect_timeout_ms;
 	uint32_t command_timeout_ms;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/tls/message.h"
 
 #define CHANNEL "+switch-master"
 
@@ -22,6 +23,7 @@ enum asking {
 struct sentinel {
 	uv_loop_t *loop;
 	struct redis_opts o; /* of a connection to a Sentinel; strings owned */
+	Ipc__Tls *tls;	     /* owned: they speak it where the master does */
 	struct sentinel_hooks hooks;
 	char *master; /* owned */
 	struct node nodes[SENTINEL_NODES_MAX];
@@ -296,6 +298,8 @@ int sentinel_open(struct sentinel **out, uv_loop_t *loop, const struct redis_opt
 	s->o = (struct redis_opts){ .password = mem_strdup(set->password),
 				    .client_name = mem_strdup(o->client_name),
 				    .window = 4 };
+	s->tls = tls_message_copy(o->tls);
+	s->o.tls = s->tls;
 	s->o.connect_timeout_ms = MIN(SENTINEL_TIMEOUT_MS, o->connect_timeout_ms);
 	s->o.command_timeout_ms = s->o.connect_timeout_ms;
 	s->o.idle_ping_ms = s->o.connect_timeout_ms;
@@ -313,6 +317,7 @@ void sentinel_close(struct sentinel **sp)
 	redis_close(&s->link);
 	mem_free_secret((char *)(uintptr_t)s->o.password);
 	mem_free((void *)(uintptr_t)s->o.client_name);
+	tls_message_free(&s->tls);
 	mem_free(s->master);
 	mem_free(s);
 }

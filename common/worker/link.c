@@ -8,6 +8,7 @@ void link_opts(const Ipc__Redis *r, const char *client_name, struct redis_opts *
 				  .socket = r->socket,
 				  .username = r->username,
 				  .password = r->password,
+				  .tls = r->tls,
 				  .client_name = client_name,
 				  .connect_timeout_ms = r->connect_timeout_ms,
 				  .command_timeout_ms = r->command_timeout_ms,

@@ -212,8 +212,10 @@ static const struct {
 	const char *name;
 	enum schema_status status;
 } statuses[] = {
-	{ "used", STATUS_USED }, { "later", STATUS_LATER },	    { "refused", STATUS_REFUSED },
-	{ "tls", STATUS_TLS },	 { "no-effect", STATUS_NO_EFFECT },
+	{ "used", STATUS_USED },
+	{ "later", STATUS_LATER },
+	{ "refused", STATUS_REFUSED },
+	{ "no-effect", STATUS_NO_EFFECT },
 };
 
 static void add_type(struct buf *out, const struct schema_row *row)

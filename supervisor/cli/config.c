@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "common/tls/context.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/config/config.h"
+#include "supervisor/config/slice.h"
 
 /* Errors and warnings to stderr, as they stand: each names file, line and key. */
 static void tell(const struct problems *p)
@@ -28,15 +31,50 @@ static int load(struct config **out, const char *path)
 	return rc < 0 ? cli_fail(EX_CONFIG, "%s", err_text(&e)) : 0;
 }
 
+static int check_stores(const char *whose, const Ipc__Tls *m)
+{
+	struct tls_context *context = NULL;
+	struct err e = { 0 };
+	int rc = m == NULL ? 0 : tls_context_create(&context, m, &e);
+
+	tls_context_free(&context);
+	if (rc == -EACCES) {
+		(void)fprintf(stderr, "warning: %s: %s; not checked: do it as the daemon's user\n",
+			      whose, e.text);
+		return 0;
+	}
+	return rc < 0 ? cli_fail(EX_CONFIG, "%s: %s", whose, e.text) : 0;
+}
+
+/* What the fetcher, who has all connections, would read: keys and certificates. */
+static int check_tls(const struct config *config)
+{
+	const struct slice_input in = { .state_dir = "/", .run_dir = "/" };
+	const Ipc__FetcherConfig *f;
+	struct slice slice = { 0 };
+	int rc = 0;
+
+	slice_build(&slice, config, SLICE_FETCHER, &in);
+	f = slice.msg->fetcher;
+	if (f->redis != NULL)
+		rc = check_stores("distributed-sync.redis", f->redis->tls);
+	if (rc == 0 && f->mongo != NULL)
+		rc = check_stores("management.mongodb", f->mongo->tls);
+	slice_reset(&slice);
+	return rc;
+}
+
 int verb_config_check(struct cli *c)
 {
 	struct config *config = NULL;
 	struct buf out = { 0 };
 	int rc = load(&config, c->args.word[0]);
 
+	if (rc == 0)
+		rc = check_tls(config);
+	config_free(&config);
 	if (rc != 0)
 		return rc;
-	config_free(&config);
 	buf_printf(&out, "%s: good\n", c->args.word[0]);
 	cli_print(&out);
 	buf_reset(&out);

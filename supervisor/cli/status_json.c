@@ -138,6 +138,7 @@ static void add_cache(struct buf *b, const Ipc__CacheReport *c)
 void status_json(struct buf *out, const struct snapshot *s)
 {
 	const Control__Status *st = s->status;
+	size_t i;
 
 	json_open(out, NULL, '{');
 	json_str(out, "version", st->version);
@@ -151,6 +152,10 @@ void status_json(struct buf *out, const struct snapshot *s)
 	json_int(out, "uptime_ms", st->uptime_ms);
 	json_str(out, "config", st->config);
 	json_str(out, "cache_socket", st->cache_socket);
+	json_open(out, "warnings", '[');
+	for (i = 0; i < st->n_warnings; i++)
+		json_str(out, NULL, st->warnings[i]);
+	json_close(out, ']');
 	add_workers(out, st);
 	add_deaths(out, st);
 	add_elector(out, s->elector);

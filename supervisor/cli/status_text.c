@@ -216,8 +216,12 @@ static void add_deaths(struct buf *out, const Control__Status *st)
 
 void status_text(struct buf *out, const struct snapshot *s, bool colour)
 {
+	size_t i;
+
 	add_node(out, s->status, colour);
 	line(out, "config", s->status->config);
+	for (i = 0; i < s->status->n_warnings; i++)
+		line(out, "warning", s->status->warnings[i]);
 	add_position(out, s->cache);
 	add_lease(out, s->elector);
 	add_source(out, s->fetcher);

@@ -62,13 +62,6 @@ static void audit_row(struct audit *a, enum cfg id)
 		if (row->refused == NULL || strcmp(config_str(a->c, id), row->refused) == 0)
 			problems_add(a->p, PROBLEM_ERROR, &at, "%s", row->why);
 		break;
-	case STATUS_TLS:
-		if (config_bool(a->c, CFG_REDIS_SSL))
-			problems_add(a->p, PROBLEM_ERROR, &at,
-				     "TLS to Redis comes with a later release, and ignoring this "
-				     "would weaken it; take it out together with "
-				     "distributed-sync.redis.ssl");
-		break;
 	default:
 		break;
 	}

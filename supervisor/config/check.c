@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/model/timing.h"
 
@@ -65,11 +66,6 @@ static void check_mongo(const struct config *c, struct problems *p)
 	if (uri[0] != '\0' && !str_starts(uri, "mongodb://") && !str_starts(uri, "mongodb+srv://"))
 		REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_URI,
 		       "is no connection string; it begins with mongodb:// or mongodb+srv://");
-	if (config_bool(c, CFG_MONGO_SSL))
-		REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_SSL,
-		       "TLS by these keys comes with a later release, and without it the data "
-		       "would travel in the clear; write management.mongodb.uri with tls=true, and "
-		       "tlsCAFile and tlsCertificateKeyFile where they are needed");
 	check_ports(c, CFG_MONGO_SERVERS_PORT, p);
 	tags = config_list(c, CFG_MONGO_READ_TAGS, &n);
 	for (i = 0; i < n; i++)
@@ -164,6 +160,126 @@ static void check_redis(const struct config *c, struct problems *p)
 		       "master is; take one of the two out");
 }
 
+/* --- TLS --- */
+
+struct store_keys {
+	const char *what;
+	enum cfg type;
+	enum cfg path;
+	enum cfg certs; /* CFG__COUNT: it has none */
+	enum cfg keys;
+};
+
+/* The reference's words for what is missing, so that people find them again. */
+static void check_store(const struct config *c, const struct store_keys *k, struct problems *p)
+{
+	const char *type = config_str(c, k->type);
+	bool has_path = config_is_set(c, k->path);
+	size_t certs = 0;
+	size_t keys = 0;
+
+	if (k->certs != CFG__COUNT) {
+		(void)config_list(c, k->certs, &certs);
+		(void)config_list(c, k->keys, &keys);
+	}
+	if (type[0] == '\0' && (has_path || certs > 0))
+		REPORT(c, p, PROBLEM_ERROR, k->type,
+		       "is not set, so the %s would not be read; write pem, pkcs12 or jks",
+		       k->what);
+	else if (type[0] == '\0')
+		return;
+	else if (strcmp(type, "pem") != 0 && !has_path)
+		REPORT(c, p, PROBLEM_ERROR, k->path,
+		       "Missing %s %s value; write the path of the file",
+		       strcmp(type, "jks") == 0 ? "JKS" : "PKCS12", k->what);
+	else if (!has_path && certs == 0)
+		REPORT(c, p, PROBLEM_ERROR, k->certs != CFG__COUNT ? k->certs : k->path,
+		       "Missing PEM %s value; write %s", k->what,
+		       k->certs != CFG__COUNT ? "certificates, a list of cert and key"
+					      : "the path of the file");
+	else if (certs != keys)
+		REPORT(c, p, PROBLEM_ERROR, k->keys,
+		       "there are %zu certificates and %zu keys; write both of each", certs, keys);
+}
+
+static void check_protocols(const struct config *c, enum cfg id, struct problems *p)
+{
+	size_t n = 0;
+	char *const *list = config_list(c, id, &n);
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcasecmp(list[i], "TLSv1.2") != 0 && strcasecmp(list[i], "TLSv1.3") != 0)
+			REPORT(c, p, PROBLEM_ERROR, id,
+			       "`%.30s` is not spoken; write TLSv1.2, TLSv1.3 or both", list[i]);
+}
+
+static bool by_tls(const struct config *c)
+{
+	return config_bool(c, CFG_SYNC_DISTRIBUTED) && config_bool(c, CFG_REDIS_SSL);
+}
+
+static void check_redis_tls(const struct config *c, struct problems *p)
+{
+	static const struct store_keys keystore = { "keystore", CFG_REDIS_KEYSTORE_TYPE,
+						    CFG_REDIS_KEYSTORE_PATH,
+						    CFG_REDIS_KEYSTORE_CERT,
+						    CFG_REDIS_KEYSTORE_KEY };
+	static const struct store_keys truststore = { "truststore", CFG_REDIS_TRUSTSTORE_TYPE,
+						      CFG_REDIS_TRUSTSTORE_PATH, CFG__COUNT,
+						      CFG__COUNT };
+	bool trust_all = config_bool(c, CFG_REDIS_TRUST_ALL);
+
+	if (!by_tls(c))
+		return;
+	check_protocols(c, CFG_REDIS_TLS_PROTOCOLS, p);
+	check_store(c, &keystore, p);
+	if (!trust_all)
+		check_store(c, &truststore, p);
+	if (!trust_all && strcmp(config_str(c, CFG_REDIS_VERIFY), "NONE") != 0 &&
+	    config_is_set(c, CFG_REDIS_SOCKET) && !config_is_set(c, CFG_REDIS_HOST))
+		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_HOST,
+		       "with zonesync.redis.socket and TLS, write the name that the server's "
+		       "certificate has");
+}
+
+static void check_mongo_protection(const struct config *c, struct problems *p)
+{
+	static const char *const insecure[] = { "tlsInsecure=true",
+						"tlsAllowInvalidCertificates=true",
+						"tlsAllowInvalidHostnames=true",
+						"sslAllowInvalidCertificates=true",
+						"sslAllowInvalidHostnames=true" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(insecure); i++)
+		if (strcasestr(config_str(c, CFG_MONGO_URI), insecure[i]) != NULL)
+			REPORT(c, p, PROBLEM_WARN, CFG_MONGO_URI,
+			       "has %s: the server is not verified, and another may be taken for "
+			       "the database; take it out",
+			       insecure[i]);
+	if (config_bool(c, CFG_MONGO_SSL) && config_bool(c, CFG_MONGO_SSL_NAME))
+		REPORT(c, p, PROBLEM_WARN, CFG_MONGO_SSL_NAME,
+		       "is true: any server with a certificate of a trusted authority is taken for "
+		       "the database; set it to false, and connect by a name in the certificate");
+}
+
+void check_protection(const struct config *c, struct problems *p)
+{
+	if (strcmp(config_str(c, CFG_SOURCE), "mongodb") == 0)
+		check_mongo_protection(c, p);
+	if (!by_tls(c))
+		return;
+	if (config_bool(c, CFG_REDIS_TRUST_ALL))
+		REPORT(c, p, PROBLEM_WARN, CFG_REDIS_TRUST_ALL,
+		       "is true: whoever answers is taken for Redis, and gets the password; set "
+		       "it to false, and truststore to who may vouch for the server");
+	else if (strcmp(config_str(c, CFG_REDIS_VERIFY), "NONE") == 0)
+		REPORT(c, p, PROBLEM_WARN, CFG_REDIS_VERIFY,
+		       "is NONE: any server with a certificate of a trusted authority is taken for "
+		       "Redis; take it out, and connect by a name in the certificate");
+}
+
 static void check_limits(const struct config *c, struct problems *p)
 {
 	int64_t entity = config_int(c, CFG_ENTITY_MAX);
@@ -233,6 +349,8 @@ void check_config(const struct config *c, struct problems *p)
 		check_lease(c, p);
 		check_redis(c, p);
 	}
+	check_redis_tls(c, p);
+	check_protection(c, p);
 	check_limits(c, p);
 	check_http(c, p);
 	check_secret(c, p);

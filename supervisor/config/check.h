@@ -12,3 +12,6 @@
 #include "supervisor/config/config.h"
 
 void check_config(const struct config *c, struct problems *p);
+
+/* Of it, the warnings that a connection is less protected than it could be. */
+void check_protection(const struct config *c, struct problems *p);

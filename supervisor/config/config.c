@@ -55,8 +55,8 @@ static void set_default(struct config *c, enum cfg id)
 static bool weighs(const struct config *c, const struct schema_row *row, enum problem_level *level)
 {
 	*level = row->status == STATUS_LATER ? PROBLEM_WARN : PROBLEM_ERROR;
-	if (row->status == STATUS_TLS)
-		return c->slot[CFG_REDIS_SSL].v.num != 0;
+	if (row->needs != 0 && c->slot[row->needs].v.num == 0)
+		return false;
 	return row->status != STATUS_NO_EFFECT;
 }
 

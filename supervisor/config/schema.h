@@ -36,9 +36,8 @@ enum schema_type {
 
 enum schema_status {
 	STATUS_USED,
-	STATUS_LATER,	/* its part comes with a later release: warned about, ignored */
-	STATUS_REFUSED, /* `refused` (or any value) would change the server or its security */
-	STATUS_TLS, /* as REFUSED when distributed-sync.redis.ssl is true; else without effect */
+	STATUS_LATER,	  /* its part comes with a later release: warned about, ignored */
+	STATUS_REFUSED,	  /* `refused` (or any value) would change the server or its security */
 	STATUS_NO_EFFECT, /* the reference has it, and zonesync needs no such thing: accepted */
 	STATUS__COUNT
 };
@@ -67,6 +66,8 @@ struct schema_row {
 	const char *group;   /* LATER rows of one group share one warning */
 	const char *refused; /* REFUSED: the value that is refused; NULL: all but the default */
 	const char *why;     /* REFUSED: what is wrong; what would be right */
+	enum cfg needs;	     /* not 0: looked at only when this TYPE_BOOL before it is true */
+	bool old;	     /* an older spelling of another row: not in the sample */
 	const char *sample;  /* the sample file sets it to this; NULL: commented out */
 };
 

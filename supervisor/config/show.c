@@ -12,7 +12,6 @@
 
 static const char *const status_note[STATUS__COUNT] = {
 	[STATUS_LATER] = ", ignored: later release",
-	[STATUS_TLS] = ", without effect: no TLS",
 	[STATUS_NO_EFFECT] = ", without effect",
 };
 
@@ -66,6 +65,8 @@ static void show_row(const struct config *c, enum cfg id, struct buf *out)
 		buf_printf(out, "# %s:%u", at.file, at.line);
 	if (status_note[row->status] != NULL)
 		buf_adds(out, status_note[row->status]);
+	else if (row->needs != 0 && !config_bool(c, row->needs))
+		buf_printf(out, ", without effect: %s is false", schema_row(row->needs)->key);
 	buf_addc(out, '\n');
 }
 
@@ -76,7 +77,9 @@ void config_show(const struct config *c, struct buf *out)
 	for (i = 0; i < CFG__COUNT; i++) {
 		const struct schema_row *row = schema_row((enum cfg)i);
 
-		if (row->status == STATUS_USED || config_is_set(c, (enum cfg)i))
+		if ((row->status == STATUS_USED &&
+		     (row->needs == 0 || config_bool(c, row->needs))) ||
+		    config_is_set(c, (enum cfg)i))
 			show_row(c, (enum cfg)i, out);
 	}
 }
@@ -183,7 +186,6 @@ static void sample_rest(struct buf *out)
 		[STATUS_LATER] = "Keys of a later release: warned about and ignored",
 		[STATUS_REFUSED] = "Keys that end the start when they ask for it, since ignoring "
 				   "them would change the server that is reached, or its security",
-		[STATUS_TLS] = "Keys that do the same when distributed-sync.redis.ssl is true",
 		[STATUS_NO_EFFECT] = "Keys of the reference that zonesync has no need of",
 	};
 	unsigned status;
@@ -209,7 +211,7 @@ void config_write_sample(struct buf *out)
 		const struct schema_row *row = schema_row((enum cfg)i);
 
 		/* A list of groups is told of by the key it stands in for. */
-		if (row->status != STATUS_USED || schema_is_pattern(row))
+		if (row->status != STATUS_USED || schema_is_pattern(row) || row->old)
 			continue;
 		sample_row(out, row, before);
 		before = row->key;

@@ -54,6 +54,69 @@ static char **make_addresses(const struct config *c, enum cfg host, enum cfg por
 	return out;
 }
 
+static char **make_list(const struct config *c, enum cfg id, size_t *n)
+{
+	char *const *from = config_list(c, id, n);
+	char **list;
+	size_t i;
+
+	if (*n == 0)
+		return NULL;
+	list = mem_alloc(*n * sizeof(*list));
+	for (i = 0; i < *n; i++)
+		list[i] = mem_strdup(from[i]);
+	return list;
+}
+
+static Ipc__TlsStore *make_store(const struct config *c, enum cfg type, enum cfg path,
+				 enum cfg password)
+{
+	Ipc__TlsStore *m = mem_alloc(sizeof(*m));
+
+	ipc__tls_store__init(m);
+	m->type = copy(c, type);
+	m->path = copy(c, path);
+	m->password = copy(c, password);
+	return m;
+}
+
+static Ipc__TlsStore *make_redis_keystore(const struct config *c)
+{
+	Ipc__TlsStore *m = make_store(c, CFG_REDIS_KEYSTORE_TYPE, CFG_REDIS_KEYSTORE_PATH,
+				      CFG_REDIS_KEYSTORE_PASSWORD);
+
+	m->key_password = copy(c, CFG_REDIS_KEYSTORE_KEY_PASSWORD);
+	m->alias = copy(c, CFG_REDIS_KEYSTORE_ALIAS);
+	m->certs = make_list(c, CFG_REDIS_KEYSTORE_CERT, &m->n_certs);
+	m->keys = make_list(c, CFG_REDIS_KEYSTORE_KEY, &m->n_keys);
+	return m;
+}
+
+/* What is not used must not restart anybody: what trustAll overrules is left out. */
+static Ipc__Tls *make_redis_tls(const struct config *c)
+{
+	Ipc__Tls *m;
+
+	if (!config_bool(c, CFG_REDIS_SSL))
+		return NULL;
+	m = mem_alloc(sizeof(*m));
+	ipc__tls__init(m);
+	m->trust_all = config_bool(c, CFG_REDIS_TRUST_ALL);
+	m->any_name = strcmp(config_str(c, CFG_REDIS_VERIFY), "NONE") == 0;
+	if (config_is_set(c, CFG_REDIS_SOCKET))
+		m->server_name = copy(c, CFG_REDIS_HOST);
+	m->protocols = make_list(c, CFG_REDIS_TLS_PROTOCOLS, &m->n_protocols);
+	m->ciphers = make_list(c, CFG_REDIS_TLS_CIPHERS, &m->n_ciphers);
+	if (config_str(c, CFG_REDIS_KEYSTORE_TYPE)[0] != '\0')
+		m->keystore = make_redis_keystore(c);
+	if (!m->trust_all && config_str(c, CFG_REDIS_TRUSTSTORE_TYPE)[0] != '\0') {
+		m->truststore = make_store(c, CFG_REDIS_TRUSTSTORE_TYPE, CFG_REDIS_TRUSTSTORE_PATH,
+					   CFG_REDIS_TRUSTSTORE_PASSWORD);
+		m->truststore->alias = copy(c, CFG_REDIS_TRUSTSTORE_ALIAS);
+	}
+	return m;
+}
+
 static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout_ms)
 {
 	Ipc__Redis *m = mem_alloc(sizeof(*m));
@@ -75,21 +138,8 @@ static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout
 	m->connect_timeout_ms = u32(b->c, CFG_REDIS_CONNECT_TIMEOUT);
 	m->command_timeout_ms = command_timeout_ms;
 	m->reply_max_bytes = u64(b->c, CFG_REDIS_REPLY_MAX);
+	m->tls = make_redis_tls(b->c);
 	return m;
-}
-
-static char **make_list(const struct config *c, enum cfg id, size_t *n)
-{
-	char *const *from = config_list(c, id, n);
-	char **list;
-	size_t i;
-
-	if (*n == 0)
-		return NULL;
-	list = mem_alloc(*n * sizeof(*list));
-	for (i = 0; i < *n; i++)
-		list[i] = mem_strdup(from[i]);
-	return list;
 }
 
 /* Standalone, fetcher and cache meet there; empty: in a zone. */
@@ -126,6 +176,35 @@ static void make_hosts(const struct config *c, Ipc__Mongo *m)
 				 config_int(c, CFG_MONGO_PORT));
 }
 
+/* Of a key that has an older form, the newer one when it is set. */
+static enum cfg newer(const struct config *c, enum cfg new, enum cfg old)
+{
+	return config_is_set(c, new) ? new : old;
+}
+
+static Ipc__Tls *make_mongo_tls(const struct config *c)
+{
+	enum cfg keystore = newer(c, CFG_MONGO_KEYSTORE_PATH, CFG_MONGO_KEYSTORE_OLD);
+	Ipc__Tls *m;
+
+	if (!config_bool(c, CFG_MONGO_SSL))
+		return NULL;
+	m = mem_alloc(sizeof(*m));
+	ipc__tls__init(m);
+	m->any_name = config_bool(c, CFG_MONGO_SSL_NAME);
+	if (config_is_set(c, keystore)) {
+		m->keystore = make_store(
+			c, CFG_MONGO_KEYSTORE_TYPE, keystore,
+			newer(c, CFG_MONGO_KEYSTORE_PASSWORD, CFG_MONGO_KEYSTORE_PASSWORD_OLD));
+		m->keystore->key_password = copy(
+			c, newer(c, CFG_MONGO_KEYSTORE_KEY_PASSWORD, CFG_MONGO_KEY_PASSWORD_OLD));
+	}
+	if (config_is_set(c, CFG_MONGO_TRUSTSTORE_PATH))
+		m->truststore = make_store(c, CFG_MONGO_TRUSTSTORE_TYPE, CFG_MONGO_TRUSTSTORE_PATH,
+					   CFG_MONGO_TRUSTSTORE_PASSWORD);
+	return m;
+}
+
 static Ipc__Mongo *make_mongo(const struct building *b)
 {
 	const struct config *c = b->c;
@@ -150,6 +229,7 @@ static Ipc__Mongo *make_mongo(const struct building *b)
 	m->connect_timeout_ms = u32(c, CFG_MONGO_CONNECT_TIMEOUT);
 	m->server_selection_timeout_ms = u32(c, CFG_MONGO_SELECTION_TIMEOUT);
 	m->entity_max_bytes = u64(c, CFG_ENTITY_MAX);
+	m->tls = make_mongo_tls(c);
 	return m;
 }
 
@@ -274,12 +354,29 @@ bool slice_equal(const struct slice *a, const struct slice *b)
 	return a->n == b->n && (a->n == 0 || memcmp(a->bytes, b->bytes, a->n) == 0);
 }
 
+static void wipe_store(Ipc__TlsStore *m)
+{
+	if (m == NULL)
+		return;
+	explicit_bzero(m->password, strlen(m->password));
+	explicit_bzero(m->key_password, strlen(m->key_password));
+}
+
+static void wipe_tls(Ipc__Tls *m)
+{
+	if (m == NULL)
+		return;
+	wipe_store(m->keystore);
+	wipe_store(m->truststore);
+}
+
 static void wipe_redis(Ipc__Redis *m)
 {
 	if (m == NULL)
 		return;
 	explicit_bzero(m->password, strlen(m->password));
 	explicit_bzero(m->sentinel_password, strlen(m->sentinel_password));
+	wipe_tls(m->tls);
 }
 
 static void wipe_http(Ipc__HttpConfig *m)
@@ -307,6 +404,7 @@ static void wipe(Ipc__Configure *m)
 			explicit_bzero(m->fetcher->mongo->uri, strlen(m->fetcher->mongo->uri));
 			explicit_bzero(m->fetcher->mongo->password,
 				       strlen(m->fetcher->mongo->password));
+			wipe_tls(m->fetcher->mongo->tls);
 		}
 	}
 }

@@ -266,14 +266,63 @@ static void wrong_values_name_file_line_key_and_remedy(void **state)
 		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
 }
 
+#define SSL "distributed-sync.redis.ssl: true\n"
+
+static void what_tls_lacks_is_said(void **state)
+{
+	static const struct {
+		const char *added;
+		const char *text;
+	} rows[] = {
+		{ SSL "distributed-sync.redis.keystore.path: /k\n",
+		  "redis.keystore.type: is not set, so the keystore would not be read" },
+		{ SSL "distributed-sync.redis.keystore: {type: jks}\n",
+		  "redis.keystore.path: Missing JKS keystore value" },
+		{ SSL "distributed-sync.redis.keystore: {type: PKCS12}\n",
+		  "Missing PKCS12 keystore value" },
+		{ SSL "distributed-sync.redis.keystore: {type: pem}\n",
+		  "keystore.certificates[0].cert: Missing PEM keystore value" },
+		{ SSL "distributed-sync.redis.keystore: {type: pem, certificates: [{cert: /c}]}\n",
+		  "there are 1 certificates and 0 keys" },
+		{ SSL "distributed-sync.redis.truststore: {type: pem}\n",
+		  "truststore.path: Missing PEM truststore value" },
+		{ SSL "distributed-sync.redis.truststore: {type: bks, path: /t}\n",
+		  "`bks` is not known; write one of pem, pkcs12, jks" },
+		{ SSL "distributed-sync.redis.tlsProtocols: 'TLSv1.2, TLSv1'\n",
+		  "`TLSv1` is not spoken; write TLSv1.2, TLSv1.3 or both" },
+		{ SSL "zonesync.redis.socket: /s\n",
+		  "redis.host: with zonesync.redis.socket and TLS, write the name" },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
+}
+
+static void connections_that_are_not_verified_are_warned_of(void **state)
+{
+	UNUSED(state);
+	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.trustAll: true\n", NULL,
+		 "f.yml:5: distributed-sync.redis.trustAll: is true: whoever answers");
+	must_say(PROBLEM_WARN,
+		 "management: {type: mongodb, mongodb: {sslEnabled: true, "
+		 "sslInvalidHostNameAllowed: true}}\n",
+		 NULL, "sslInvalidHostNameAllowed: is true: any server");
+	must_say(PROBLEM_WARN,
+		 "management: {type: mongodb, mongodb: {uri: "
+		 "'mongodb://h/?tls=true&tlsinsecure=true'}}\n",
+		 NULL, "management.mongodb.uri: has tlsInsecure=true: the server is not verified");
+	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.hostnameVerificationAlgorithm: none\n",
+		 NULL, "hostnameVerificationAlgorithm: is NONE: any server");
+}
+
 static void keys_that_change_server_or_safety_are_refused(void **state)
 {
 	static const struct {
 		const char *added;
 		const char *text;
 	} rows[] = {
-		{ "distributed-sync.redis.ssl: true\n",
-		  "f.yml:4: distributed-sync.redis.ssl: TLS to" },
 		{ "distributed-sync:\n  redis:\n    sentinel:\n      nodes:\n        - host: s1\n",
 		  "distributed-sync.redis.sentinel.master: is mandatory with sentinel.nodes" },
 		{ "distributed-sync.redis.sentinel: {master: m, nodes: [{host: a}, {host: 'b:1'}]}\n",
@@ -285,18 +334,9 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		  "zonesync.redis.socket: is one server" },
 		{ "distributed-sync.redis.cluster.nodes: [{host: a, port: 1}]\n",
 		  "no hash tag, so lease and events lie in different slots" },
-		{ "distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.path: /k\n",
-		  "redis.keystore.path: TLS to Redis comes with a later release" },
-		{ "distributed-sync.redis.ssl: true\ndistributed-sync.redis.trustAll: false\n",
-		  "redis.trustAll: TLS" },
-		{ "distributed-sync.redis.ssl: true\ndistributed-sync.redis.keystore.certificates:\n"
-		  "  - cert: /c\n",
-		  "keystore.certificates[0].cert: TLS" },
 		{ "management.type: jdbc\n", "the source `jdbc` comes with a later release" },
 		{ "management: {type: mongodb, mongodb: {uri: 'http://h'}}\n",
 		  "is no connection string; it begins with mongodb://" },
-		{ "management: {type: mongodb, mongodb: {sslEnabled: true}}\n",
-		  "write management.mongodb.uri with tls=true" },
 		{ "management: {type: mongodb, mongodb: {servers: [{host: a, port: 0}]}}\n",
 		  "`0` is no port" },
 		{ "management: {type: mongodb, mongodb: {readPreferenceTags: 'a:b,c'}}\n",
@@ -477,8 +517,8 @@ static void unknown_keys_are_warned_about_with_the_nearest(void **state)
 		{ "xyzzy: {a: 1, b: 2}\n", "xyzzy: unknown key" },
 		{ "services.core.http.prot: 18083\n",
 		  "f.yml:4: services.core.http.prot: unknown key, ignored; did you mean" },
-		{ "management.mongodb.keystore.path: /k\nmanagement.mongodb.keystore.type: pem\n",
-		  "f.yml:4: management.mongodb: its part" },
+		{ "management.mongodb.encryption.enabled: true\n",
+		  "f.yml:4: management.mongodb.encryption: its part" },
 		{ "management.jdbc.url: ${nowhere}\n", "is not defined" },
 		{ "gamma.enabled: true\n",
 		  "gamma.enabled: its part comes with a later release; ignored" },
@@ -498,6 +538,9 @@ static void quiet_files_say_nothing(void **state)
 		"tags:\norganizations: []\nzonesync: {lease: , follow: {}}\n",
 		("distributed-sync.redis.ssl: false\ndistributed-sync.redis.trustAll: false\n"
 		 "distributed-sync.redis.keystore: {type: nonsense, path: '${nowhere}'}\n"),
+		(SSL
+		 "distributed-sync.redis: {alpn: true, openssl: true, tlsProtocols: 'TLSv1.2,TLSv1.3',\n"
+		 "  trustAll: false, hostnameVerificationAlgorithm: LDAPS}\n"),
 		"distributed-sync.redis.sentinel: {master: m, nodes: [{host: '', port: 1}]}\n",
 		"services.sync: {fetcher: many, retry: x}\nservices.heartbeat.enabled: true\n",
 		"repositories: {management: {type: file}, ratelimit: {type: redis}}\n",
@@ -1073,8 +1116,8 @@ static void slices_change_for_the_workers_of_the_table(void **state)
 
 		/* Those have one valid value in this release, or one that needs another key. */
 		if (row->status != STATUS_USED || value == NULL || row->who == FOR_SUPERVISOR ||
-		    i == CFG_SYNC_DISTRIBUTED || strstr(row->key, ".mongodb.") != NULL ||
-		    strstr(row->key, ".sentinel.") != NULL)
+		    row->needs != 0 || i == CFG_REDIS_SSL || i == CFG_SYNC_DISTRIBUTED ||
+		    strstr(row->key, ".mongodb.") != NULL || strstr(row->key, ".sentinel.") != NULL)
 			continue;
 		(void)snprintf(var, sizeof(var), "gravitee_%s=%s", row->key, value);
 		c = must_load(BASE, ENV(var));
@@ -1087,6 +1130,47 @@ static void slices_change_for_the_workers_of_the_table(void **state)
 		config_free(&c);
 	}
 	reset_all(before);
+}
+
+static void tls_reaches_the_workers_only_where_it_is_used(void **state)
+{
+	static const char keys[] =
+		"distributed-sync.redis:\n"
+		"  host: r\n"
+		"  tlsCiphers: a,b\n"
+		"  keystore: {type: pem, keyPassword: kp,\n"
+		"    certificates: [{cert: /c1, key: /k1}, {cert: /c2, key: /k2}]}\n"
+		"  truststore: {type: JKS, path: /t, password: tp, alias: ca}\n";
+	static const char ssl[] = SSL;
+	struct slice s[SLICE__COUNT] = { 0 };
+	char *text = mem_printf("%s%s", BASE, keys);
+	struct config *c = must_load(text, NULL);
+	Ipc__Tls *m;
+
+	UNUSED(state);
+	build_all(s, c);
+	assert_null(s[SLICE_CACHE].msg->cache->redis->tls);
+	reset_all(s);
+	config_free(&c);
+	mem_free(text);
+	text = mem_printf("%s%s%s", BASE, keys, ssl);
+	c = must_load(text, NULL);
+	build_all(s, c);
+	assert_non_null(s[SLICE_ELECTOR].msg->elector->redis->tls);
+	assert_non_null(s[SLICE_FETCHER].msg->fetcher->redis->tls);
+	m = s[SLICE_CACHE].msg->cache->redis->tls;
+	assert_false(m->trust_all || m->any_name);
+	assert_string_equal(m->server_name, ""); /* the host's */
+	assert_int_equal(m->n_ciphers, 2);
+	assert_int_equal(m->keystore->n_keys, 2);
+	assert_string_equal(m->keystore->certs[1], "/c2");
+	assert_string_equal(m->keystore->key_password, "kp");
+	assert_string_equal(m->truststore->type, "jks");
+	assert_string_equal(m->truststore->password, "tp");
+	assert_string_equal(m->truststore->alias, "ca");
+	reset_all(s);
+	config_free(&c);
+	mem_free(text);
 }
 
 static const char MONGO[] = "management:\n  type: mongodb\n  mongodb:\n";
@@ -1182,6 +1266,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_empty_file_is_a_node_by_itself),
 		cmocka_unit_test(defaults_are_those_of_the_table),
 		cmocka_unit_test(wrong_values_name_file_line_key_and_remedy),
+		cmocka_unit_test(what_tls_lacks_is_said),
+		cmocka_unit_test(connections_that_are_not_verified_are_warned_of),
 		cmocka_unit_test(keys_that_change_server_or_safety_are_refused),
 		cmocka_unit_test(http_is_refused_where_it_would_be_open),
 		cmocka_unit_test(http_users_come_from_the_file_and_the_environment),
@@ -1205,6 +1291,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(uris_are_masked),
 		cmocka_unit_test(slices_hold_what_the_worker_needs),
 		cmocka_unit_test(sentinels_are_told_to_those_who_connect),
+		cmocka_unit_test(tls_reaches_the_workers_only_where_it_is_used),
 		cmocka_unit_test(slices_change_for_the_workers_of_the_table),
 		cmocka_unit_test(a_database_is_described_by_its_string_or_by_its_parts),
 		cmocka_unit_test(file_that_cannot_be_read_is_an_errno),

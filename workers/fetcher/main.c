@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 
-#include "workers/fetcher/source/db_mongo.h"
+#include "workers/fetcher/source/mongo_client.h"
 #include "workers/fetcher/fetcher.h"
 
 static int configure(void *arg, struct worker *w, const Ipc__Configure *c, struct err *e)
@@ -42,6 +42,6 @@ int main(void)
 		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
 	worker_close(&w);
 	fetcher_free(&f);
-	db_mongo_cleanup();
+	mongo_client_cleanup();
 	return worker_exit_code(rc);
 }

@@ -3,13 +3,13 @@
 
 #include <inttypes.h>
 #include <mongoc/mongoc.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "workers/fetcher/source/bson_json.h"
+#include "workers/fetcher/source/mongo_client.h"
 #include "workers/fetcher/source/watch_mongo.h"
 #include "workers/fetcher/map/map.h"
 
@@ -18,15 +18,13 @@
 #define CODE_NOT_A_REPLICA_SET 123
 #define CODE_NO_MAJORITY_READS 148
 
-#define BATCH_DEFINITIONS	  100	/* rows of one answer */
-#define SOCKET_TIMEOUT_DEFAULT_MS 30000 /* of a URI that does not say: the driver's is 5 min */
+#define BATCH_DEFINITIONS 100 /* rows of one answer */
 
 struct db_mongo {
 	struct db base;
-	mongoc_uri_t *uri;	 /* owned */
-	mongoc_client_t *client; /* owned; NULL: not connected */
-	char *database;		 /* owned */
-	char *prefix;		 /* owned */
+	struct mongo_client c;
+	char *database; /* owned */
+	char *prefix;	/* owned */
 	uint64_t entity_max_bytes;
 	int32_t socket_timeout_ms;
 	bool local_reads; /* the server has no majority reads */
@@ -40,39 +38,15 @@ struct answer { /* the row in hand; a question within the question has its own *
 	struct buf position;
 };
 
-static atomic_bool driver_used;
-
 /* --- the connection --- */
-
-static void ignore_log(mongoc_log_level_t level, const char *domain, const char *text, void *arg)
-{
-	UNUSED(level);
-	UNUSED(domain);
-	UNUSED(text); /* what matters comes back as an error */
-	UNUSED(arg);
-}
 
 /* Not under a cursor that still belongs to it. */
 static void disconnect(struct db_mongo *m)
 {
 	if (m->depth > 0)
 		return;
-	if (m->client != NULL)
-		mongoc_client_destroy(m->client);
-	m->client = NULL;
+	mongo_client_close(&m->c);
 	m->broken = false;
-}
-
-static int connect_now(struct db_mongo *m, struct err *e)
-{
-	if (m->client != NULL)
-		return 0;
-	m->client = mongoc_client_new_from_uri(m->uri);
-	if (m->client == NULL)
-		return err_set(e, ERR_CONFIG, "MongoDB: the connection string is refused");
-	(void)mongoc_client_set_error_api(m->client, MONGOC_ERROR_API_VERSION_2);
-	(void)mongoc_client_set_appname(m->client, "zonesync");
-	return 0;
 }
 
 /* After an error the connection is made anew: the driver would not look for the server for
@@ -444,8 +418,8 @@ static int run(struct db_mongo *m, const struct db_query *q, db_row_fn *fn, void
 	int n = 0;
 	int rc = 0;
 
-	c = mongoc_client_get_collection(m->client, m->database, name);
-	if (mongoc_uri_get_option_as_utf8(m->uri, MONGOC_URI_READCONCERNLEVEL, NULL) == NULL) {
+	c = mongoc_client_get_collection(m->c.client, m->database, name);
+	if (mongoc_uri_get_option_as_utf8(m->c.uri, MONGOC_URI_READCONCERNLEVEL, NULL) == NULL) {
 		concern = mongoc_read_concern_new();
 		(void)mongoc_read_concern_set_level(concern, m->local_reads ? "local" : "majority");
 		mongoc_collection_set_read_concern(c, concern);
@@ -479,7 +453,7 @@ static int mongo_rows(struct db *d, const struct db_query *q, db_row_fn *fn, voi
 {
 	struct db_mongo *m = (struct db_mongo *)d;
 	bson_error_t be = { 0 };
-	int rc = connect_now(m, e);
+	int rc = mongo_client_open(&m->c, "zonesync", e);
 
 	if (rc < 0)
 		return rc;
@@ -503,7 +477,7 @@ static bool ask_hello(struct db_mongo *m, const char *command, int64_t *ms, bson
 	bson_t *cmd = BCON_NEW(command, BCON_INT32(1));
 	bson_t reply;
 	bson_iter_t it;
-	bool ok = mongoc_client_command_simple(m->client, "admin", cmd, NULL, &reply, be);
+	bool ok = mongoc_client_command_simple(m->c.client, "admin", cmd, NULL, &reply, be);
 
 	if (ok && bson_iter_init_find(&it, &reply, "localTime") && BSON_ITER_HOLDS_DATE_TIME(&it))
 		*ms = bson_iter_date_time(&it);
@@ -519,7 +493,7 @@ static int mongo_now(struct db *d, int64_t *ms, struct err *e)
 	struct db_mongo *m = (struct db_mongo *)d;
 	bson_error_t be = { 0 };
 	int64_t now = 0;
-	int rc = connect_now(m, e);
+	int rc = mongo_client_open(&m->c, "zonesync", e);
 	bool ok;
 
 	if (rc < 0)
@@ -539,7 +513,7 @@ static struct watcher *mongo_watcher(struct db *d)
 {
 	struct db_mongo *m = (struct db_mongo *)d;
 
-	return watcher_mongo_create(m->uri, m->database, m->prefix);
+	return watcher_mongo_create(&m->c, m->database, m->prefix);
 }
 
 static void mongo_close(struct db *d)
@@ -547,116 +521,37 @@ static void mongo_close(struct db *d)
 	struct db_mongo *m = (struct db_mongo *)d;
 
 	disconnect(m);
-	mongoc_uri_destroy(m->uri);
+	mongo_client_reset(&m->c);
 	mem_free(m->database);
 	mem_free(m->prefix);
 	mem_free(m);
 }
 
-/* --- what is configured --- */
-
-static void set_ms(mongoc_uri_t *uri, const char *option, uint32_t ms)
-{
-	/* What the connection string says itself stands. */
-	if (mongoc_uri_get_option_as_int32(uri, option, -1) == -1 && ms <= INT32_MAX)
-		(void)mongoc_uri_set_option_as_int32(uri, option, (int32_t)ms);
-}
-
-static void set_read_preference(mongoc_uri_t *uri, const Ipc__Mongo *c)
-{
-	static const struct {
-		const char *name;
-		mongoc_read_mode_t mode;
-	} modes[] = { { "primary", MONGOC_READ_PRIMARY },
-		      { "primaryPreferred", MONGOC_READ_PRIMARY_PREFERRED },
-		      { "secondary", MONGOC_READ_SECONDARY },
-		      { "secondaryPreferred", MONGOC_READ_SECONDARY_PREFERRED },
-		      { "nearest", MONGOC_READ_NEAREST } };
-	mongoc_read_prefs_t *prefs = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
-	bson_t tags = BSON_INITIALIZER;
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(modes); i++)
-		if (str_equal(c->read_preference, modes[i].name))
-			mongoc_read_prefs_set_mode(prefs, modes[i].mode);
-	for (i = 0; i < c->n_read_tags; i++) {
-		const char *colon = strchr(c->read_tags[i], ':');
-
-		if (colon != NULL)
-			bson_append_utf8(&tags, c->read_tags[i], (int)(colon - c->read_tags[i]),
-					 colon + 1, -1);
-	}
-	if (c->n_read_tags > 0 && mongoc_read_prefs_get_mode(prefs) != MONGOC_READ_PRIMARY)
-		mongoc_read_prefs_add_tag(prefs, &tags);
-	if (mongoc_read_prefs_is_valid(prefs))
-		mongoc_uri_set_read_prefs_t(uri, prefs);
-	bson_destroy(&tags);
-	mongoc_read_prefs_destroy(prefs);
-}
-
-static mongoc_uri_t *uri_of_parts(const Ipc__Mongo *c, bson_error_t *be)
-{
-	struct buf text = { 0 };
-	mongoc_uri_t *uri;
-	size_t i;
-
-	buf_adds(&text, "mongodb://");
-	for (i = 0; i < c->n_hosts; i++)
-		buf_printf(&text, "%s%s", i == 0 ? "" : ",", c->hosts[i]);
-	uri = mongoc_uri_new_with_error(buf_cstr(&text), be);
-	buf_reset(&text);
-	if (uri == NULL)
-		return NULL;
-	(void)mongoc_uri_set_database(uri, c->database);
-	if (c->username[0] != '\0') {
-		(void)mongoc_uri_set_username(uri, c->username);
-		(void)mongoc_uri_set_password(uri, c->password);
-		(void)mongoc_uri_set_auth_source(uri, c->auth_source);
-	}
-	if (c->read_preference[0] != '\0')
-		set_read_preference(uri, c);
-	set_ms(uri, MONGOC_URI_SOCKETTIMEOUTMS, c->socket_timeout_ms);
-	set_ms(uri, MONGOC_URI_LOCALTHRESHOLDMS, c->local_threshold_ms);
-	set_ms(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, c->heartbeat_ms);
-	return uri;
-}
+/* --- life --- */
 
 int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e)
 {
 	static const struct db_ops ops = { mongo_rows, mongo_now, mongo_watcher, mongo_close };
+	struct mongo_client client = { 0 };
 	struct db_mongo *m;
-	bson_error_t be = { 0 };
 	const char *database;
-	mongoc_uri_t *uri;
+	int rc = mongo_client_init(&client, c, e);
 
-	if (!atomic_exchange(&driver_used, true)) {
-		mongoc_log_set_handler(ignore_log, NULL);
-		mongoc_init();
-	}
-	uri = c->uri[0] != '\0' ? mongoc_uri_new_with_error(c->uri, &be) : uri_of_parts(c, &be);
-	if (uri == NULL)
-		return err_set(e, ERR_CONFIG, "management.mongodb: %s", be.message);
-	set_ms(uri, MONGOC_URI_CONNECTTIMEOUTMS, c->connect_timeout_ms);
-	set_ms(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, c->server_selection_timeout_ms);
-	set_ms(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_TIMEOUT_DEFAULT_MS);
-	database = mongoc_uri_get_database(uri);
+	if (rc < 0)
+		return rc;
+	database = mongoc_uri_get_database(client.uri);
 	m = mem_zalloc(sizeof(*m));
+	m->c = client;
 	m->base.ops = &ops;
-	m->base.overlap_ms = mongoc_read_prefs_get_mode(mongoc_uri_get_read_prefs_t(uri)) ==
+	m->base.overlap_ms = mongoc_read_prefs_get_mode(mongoc_uri_get_read_prefs_t(client.uri)) ==
 					     MONGOC_READ_PRIMARY
 				     ? DB_OVERLAP_MS
 				     : DB_OVERLAP_WIDE_MS;
-	m->uri = uri;
 	m->database = mem_strdup(database != NULL && database[0] != '\0' ? database : c->database);
 	m->prefix = mem_strdup(c->prefix);
 	m->entity_max_bytes = c->entity_max_bytes;
-	m->socket_timeout_ms = mongoc_uri_get_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, 0);
+	m->socket_timeout_ms =
+		mongoc_uri_get_option_as_int32(client.uri, MONGOC_URI_SOCKETTIMEOUTMS, 0);
 	*out = &m->base;
 	return 0;
-}
-
-void db_mongo_cleanup(void)
-{
-	if (atomic_load(&driver_used))
-		mongoc_cleanup();
 }

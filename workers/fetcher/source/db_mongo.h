@@ -17,6 +17,3 @@
 
 /* ERR_CONFIG: the connection string is none. Connects with the first query. */
 int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e) MUST_USE;
-
-/* At the end of the process, when no thread uses the driver any more. */
-void db_mongo_cleanup(void);

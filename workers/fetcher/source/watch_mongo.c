@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "workers/fetcher/source/mongo_client.h"
 
 #define STUCK_MAX	  2 /* errors of the server in a row, for which a place is kept */
 #define BATCH_CHANGES	  1000
@@ -14,10 +15,9 @@
 
 struct watcher_mongo {
 	struct watcher base;
-	mongoc_uri_t *uri;		  /* owned */
+	struct mongo_client c;
 	char *database;			  /* owned */
 	char *prefix;			  /* owned */
-	mongoc_client_t *client;	  /* owned; NULL: not connected */
 	mongoc_client_session_t *session; /* owned: of the cursor */
 	uint32_t server;		  /* that has the cursor */
 	int64_t cursor;			  /* 0: none */
@@ -161,8 +161,9 @@ static int run(struct watcher_mongo *m, const bson_t *cmd, struct watch *to, bso
 		bson_destroy(&opts);
 		return failed(be, e);
 	}
-	if (mongoc_client_command_with_opts(m->client, m->database, cmd,
-					    mongoc_uri_get_read_prefs_t(m->uri), &opts, &reply, be))
+	if (mongoc_client_command_with_opts(m->c.client, m->database, cmd,
+					    mongoc_uri_get_read_prefs_t(m->c.uri), &opts, &reply,
+					    be))
 		rc = take_answer(m, &reply, to, e);
 	else
 		rc = failed(be, e);
@@ -228,19 +229,17 @@ static int start(struct watcher_mongo *m, struct watch *to, bson_error_t *be, st
 static int connect_now(struct watcher_mongo *m, bson_error_t *be, struct err *e)
 {
 	mongoc_server_description_t *server;
+	int rc = mongo_client_open(&m->c, "zonesync-watch", e);
 
-	m->client = mongoc_client_new_from_uri(m->uri);
-	if (m->client == NULL)
-		return err_set(e, ERR_CONFIG, "MongoDB: the connection string is refused");
-	(void)mongoc_client_set_error_api(m->client, MONGOC_ERROR_API_VERSION_2);
-	(void)mongoc_client_set_appname(m->client, "zonesync-watch");
-	server = mongoc_client_select_server(m->client, false, mongoc_uri_get_read_prefs_t(m->uri),
-					     be);
+	if (rc < 0)
+		return rc;
+	server = mongoc_client_select_server(m->c.client, false,
+					     mongoc_uri_get_read_prefs_t(m->c.uri), be);
 	if (server == NULL)
 		return failed(be, e);
 	m->server = mongoc_server_description_id(server);
 	mongoc_server_description_destroy(server);
-	m->session = mongoc_client_start_session(m->client, NULL, be);
+	m->session = mongoc_client_start_session(m->c.client, NULL, be);
 	return m->session == NULL ? failed(be, e) : 0;
 }
 
@@ -304,10 +303,8 @@ static void mongo_shut(struct watcher *w)
 
 	if (m->session != NULL)
 		mongoc_client_session_destroy(m->session);
-	if (m->client != NULL)
-		mongoc_client_destroy(m->client);
 	m->session = NULL;
-	m->client = NULL;
+	mongo_client_close(&m->c);
 	m->cursor = 0;
 }
 
@@ -318,14 +315,14 @@ static void mongo_close(struct watcher *w)
 	mongo_shut(w);
 	if (m->token != NULL)
 		bson_destroy(m->token);
-	mongoc_uri_destroy(m->uri);
+	mongo_client_reset(&m->c);
 	mem_free(m->database);
 	mem_free(m->prefix);
 	mem_free(m->collection);
 	mem_free(m);
 }
 
-struct watcher *watcher_mongo_create(const mongoc_uri_t *uri, const char *database,
+struct watcher *watcher_mongo_create(const struct mongo_client *c, const char *database,
 				     const char *prefix)
 {
 	static const struct watcher_ops ops = { mongo_open, mongo_next, mongo_shut, mongo_close };
@@ -334,11 +331,10 @@ struct watcher *watcher_mongo_create(const mongoc_uri_t *uri, const char *databa
 
 	m->base.ops = &ops;
 	m->base.name = "change stream";
-	m->uri = mongoc_uri_copy(uri);
-	CHECK(m->uri != NULL);
-	ms = mongoc_uri_get_option_as_int32(m->uri, MONGOC_URI_SOCKETTIMEOUTMS, 0);
+	mongo_client_copy(&m->c, c);
+	ms = mongoc_uri_get_option_as_int32(m->c.uri, MONGOC_URI_SOCKETTIMEOUTMS, 0);
 	if (ms < SOCKET_TIMEOUT_MS)
-		(void)mongoc_uri_set_option_as_int32(m->uri, MONGOC_URI_SOCKETTIMEOUTMS,
+		(void)mongoc_uri_set_option_as_int32(m->c.uri, MONGOC_URI_SOCKETTIMEOUTMS,
 						     SOCKET_TIMEOUT_MS);
 	m->database = mem_strdup(database);
 	m->prefix = mem_strdup(prefix);

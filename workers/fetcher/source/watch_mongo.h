@@ -13,8 +13,8 @@
 
 #include "workers/fetcher/source/watch.h"
 
-struct _mongoc_uri_t; /* the driver's */
+struct mongo_client;
 
 /* All of it is copied. */
-struct watcher *watcher_mongo_create(const struct _mongoc_uri_t *uri, const char *database,
+struct watcher *watcher_mongo_create(const struct mongo_client *c, const char *database,
 				     const char *prefix) MUST_USE;

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keystores of every kind, made by openssl and keytool (test/pki). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/tls/context.h"
+#include "common/tls/keystore.h"
+
+static char text[ERR_TEXT_BYTES];
+
+static char *at(const char *name)
+{
+	return mem_printf("%s/%s", PKI_DIR, name);
+}
+
+struct ask {
+	const char *type;
+	const char *file;
+	const char *password;
+	const char *key_password;
+	const char *alias;
+};
+
+static int load(struct keystore **out, const struct ask *a, enum keystore_use use)
+{
+	struct err e = { 0 };
+	Ipc__TlsStore m;
+	char *path = a->file == NULL ? mem_strdup("") : at(a->file);
+	int rc;
+
+	ipc__tls_store__init(&m);
+	m.type = (char *)(uintptr_t)a->type;
+	m.path = path;
+	m.password = (char *)(uintptr_t)(a->password == NULL ? "" : a->password);
+	m.key_password = (char *)(uintptr_t)(a->key_password == NULL ? "" : a->key_password);
+	m.alias = (char *)(uintptr_t)(a->alias == NULL ? "" : a->alias);
+	rc = keystore_load(out, &m, use, &e);
+	str_copy(text, sizeof(text), e.text);
+	if (rc < 0 && e.code != rc)
+		fail_msg("the code is not the text's");
+	mem_free(path);
+	return rc;
+}
+
+static size_t count(const char *s, const char *word)
+{
+	size_t n = 0;
+
+	while ((s = strstr(s, word)) != NULL) {
+		n++;
+		s++;
+	}
+	return n;
+}
+
+/* Loads; says how many keys and certificates come out as PEM. */
+static void expect_pem(const struct ask *a, enum keystore_use use, size_t keys, size_t certs)
+{
+	struct keystore *k = NULL;
+	struct buf pem = { 0 };
+
+	if (load(&k, a, use) < 0)
+		fail_msg("%s: %s", a->file, text);
+	assert_int_equal(keystore_pem(k, use, &pem, NULL), 0);
+	assert_int_equal(count(buf_cstr(&pem), "BEGIN PRIVATE KEY"), keys);
+	if (count(buf_cstr(&pem), "BEGIN CERTIFICATE") != certs)
+		fail_msg("%s: %zu certificates, not %zu", a->file,
+			 count(buf_cstr(&pem), "BEGIN CERTIFICATE"), certs);
+	buf_reset(&pem);
+	keystore_free(&k);
+}
+
+static void expect_error(const struct ask *a, enum keystore_use use, const char *words)
+{
+	struct keystore *k = NULL;
+
+	assert_true(load(&k, a, use) < 0);
+	assert_null(k);
+	if (strstr(text, words) == NULL)
+		fail_msg("%s: `%s`, without `%s`", a->file, text, words);
+}
+
+static void keys_of_every_kind_are_read(void **state)
+{
+	static const struct {
+		struct ask ask;
+		size_t certs;
+	} rows[] = {
+		{ { "pem", "client-both.pem", NULL, NULL, NULL }, 1 },
+		{ { "PKCS12", "client.p12", "storepass", NULL, NULL }, 2 },
+		{ { "pkcs12", "two.p12", "storepass", NULL, "second" }, 2 },
+		{ { "pkcs12", "legacy.p12", "storepass", NULL, NULL }, 1 },
+		{ { "pkcs12", "client-openssl.p12", "storepass", NULL, "CLIENT" }, 2 },
+		{ { "jks", "client.jks", "storepass", "schlüssel", NULL }, 2 },
+		{ { "jks", "client.jks", "storepass", "schlüssel", "schlüssel" }, 2 },
+		{ { "jks", "two.jks", "storepass", NULL, "client" }, 2 },
+		/* one taken for the other, as Java does */
+		{ { "jks", "client.p12", "storepass", NULL, NULL }, 2 },
+		{ { "pkcs12", "two.jks", "storepass", NULL, "second" }, 2 },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		expect_pem(&rows[i].ask, KEYSTORE_KEYS, 1, rows[i].certs);
+}
+
+static void trust_of_every_kind_is_read(void **state)
+{
+	static const struct {
+		struct ask ask;
+		size_t certs;
+	} rows[] = {
+		{ { "pem", "both.pem", NULL, NULL, NULL }, 2 },
+		{ { "pkcs12", "trust.p12", "storepass", NULL, NULL }, 2 },
+		{ { "pkcs12", "trust.p12", "storepass", NULL, "the-CA" }, 1 },
+		{ { "pkcs12", "trust-openssl.p12", "storepass", NULL, NULL }, 1 },
+		{ { "pkcs12", "trust-nomac.p12", "storepass", NULL, NULL }, 1 },
+		{ { "jks", "trust.jks", "storepass", NULL, NULL }, 2 },
+		{ { "jks", "trust.jks", NULL, NULL, NULL }, 2 },
+		{ { "jks", "trust.jks", "storepass", NULL, "another" }, 1 },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		expect_pem(&rows[i].ask, KEYSTORE_TRUST, 0, rows[i].certs);
+}
+
+static void what_is_wrong_with_a_keystore_is_said(void **state)
+{
+	static const struct {
+		struct ask ask;
+		const char *words;
+	} rows[] = {
+		{ { "pkcs12", "client.p12", "wrong", NULL, NULL }, "client.p12: wrong password" },
+		{ { "pkcs12", "client.p12", NULL, NULL, NULL }, "wrong password: there is none" },
+		{ { "pkcs12", "client.p12", "storepass", "no", NULL }, "wrong keyPassword" },
+		{ { "jks", "client.jks", "wrong", NULL, NULL }, "wrong password" },
+		{ { "jks", "client.jks", "storepass", NULL, NULL }, "wrong keyPassword" },
+		{ { "jks", "two.jks", "storepass", NULL, "third" },
+		  "no entry named third; it has: " },
+		{ { "pkcs12", "two.p12", "storepass", NULL, "third" },
+		  "no entry named third; it has: client, second" },
+		{ { "jks", "client.jceks", "storepass", NULL, NULL }, "keytool -importkeystore" },
+		{ { "pkcs12", "trust.p12", "storepass", NULL, NULL }, "holds no private key" },
+		{ { "pkcs12", "costly.p12", "storepass", NULL, NULL }, "iterations" },
+		{ { "pkcs12", "client-nomac.p12", "storepass", NULL, NULL }, "integrity" },
+		{ { "pem", "client.p12", "storepass", NULL, NULL }, "write type: pkcs12" },
+		{ { "pem", "client.jks", "storepass", NULL, NULL }, "write type: jks" },
+		{ { "jks", "client-both.pem", NULL, NULL, NULL }, "is PEM; write type: pem" },
+		{ { "pem", "client.pem", NULL, NULL, NULL }, "holds no private key" },
+		{ { "pem", "absent.pem", NULL, NULL, NULL }, "No such file" },
+		{ { "pem", "db", NULL, NULL, NULL }, "is no file" },
+		{ { "pem", ".done-1", NULL, NULL, NULL }, "neither PEM nor" },
+		{ { "pem", NULL, NULL, NULL, NULL }, "Missing PEM keystore value" },
+		{ { "jks", NULL, NULL, NULL, NULL }, "Missing JKS keystore value" },
+		{ { "pkcs12", NULL, NULL, NULL, NULL }, "Missing PKCS12 keystore value" },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		expect_error(&rows[i].ask, KEYSTORE_KEYS, rows[i].words);
+}
+
+static void what_is_wrong_with_a_truststore_is_said(void **state)
+{
+	static const struct {
+		struct ask ask;
+		const char *words;
+	} rows[] = {
+		{ { "pkcs12", "trust.p12", "wrong", NULL, NULL }, "wrong password" },
+		{ { "jks", "trust.jks", "wrong", NULL, NULL }, "wrong password" },
+		/* the certificate of a key is not to be trusted */
+		{ { "pkcs12", "two.p12", "storepass", NULL, NULL }, "no trusted certificate" },
+		{ { "jks", "two.jks", "storepass", NULL, NULL }, "no trusted certificate" },
+		{ { "pkcs12", "trust.p12", "storepass", NULL, "x" }, "it has: the-ca, another" },
+		{ { "pem", "client.key", NULL, NULL, NULL }, "no trusted certificate" },
+		{ { "pem", NULL, NULL, NULL, NULL }, "Missing PEM truststore value" },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		expect_error(&rows[i].ask, KEYSTORE_TRUST, rows[i].words);
+}
+
+static int load_pairs(const char *const *names, size_t n, const char *password)
+{
+	struct keystore *k = NULL;
+	struct err e = { 0 };
+	char *certs[4];
+	char *keys[4];
+	Ipc__TlsStore m;
+	size_t i;
+	int rc;
+
+	ipc__tls_store__init(&m);
+	m.type = (char *)(uintptr_t) "pem";
+	m.key_password = (char *)(uintptr_t)password;
+	for (i = 0; i < n; i++) {
+		certs[i] = at(names[2 * i]);
+		keys[i] = at(names[2 * i + 1]);
+	}
+	m.certs = certs;
+	m.keys = keys;
+	m.n_certs = n;
+	m.n_keys = n;
+	rc = keystore_load(&k, &m, KEYSTORE_KEYS, &e);
+	str_copy(text, sizeof(text), e.text);
+	keystore_free(&k);
+	for (i = 0; i < n; i++) {
+		mem_free(certs[i]);
+		mem_free(keys[i]);
+	}
+	return rc;
+}
+
+static void pairs_of_pem_files_are_read(void **state)
+{
+	static const char *const two[] = { "client.pem", "client.key", "second.pem", "second.key" };
+	static const char *const locked[] = { "client.pem", "client-locked.key" };
+	static const char *const mixed[] = { "client.pem", "second.key" };
+
+	UNUSED(state);
+	assert_int_equal(load_pairs(two, 2, ""), 0);
+	assert_int_equal(load_pairs(locked, 1, "geheim ü"), 0);
+	assert_true(load_pairs(locked, 1, "falsch") < 0);
+	assert_non_null(strstr(text, "wrong keyPassword"));
+	assert_true(load_pairs(locked, 1, "") < 0);
+	assert_non_null(strstr(text, "is encrypted; write its keyPassword"));
+	assert_true(load_pairs(mixed, 1, "") < 0);
+	assert_non_null(strstr(text, "do not belong together"));
+}
+
+/* Bytes all over, damaged, and the file cut there: an error or a load, and nothing worse. */
+static void damaged_stores_do_no_harm(void **state)
+{
+	static const char *const files[] = { "two.jks", "client.p12", "trust-nomac.p12" };
+	size_t f;
+
+	UNUSED(state);
+	for (f = 0; f < ARRAY_LEN(files); f++) {
+		char *path = at(files[f]);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		uint8_t good[8192];
+		ssize_t n = read(fd, good, sizeof(good));
+		Ipc__TlsStore m;
+		ssize_t i;
+
+		assert_true(n > 0);
+		ipc__tls_store__init(&m);
+		m.type = (char *)(uintptr_t) "jks";
+		for (i = 0; i < n; i += f == 0 ? 11 : 101) {
+			struct keystore *k = NULL;
+			uint8_t *bad = mem_dup(good, (size_t)n);
+
+			bad[i] ^= 0x81;
+			if (keystore_parse(&k, &m, KEYSTORE_TRUST, bad, (size_t)n, NULL) == 0)
+				keystore_free(&k);
+			mem_free(bad);
+			bad = malloc((size_t)i + 1); /* so that a read behind the end is seen */
+			memcpy(bad, good, (size_t)i + 1);
+			if (keystore_parse(&k, &m, KEYSTORE_TRUST, bad, (size_t)i + 1, NULL) == 0)
+				keystore_free(&k);
+			free(bad);
+		}
+		(void)close(fd);
+		mem_free(path);
+	}
+}
+
+static int make_context(char *const *protocols, size_t n_protocols, char *const *ciphers,
+			size_t n_ciphers)
+{
+	struct tls_context *c = NULL;
+	struct err e = { 0 };
+	Ipc__Tls m;
+	int rc;
+
+	ipc__tls__init(&m);
+	m.protocols = (char **)(uintptr_t)protocols;
+	m.n_protocols = n_protocols;
+	m.ciphers = (char **)(uintptr_t)ciphers;
+	m.n_ciphers = n_ciphers;
+	rc = tls_context_create(&c, &m, &e);
+	str_copy(text, sizeof(text), e.text);
+	tls_context_free(&c);
+	return rc;
+}
+
+static char old_java[] = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+static char old_openssl[] = "ECDHE-RSA-AES256-GCM-SHA384";
+static char new_one[] = "TLS_AES_128_GCM_SHA256";
+static char anonymous[] = "ADH-AES128-SHA";
+static char nonsense[] = "ALL";
+static char tls12[] = "TLSv1.2";
+static char tls13[] = "TLSv1.3";
+static char tls11[] = "TLSv1.1";
+
+static void ciphers_have_their_names_in_java_and_openssl(void **state)
+{
+	char *const good[] = { old_java, old_openssl, new_one };
+	char *const bad[] = { old_java, nonsense };
+	char *const nobody[] = { anonymous };
+
+	UNUSED(state);
+	assert_int_equal(make_context(NULL, 0, good, 3), 0);
+	assert_int_equal(make_context(NULL, 0, good, 1), 0);
+	assert_true(make_context(NULL, 0, bad, 2) < 0);
+	assert_non_null(strstr(text, "tlsCiphers: `ALL` is not known"));
+	assert_true(make_context(NULL, 0, nobody, 1) < 0);
+}
+
+static void versions_that_are_unsafe_are_refused(void **state)
+{
+	char *const good[] = { tls12, tls13 };
+	char *const bad[] = { tls11, tls12 };
+	char *const new_cipher[] = { new_one };
+
+	UNUSED(state);
+	assert_int_equal(make_context(good, 2, NULL, 0), 0);
+	assert_true(make_context(bad, 2, NULL, 0) < 0);
+	assert_non_null(strstr(text, "tlsProtocols: `TLSv1.1` is not supported"));
+	assert_true(make_context(good, 1, new_cipher, 1) < 0);
+	assert_non_null(strstr(text, "none of them is of a version"));
+}
+
+static int make_pki(void **state)
+{
+	UNUSED(state);
+	return system(SOURCE_ROOT "/test/pki " PKI_DIR);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_of_every_kind_are_read),
+		cmocka_unit_test(trust_of_every_kind_is_read),
+		cmocka_unit_test(what_is_wrong_with_a_keystore_is_said),
+		cmocka_unit_test(what_is_wrong_with_a_truststore_is_said),
+		cmocka_unit_test(pairs_of_pem_files_are_read),
+		cmocka_unit_test(damaged_stores_do_no_harm),
+		cmocka_unit_test(ciphers_have_their_names_in_java_and_openssl),
+		cmocka_unit_test(versions_that_are_unsafe_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, make_pki, NULL);
+}
