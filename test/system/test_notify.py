@@ -14,7 +14,7 @@ from test_mongo import OLD, put_api, put_key, put_sub
 from zone import api, apikey, subscription, until
 
 HOUR_MS = 3600000
-BURST = 3000
+BURST = 1500
 mongodb = pytest.mark.sources("mongodb")
 
 

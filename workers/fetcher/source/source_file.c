@@ -358,11 +358,25 @@ static bool is_link(const struct source_file *s, enum docs_dir dir, const char *
 	return link;
 }
 
+static bool is_watched(const struct source_file *s, int wd)
+{
+	unsigned i;
+
+	for (i = 0; i < DIR__COUNT; i++)
+		if (s->watch[i] == wd)
+			return true;
+	return wd == s->watch_root;
+}
+
 /* Whether it may be a change. */
 static bool note_change(struct source_file *s, const struct inotify_event *ev)
 {
 	unsigned i;
 
+	/* The last word of a directory that was replaced: a second listing because of it would
+	   agree with the first before anything could have come back. */
+	if ((ev->mask & IN_Q_OVERFLOW) == 0 && !is_watched(s, ev->wd))
+		return false;
 	if ((ev->mask & IN_Q_OVERFLOW) != 0 || ev->len == 0 || ev->wd == s->watch_root ||
 	    s->n_changes == CHANGES_MAX) {
 		s->list_all = true;
