@@ -474,8 +474,8 @@ static void unknown_keys_are_warned_about_with_the_nearest(void **state)
 		{ "management.mongodb.keystore.path: /k\nmanagement.mongodb.keystore.type: pem\n",
 		  "f.yml:4: management.mongodb: its part" },
 		{ "management.jdbc.url: ${nowhere}\n", "is not defined" },
-		{ "gamma.enabled: true\n",
-		  "gamma.enabled: its part comes with a later release; ignored" },
+		{ "distributed-sync.redis.tcp.idleTimeout: 5\n",
+		  "distributed-sync.redis.tcp.idleTimeout: its part comes with a later release; ignored" },
 	};
 	size_t i;
 

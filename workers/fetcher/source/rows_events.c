@@ -204,7 +204,7 @@ static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 	for (i = 0; i < p->n; i++) {
 		struct api *a;
 
-		int rc = map_event_about(page_row(&p->v[i]), &v[i].what, &why);
+		int rc = map_event_about(p->r->ctx, page_row(&p->v[i]), &v[i].what, &why);
 
 		v[i].skip = rc < 0 || v[i].what.outcome == MAP_NOTHING;
 		if (!v[i].skip && !str_equal(v[i].what.id, p->v[i].id))
