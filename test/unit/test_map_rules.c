@@ -602,7 +602,8 @@ static void a_row_says_what_it_is_about_without_its_payload(void **state)
 			assert_string_equal(about.id, cases[i].id);
 			assert_int_equal(about.kind, cases[i].kind);
 			assert_int_equal(about.withdraws, cases[i].withdraws);
-			assert_int_equal(about.own_id, cases[i].kind != KIND_SHARED_POLICY_GROUP);
+			assert_int_equal(map_own_id(about.kind),
+					 cases[i].kind != KIND_SHARED_POLICY_GROUP);
 		}
 		mem_free(about.id);
 	}

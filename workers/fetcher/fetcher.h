@@ -46,7 +46,7 @@ struct quarantined {
 	enum kind kind;
 	char *id, *where, *text;
 	int64_t since_ms;
-	bool blocks; /* what it was cannot be told: nothing of its kind is swept */
+	enum kind blocks; /* what it was cannot be told: nothing of that kind is swept, if any */
 };
 
 struct chore {	 /* an operation without a payload, sent when the outbox is empty */

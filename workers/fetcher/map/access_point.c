@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/mem.h"
 #include "common/json/write.h"
-#include "workers/fetcher/map/plain.h"
 #include "workers/fetcher/map/members.h"
+#include "workers/fetcher/map/plain.h"
 
 /* A gateway listens on these; the others are of consoles and portals. */
 static const char *const targets[] = { "GATEWAY", "TCP_GATEWAY", "KAFKA_GATEWAY" };

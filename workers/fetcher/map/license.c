@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/json/write.h"
-#include "workers/fetcher/map/plain.h"
 #include "workers/fetcher/map/members.h"
+#include "workers/fetcher/map/plain.h"
 
 struct json_span map_license_organization(struct json_span row)
 {

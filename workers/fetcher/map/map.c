@@ -77,6 +77,11 @@ static bool is_authz(enum kind k)
 	return k == KIND_AUTHZ_ENTITY || k == KIND_AUTHZ_POLICY;
 }
 
+bool map_own_id(enum kind k)
+{
+	return !is_authz(k) && k != KIND_SHARED_POLICY_GROUP;
+}
+
 static const struct route *route_of(const struct map_ctx *ctx, struct json_span type)
 {
 	size_t i;
@@ -114,7 +119,6 @@ int map_event_about(const struct map_ctx *ctx, struct json_span text, struct map
 	}
 	made.kind = route->kind;
 	made.withdraws = route->withdraws;
-	made.own_id = !is_authz(route->kind) && route->kind != KIND_SHARED_POLICY_GROUP;
 	rc = check_properties(json_get(row, "properties"), e);
 	if (rc < 0)
 		return rc;

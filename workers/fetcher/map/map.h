@@ -75,10 +75,12 @@ struct map_about {
 	enum kind kind;
 	char *id;	/* owned, reset by the caller */
 	bool withdraws; /* its event is an UNDEPLOY, whatever the payload */
-	bool own_id;	/* the row's id is the entity's; of others several rows may be of one */
 };
 int map_event_about(const struct map_ctx *ctx, struct json_span row, struct map_about *out,
 		    struct err *e) MUST_USE;
+
+/* A row of events_latest has the id of its entity; of another kind several may be of one. */
+bool map_own_id(enum kind k);
 
 /* The types that map_event() may make something of, or all that the reference writes. Static. */
 enum map_types { MAP_TYPES_MAPPED, MAP_TYPES_ALL };

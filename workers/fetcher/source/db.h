@@ -60,7 +60,8 @@ struct db_query {
 	const char *field;    /* only rows whose `field` is, or has as an element, one of `in` */
 	char *const *in;
 	size_t n_in;
-	char *const *environments; /* only rows of these, or of none; n 0: all */
+	char *const *environments; /* only rows of these, or of none; n 0: all. An access
+				      point is of its referenceId's */
 	size_t n_environments;
 	unsigned limit; /* 0: all of them */
 };

@@ -61,8 +61,9 @@ struct feed_item {
 	int rc;
 	struct event ev;
 	struct hash hash;
-	enum kind kind; /* QUARANTINE: of what */
-	bool id_known;	/* QUARANTINE: the last good version is named in `id` */
+	enum kind kind;	  /* QUARANTINE: of what */
+	enum kind blocks; /* QUARANTINE: nothing of it is removed meanwhile, since the last good
+			     version cannot be named; KIND__COUNT: it can, in `id` or by KEPT */
 	char *id;
 	char *where;
 	char *text;
