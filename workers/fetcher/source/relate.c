@@ -8,12 +8,11 @@
 
 #include "common/base/mem.h"
 #include "common/json/scan.h"
-#include "common/json/write.h"
-#include "workers/fetcher/source/made.h"
+#include "workers/fetcher/source/relate_inner.h"
 
 /* --- items --- */
 
-static enum kind kind_of(enum docs_dir dir)
+enum kind relate_kind_of(enum docs_dir dir)
 {
 	static const enum kind kinds[DIR__COUNT] = {
 		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,
@@ -22,6 +21,12 @@ static enum kind kind_of(enum docs_dir dir)
 		[DIR_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
 		[DIR_API_KEYS] = KIND_API_KEY,
 		[DIR_DICTIONARIES] = KIND_DICTIONARY,
+		[DIR_SHARED_POLICY_GROUPS] = KIND_SHARED_POLICY_GROUP,
+		[DIR_AUTHZ_ENTITIES] = KIND_AUTHZ_ENTITY,
+		[DIR_AUTHZ_POLICIES] = KIND_AUTHZ_POLICY,
+		[DIR_ACCESS_POINTS] = KIND_ACCESS_POINT,
+		[DIR_LICENSES] = KIND_LICENSE,
+		[DIR_INSTALLATION] = KIND_NODE_METADATA,
 	};
 
 	return kinds[dir];
@@ -33,7 +38,7 @@ void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 	size_t n;
 
 	doc->quarantined = true;
-	i->kind = kind_of(doc->dir);
+	i->kind = relate_kind_of(doc->dir);
 	i->blocks = doc->n_names > 0 || doc->shadowed ? KIND__COUNT : i->kind;
 	i->id = mem_strdup(doc->id == NULL ? "" : doc->id);
 	i->where = mem_strdup(doc->path);
@@ -86,7 +91,7 @@ static bool has_name(char *const *names, size_t n, const char *name)
 /* Withdraws a name the document made before and makes no more. */
 static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
 {
-	struct event ev = { .kind = kind_of(doc->dir), .action = ACTION_UNDEPLOY };
+	struct event ev = { .kind = relate_kind_of(doc->dir), .action = ACTION_UNDEPLOY };
 	struct buf start = { 0 };
 	size_t n;
 
@@ -105,13 +110,10 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 	feed_put_event(r->feed, &ev, absent);
 }
 
-/* What becomes of the names a document made before and makes no more. */
-enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
-
 /* Is the API of a child's name described by a document? */
 static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
 {
-	size_t tail = strlen(kind_name(kind_of(doc->dir))) + strlen(doc->id) + 2;
+	size_t tail = strlen(kind_name(relate_kind_of(doc->dir))) + strlen(doc->id) + 2;
 	char *ref;
 	bool has;
 
@@ -122,7 +124,7 @@ static bool ref_has_document(const struct relate *r, const struct doc *doc, cons
 	return has;
 }
 
-static void publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
+void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
 {
 	char **names = mem_alloc((m->n + doc->n_names + 1) * sizeof(*names));
 	size_t n = 0;
@@ -169,10 +171,7 @@ static void keep_hrids(struct relate *r, const char *id, struct json_span row)
 	mem_free(table_set(&r->hrids, id, buf_take(&b)));
 }
 
-/* A row of an environment that has no document proves nothing: it counts as absent. */
-enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
-
-static enum owner intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
+enum owner relate_intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
 {
 	const char *hrids = id == NULL ? NULL : table_get(&r->hrids, id);
 	size_t i;
@@ -190,8 +189,7 @@ static enum owner intersects(const struct relate *r, const char *id, char *const
 	return NOT_OURS;
 }
 
-/* Is the environment one of this gateway's? NULL: the row names none. */
-static enum owner owner_of(struct relate *r, const char *id)
+enum owner relate_owner_of(struct relate *r, const char *id)
 {
 	const struct relate_filter *f = &r->filter;
 	const struct doc *env;
@@ -210,14 +208,14 @@ static enum owner owner_of(struct relate *r, const char *id)
 	}
 	env = docs_owner(&r->docs, DIR_ENVIRONMENTS, id);
 	if (f->n_organizations > 0)
-		o = intersects(r, env == NULL ? NULL : env->organization, f->organizations,
-			       f->n_organizations);
+		o = relate_intersects(r, env == NULL ? NULL : env->organization, f->organizations,
+				      f->n_organizations);
 	if (o == OURS && f->n_environments > 0)
-		o = intersects(r, id, f->environments, f->n_environments);
+		o = relate_intersects(r, id, f->environments, f->n_environments);
 	return o;
 }
 
-static char *dup_string(struct json_span v)
+char *relate_dup_string(struct json_span v)
 {
 	struct buf b = { 0 };
 
@@ -229,22 +227,21 @@ static char *dup_string(struct json_span v)
 
 static enum owner row_owner(struct relate *r, struct json_span row, const char *fallback)
 {
-	char *env = dup_string(json_get(row, "environmentId"));
-	enum owner o = owner_of(r, env == NULL ? fallback : env);
+	char *env = relate_dup_string(json_get(row, "environmentId"));
+	enum owner o = relate_owner_of(r, env == NULL ? fallback : env);
 
 	mem_free(env);
 	return o;
 }
 
-/* What a document of an environment that is not known made before: held, or kept. */
-static void publish_unknown(struct relate *r, struct doc *doc)
+void relate_publish_unknown(struct relate *r, struct doc *doc)
 {
 	struct made none = { 0 };
 
 	if (r->unsure)
 		relate_quarantine(r, doc, "its environment, or organization, cannot be read");
 	else
-		publish(r, doc, &none, LEFT_ABSENT);
+		relate_publish(r, doc, &none, LEFT_ABSENT);
 }
 
 /* --- one document of each directory --- */
@@ -267,28 +264,32 @@ static void change_id(struct relate *r, struct doc *doc)
 		docs_mark_keys(&r->docs, doc->id);
 }
 
-/* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
+bool relate_identify(struct relate *r, struct doc *doc, const char *id)
+{
+	char why[600];
+
+	if (id == NULL || id[0] == '\0') {
+		relate_quarantine(r, doc, "it has no id");
+		return false;
+	}
+	if (doc->id != NULL && !str_equal(doc->id, id))
+		change_id(r, doc);
+	docs_set_id(&r->docs, doc, id);
+	docs_unmark(&r->docs, doc);
+	if (!doc->shadowed)
+		return true;
+	(void)snprintf(why, sizeof(why), "its id %.200s is that of %.300s too", id,
+		       docs_owner(&r->docs, doc->dir, id)->path);
+	doc_set_names(doc, NULL, 0);
+	relate_quarantine(r, doc, why);
+	return false;
+}
+
 static bool identify(struct relate *r, struct doc *doc, struct json_span id)
 {
-	char *text = dup_string(id);
-	char why[600];
-	bool fine = text != NULL && text[0] != '\0';
+	char *text = relate_dup_string(id);
+	bool fine = relate_identify(r, doc, text);
 
-	if (!fine) {
-		relate_quarantine(r, doc, "it has no id");
-	} else {
-		if (doc->id != NULL && !str_equal(doc->id, text))
-			change_id(r, doc);
-		docs_set_id(&r->docs, doc, text);
-		docs_unmark(&r->docs, doc);
-		if (doc->shadowed) {
-			(void)snprintf(why, sizeof(why), "its id %.200s is that of %.300s too",
-				       text, docs_owner(&r->docs, doc->dir, text)->path);
-			doc_set_names(doc, NULL, 0);
-			relate_quarantine(r, doc, why);
-			fine = false;
-		}
-	}
 	mem_free(text);
 	return fine;
 }
@@ -296,11 +297,13 @@ static bool identify(struct relate *r, struct doc *doc, struct json_span id)
 /* What hangs on environments and organizations: it carries their names, or is filtered. */
 static void mark_owned(struct relate *r)
 {
+	unsigned i;
+
 	docs_mark_dir(&r->docs, DIR_APIS);
-	if (r->filter.n_environments + r->filter.n_organizations > 0) {
-		docs_mark_dir(&r->docs, DIR_SUBSCRIPTIONS);
-		docs_mark_dir(&r->docs, DIR_API_KEYS);
-	}
+	docs_mark_dir(&r->docs, DIR_SHARED_POLICY_GROUPS);
+	for (i = 0; r->filter.n_environments + r->filter.n_organizations > 0 && i < DIR__COUNT; i++)
+		if (i != DIR_ENVIRONMENTS && i != DIR_ORGANIZATIONS)
+			docs_mark_dir(&r->docs, (enum docs_dir)i);
 }
 
 static void relate_environment(struct relate *r, struct doc *doc, struct json_span row)
@@ -316,8 +319,8 @@ static void relate_environment(struct relate *r, struct doc *doc, struct json_sp
 	}
 	keep_hrids(r, doc->id, row);
 	mem_free(doc->organization);
-	doc->organization = dup_string(json_get(row, "organizationId"));
-	publish(r, doc, &none, LEFT_WITHDRAWN);
+	doc->organization = relate_dup_string(json_get(row, "organizationId"));
+	relate_publish(r, doc, &none, LEFT_WITHDRAWN);
 	mark_owned(r);
 }
 
@@ -344,7 +347,7 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text);
 	else
-		publish(r, doc, &m, LEFT_WITHDRAWN);
+		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
 }
@@ -370,7 +373,6 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 {
 	struct map_plans plans = { 0 };
 	struct map_out out = { 0 };
-	struct buf quoted = { 0 };
 	struct made m = { 0 };
 	struct err e = { 0 };
 	bool deployed;
@@ -383,10 +385,8 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 		map_out_reset(&out);
 		return;
 	}
-	json_write_string(&quoted, out.ev.id, strlen(out.ev.id));
-	if (!identify(r, doc, span_of(&quoted)))
+	if (!relate_identify(r, doc, out.ev.id))
 		out.outcome = MAP_NOTHING;
-	buf_reset(&quoted);
 	if (out.outcome == MAP_EVENT) {
 		enum owner o = row_owner(r, row, "DEFAULT");
 
@@ -402,9 +402,9 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 		doc->plans = plans;
 		plans = (struct map_plans){ 0 };
 		if (m.n > 0)
-			publish(r, doc, &m, LEFT_WITHDRAWN);
+			relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 		else
-			publish_unknown(r, doc);
+			relate_publish_unknown(r, doc);
 	}
 	map_plans_reset(&plans);
 	map_out_reset(&out);
@@ -458,9 +458,9 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	}
 	/* An API without a document takes its children along, or the guard keeps them all. */
 	if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
-		publish_unknown(r, doc);
+		relate_publish_unknown(r, doc);
 	else
-		publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
+		relate_publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
 	map_subscription_reset(&facts);
@@ -491,7 +491,7 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 		if (rc == 0 && out.outcome == MAP_EVENT)
 			made_add(m, &out);
 	} else if (!gone) {
-		char *id = dup_string(json_get(row, "id"));
+		char *id = relate_dup_string(json_get(row, "id"));
 
 		made_undeploy(m, KIND_API_KEY, id, sub->scope);
 		mem_free(id);
@@ -524,48 +524,11 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text[0] != '\0' ? e.text : "the key cannot be mapped");
 	else if (o == OWNER_UNKNOWN)
-		publish_unknown(r, doc);
+		relate_publish_unknown(r, doc);
 	else
-		publish(r, doc, &m, left);
+		relate_publish(r, doc, &m, left);
 	made_reset(&m);
 	map_key_reset(&facts);
-}
-
-/* A dictionary by itself is taken as the payload of its event. */
-static void wrap_dictionary(struct json_span row, int64_t modified_ms, struct buf *out)
-{
-	buf_adds(out, "{\"type\":\"PUBLISH_DICTIONARY\",\"payload\":");
-	json_write_string(out, row.p, row.n);
-	buf_printf(out, ",\"properties\":{\"dictionary_id\":%.*s},\"createdAt\":%" PRId64 "}",
-		   (int)json_get(row, "id").n, json_get(row, "id").p, modified_ms);
-}
-
-static void relate_dictionary(struct relate *r, struct doc *doc, struct json_span row,
-			      int64_t modified_ms)
-{
-	struct buf wrapped = { 0 };
-	struct map_out out = { 0 };
-	struct made m = { 0 };
-	struct err e = { 0 };
-	int rc;
-
-	if (!identify(r, doc, json_get(row, "id")))
-		return;
-	if (json_type(json_get(row, "payload")) == JSON_NONE &&
-	    json_type(json_get(row, "type")) == JSON_NONE) {
-		wrap_dictionary(row, modified_ms, &wrapped);
-		row = span_of(&wrapped);
-	}
-	rc = map_event(r->ctx, row, &out, &e);
-	if (rc < 0 || out.outcome != MAP_EVENT) {
-		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
-	} else {
-		made_add(&m, &out);
-		publish(r, doc, &m, LEFT_WITHDRAWN);
-	}
-	buf_reset(&wrapped);
-	map_out_reset(&out);
-	made_reset(&m);
 }
 
 void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64_t modified_ms)
@@ -599,7 +562,7 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 		relate_key(r, doc, row);
 		break;
 	default:
-		relate_dictionary(r, doc, row, modified_ms);
+		relate_plain(r, doc, row, modified_ms);
 		break;
 	}
 	docs_unmark(&r->docs, doc);
