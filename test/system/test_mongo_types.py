@@ -317,6 +317,7 @@ BAD = [("access_points", "ap", {"target": "MOON"}), ("access_points", "ap", {"ho
        ("events_latest", "spg", {"payload": "{"}), ("events_latest", "spg", {"payload": json.dumps({**GROUP, "policies": 5})}),
        ("events_latest", "spg", {"type": "DEPLOY_POLICY_GROUP"}), ("events_latest", "spg", {"updatedAt": "today"}),
        ("events_latest", "authz_entity_id:api.orders", {"payload": json.dumps({**ENTITY, "kind": "X"})}),
+       ("events_latest", "authz_entity_id:api.orders", {"updatedAt": "today"}),
        ("events_latest", "authz_policy_id:pol", {"payload": json.dumps({**POLICY, "policyText": " "})})]
 
 

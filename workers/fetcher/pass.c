@@ -146,12 +146,20 @@ static void take_asks(struct fetcher *f, struct feed_item *i)
 
 /* --- quarantine --- */
 
+static void count_blocks(struct fetcher *f, unsigned kinds, int by)
+{
+	unsigned k;
+
+	for (k = 0; k < KIND__COUNT; k++)
+		if ((kinds & 1U << k) != 0)
+			f->blocks[k] += (size_t)by;
+}
+
 static void quarantined_free(struct fetcher *f, struct quarantined *q)
 {
 	if (q == NULL)
 		return;
-	if (q->blocks != KIND__COUNT)
-		f->blocks[q->blocks]--;
+	count_blocks(f, q->blocks, -1);
 	mem_free(q->id);
 	mem_free(q->where);
 	mem_free(q->text);
@@ -198,9 +206,8 @@ static void take_quarantine(struct fetcher *f, struct feed_item *i)
 		q->where = mem_strdup(i->where);
 		q->text = mem_strdup(i->text);
 		q->since_ms = clock_wall_ms();
-		q->blocks = named && i->blocks == i->kind ? KIND__COUNT : i->blocks;
-		if (q->blocks != KIND__COUNT)
-			f->blocks[q->blocks]++;
+		q->blocks = named ? i->blocks & ~(1U << i->kind) : i->blocks;
+		count_blocks(f, q->blocks, 1);
 		(void)table_set(&f->quarantine, i->where, q);
 		worker_report(f->w);
 	}

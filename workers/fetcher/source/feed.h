@@ -61,9 +61,9 @@ struct feed_item {
 	int rc;
 	struct event ev;
 	struct hash hash;
-	enum kind kind;	  /* QUARANTINE: of what */
-	enum kind blocks; /* QUARANTINE: nothing of it is removed meanwhile, since the last good
-			     version cannot be named; KIND__COUNT: it can, in `id` or by KEPT */
+	enum kind kind;	 /* QUARANTINE: of what */
+	unsigned blocks; /* QUARANTINE: a bit for each kind of which nothing is removed meanwhile,
+			    since the last good version can be named neither by `id` nor by KEPT */
 	char *id;
 	char *where;
 	char *text;

@@ -39,7 +39,7 @@ void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 
 	doc->quarantined = true;
 	i->kind = relate_kind_of(doc->dir);
-	i->blocks = doc->n_names > 0 || doc->shadowed ? KIND__COUNT : i->kind;
+	i->blocks = doc->n_names > 0 || doc->shadowed ? 0 : 1U << i->kind;
 	i->id = mem_strdup(doc->id == NULL ? "" : doc->id);
 	i->where = mem_strdup(doc->path);
 	i->text = mem_strdup(why);

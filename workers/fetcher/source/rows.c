@@ -206,13 +206,13 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 
 	i->kind = kind_of(t);
 	i->id = mem_strdup(id);
-	/* A row of events is named as its entity is, but that of a shared policy group; a
-	   child's name needs what it hangs on. */
-	i->blocks = KIND__COUNT;
+	/* Most rows of events are named as their entity is; a child's name needs what it
+	   hangs on. */
 	if (name == NULL && (t == DB_SUBSCRIPTIONS || t == DB_KEYS))
-		i->blocks = i->kind;
-	else if (name == NULL && t == DB_EVENTS)
-		i->blocks = KIND_SHARED_POLICY_GROUP;
+		i->blocks = 1U << i->kind;
+	for (k = 0; name == NULL && t == DB_EVENTS && k < KIND__COUNT; k++)
+		if (!map_own_id((enum kind)k))
+			i->blocks |= 1U << k;
 	i->where = mem_strdup(where);
 	i->text = mem_strdup(why);
 	feed_put(r->feed, i);
