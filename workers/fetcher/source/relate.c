@@ -8,11 +8,12 @@
 
 #include "common/base/mem.h"
 #include "common/json/scan.h"
-#include "workers/fetcher/source/relate_inner.h"
+#include "common/json/write.h"
+#include "workers/fetcher/source/relate_part.h"
 
 /* --- items --- */
 
-enum kind relate_kind_of(enum docs_dir dir)
+enum kind relate_kind(enum docs_dir dir)
 {
 	static const enum kind kinds[DIR__COUNT] = {
 		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,
@@ -38,7 +39,7 @@ void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 	size_t n;
 
 	doc->quarantined = true;
-	i->kind = relate_kind_of(doc->dir);
+	i->kind = relate_kind(doc->dir);
 	i->blocks = doc->n_names > 0 || doc->shadowed ? 0 : 1U << i->kind;
 	i->id = mem_strdup(doc->id == NULL ? "" : doc->id);
 	i->where = mem_strdup(doc->path);
@@ -91,7 +92,7 @@ static bool has_name(char *const *names, size_t n, const char *name)
 /* Withdraws a name the document made before and makes no more. */
 static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
 {
-	struct event ev = { .kind = relate_kind_of(doc->dir), .action = ACTION_UNDEPLOY };
+	struct event ev = { .kind = relate_kind(doc->dir), .action = ACTION_UNDEPLOY };
 	struct buf start = { 0 };
 	size_t n;
 
@@ -113,7 +114,7 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 /* Is the API of a child's name described by a document? */
 static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
 {
-	size_t tail = strlen(kind_name(relate_kind_of(doc->dir))) + strlen(doc->id) + 2;
+	size_t tail = strlen(kind_name(relate_kind(doc->dir))) + strlen(doc->id) + 2;
 	char *ref;
 	bool has;
 
@@ -225,7 +226,7 @@ char *relate_dup_string(struct json_span v)
 	return buf_take(&b);
 }
 
-static enum owner row_owner(struct relate *r, struct json_span row, const char *fallback)
+enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback)
 {
 	char *env = relate_dup_string(json_get(row, "environmentId"));
 	enum owner o = relate_owner_of(r, env == NULL ? fallback : env);
@@ -234,7 +235,7 @@ static enum owner row_owner(struct relate *r, struct json_span row, const char *
 	return o;
 }
 
-void relate_publish_unknown(struct relate *r, struct doc *doc)
+void relate_unknown(struct relate *r, struct doc *doc)
 {
 	struct made none = { 0 };
 
@@ -264,32 +265,28 @@ static void change_id(struct relate *r, struct doc *doc)
 		docs_mark_keys(&r->docs, doc->id);
 }
 
-bool relate_identify(struct relate *r, struct doc *doc, const char *id)
-{
-	char why[600];
-
-	if (id == NULL || id[0] == '\0') {
-		relate_quarantine(r, doc, "it has no id");
-		return false;
-	}
-	if (doc->id != NULL && !str_equal(doc->id, id))
-		change_id(r, doc);
-	docs_set_id(&r->docs, doc, id);
-	docs_unmark(&r->docs, doc);
-	if (!doc->shadowed)
-		return true;
-	(void)snprintf(why, sizeof(why), "its id %.200s is that of %.300s too", id,
-		       docs_owner(&r->docs, doc->dir, id)->path);
-	doc_set_names(doc, NULL, 0);
-	relate_quarantine(r, doc, why);
-	return false;
-}
-
-static bool identify(struct relate *r, struct doc *doc, struct json_span id)
+/* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
+bool relate_identify(struct relate *r, struct doc *doc, struct json_span id)
 {
 	char *text = relate_dup_string(id);
-	bool fine = relate_identify(r, doc, text);
+	char why[600];
+	bool fine = text != NULL && text[0] != '\0';
 
+	if (!fine) {
+		relate_quarantine(r, doc, "it has no id");
+	} else {
+		if (doc->id != NULL && !str_equal(doc->id, text))
+			change_id(r, doc);
+		docs_set_id(&r->docs, doc, text);
+		docs_unmark(&r->docs, doc);
+		if (doc->shadowed) {
+			(void)snprintf(why, sizeof(why), "its id %.200s is that of %.300s too",
+				       text, docs_owner(&r->docs, doc->dir, text)->path);
+			doc_set_names(doc, NULL, 0);
+			relate_quarantine(r, doc, why);
+			fine = false;
+		}
+	}
 	mem_free(text);
 	return fine;
 }
@@ -311,7 +308,7 @@ static void relate_environment(struct relate *r, struct doc *doc, struct json_sp
 	struct err e = { 0 };
 	struct made none = { 0 };
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	if (map_environment(r->ctx, row, &e) < 0) {
 		relate_quarantine(r, doc, e.text);
@@ -331,7 +328,7 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	struct err e = { 0 };
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	if (json_type(json_get(row, "payload")) == JSON_STRING) {
 		rc = map_event(r->ctx, row, &out, &e);
@@ -373,6 +370,7 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 {
 	struct map_plans plans = { 0 };
 	struct map_out out = { 0 };
+	struct buf quoted = { 0 };
 	struct made m = { 0 };
 	struct err e = { 0 };
 	bool deployed;
@@ -385,10 +383,12 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 		map_out_reset(&out);
 		return;
 	}
-	if (!relate_identify(r, doc, out.ev.id))
+	json_write_string(&quoted, out.ev.id, strlen(out.ev.id));
+	if (!relate_identify(r, doc, span_of(&quoted)))
 		out.outcome = MAP_NOTHING;
+	buf_reset(&quoted);
 	if (out.outcome == MAP_EVENT) {
-		enum owner o = row_owner(r, row, "DEFAULT");
+		enum owner o = relate_owner(r, row, "DEFAULT");
 
 		deployed = o != NOT_OURS && out.ev.action == ACTION_DEPLOY;
 		if (o == NOT_OURS)
@@ -404,7 +404,7 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 		if (m.n > 0)
 			relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 		else
-			relate_publish_unknown(r, doc);
+			relate_unknown(r, doc);
 	}
 	map_plans_reset(&plans);
 	map_out_reset(&out);
@@ -436,7 +436,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	enum owner o;
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	rc = map_subscription_read(row, &facts, &e);
 	if (rc == 0)
@@ -448,7 +448,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	}
 	docs_set_scope(&r->docs, doc, facts.scope, facts.plan);
 	docs_mark_keys(&r->docs, doc->id);
-	o = row_owner(r, row, NULL);
+	o = relate_owner(r, row, NULL);
 	if (facts.scope != NULL) {
 		if (plan_is_deployed(r, facts.scope, facts.plan, &gone) && o != NOT_OURS &&
 		    out.outcome == MAP_EVENT)
@@ -458,7 +458,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	}
 	/* An API without a document takes its children along, or the guard keeps them all. */
 	if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
-		relate_publish_unknown(r, doc);
+		relate_unknown(r, doc);
 	else
 		relate_publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
 	map_out_reset(&out);
@@ -474,7 +474,7 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 	struct map_out out = { 0 };
 	struct buf text = { 0 };
 	struct err e = { 0 };
-	enum owner o = row_owner(r, row, NULL);
+	enum owner o = relate_owner(r, row, NULL);
 	bool gone = false;
 	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
 
@@ -513,18 +513,18 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 	size_t i;
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	rc = map_key_read(row, &facts, &e);
 	if (rc == 0)
 		docs_set_subscriptions(&r->docs, doc, facts.subscriptions, facts.n);
-	o = row_owner(r, row, NULL);
+	o = relate_owner(r, row, NULL);
 	for (i = 0; rc == 0 && i < facts.n; i++)
 		rc = relate_key_of(r, row, facts.subscriptions[i], &m, &left);
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text[0] != '\0' ? e.text : "the key cannot be mapped");
 	else if (o == OWNER_UNKNOWN)
-		relate_publish_unknown(r, doc);
+		relate_unknown(r, doc);
 	else
 		relate_publish(r, doc, &m, left);
 	made_reset(&m);

@@ -7,7 +7,7 @@
 #include "common/json/write.h"
 #include "workers/fetcher/map/members.h"
 #include "workers/fetcher/map/plain.h"
-#include "workers/fetcher/source/relate_inner.h"
+#include "workers/fetcher/source/relate_part.h"
 
 /* Publishes what an environment or organization of that owner made. */
 static void publish_owned(struct relate *r, struct doc *doc, struct map_out *out, enum owner o)
@@ -20,7 +20,7 @@ static void publish_owned(struct relate *r, struct doc *doc, struct map_out *out
 	else if (out->outcome == MAP_EVENT && (o == OURS || !deploys))
 		made_add(&m, out);
 	if (o == OWNER_UNKNOWN && deploys)
-		relate_publish_unknown(r, doc);
+		relate_unknown(r, doc);
 	else
 		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 	made_reset(&m);
@@ -86,15 +86,18 @@ static void relate_row(struct relate *r, struct doc *doc, struct json_span row,
 		       const struct map_about *about)
 {
 	struct map_out out = { 0 };
+	struct buf id = { 0 };
 	struct err e = { 0 };
 
-	if (!relate_identify(r, doc, about->id))
-		return;
-	if (map_event(r->ctx, row, &out, &e) < 0)
-		relate_quarantine(r, doc, e.text);
-	else
-		publish_owned(r, doc, &out, owner_of_payload(r, &out.ev));
+	json_write_string(&id, about->id, strlen(about->id));
+	if (relate_identify(r, doc, (struct json_span){ id.data, id.len })) {
+		if (map_event(r->ctx, row, &out, &e) < 0)
+			relate_quarantine(r, doc, e.text);
+		else
+			publish_owned(r, doc, &out, owner_of_payload(r, &out.ev));
+	}
 	map_out_reset(&out);
+	buf_reset(&id);
 }
 
 static void relate_event(struct relate *r, struct doc *doc, struct json_span v, int64_t modified_ms)
@@ -110,7 +113,7 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 	}
 	if (map_event_about(r->ctx, v, &about, &e) < 0)
 		relate_quarantine(r, doc, e.text);
-	else if (about.outcome == MAP_EVENT && about.kind != relate_kind_of(doc->dir))
+	else if (about.outcome == MAP_EVENT && about.kind != relate_kind(doc->dir))
 		relate_quarantine(r, doc, "its type belongs into another directory");
 	else if (about.outcome == MAP_EVENT)
 		relate_row(r, doc, v, &about);
@@ -129,17 +132,15 @@ static void relate_access_point(struct relate *r, struct doc *doc, struct json_s
 {
 	struct map_out out = { 0 };
 	struct err e = { 0 };
-	char *id = relate_dup_string(json_get(row, "id"));
 	char *env = relate_dup_string(map_access_point_environment(row));
 
-	if (relate_identify(r, doc, id)) {
+	if (relate_identify(r, doc, json_get(row, "id"))) {
 		if (map_access_point(row, &out, &e) < 0)
 			relate_quarantine(r, doc, e.text);
 		else
 			publish_owned(r, doc, &out, relate_owner_of(r, env));
 	}
 	map_out_reset(&out);
-	mem_free(id);
 	mem_free(env);
 }
 
@@ -171,7 +172,7 @@ static void relate_license(struct relate *r, struct doc *doc, struct json_span r
 	struct err e = { 0 };
 	char *id = relate_dup_string(map_license_organization(row));
 
-	if (relate_identify(r, doc, id)) {
+	if (relate_identify(r, doc, map_license_organization(row))) {
 		if (map_license(row, &out, &e) < 0)
 			relate_quarantine(r, doc, e.text);
 		else
@@ -211,13 +212,14 @@ static size_t organizations_of(const struct relate *r, char **out)
 /* There is one: whatever it is called, a second document is shadowed by the first. */
 static void relate_installation(struct relate *r, struct doc *doc, struct json_span row)
 {
+	static const char one[] = "\"installation\"";
 	char *id = relate_dup_string(json_get(row, "id"));
 	struct map_out out = { 0 };
 	char **organizations;
 
 	if (id == NULL || id[0] == '\0') {
 		relate_quarantine(r, doc, "it has no id");
-	} else if (relate_identify(r, doc, "installation")) {
+	} else if (relate_identify(r, doc, (struct json_span){ one, strlen(one) })) {
 		organizations = mem_alloc((r->filter.n_environments + 1) * sizeof(*organizations));
 		map_node_metadata(id, organizations, organizations_of(r, organizations), &out);
 		publish_owned(r, doc, &out,
