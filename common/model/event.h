@@ -25,9 +25,11 @@ enum action { ACTION_DEPLOY = 'D', ACTION_UNDEPLOY = 'U' };
 struct event {
 	enum kind kind;
 	enum action action;
-	char *id;	    /* owned */
-	char *ref_id;	    /* owned; NULL: no reference. The reference's type is always API */
-	struct buf payload; /* owned; empty on UNDEPLOY */
+	char *id;     /* owned */
+	char *ref_id; /* owned; NULL: no reference. The reference's type is always API */
+	/* Owned; JSON, but of a license. Empty on UNDEPLOY: the hash keeps the one it has, out of
+	   which Java readers take what to withdraw, and of what it never held none is written. */
+	struct buf payload;
 
 	/*
 	 * Version of what the event was made from (zone-protocol 1, "zsVer"): decimal ms of a

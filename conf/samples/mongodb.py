@@ -17,7 +17,11 @@ import pymongo
 
 DATES = ("createdAt", "updatedAt", "startingAt", "endingAt", "expireAt", "closedAt", "revokedAt")
 COLLECTIONS = {"api-keys": "keys", "subscriptions": "subscriptions", "environments": "environments",
-               "organizations": "organizations"}
+               "organizations": "organizations", "installation": "installation"}
+EVENTS = {"dictionaries": ("PUBLISH_DICTIONARY", "dictionary_id", "id"),
+          "shared-policy-groups": ("DEPLOY_SHARED_POLICY_GROUP", "shared_policy_group_id", "id"),
+          "authz-entities": ("PUBLISH_AUTHZ_ENTITY", "authz_entity_id", "entityId"),
+          "authz-policies": ("PUBLISH_AUTHZ_POLICY", "authz_policy_id", "id")}
 
 
 def date(ms):
@@ -67,8 +71,16 @@ def load(db, folder):
         document = json.loads(f.read_text())
         if f.parent.name == "apis":
             put_event(db, document["id"], "PUBLISH_API", "api_id", bean(document))
-        elif f.parent.name == "dictionaries":
-            put_event(db, document["id"], "PUBLISH_DICTIONARY", "dictionary_id", json.dumps(document))
+        elif f.parent.name in EVENTS:
+            type, property, id = EVENTS[f.parent.name]
+            put_event(db, document[id], type, property, json.dumps(document))
+        elif f.parent.name == "access-points":
+            put(db, "access_points", row_of({
+                "referenceType": "ENVIRONMENT", "referenceId": document.pop("environmentId"), "status": "CREATED",
+                "updatedAt": now_ms(), **document}))
+        elif f.parent.name == "licenses":
+            put(db, "licenses", {"_id": {"referenceId": document["id"], "referenceType": "ORGANIZATION"},
+                                 "license": document["license"], "updatedAt": date(now_ms())})
         elif f.parent.name in COLLECTIONS:
             put(db, COLLECTIONS[f.parent.name], row_of(document))
 

@@ -253,6 +253,7 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	part->environments = make_list(b->c, CFG_ENVIRONMENTS, &part->n_environments);
 	part->organizations = make_list(b->c, CFG_ORGANIZATIONS, &part->n_organizations);
 	part->legacy_hrids = config_bool(b->c, CFG_LEGACY_HRIDS);
+	part->authz = config_bool(b->c, CFG_GAMMA);
 	part->encryption_secret.len = strlen(secret);
 	part->encryption_secret.data = mem_dup(secret, strlen(secret));
 	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);

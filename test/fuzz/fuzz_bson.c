@@ -4,7 +4,7 @@
 
 #include "common/base/mem.h"
 #include "workers/fetcher/source/bson_json.h"
-#include "workers/fetcher/map/map.h"
+#include "workers/fetcher/map/plain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,8 +21,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct map_out event = { 0 };
 	struct err e = { 0 };
 
-	if (ctx == NULL)
+	if (ctx == NULL) {
 		ctx = map_ctx_create(NULL, 0, NULL, 0);
+		map_ctx_set_authz(ctx, true);
+	}
 	if (bson_json(&out, data, size, &e) < 0) {
 		CHECK(e.text[0] != '\0');
 		buf_reset(&out);
@@ -31,9 +33,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	row = (struct json_span){ out.data, out.len };
 	CHECK(json_check(row.p, row.n, &v, &e) == 0 ? json_type(v) == JSON_OBJECT
 						    : e.code == ERR_LIMIT || e.code == ERR_PARSE);
-	if (map_event_about(row, &about, NULL) == 0)
+	if (map_event_about(ctx, row, &about, NULL) == 0)
 		mem_free(about.id);
 	if (map_event(ctx, row, &event, NULL) == 0)
+		map_out_reset(&event);
+	if (map_access_point(row, &event, NULL) == 0)
+		map_out_reset(&event);
+	if (map_license(row, &event, NULL) == 0)
 		map_out_reset(&event);
 	if (map_subscription_read(row, &sub, NULL) == 0)
 		map_subscription_reset(&sub);

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "workers/fetcher/map/map.h"
+#include "workers/fetcher/map/plain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,6 +14,7 @@ static struct map_ctx *context(void)
 
 	if (ctx == NULL) {
 		ctx = map_ctx_create(tags, ARRAY_LEN(tags), "vvLJ4Q8Khvv9tm2tIPdkGEdmgKUruAL6", 32);
+		map_ctx_set_authz(ctx, true);
 		map_ctx_set_environment(ctx, "DEFAULT", "default", "DEFAULT");
 		map_ctx_set_organization(ctx, "DEFAULT", NULL);
 	}
@@ -53,5 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_out(map_api_file(context(), row, 1, &out, NULL), &out);
 	check_out(map_subscription(row, MAP_ATTACHED | MAP_PRODUCT_KNOWN, &out, NULL), &out);
 	check_out(map_apikey(row, sub, 0, &out, NULL), &out);
+	check_out(map_access_point(row, &out, NULL), &out);
+	if (map_license(row, &out, NULL) == 0)
+		map_out_reset(&out);
 	return 0;
 }

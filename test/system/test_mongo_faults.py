@@ -276,14 +276,14 @@ def test_a_mistyped_database_removes_nothing(zone):
     zone.mongo.db["installation"].insert_one({"_id": "i1"})
     fill(zone, 12)
     n = one_node(zone)
-    zone.settled(count=36)
+    zone.settled(count=37)
     renamed(zone, n, "gravitree")
     until("said", lambda: "installation" in n.fetcher()["source"])
-    assert len(n.names()) == 36
+    assert len(n.names()) == 37
     n.config.write_text(n.config.read_text().replace("/gravitree", "/gravitee"))
     n.cli("reload")
     until("up", lambda: n.fetcher()["source"] == "up")
-    zone.settled(count=36)
+    zone.settled(count=37)
 
 
 def test_a_mistyped_database_without_installation_removes_nothing(zone):
@@ -300,29 +300,29 @@ def test_another_installation_is_written_anew(zone):
     zone.mongo.db["installation"].insert_one({"_id": "i1"})
     fill(zone, 12, updated=m.NOW)
     n = one_node(zone)
-    lineage = zone.settled(count=36)["lineage"]
+    lineage = zone.settled(count=37)["lineage"]  # and what the nodes are told of the installation
     zone.mongo.db["installation"].delete_one({"_id": "i1"})
     zone.mongo.db["installation"].insert_one({"_id": "i2"})
     zone.mongo.db["events_latest"].update_many({}, {"$set": {"updatedAt": m.date(OLD)}})
     zone.compare()
     until("anew", lambda: zone.redis.meta().get("lineage") != lineage)
-    zone.settled(count=36)
+    zone.settled(count=37)
     assert cursor(zone, "events_latest") == OLD, "cursors are those of the new one"
     assert zone.redis("HGET", "zonesync:{test}:cursor", "installation") == "i2"
     put_api(zone, "new")
-    zone.settled(count=37)
+    zone.settled(count=38)
     done = n.logs("fetcher").count("refill_done")
     zone.mongo.db["installation"].drop()
     zone.compare()
     until("refused", lambda: "installation" in n.fetcher()["source"])
-    assert n.logs("fetcher").count("refill_done") == done and len(n.names()) == 37
+    assert n.logs("fetcher").count("refill_done") == done and len(n.names()) == 38
     put_api(zone, "foreign")
     refused = zone.mongo.db.command("serverStatus")["opcounters"]["query"]
     until("several passes", lambda: zone.mongo.db.command("serverStatus")["opcounters"]["query"] > refused + 10)
     assert n.get("API", "foreign") is None, "deltas are refused too"
     zone.mongo.db["installation"].insert_one({"_id": "i2"})
     until("up", lambda: n.fetcher()["source"] == "up")
-    zone.settled(count=38)
+    zone.settled(count=39)
 
 
 # --- who may read ---

@@ -175,16 +175,16 @@ def test_a_refill_in_the_middle_of_its_work_leaves_cursors_to_resume_from(zone):
     zone.write("apis/a.json", api("a"))
     zone.write("subscriptions/s.json", subscription("s", "a"))
     n = alone(zone)
-    old = settled(n, 2)
+    old = settled(n, 3)
     before = cursors()
-    settled(n, 2)
+    settled(n, 3)
     zone.mongo.db["installation"].delete_one({"_id": "one"})
     zone.mongo.db["installation"].insert_one({"_id": "two"})
     n.cli("compare")
     until("another history", lambda: n.cache()["lineage"] != old["lineage"])
-    settled(n, 2)
+    settled(n, 3)
     assert cursors() == {**before, b"installation": b"two"}
-    settled(n, 2)
+    settled(n, 3)
 
 
 def test_a_full_store_takes_the_change_that_makes_room(zone):

@@ -520,8 +520,8 @@ static void unknown_keys_are_warned_about_with_the_nearest(void **state)
 		{ "management.mongodb.encryption.enabled: true\n",
 		  "f.yml:4: management.mongodb.encryption: its part" },
 		{ "management.jdbc.url: ${nowhere}\n", "is not defined" },
-		{ "gamma.enabled: true\n",
-		  "gamma.enabled: its part comes with a later release; ignored" },
+		{ "distributed-sync.redis.tcp.idleTimeout: 5\n",
+		  "distributed-sync.redis.tcp.idleTimeout: its part comes with a later release; ignored" },
 	};
 	size_t i;
 

@@ -566,6 +566,15 @@ static void a_row_says_what_it_is_about_without_its_payload(void **state)
 		  true },
 		{ "{\"type\":\"PUBLISH_ORGANIZATION\",\"id\":\"o\"}", 0, "o", KIND_ORGANIZATION,
 		  false },
+		{ "{\"type\":\"DEPLOY_SHARED_POLICY_GROUP\",\"id\":\"x\",\"properties\":{"
+		  "\"shared_policy_group_id\":\"cross\"}}",
+		  0, "cross", KIND_SHARED_POLICY_GROUP, false },
+		{ "{\"type\":\"UNDEPLOY_SHARED_POLICY_GROUP\",\"id\":\"x\",\"properties\":{"
+		  "\"shared_policy_group_id\":\"cross\"}}",
+		  0, "cross", KIND_SHARED_POLICY_GROUP, true },
+		{ "{\"type\":\"PUBLISH_AUTHZ_ENTITY\",\"id\":\"x\"}", 0, NULL, KIND_API, false },
+		{ "{\"type\":\"START_DICTIONARY\",\"id\":\"d-dynamic\"}", 0, NULL, KIND_API,
+		  false },
 		{ "{\"type\":\"GATEWAY_STARTED\",\"id\":5}", 0, NULL, KIND_API, false },
 		{ "{\"type\":\"publish_api\",\"id\":\"a\"}", 0, NULL, KIND_API, false },
 		{ "{\"type\":\"PUBLISH_API\"}", ERR_PARSE, NULL, KIND_API, false },
@@ -578,6 +587,7 @@ static void a_row_says_what_it_is_about_without_its_payload(void **state)
 		{ "[]", ERR_PARSE, NULL, KIND_API, false },
 		{ "{\"type\":\"PUBLISH_API\",", ERR_PARSE, NULL, KIND_API, false },
 	};
+	struct map_ctx *ctx = kit_context("");
 	size_t i;
 
 	UNUSED(state);
@@ -585,15 +595,19 @@ static void a_row_says_what_it_is_about_without_its_payload(void **state)
 		struct map_about about = { 0 };
 		struct err e = { 0 };
 
-		assert_int_equal(map_event_about(kit_text(cases[i].row), &about, &e), cases[i].rc);
+		assert_int_equal(map_event_about(ctx, kit_text(cases[i].row), &about, &e),
+				 cases[i].rc);
 		assert_int_equal(about.outcome, cases[i].id == NULL ? MAP_NOTHING : MAP_EVENT);
 		if (cases[i].id != NULL) {
 			assert_string_equal(about.id, cases[i].id);
 			assert_int_equal(about.kind, cases[i].kind);
 			assert_int_equal(about.withdraws, cases[i].withdraws);
+			assert_int_equal(map_own_id(about.kind),
+					 cases[i].kind != KIND_SHARED_POLICY_GROUP);
 		}
 		mem_free(about.id);
 	}
+	map_ctx_free(&ctx);
 }
 
 static void every_type_that_is_mapped_is_among_all(void **state)
@@ -601,20 +615,23 @@ static void every_type_that_is_mapped_is_among_all(void **state)
 	size_t n = 0;
 	size_t all = 0;
 	const char *const *types = map_event_types(MAP_TYPES_MAPPED, &n);
+	struct map_ctx *ctx = kit_context("");
 	size_t i;
 
 	UNUSED(state);
 	(void)map_event_types(MAP_TYPES_ALL, &all);
 	assert_true(n < all);
+	map_ctx_set_authz(ctx, true);
 	for (i = 0; i < n; i++) {
 		char *row = mem_printf("{\"type\":\"%s\",\"id\":\"x\"}", types[i]);
 		struct map_about about = { 0 };
 
-		assert_int_equal(map_event_about(kit_text(row), &about, NULL), 0);
+		assert_int_equal(map_event_about(ctx, kit_text(row), &about, NULL), 0);
 		assert_int_equal(about.outcome, MAP_EVENT);
 		mem_free(about.id);
 		mem_free(row);
 	}
+	map_ctx_free(&ctx);
 }
 
 int main(void)

@@ -35,6 +35,7 @@ static void fill(struct places *p, struct map_ctx *ctx)
 	environment(p, ctx, "{\"id\":\"E4\",\"hrids\":[\"one\"]}");
 	organization(p, ctx, "{\"id\":\"O1\",\"hrids\":[\"o1\"]}");
 	organization(p, ctx, "{\"id\":\"O2\",\"hrids\":[\"o2\",\"o9\"]}");
+	organization(p, ctx, "{\"id\":\"O3\",\"hrids\":[\"o3\"]}");
 }
 
 struct filter {
@@ -42,15 +43,22 @@ struct filter {
 	const char *organizations[4];
 	bool by_ids;
 	const char *want; /* ids that are taken, a text of all; NULL: an error; "": no filter */
+	const char *organizations_of; /* those environments, in order; "": no filter */
 };
 
 static const struct filter filters[] = {
-	{ { NULL }, { NULL }, false, "" },	   { { "one" }, { NULL }, false, "E1 E4 " },
-	{ { "zwei" }, { NULL }, false, "E2 " },	   { { "one", "two" }, { "o1" }, false, "E1 E2 " },
-	{ { NULL }, { "o9" }, false, "E3 " },	   { { NULL }, { "o1", "o2" }, false, "E1 E2 E3 " },
-	{ { "one" }, { "o2" }, false, NULL },	   { { "E1" }, { NULL }, false, NULL },
-	{ { "E1", "E9" }, { NULL }, true, "E1 " }, { { "one" }, { NULL }, true, NULL },
-	{ { NULL }, { "O1" }, true, "" },
+	{ { NULL }, { NULL }, false, "", "" },
+	{ { "one" }, { NULL }, false, "E1 E4 ", "O1 " },
+	{ { "zwei" }, { NULL }, false, "E2 ", "O1 " },
+	{ { "one", "two" }, { "o1" }, false, "E1 E2 ", "O1 " },
+	{ { NULL }, { "o9" }, false, "E3 ", "O2 " },
+	{ { NULL }, { "o1", "o2" }, false, "E1 E2 E3 ", "O1 O2 " },
+	{ { NULL }, { "o1", "o3" }, false, "E1 E2 ", "O1 O3 " },
+	{ { "one" }, { "o2" }, false, NULL, "" },
+	{ { "E1" }, { NULL }, false, NULL, "" },
+	{ { "E1", "E9" }, { NULL }, true, "E1 ", "O1 " },
+	{ { "one" }, { NULL }, true, NULL, "" },
+	{ { NULL }, { "O1" }, true, "", "" },
 };
 
 static size_t list(const char *const *from, char **to)
@@ -74,6 +82,17 @@ static void check_ids(const struct places *p, const char *want)
 	assert_int_equal(bytes, strlen(want));
 }
 
+static void check_organizations(const struct places *p, const char *want)
+{
+	struct buf seen = { 0 };
+	size_t i;
+
+	for (i = 0; i < p->n_organization_ids; i++)
+		buf_printf(&seen, "%s ", p->organization_ids[i]);
+	assert_string_equal(buf_cstr(&seen), want);
+	buf_reset(&seen);
+}
+
 static void filters_choose_environments_and_one_that_matches_nothing_is_an_error(void **state)
 {
 	size_t i;
@@ -94,6 +113,7 @@ static void filters_choose_environments_and_one_that_matches_nothing_is_an_error
 		fill(&p, ctx);
 		assert_int_equal(places_resolve(&p, &e), f->want == NULL ? ERR_STATE : 0);
 		check_ids(&p, f->want == NULL ? "" : f->want);
+		check_organizations(&p, f->organizations_of);
 		places_reset(&p);
 		map_ctx_free(&ctx);
 	}

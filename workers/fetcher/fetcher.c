@@ -381,6 +381,8 @@ static void fingerprint(struct fetcher *f)
 	add_list(&b, "tags", c->tags, c->n_tags);
 	add_list(&b, "environments", c->environments, c->n_environments);
 	add_list(&b, "organizations", c->organizations, c->n_organizations);
+	if (c->authz)
+		buf_adds(&b, "\nauthz");
 	buf_addc(&b, '\n');
 	buf_add(&b, c->encryption_secret.data, c->encryption_secret.len);
 	(void)snprintf(f->mapping, sizeof(f->mapping), "%016" PRIx64, hash_u64(b.data, b.len, 0));

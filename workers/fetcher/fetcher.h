@@ -45,7 +45,7 @@ struct quarantined {
 	enum kind kind;
 	char *id, *where, *text;
 	int64_t since_ms;
-	bool blocks; /* what it was cannot be told: nothing of its kind is swept */
+	unsigned blocks; /* a bit for each kind it may be of: nothing of those is swept */
 };
 
 struct chore {	 /* an operation without a payload, sent when the outbox is empty */

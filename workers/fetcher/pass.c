@@ -146,12 +146,20 @@ static void take_asks(struct fetcher *f, struct feed_item *i)
 
 /* --- quarantine --- */
 
+static void count_blocks(struct fetcher *f, unsigned kinds, int by)
+{
+	unsigned k;
+
+	for (k = 0; k < KIND__COUNT; k++)
+		if ((kinds & 1U << k) != 0)
+			f->blocks[k] += (size_t)by;
+}
+
 static void quarantined_free(struct fetcher *f, struct quarantined *q)
 {
 	if (q == NULL)
 		return;
-	if (q->blocks)
-		f->blocks[q->kind]--;
+	count_blocks(f, q->blocks, -1);
 	mem_free(q->id);
 	mem_free(q->where);
 	mem_free(q->text);
@@ -186,7 +194,7 @@ static void take_kept(struct fetcher *f, const char *name)
 static void take_quarantine(struct fetcher *f, struct feed_item *i)
 {
 	struct quarantined *q = table_get(&f->quarantine, i->where);
-	bool known = touch_by_id(f, i->kind, i->id) || i->id_known;
+	bool named = touch_by_id(f, i->kind, i->id);
 
 	if (q == NULL || !str_equal(q->text, i->text)) {
 		log_error(EV("quarantine"), KV("where", i->where), KV("id", i->id),
@@ -198,9 +206,8 @@ static void take_quarantine(struct fetcher *f, struct feed_item *i)
 		q->where = mem_strdup(i->where);
 		q->text = mem_strdup(i->text);
 		q->since_ms = clock_wall_ms();
-		q->blocks = !known;
-		if (q->blocks)
-			f->blocks[q->kind]++;
+		q->blocks = named ? i->blocks & ~(1U << i->kind) : i->blocks;
+		count_blocks(f, q->blocks, 1);
 		(void)table_set(&f->quarantine, i->where, q);
 		worker_report(f->w);
 	}
@@ -208,7 +215,12 @@ static void take_quarantine(struct fetcher *f, struct feed_item *i)
 
 /* --- the end of a pass --- */
 
-/* A name the source does not have any more, found by a full pass. */
+/*
+ * A name the source does not have any more, found by a full pass. That may be a license, an
+ * organization or node metadata, which the reference never withdraws. Its readers ask for no
+ * UNDEPLOY of the last two and do nothing about one of a license (wire page 5): they keep what
+ * they have until they start again, and then do not read it.
+ */
 static void sweep_one(struct fetcher *f, const char *name, struct known_entry *e)
 {
 	struct event ev = { .kind = e->kind, .action = ACTION_UNDEPLOY };
@@ -351,7 +363,7 @@ static void judge_held(struct fetcher *f, bool whole)
 			judge_kind(f, (enum kind)k, whole, &text);
 	judge_kind(f, KIND_API, whole, &text);
 	for (k = 0; k < KIND__COUNT; k++)
-		if (f->blocks[k] > 0)
+		if (f->blocks[k] > 0 && f->known.live[k] > 0)
 			buf_printf(&text,
 				   "%s%zu unreadable: nothing of type %s is removed meanwhile",
 				   text.len > 0 ? "; " : "", f->blocks[k], kind_name((enum kind)k));

@@ -21,6 +21,11 @@ struct map_ctx *map_ctx_create(const char *const *tags, size_t n_tags, const voi
 	return ctx;
 }
 
+void map_ctx_set_authz(struct map_ctx *ctx, bool on)
+{
+	ctx->authz = on;
+}
+
 static void place_reset(struct place *p)
 {
 	mem_free(p->id);

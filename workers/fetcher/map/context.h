@@ -29,6 +29,7 @@ struct map_ctx {
 	struct tag_rules tags;
 	char *secret; /* owned; NULL: encrypted properties stay as they are */
 	size_t secret_len;
+	bool authz;
 	struct places environments;
 	struct places organizations;
 };

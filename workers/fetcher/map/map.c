@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/map/map.h"
 
+#include "workers/fetcher/map/context.h"
 #include "workers/fetcher/map/entity.h"
 #include "workers/fetcher/map/members.h"
 
@@ -20,6 +21,12 @@ static const struct route routes[] = {
 	{ dictionary_publish, KIND_DICTIONARY, "dictionary_id", false },
 	{ dictionary_withdraw, KIND_DICTIONARY, "dictionary_id", true },
 	{ organization_publish, KIND_ORGANIZATION, "organization_id", false },
+	{ shared_policy_group_publish, KIND_SHARED_POLICY_GROUP, "shared_policy_group_id", false },
+	{ shared_policy_group_withdraw, KIND_SHARED_POLICY_GROUP, "shared_policy_group_id", true },
+	{ authz_entity_publish, KIND_AUTHZ_ENTITY, "authz_entity_id", false },
+	{ authz_entity_withdraw, KIND_AUTHZ_ENTITY, "authz_entity_id", true },
+	{ authz_policy_publish, KIND_AUTHZ_POLICY, "authz_policy_id", false },
+	{ authz_policy_withdraw, KIND_AUTHZ_POLICY, "authz_policy_id", true },
 };
 
 /* Those with a route first, in its order (wire page 4). */
@@ -31,6 +38,12 @@ static const char *const types[] = {
 	"PUBLISH_DICTIONARY",
 	"UNPUBLISH_DICTIONARY",
 	"PUBLISH_ORGANIZATION",
+	"DEPLOY_SHARED_POLICY_GROUP",
+	"UNDEPLOY_SHARED_POLICY_GROUP",
+	"PUBLISH_AUTHZ_ENTITY",
+	"UNPUBLISH_AUTHZ_ENTITY",
+	"PUBLISH_AUTHZ_POLICY",
+	"UNPUBLISH_AUTHZ_POLICY",
 	"PUBLISH_API_RESULT",
 	"UNPUBLISH_API_RESULT",
 	"GATEWAY_STARTED",
@@ -39,16 +52,10 @@ static const char *const types[] = {
 	"STOP_DICTIONARY",
 	"PUBLISH_ORGANIZATION_LICENSE",
 	"DEBUG_API",
-	"DEPLOY_SHARED_POLICY_GROUP",
-	"UNDEPLOY_SHARED_POLICY_GROUP",
 	"DEPLOY_API_PRODUCT",
 	"UNDEPLOY_API_PRODUCT",
 	"DEPLOY_CLUSTER",
 	"UNDEPLOY_CLUSTER",
-	"PUBLISH_AUTHZ_POLICY",
-	"UNPUBLISH_AUTHZ_POLICY",
-	"PUBLISH_AUTHZ_ENTITY",
-	"UNPUBLISH_AUTHZ_ENTITY",
 	"PUBLISH_AUTHZ_PDP",
 	"UNPUBLISH_AUTHZ_PDP",
 };
@@ -65,13 +72,23 @@ void map_out_reset(struct map_out *out)
 	*out = (struct map_out){ 0 };
 }
 
-static const struct route *route_of(struct json_span type)
+static bool is_authz(enum kind k)
+{
+	return k == KIND_AUTHZ_ENTITY || k == KIND_AUTHZ_POLICY;
+}
+
+bool map_own_id(enum kind k)
+{
+	return !is_authz(k) && k != KIND_SHARED_POLICY_GROUP;
+}
+
+static const struct route *route_of(const struct map_ctx *ctx, struct json_span type)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(routes); i++)
 		if (json_equals(type, types[i]))
-			return &routes[i];
+			return is_authz(routes[i].kind) && !ctx->authz ? NULL : &routes[i];
 	return NULL;
 }
 
@@ -82,7 +99,8 @@ static int check_properties(struct json_span properties, struct err *e)
 	return err_set(e, ERR_PARSE, "row: properties is not an object");
 }
 
-int map_event_about(struct json_span text, struct map_about *out, struct err *e)
+int map_event_about(const struct map_ctx *ctx, struct json_span text, struct map_about *out,
+		    struct err *e)
 {
 	struct map_about made = { .outcome = MAP_EVENT };
 	struct json_span row = { 0 };
@@ -94,7 +112,7 @@ int map_event_about(struct json_span text, struct map_about *out, struct err *e)
 		return rc;
 	if (json_type(json_get(row, "type")) != JSON_STRING)
 		return err_set(e, ERR_PARSE, "row: type is not text");
-	route = route_of(json_get(row, "type"));
+	route = route_of(ctx, json_get(row, "type"));
 	if (route == NULL) {
 		*out = (struct map_about){ 0 };
 		return 0;
@@ -132,7 +150,7 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	r = (struct event_row){ .payload = m[1], .properties = m[2], .created_at = m[3] };
 	if (json_type(m[0]) != JSON_STRING)
 		return err_set(e, ERR_PARSE, "row: type is not text");
-	route = route_of(m[0]);
+	route = route_of(ctx, m[0]);
 	if (route == NULL) {
 		*out = (struct map_out){ .reason = "type of event is not distributed" };
 		return 0;

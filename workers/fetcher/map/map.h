@@ -35,6 +35,9 @@ struct map_ctx *map_ctx_create(const char *const *tags, size_t n_tags, const voi
 			       size_t secret_len) MUST_USE;
 void map_ctx_free(struct map_ctx **ctx);
 
+/* Authorization entities and policies are distributed (gamma.enabled); else they are nothing. */
+void map_ctx_set_authz(struct map_ctx *ctx, bool on);
+
 /* Adds or replaces. `hrid` (the first one) and `organization_id` may be NULL. All copied. */
 void map_ctx_set_environment(struct map_ctx *ctx, const char *id, const char *hrid,
 			     const char *organization_id);
@@ -62,7 +65,7 @@ struct map_out {
 
 void map_out_reset(struct map_out *out);
 
-/* A row of events_latest: API, dictionary or organization by its type; other types: nothing. */
+/* A row of events_latest, of whatever is distributed by its type; other types: nothing. */
 int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *out,
 	      struct err *e) MUST_USE;
 
@@ -73,9 +76,13 @@ struct map_about {
 	char *id;	/* owned, reset by the caller */
 	bool withdraws; /* its event is an UNDEPLOY, whatever the payload */
 };
-int map_event_about(struct json_span row, struct map_about *out, struct err *e) MUST_USE;
+int map_event_about(const struct map_ctx *ctx, struct json_span row, struct map_about *out,
+		    struct err *e) MUST_USE;
 
-/* The types that map_event() makes something of, or all that the reference writes. Static. */
+/* A row of events_latest has the id of its entity; of another kind several may be of one. */
+bool map_own_id(enum kind k);
+
+/* The types that map_event() may make something of, or all that the reference writes. Static. */
 enum map_types { MAP_TYPES_MAPPED, MAP_TYPES_ALL };
 const char *const *map_event_types(enum map_types which, size_t *n);
 

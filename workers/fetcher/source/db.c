@@ -17,3 +17,8 @@ const char *db_table_name(enum db_table t)
 	CHECK(t < DB__COUNT);
 	return names[t];
 }
+
+bool db_has_brief(enum db_table t)
+{
+	return t == DB_EVENTS || t == DB_SUBSCRIPTIONS || t == DB_KEYS;
+}

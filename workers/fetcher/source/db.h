@@ -39,6 +39,7 @@ enum db_table {
 
 /* As it is called in the database, without the configured prefix. */
 const char *db_table_name(enum db_table t);
+bool db_has_brief(enum db_table t); /* the others are small: their rows are read whole */
 
 enum db_order {
 	DB_UNORDERED,
@@ -60,7 +61,8 @@ struct db_query {
 	const char *field;    /* only rows whose `field` is, or has as an element, one of `in` */
 	char *const *in;
 	size_t n_in;
-	char *const *environments; /* only rows of these, or of none; n 0: all */
+	char *const *environments; /* only rows of these, or of none; n 0: all. An access
+				      point is of its referenceId's */
 	size_t n_environments;
 	unsigned limit; /* 0: all of them */
 };

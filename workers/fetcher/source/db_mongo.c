@@ -71,6 +71,13 @@ static bool lacks_majority(const bson_error_t *be)
 
 /* --- questions --- */
 
+/* What rows are named and ordered by. A license's _id is a document; within one type of
+   reference, and only one is asked for, its order is that of the referenceId. */
+static const char *id_path(enum db_table t)
+{
+	return t == DB_LICENSES ? "_id.referenceId" : "_id";
+}
+
 static void append_list(bson_t *filter, const char *field, const char *op, char *const *v, size_t n)
 {
 	bson_t in;
@@ -161,7 +168,7 @@ static void add_keyset(struct clauses *c, bson_t *filter, const struct db_query 
 	bson_append_document_end(&list, &one);
 	bson_append_document_begin(&list, "1", -1, &one);
 	bson_append_date_time(&one, "updatedAt", -1, q->since_ms);
-	bson_append_document_begin(&one, "_id", -1, &op);
+	bson_append_document_begin(&one, id_path(q->table), -1, &op);
 	bson_append_utf8(&op, "$gt", -1, q->after_id, -1);
 	bson_append_document_end(&one, &op);
 	bson_append_document_end(&list, &one);
@@ -169,30 +176,30 @@ static void add_keyset(struct clauses *c, bson_t *filter, const struct db_query 
 }
 
 /* Ids of one type have one order; those that are no text are asked for by themselves. */
-static void append_id_bound(bson_t *filter, const char *after)
+static void append_id_bound(bson_t *filter, enum db_table t, const char *after)
 {
 	bson_t op;
 
-	bson_append_document_begin(filter, "_id", -1, &op);
+	bson_append_document_begin(filter, id_path(t), -1, &op);
 	bson_append_utf8(&op, after == NULL ? "$gte" : "$gt", -1, after == NULL ? "" : after, -1);
 	bson_append_document_end(filter, &op);
 }
 
 /* Where another index is to be followed: a bound of its own would offer a planner that of
    the ids, and with it every row. */
-static void add_text_ids(struct clauses *c)
+static void add_text_ids(struct clauses *c, enum db_table t)
 {
 	bson_t doc, list, one;
 
 	clause_begin(c, &doc, &list);
 	bson_append_document_begin(&list, "0", -1, &one);
-	append_id_bound(&one, NULL);
+	append_id_bound(&one, t, NULL);
 	bson_append_document_end(&list, &one);
 	clause_end(c, &doc, &list);
 }
 
 /* By a list of types, which an index can follow; "no text" would look at every row. */
-static void append_odd_id(bson_t *filter)
+static void append_odd_id(bson_t *filter, enum db_table t)
 {
 	static const char *const types[] = { "double",	  "object",    "binData", "objectId",
 					     "bool",	  "date",      "null",	  "int",
@@ -201,7 +208,7 @@ static void append_odd_id(bson_t *filter)
 	bson_t op, list;
 	size_t i;
 
-	bson_append_document_begin(filter, "_id", -1, &op);
+	bson_append_document_begin(filter, id_path(t), -1, &op);
 	bson_append_array_begin(&op, "$type", -1, &list);
 	for (i = 0; i < ARRAY_LEN(types); i++) {
 		char at[16];
@@ -222,7 +229,7 @@ static void add_odd(struct clauses *c, const struct db_query *q)
 
 	clause_begin(c, &doc, &list);
 	bson_append_document_begin(&list, "0", -1, &one);
-	append_odd_id(&one);
+	append_odd_id(&one, q->table);
 	bson_append_document_end(&list, &one);
 	if (q->table == DB_EVENTS) {
 		bson_append_document_begin(&list, "1", -1, &one);
@@ -252,19 +259,22 @@ static void make_filter(const struct db_query *q, bson_t *filter)
 	if (q->odd)
 		add_odd(&c, q);
 	else if (q->field != NULL && str_equal(q->field, "id"))
-		append_in(filter, "_id", q->in, q->n_in);
+		append_in(filter, id_path(q->table), q->in, q->n_in);
 	else if (q->order == DB_BY_ID)
-		append_id_bound(filter, q->after_id);
+		append_id_bound(filter, q->table, q->after_id);
 	else
-		add_text_ids(&c);
+		add_text_ids(&c, q->table);
 	if (q->field != NULL && !str_equal(q->field, "id"))
 		append_in(filter, q->field, q->in, q->n_in);
 	if (q->table == DB_EVENTS && !q->odd)
 		append_types(filter);
+	if (q->table == DB_LICENSES)
+		bson_append_utf8(filter, "_id.referenceType", -1, "ORGANIZATION", -1);
 	if (q->n_environments > 0 && q->table == DB_EVENTS)
 		add_environments(&c, q);
 	else if (q->n_environments > 0)
-		append_in(filter, "environmentId", q->environments, q->n_environments);
+		append_in(filter, q->table == DB_ACCESS_POINTS ? "referenceId" : "environmentId",
+			  q->environments, q->n_environments);
 	append_status(filter, q->status);
 	if (q->order == DB_BY_TIME)
 		add_keyset(&c, filter, q);
@@ -301,7 +311,7 @@ static void make_opts(const struct db_mongo *m, const struct db_query *q, bson_t
 		bson_append_document_begin(opts, "sort", -1, &sort);
 		if (q->order == DB_BY_TIME)
 			bson_append_int32(&sort, "updatedAt", -1, 1);
-		bson_append_int32(&sort, "_id", -1, 1);
+		bson_append_int32(&sort, id_path(q->table), -1, 1);
 		bson_append_document_end(opts, &sort);
 	}
 	if (q->limit > 0)
@@ -335,8 +345,17 @@ static void show_id(struct buf *out, const char *s, size_t n)
 	}
 }
 
+static bool find_id(const bson_t *doc, enum db_table t, bson_iter_t *it)
+{
+	bson_iter_t top;
+
+	if (t != DB_LICENSES)
+		return bson_iter_init_find(it, doc, "_id");
+	return bson_iter_init(&top, doc) && bson_iter_find_descendant(&top, id_path(t), it);
+}
+
 /* false: the id is no text. */
-static bool read_id(const bson_t *doc, struct answer *a)
+static bool read_id(const bson_t *doc, enum db_table t, struct answer *a)
 {
 	bson_iter_t it;
 	uint32_t n = 0;
@@ -346,7 +365,7 @@ static bool read_id(const bson_t *doc, struct answer *a)
 
 	buf_clear(&a->id);
 	buf_clear(&a->position);
-	if (!bson_iter_init_find(&it, doc, "_id")) {
+	if (!find_id(doc, t, &it)) {
 		buf_adds(&a->id, "(none)");
 		return false;
 	}
@@ -373,7 +392,24 @@ static bool read_updated(const bson_t *doc, enum db_table t, int64_t *ms)
 	bool found = bson_iter_init_find(&it, doc, "updatedAt") && BSON_ITER_HOLDS_DATE_TIME(&it);
 
 	*ms = found ? bson_iter_date_time(&it) : 0;
-	return found || (t != DB_EVENTS && t != DB_SUBSCRIPTIONS && t != DB_KEYS);
+	return found || t == DB_ENVIRONMENTS || t == DB_ORGANIZATIONS || t == DB_INSTALLATION;
+}
+
+static int add_json(struct buf *out, const bson_t *doc, enum db_table t, const char *id,
+		    struct err *e)
+{
+	bson_t flat = BSON_INITIALIZER;
+	int rc;
+
+	if (t != DB_LICENSES)
+		return bson_json(out, bson_get_data(doc), doc->len, e);
+	bson_append_utf8(&flat, "_id", -1, id, -1);
+	bson_append_utf8(&flat, "referenceId", -1, id, -1);
+	bson_append_utf8(&flat, "referenceType", -1, "ORGANIZATION", -1);
+	bson_copy_to_excluding_noinit(doc, &flat, "_id", "referenceId", "referenceType", NULL);
+	rc = bson_json(out, bson_get_data(&flat), flat.len, e);
+	bson_destroy(&flat);
+	return rc;
 }
 
 static int give(const struct db_mongo *m, struct answer *a, const bson_t *doc,
@@ -381,7 +417,7 @@ static int give(const struct db_mongo *m, struct answer *a, const bson_t *doc,
 {
 	struct db_row row = { 0 };
 	struct err why = { 0 };
-	bool id = read_id(doc, a);
+	bool id = read_id(doc, q->table, a);
 	bool updated = read_updated(doc, q->table, &row.updated_ms);
 
 	row.id = buf_cstr(&a->id);
@@ -398,7 +434,7 @@ static int give(const struct db_mongo *m, struct answer *a, const bson_t *doc,
 			      "%u bytes are more than zonesync.limits.entity_max_bytes allows "
 			      "(%" PRIu64 ")",
 			      doc->len, m->entity_max_bytes);
-	else if (bson_json(&a->json, bson_get_data(doc), doc->len, &why) == 0)
+	else if (add_json(&a->json, doc, q->table, row.position, &why) == 0)
 		row.json = (struct json_span){ a->json.data, a->json.len };
 	row.bad = why.code < 0 ? why.text : NULL;
 	return fn(arg, &row, e);

@@ -7,9 +7,20 @@
 
 const char *docs_dir_name(enum docs_dir d)
 {
-	static const char *const names[DIR__COUNT] = { "environments", "organizations",
-						       "apis",	       "subscriptions",
-						       "api-keys",     "dictionaries" };
+	static const char *const names[DIR__COUNT] = {
+		[DIR_ENVIRONMENTS] = "environments",
+		[DIR_ORGANIZATIONS] = "organizations",
+		[DIR_APIS] = "apis",
+		[DIR_SUBSCRIPTIONS] = "subscriptions",
+		[DIR_API_KEYS] = "api-keys",
+		[DIR_DICTIONARIES] = "dictionaries",
+		[DIR_SHARED_POLICY_GROUPS] = "shared-policy-groups",
+		[DIR_AUTHZ_ENTITIES] = "authz-entities",
+		[DIR_AUTHZ_POLICIES] = "authz-policies",
+		[DIR_ACCESS_POINTS] = "access-points",
+		[DIR_LICENSES] = "licenses",
+		[DIR_INSTALLATION] = "installation",
+	};
 
 	CHECK(d < DIR__COUNT);
 	return names[d];

@@ -22,6 +22,12 @@ enum docs_dir { /* in the order in which they must be read */
 		DIR_SUBSCRIPTIONS,
 		DIR_API_KEYS,
 		DIR_DICTIONARIES,
+		DIR_SHARED_POLICY_GROUPS,
+		DIR_AUTHZ_ENTITIES,
+		DIR_AUTHZ_POLICIES,
+		DIR_ACCESS_POINTS,
+		DIR_LICENSES,
+		DIR_INSTALLATION, /* with one document */
 		DIR__COUNT
 };
 

@@ -65,8 +65,9 @@ struct feed_item {
 	int rc;
 	struct event ev;
 	struct hash hash;
-	enum kind kind; /* QUARANTINE: of what */
-	bool id_known;	/* QUARANTINE: the last good version is named in `id` */
+	enum kind kind;	 /* QUARANTINE: of what */
+	unsigned blocks; /* QUARANTINE: a bit for each kind of which nothing is removed meanwhile,
+			    since the last good version can be named neither by `id` nor by KEPT */
 	char *id;
 	char *where;
 	char *text;

@@ -2,6 +2,8 @@
 #include "workers/fetcher/source/places.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/base/mem.h"
 
@@ -35,13 +37,53 @@ static void clear(struct table *t)
 	table_reset(t);
 }
 
-static void set_ids(struct places *p, char **ids, size_t n)
+struct ids { /* `{ 0 }` is empty */
+	char **v;
+	size_t n, cap;
+};
+
+static void ids_add(struct ids *l, const char *id)
 {
-	while (p->n_ids > 0)
-		mem_free(p->ids[--p->n_ids]);
-	mem_free(p->ids);
-	p->ids = ids;
-	p->n_ids = n;
+	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
+	l->v[l->n++] = mem_strdup(id);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void ids_sort(struct ids *l)
+{
+	size_t n = 0;
+	size_t i;
+
+	if (l->n > 0)
+		qsort(l->v, l->n, sizeof(*l->v), by_text);
+	for (i = 0; i < l->n; i++) {
+		if (n > 0 && strcmp(l->v[n - 1], l->v[i]) == 0)
+			mem_free(l->v[i]);
+		else
+			l->v[n++] = l->v[i];
+	}
+	l->n = n;
+}
+
+/* Takes them over. */
+static void set_list(char ***v, size_t *n, const struct ids *l)
+{
+	while (*n > 0)
+		mem_free((*v)[--*n]);
+	mem_free(*v);
+	*v = l->v;
+	*n = l->n;
+}
+
+static void set_ids(struct places *p, const struct ids *environments,
+		    const struct ids *organizations)
+{
+	set_list(&p->ids, &p->n_ids, environments);
+	set_list(&p->organization_ids, &p->n_organization_ids, organizations);
 }
 
 void places_begin(struct places *p)
@@ -53,8 +95,10 @@ void places_begin(struct places *p)
 
 void places_reset(struct places *p)
 {
+	const struct ids none = { 0 };
+
 	places_begin(p);
-	set_ids(p, NULL, 0);
+	set_ids(p, &none, &none);
 }
 
 void places_unreadable(struct places *p)
@@ -148,29 +192,36 @@ static bool is_ours(const struct places *p, const char *id, const struct place *
 int places_resolve(struct places *p, struct err *e)
 {
 	const struct places_wanted *w = &p->wanted;
-	char **ids = NULL;
-	size_t n = 0;
-	size_t cap = 0;
+	struct ids environments = { 0 };
+	struct ids organizations = { 0 };
 	size_t at = 0;
 	const char *id;
 	void *v;
 
 	/* By ids, organizations decide nothing: they follow from the environments. */
 	if (w->n_environments == 0 && (w->n_organizations == 0 || !w->legacy_hrids)) {
-		set_ids(p, NULL, 0);
+		set_ids(p, &environments, &organizations);
 		return 0;
 	}
 	while (table_next(&p->environments, &at, &id, &v)) {
-		if (!is_ours(p, id, v))
+		const struct place *env = v;
+
+		if (!is_ours(p, id, env))
 			continue;
-		ids = mem_grow(ids, &cap, n + 1, sizeof(*ids));
-		ids[n++] = mem_strdup(id);
+		ids_add(&environments, id);
+		if (env->organization != NULL)
+			ids_add(&organizations, env->organization);
 	}
-	if (n == 0)
+	if (environments.n == 0)
 		return err_set(e, ERR_STATE,
 			       "no environment of the database is one of "
 			       "`environments` and `organizations`");
-	set_ids(p, ids, n);
+	at = 0;
+	while (w->legacy_hrids && table_next(&p->organizations, &at, &id, &v))
+		if (intersects(v, w->organizations, w->n_organizations))
+			ids_add(&organizations, id);
+	ids_sort(&organizations);
+	set_ids(p, &environments, &organizations);
 	return 0;
 }
 

@@ -27,6 +27,9 @@ struct places {
 	struct table organizations; /* id -> struct place, owned */
 	char **ids;		    /* of the environments to take; owned; n_ids 0: all */
 	size_t n_ids;
+	char **organization_ids; /* of those environments, and those wanted by themselves, sorted;
+				    owned; n 0: all */
+	size_t n_organization_ids;
 	size_t unreadable; /* rows: what is in those environments is not known */
 };
 
@@ -36,7 +39,7 @@ int places_environment(struct places *p, struct map_ctx *ctx, struct json_span r
 int places_organization(struct places *p, struct map_ctx *ctx, struct json_span row,
 			struct err *e) MUST_USE;
 void places_unreadable(struct places *p); /* a row was */
-/* Makes `ids`; after an error those of before stand. */
+/* Makes both lists of ids; after an error those of before stand. */
 int places_resolve(struct places *p, struct err *e) MUST_USE;
 /* Rows that are gone are forgotten by the mapping too; not while one cannot be read. */
 void places_apply(const struct places *p, struct map_ctx *ctx);

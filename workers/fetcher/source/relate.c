@@ -9,11 +9,11 @@
 #include "common/base/mem.h"
 #include "common/json/scan.h"
 #include "common/json/write.h"
-#include "workers/fetcher/source/made.h"
+#include "workers/fetcher/source/relate_part.h"
 
 /* --- items --- */
 
-static enum kind kind_of(enum docs_dir dir)
+enum kind relate_kind(enum docs_dir dir)
 {
 	static const enum kind kinds[DIR__COUNT] = {
 		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,
@@ -22,6 +22,12 @@ static enum kind kind_of(enum docs_dir dir)
 		[DIR_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
 		[DIR_API_KEYS] = KIND_API_KEY,
 		[DIR_DICTIONARIES] = KIND_DICTIONARY,
+		[DIR_SHARED_POLICY_GROUPS] = KIND_SHARED_POLICY_GROUP,
+		[DIR_AUTHZ_ENTITIES] = KIND_AUTHZ_ENTITY,
+		[DIR_AUTHZ_POLICIES] = KIND_AUTHZ_POLICY,
+		[DIR_ACCESS_POINTS] = KIND_ACCESS_POINT,
+		[DIR_LICENSES] = KIND_LICENSE,
+		[DIR_INSTALLATION] = KIND_NODE_METADATA,
 	};
 
 	return kinds[dir];
@@ -33,8 +39,8 @@ void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 	size_t n;
 
 	doc->quarantined = true;
-	i->kind = kind_of(doc->dir);
-	i->id_known = doc->n_names > 0 || doc->shadowed;
+	i->kind = relate_kind(doc->dir);
+	i->blocks = doc->n_names > 0 || doc->shadowed ? 0 : 1U << i->kind;
 	i->id = mem_strdup(doc->id == NULL ? "" : doc->id);
 	i->where = mem_strdup(doc->path);
 	i->text = mem_strdup(why);
@@ -86,7 +92,7 @@ static bool has_name(char *const *names, size_t n, const char *name)
 /* Withdraws a name the document made before and makes no more. */
 static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
 {
-	struct event ev = { .kind = kind_of(doc->dir), .action = ACTION_UNDEPLOY };
+	struct event ev = { .kind = relate_kind(doc->dir), .action = ACTION_UNDEPLOY };
 	struct buf start = { 0 };
 	size_t n;
 
@@ -105,13 +111,10 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 	feed_put_event(r->feed, &ev, absent);
 }
 
-/* What becomes of the names a document made before and makes no more. */
-enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
-
 /* Is the API of a child's name described by a document? */
 static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
 {
-	size_t tail = strlen(kind_name(kind_of(doc->dir))) + strlen(doc->id) + 2;
+	size_t tail = strlen(kind_name(relate_kind(doc->dir))) + strlen(doc->id) + 2;
 	char *ref;
 	bool has;
 
@@ -122,7 +125,7 @@ static bool ref_has_document(const struct relate *r, const struct doc *doc, cons
 	return has;
 }
 
-static void publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
+void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
 {
 	char **names = mem_alloc((m->n + doc->n_names + 1) * sizeof(*names));
 	size_t n = 0;
@@ -169,10 +172,7 @@ static void keep_hrids(struct relate *r, const char *id, struct json_span row)
 	mem_free(table_set(&r->hrids, id, buf_take(&b)));
 }
 
-/* A row of an environment that has no document proves nothing: it counts as absent. */
-enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
-
-static enum owner intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
+enum owner relate_intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
 {
 	const char *hrids = id == NULL ? NULL : table_get(&r->hrids, id);
 	size_t i;
@@ -190,8 +190,7 @@ static enum owner intersects(const struct relate *r, const char *id, char *const
 	return NOT_OURS;
 }
 
-/* Is the environment one of this gateway's? NULL: the row names none. */
-static enum owner owner_of(struct relate *r, const char *id)
+enum owner relate_owner_of(struct relate *r, const char *id)
 {
 	const struct relate_filter *f = &r->filter;
 	const struct doc *env;
@@ -210,14 +209,14 @@ static enum owner owner_of(struct relate *r, const char *id)
 	}
 	env = docs_owner(&r->docs, DIR_ENVIRONMENTS, id);
 	if (f->n_organizations > 0)
-		o = intersects(r, env == NULL ? NULL : env->organization, f->organizations,
-			       f->n_organizations);
+		o = relate_intersects(r, env == NULL ? NULL : env->organization, f->organizations,
+				      f->n_organizations);
 	if (o == OURS && f->n_environments > 0)
-		o = intersects(r, id, f->environments, f->n_environments);
+		o = relate_intersects(r, id, f->environments, f->n_environments);
 	return o;
 }
 
-static char *dup_string(struct json_span v)
+char *relate_dup_string(struct json_span v)
 {
 	struct buf b = { 0 };
 
@@ -227,24 +226,23 @@ static char *dup_string(struct json_span v)
 	return buf_take(&b);
 }
 
-static enum owner row_owner(struct relate *r, struct json_span row, const char *fallback)
+enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback)
 {
-	char *env = dup_string(json_get(row, "environmentId"));
-	enum owner o = owner_of(r, env == NULL ? fallback : env);
+	char *env = relate_dup_string(json_get(row, "environmentId"));
+	enum owner o = relate_owner_of(r, env == NULL ? fallback : env);
 
 	mem_free(env);
 	return o;
 }
 
-/* What a document of an environment that is not known made before: held, or kept. */
-static void publish_unknown(struct relate *r, struct doc *doc)
+void relate_unknown(struct relate *r, struct doc *doc)
 {
 	struct made none = { 0 };
 
 	if (r->unsure)
 		relate_quarantine(r, doc, "its environment, or organization, cannot be read");
 	else
-		publish(r, doc, &none, LEFT_ABSENT);
+		relate_publish(r, doc, &none, LEFT_ABSENT);
 }
 
 /* --- one document of each directory --- */
@@ -268,9 +266,9 @@ static void change_id(struct relate *r, struct doc *doc)
 }
 
 /* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
-static bool identify(struct relate *r, struct doc *doc, struct json_span id)
+bool relate_identify(struct relate *r, struct doc *doc, struct json_span id)
 {
-	char *text = dup_string(id);
+	char *text = relate_dup_string(id);
 	char why[600];
 	bool fine = text != NULL && text[0] != '\0';
 
@@ -296,11 +294,13 @@ static bool identify(struct relate *r, struct doc *doc, struct json_span id)
 /* What hangs on environments and organizations: it carries their names, or is filtered. */
 static void mark_owned(struct relate *r)
 {
+	unsigned i;
+
 	docs_mark_dir(&r->docs, DIR_APIS);
-	if (r->filter.n_environments + r->filter.n_organizations > 0) {
-		docs_mark_dir(&r->docs, DIR_SUBSCRIPTIONS);
-		docs_mark_dir(&r->docs, DIR_API_KEYS);
-	}
+	docs_mark_dir(&r->docs, DIR_SHARED_POLICY_GROUPS);
+	for (i = 0; r->filter.n_environments + r->filter.n_organizations > 0 && i < DIR__COUNT; i++)
+		if (i != DIR_ENVIRONMENTS && i != DIR_ORGANIZATIONS)
+			docs_mark_dir(&r->docs, (enum docs_dir)i);
 }
 
 static void relate_environment(struct relate *r, struct doc *doc, struct json_span row)
@@ -308,7 +308,7 @@ static void relate_environment(struct relate *r, struct doc *doc, struct json_sp
 	struct err e = { 0 };
 	struct made none = { 0 };
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	if (map_environment(r->ctx, row, &e) < 0) {
 		relate_quarantine(r, doc, e.text);
@@ -316,8 +316,8 @@ static void relate_environment(struct relate *r, struct doc *doc, struct json_sp
 	}
 	keep_hrids(r, doc->id, row);
 	mem_free(doc->organization);
-	doc->organization = dup_string(json_get(row, "organizationId"));
-	publish(r, doc, &none, LEFT_WITHDRAWN);
+	doc->organization = relate_dup_string(json_get(row, "organizationId"));
+	relate_publish(r, doc, &none, LEFT_WITHDRAWN);
 	mark_owned(r);
 }
 
@@ -328,7 +328,7 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	struct err e = { 0 };
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	if (json_type(json_get(row, "payload")) == JSON_STRING) {
 		rc = map_event(r->ctx, row, &out, &e);
@@ -344,7 +344,7 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text);
 	else
-		publish(r, doc, &m, LEFT_WITHDRAWN);
+		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
 }
@@ -384,11 +384,11 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 		return;
 	}
 	json_write_string(&quoted, out.ev.id, strlen(out.ev.id));
-	if (!identify(r, doc, span_of(&quoted)))
+	if (!relate_identify(r, doc, span_of(&quoted)))
 		out.outcome = MAP_NOTHING;
 	buf_reset(&quoted);
 	if (out.outcome == MAP_EVENT) {
-		enum owner o = row_owner(r, row, "DEFAULT");
+		enum owner o = relate_owner(r, row, "DEFAULT");
 
 		deployed = o != NOT_OURS && out.ev.action == ACTION_DEPLOY;
 		if (o == NOT_OURS)
@@ -402,9 +402,9 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 		doc->plans = plans;
 		plans = (struct map_plans){ 0 };
 		if (m.n > 0)
-			publish(r, doc, &m, LEFT_WITHDRAWN);
+			relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 		else
-			publish_unknown(r, doc);
+			relate_unknown(r, doc);
 	}
 	map_plans_reset(&plans);
 	map_out_reset(&out);
@@ -436,7 +436,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	enum owner o;
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	rc = map_subscription_read(row, &facts, &e);
 	if (rc == 0)
@@ -448,7 +448,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	}
 	docs_set_scope(&r->docs, doc, facts.scope, facts.plan);
 	docs_mark_keys(&r->docs, doc->id);
-	o = row_owner(r, row, NULL);
+	o = relate_owner(r, row, NULL);
 	if (facts.scope != NULL) {
 		if (plan_is_deployed(r, facts.scope, facts.plan, &gone) && o != NOT_OURS &&
 		    out.outcome == MAP_EVENT)
@@ -458,9 +458,9 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	}
 	/* An API without a document takes its children along, or the guard keeps them all. */
 	if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
-		publish_unknown(r, doc);
+		relate_unknown(r, doc);
 	else
-		publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
+		relate_publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
 	map_subscription_reset(&facts);
@@ -474,7 +474,7 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 	struct map_out out = { 0 };
 	struct buf text = { 0 };
 	struct err e = { 0 };
-	enum owner o = row_owner(r, row, NULL);
+	enum owner o = relate_owner(r, row, NULL);
 	bool gone = false;
 	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
 
@@ -491,7 +491,7 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 		if (rc == 0 && out.outcome == MAP_EVENT)
 			made_add(m, &out);
 	} else if (!gone) {
-		char *id = dup_string(json_get(row, "id"));
+		char *id = relate_dup_string(json_get(row, "id"));
 
 		made_undeploy(m, KIND_API_KEY, id, sub->scope);
 		mem_free(id);
@@ -513,59 +513,22 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 	size_t i;
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	rc = map_key_read(row, &facts, &e);
 	if (rc == 0)
 		docs_set_subscriptions(&r->docs, doc, facts.subscriptions, facts.n);
-	o = row_owner(r, row, NULL);
+	o = relate_owner(r, row, NULL);
 	for (i = 0; rc == 0 && i < facts.n; i++)
 		rc = relate_key_of(r, row, facts.subscriptions[i], &m, &left);
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text[0] != '\0' ? e.text : "the key cannot be mapped");
 	else if (o == OWNER_UNKNOWN)
-		publish_unknown(r, doc);
+		relate_unknown(r, doc);
 	else
-		publish(r, doc, &m, left);
+		relate_publish(r, doc, &m, left);
 	made_reset(&m);
 	map_key_reset(&facts);
-}
-
-/* A dictionary by itself is taken as the payload of its event. */
-static void wrap_dictionary(struct json_span row, int64_t modified_ms, struct buf *out)
-{
-	buf_adds(out, "{\"type\":\"PUBLISH_DICTIONARY\",\"payload\":");
-	json_write_string(out, row.p, row.n);
-	buf_printf(out, ",\"properties\":{\"dictionary_id\":%.*s},\"createdAt\":%" PRId64 "}",
-		   (int)json_get(row, "id").n, json_get(row, "id").p, modified_ms);
-}
-
-static void relate_dictionary(struct relate *r, struct doc *doc, struct json_span row,
-			      int64_t modified_ms)
-{
-	struct buf wrapped = { 0 };
-	struct map_out out = { 0 };
-	struct made m = { 0 };
-	struct err e = { 0 };
-	int rc;
-
-	if (!identify(r, doc, json_get(row, "id")))
-		return;
-	if (json_type(json_get(row, "payload")) == JSON_NONE &&
-	    json_type(json_get(row, "type")) == JSON_NONE) {
-		wrap_dictionary(row, modified_ms, &wrapped);
-		row = span_of(&wrapped);
-	}
-	rc = map_event(r->ctx, row, &out, &e);
-	if (rc < 0 || out.outcome != MAP_EVENT) {
-		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
-	} else {
-		made_add(&m, &out);
-		publish(r, doc, &m, LEFT_WITHDRAWN);
-	}
-	buf_reset(&wrapped);
-	map_out_reset(&out);
-	made_reset(&m);
 }
 
 void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64_t modified_ms)
@@ -599,7 +562,7 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 		relate_key(r, doc, row);
 		break;
 	default:
-		relate_dictionary(r, doc, row, modified_ms);
+		relate_plain(r, doc, row, modified_ms);
 		break;
 	}
 	docs_unmark(&r->docs, doc);

@@ -35,7 +35,7 @@ void page_reset(struct row_page *p)
 
 int page_take(struct row_page *p, struct err *e)
 {
-	int rc;
+	int rc = 0;
 
 	if (p->n == 0)
 		return 0;
@@ -43,8 +43,10 @@ int page_take(struct row_page *p, struct err *e)
 		rc = rows_events_page(p, e);
 	else if (p->table == DB_SUBSCRIPTIONS)
 		rc = rows_subscriptions_page(p, e);
-	else
+	else if (p->table == DB_KEYS)
 		rc = rows_keys_page(p, e);
+	else
+		rows_whole_page(p);
 	page_clear(p);
 	return rc;
 }
@@ -137,8 +139,9 @@ int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge, 
 
 int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n, struct err *e)
 {
-	struct row_page page = { .r = r, .table = t, .brief = true };
-	const struct lookup l = { t, true, "id", ids, n };
+	const bool brief = db_has_brief(t);
+	struct row_page page = { .r = r, .table = t, .brief = brief };
+	const struct lookup l = { t, brief, "id", ids, n };
 	int rc = rows_look_up(r, &l, page_add, &page, e);
 
 	if (rc == 0)
@@ -202,7 +205,7 @@ static enum kind kind_of(enum db_table t)
 		[DB_KEYS] = KIND_API_KEY,
 		[DB_ENVIRONMENTS] = KIND_ORGANIZATION,
 		[DB_ORGANIZATIONS] = KIND_ORGANIZATION,
-		[DB_INSTALLATION] = KIND_ORGANIZATION,
+		[DB_INSTALLATION] = KIND_NODE_METADATA,
 		[DB_LICENSES] = KIND_LICENSE,
 		[DB_ACCESS_POINTS] = KIND_ACCESS_POINT,
 	};
@@ -220,8 +223,13 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 
 	i->kind = kind_of(t);
 	i->id = mem_strdup(id);
-	/* A row of events is named as its entity is; a child's name needs what it hangs on. */
-	i->id_known = name != NULL || (t != DB_SUBSCRIPTIONS && t != DB_KEYS);
+	/* Most rows of events are named as their entity is; a child's name needs what it
+	   hangs on. */
+	if (name == NULL && (t == DB_SUBSCRIPTIONS || t == DB_KEYS))
+		i->blocks = 1U << i->kind;
+	for (k = 0; name == NULL && t == DB_EVENTS && k < KIND__COUNT; k++)
+		if (!map_own_id((enum kind)k))
+			i->blocks |= 1U << k;
 	i->where = mem_strdup(where);
 	i->text = mem_strdup(why);
 	feed_put(r->feed, i);
@@ -265,6 +273,7 @@ void rows_settle(struct rows *r)
 	size_t at = 0;
 	void *v;
 
+	rows_events_settle(r);
 	while (table_next(&r->quarantine, &at, &where, &v)) {
 		if ((uint32_t)(uintptr_t)v == r->pass)
 			continue;
@@ -293,5 +302,8 @@ void rows_reset(struct rows *r)
 		mem_free(v);
 	}
 	table_reset(&r->apis);
+	r->pass++; /* all of them are of an earlier one now */
+	rows_events_settle(r);
+	table_reset(&r->claims);
 	table_reset(&r->quarantine);
 }

@@ -10,6 +10,9 @@
  * plans change, its subscriptions and their keys are looked at again, as are the keys of
  * a subscription that changed (zone-protocol 3): their rows may lie far behind the cursor.
  *
+ * The id of a shared policy group is the same in all environments it was promoted to, and
+ * each has a row: the newest of them counts, as it does for the reference.
+ *
  * Owns:    what it remembers of APIs (their plans), and which rows are set aside.
  * Blocks:  in the database, and in feed_put() and feed_ask().
  * Errors:  those of the database, and ERR_STATE when the feed is stopping; a row that cannot
@@ -33,6 +36,8 @@ struct rows {
 	struct map_ctx *ctx;
 	char *const *environments; /* only their rows; not owned */
 	size_t n_environments;
+	char *const *organizations; /* only their licenses, n 0: all; sorted; not owned */
+	size_t n_organizations;
 	uint32_t pass;		 /* number of the pass under way */
 	enum pass_kind kind;	 /* of it */
 	bool remap;		 /* what rows are mapped with has changed: versions prove nothing */
@@ -42,6 +47,7 @@ struct rows {
 	rows_page_fn *paged;	 /* NULL: none */
 	void *arg;		 /* of it */
 	struct table apis;	 /* id -> struct api, owned */
+	struct table claims;	 /* name -> struct claim, owned: of entities of several rows */
 	struct table quarantine; /* where -> number of the pass that saw it */
 };
 
@@ -59,7 +65,7 @@ struct rows_edge { /* where a scan has come to */
 
 void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind);
 
-/* One query of events, subscriptions or keys. The number of its rows; the edge moves on. */
+/* One query of a table that is scanned. The number of its rows; the edge moves on. */
 int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge,
 	      struct err *e) MUST_USE;
 
@@ -71,6 +77,9 @@ int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n,
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,
 		     const char *why);
 void rows_fine(struct rows *r, enum db_table t, const char *id);
+
+void rows_keep(struct rows *r, const char *name); /* its row cannot be read: as it is */
+char *rows_name(enum kind k, const char *id, const char *ref) MUST_USE; /* the caller's */
 
 /* After a pass over everything: rows that were set aside and did not come again are gone. */
 void rows_settle(struct rows *r);

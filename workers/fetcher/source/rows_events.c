@@ -89,6 +89,73 @@ static int foreign(enum kind k, const char *id, struct err *e)
 		       id);
 }
 
+/* --- rows that share an entity --- */
+
+struct claim {	   /* the row that counts */
+	char *row; /* owned */
+	int64_t ms;
+	uint32_t pass; /* the last that met it */
+};
+
+static void claim_free(struct claim *c)
+{
+	mem_free(c->row);
+	mem_free(c);
+}
+
+/* Of several rows the newest has the say. false: this one has not, and changes nothing. */
+static bool claim(struct rows *r, const char *name, const struct row *row)
+{
+	struct claim *c = table_get(&r->claims, name);
+	bool same = c != NULL && str_equal(c->row, row->id);
+
+	if (c != NULL && !same &&
+	    (c->ms > row->updated_ms ||
+	     (c->ms == row->updated_ms && strcmp(c->row, row->id) > 0))) {
+		rows_keep(r, name); /* should the other one be gone, the next pass finds out */
+		return false;
+	}
+	if (!same) {
+		if (c != NULL)
+			claim_free(c);
+		c = mem_zalloc(sizeof(*c));
+		c->row = mem_strdup(row->id);
+		(void)table_set(&r->claims, name, c);
+	}
+	c->ms = row->updated_ms;
+	c->pass = r->pass;
+	return true;
+}
+
+void rows_events_settle(struct rows *r)
+{
+	const char *name;
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&r->claims, &at, &name, &v)) {
+		if (((struct claim *)v)->pass == r->pass)
+			continue;
+		(void)table_del(&r->claims, name);
+		claim_free(v);
+	}
+}
+
+/* --- mapping --- */
+
+/* Its last good version is named by what the row says it is about, if it says so. */
+static void quarantine(struct rows *r, const struct row *row, const char *why)
+{
+	struct map_about about = { 0 };
+	char *name = NULL;
+
+	if (map_event_about(r->ctx, page_row(row), &about, NULL) == 0 && about.outcome == MAP_EVENT)
+		name = rows_name(about.kind, about.id, NULL);
+	rows_quarantine(r, DB_EVENTS, row->id, name, why);
+	mem_free(about.id);
+	mem_free(name);
+}
+
 /* Maps a row of an API and learns from it. *children: see api_learn(). */
 static int map_row(struct rows *r, const struct row *row, struct map_out *out, bool *children)
 {
@@ -97,7 +164,8 @@ static int map_row(struct rows *r, const struct row *row, struct map_out *out, b
 	struct err why = { 0 };
 	int rc = map_event(r->ctx, text, out, &why);
 
-	if (rc == 0 && out->outcome == MAP_EVENT && !str_equal(out->ev.id, row->id))
+	if (rc == 0 && out->outcome == MAP_EVENT && map_own_id(out->ev.kind) &&
+	    !str_equal(out->ev.id, row->id))
 		rc = foreign(out->ev.kind, out->ev.id, &why);
 	if (rc == 0 && out->outcome == MAP_EVENT && out->ev.kind == KIND_API) {
 		if (out->ev.action == ACTION_DEPLOY)
@@ -111,7 +179,7 @@ static int map_row(struct rows *r, const struct row *row, struct map_out *out, b
 	}
 	if (rc < 0) {
 		map_out_reset(out);
-		rows_quarantine(r, DB_EVENTS, row->id, NULL, why.text);
+		quarantine(r, row, why.text);
 	} else {
 		rows_fine(r, DB_EVENTS, row->id);
 	}
@@ -131,7 +199,10 @@ static int learn_row(void *arg, const struct db_row *row, struct err *e)
 	UNUSED(e);
 	r->read++;
 	if (row->bad != NULL) {
-		rows_quarantine(r, DB_EVENTS, row->id, NULL, row->bad);
+		char *name = rows_name(KIND_API, row->id, NULL);
+
+		rows_quarantine(r, DB_EVENTS, row->id, name, row->bad);
+		mem_free(name);
 		return 0;
 	}
 	one.text = (struct buf){ (char *)(uintptr_t)row->json.p, row->json.n, 0 };
@@ -204,26 +275,31 @@ static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 	for (i = 0; i < p->n; i++) {
 		struct api *a;
 
-		int rc = map_event_about(page_row(&p->v[i]), &v[i].what, &why);
+		int rc = map_event_about(p->r->ctx, page_row(&p->v[i]), &v[i].what, &why);
 
 		v[i].skip = rc < 0 || v[i].what.outcome == MAP_NOTHING;
-		if (!v[i].skip && !str_equal(v[i].what.id, p->v[i].id))
+		if (!v[i].skip && map_own_id(v[i].what.kind) &&
+		    !str_equal(v[i].what.id, p->v[i].id))
 			rc = foreign(v[i].what.kind, v[i].what.id, &why);
 		if (rc < 0) {
-			rows_quarantine(p->r, DB_EVENTS, p->v[i].id, NULL, why.text);
+			quarantine(p->r, &p->v[i], why.text);
 			v[i].skip = true;
 		}
 		if (v[i].skip)
 			continue;
+		asks[i].name = rows_name(v[i].what.kind, v[i].what.id, NULL);
+		if (!map_own_id(v[i].what.kind) && !claim(p->r, asks[i].name, &p->v[i])) {
+			v[i].skip = true;
+			continue;
+		}
 		a = v[i].what.kind == KIND_API ? api_entry(p->r, v[i].what.id) : NULL;
 		if (a != NULL)
 			a->seen = p->r->pass;
 		/* It was read, and made nothing that the zone would hold: tags say. */
 		v[i].skip = p->brief && a != NULL && a->state == API_OFF &&
 			    a->version_ms == p->v[i].updated_ms;
-		asks[i] = (struct feed_ask){ .version_ms = p->v[i].updated_ms,
-					     .gone = v[i].what.withdraws };
-		asks[i].name = rows_name(v[i].what.kind, v[i].what.id, NULL);
+		asks[i].version_ms = p->v[i].updated_ms;
+		asks[i].gone = v[i].what.withdraws;
 	}
 	return v;
 }
@@ -249,7 +325,9 @@ static bool ask_page(struct row_page *p, const struct about *v, struct feed_ask 
 
 struct wanted { /* rows to be read whole, and the APIs whose children come after them */
 	struct rows *r;
-	char **ids; /* not owned */
+	const struct row_page *page;
+	const struct feed_ask *asks; /* of its rows */
+	char **ids;		     /* not owned */
 	size_t n;
 	char **parents; /* owned */
 	size_t n_parents, cap_parents;
@@ -270,6 +348,15 @@ static void take_whole(struct wanted *w, const struct row *row)
 	rows_put(w->r, &out);
 }
 
+static const char *name_in_page(const struct wanted *w, const char *id)
+{
+	size_t i = 0;
+
+	while (i < w->page->n && !str_equal(w->page->v[i].id, id))
+		i++;
+	return i < w->page->n ? w->asks[i].name : NULL;
+}
+
 static int add_whole(void *arg, const struct db_row *row, struct err *e)
 {
 	struct wanted *w = arg;
@@ -279,7 +366,7 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 		return err_set(e, ERR_STATE, "the source is stopping");
 	w->r->read++;
 	if (row->bad != NULL) {
-		rows_quarantine(w->r, DB_EVENTS, row->id, NULL, row->bad);
+		rows_quarantine(w->r, DB_EVENTS, row->id, name_in_page(w, row->id), row->bad);
 		return 0;
 	}
 	one.text = (struct buf){ (char *)(uintptr_t)row->json.p, row->json.n, 0 };
@@ -323,7 +410,7 @@ static void judge(struct row_page *p, size_t i, const struct about *v, const str
 int rows_events_page(struct row_page *p, struct err *e)
 {
 	struct feed_ask *asks = mem_zalloc((p->n + 1) * sizeof(*asks));
-	struct wanted w = { .r = p->r };
+	struct wanted w = { .r = p->r, .page = p, .asks = asks };
 	struct about *v = read_page(p, asks);
 	const struct lookup l = { DB_EVENTS, false, "id", NULL, 0 };
 	struct lookup whole = l;

@@ -47,11 +47,10 @@ int rows_look_up(struct rows *r, const struct lookup *l, db_row_fn *fn, void *ar
 int rows_events_page(struct row_page *p, struct err *e) MUST_USE;
 int rows_subscriptions_page(struct row_page *p, struct err *e) MUST_USE;
 int rows_keys_page(struct row_page *p, struct err *e) MUST_USE;
+void rows_whole_page(struct row_page *p); /* licenses, access points */
 
 void rows_put(struct rows *r, struct map_out *out); /* an event, or nothing; takes it */
 void rows_withdraw(struct rows *r, enum kind k, const char *id, const char *ref);
-void rows_keep(struct rows *r, const char *name); /* its row cannot be read: as it is */
-char *rows_name(enum kind k, const char *id, const char *ref) MUST_USE; /* the caller's */
 
 enum api_state {
 	API_UNKNOWN,
@@ -70,6 +69,9 @@ struct api {
 	uint32_t pass; /* ABSENT: in this one */
 	uint32_t seen; /* the last pass that came across its row */
 };
+
+/* Forgets rows of events that were not met in this pass. */
+void rows_events_settle(struct rows *r);
 
 /* Its row cannot be read. */
 void rows_api_unreadable(struct rows *r, const char *id);

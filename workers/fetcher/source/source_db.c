@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/mem.h"
+#include "workers/fetcher/map/plain.h"
 #include "workers/fetcher/source/places.h"
 #include "workers/fetcher/source/rows.h"
 #include "workers/fetcher/source/watch.h"
@@ -26,7 +27,18 @@
 #define COMPARE_REST_MS	   10000
 #define COMPARE_REST_TIMES 10
 
-static const enum db_table scanned[] = { DB_EVENTS, DB_SUBSCRIPTIONS, DB_KEYS };
+/* What a look at everything reads, in this order: a subscription that is accepted meanwhile
+   is met by both, not by neither. */
+static const struct scan_step {
+	enum db_table table;
+	enum db_status status;
+} everything[] = {
+	{ DB_EVENTS, DB_ANY_STATUS },	   { DB_SUBSCRIPTIONS, DB_NOT_ACCEPTED },
+	{ DB_SUBSCRIPTIONS, DB_ACCEPTED }, { DB_KEYS, DB_ANY_STATUS },
+	{ DB_LICENSES, DB_ANY_STATUS },	   { DB_ACCESS_POINTS, DB_ANY_STATUS },
+};
+static const enum db_table scanned[] = { DB_EVENTS, DB_SUBSCRIPTIONS, DB_KEYS, DB_LICENSES,
+					 DB_ACCESS_POINTS };
 
 struct cursor { /* of a table: nothing newer was seen */
 	int64_t ms;
@@ -43,6 +55,7 @@ struct source_db {
 	bool placed;			      /* environments were read */
 	char *seen_places;		      /* owned: the zone's digest of them; NULL: none */
 	char *installation;		      /* owned: the zone's; NULL: none */
+	char *seen_installation;	      /* owned: the database's; NULL: none */
 	int64_t now_ms;			      /* of the database, at the start of the pass */
 	char **environments, **organizations; /* owned, of the configuration */
 	struct watch *watch;		      /* owned; NULL: none */
@@ -129,6 +142,8 @@ static void clamp_cursors(struct source_db *s)
 static void base_query(const struct source_db *s, enum db_table t, struct db_query *q)
 {
 	*q = (struct db_query){ .table = t, .limit = DB_PAGE_ROWS };
+	if (t == DB_LICENSES)
+		return; /* of an organization */
 	q->environments = s->rows.environments;
 	q->n_environments = s->rows.n_environments;
 }
@@ -166,7 +181,7 @@ static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 
 	base_query(s, t, &q);
 	q.order = DB_BY_TIME;
-	q.brief = true;
+	q.brief = db_has_brief(t);
 	q.since_ms = 0;
 	if (c->id != NULL && clock_boot_ms() - c->moved_ms < 2 * overlap) {
 		q.since_ms = MAX(c->ms - overlap, 0);
@@ -200,48 +215,41 @@ static int scan_odd(struct source_db *s, enum db_table t, struct err *e)
 	base_query(s, t, &q);
 	q.order = DB_BY_ID;
 	q.odd = true;
-	q.brief = true;
+	q.brief = db_has_brief(t);
 	return MIN(s->rows.db->ops->rows(s->rows.db, &q, odd_row, arg, e), 0);
 }
 
-static int scan_by_id(struct source_db *s, enum db_table t, enum db_status status, bool brief,
-		      struct err *e)
+static int scan_by_id(struct source_db *s, const struct scan_step *step, struct err *e)
 {
 	struct rows_edge g = { .until_ms = s->now_ms };
 	struct db_query q;
 	int rc;
 
-	base_query(s, t, &q);
+	base_query(s, step->table, &q);
 	q.order = DB_BY_ID;
 	q.limit = DB_SCAN_ROWS;
-	q.status = status;
-	q.brief = brief;
+	q.status = step->status;
+	q.brief = db_has_brief(step->table) &&
+		  (s->rows.kind != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
+		  !(step->table == DB_EVENTS && s->rows.remap);
 	rc = scan(s, &q, &g, e);
 	/* A comparison may have met rows that a delta has still to bring in their order. */
 	if (rc == 0 && s->rows.kind == PASS_ALL)
-		move_cursor(s, t, &g);
+		move_cursor(s, step->table, &g);
 	rows_edge_reset(&g);
 	return rc;
 }
 
 static int scan_everything(struct source_db *s, struct err *e)
 {
-	bool brief = s->rows.kind != PASS_ALL;
 	unsigned i;
 	int rc = 0;
 
 	/* First: what hangs on an odd API stays. */
 	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
 		rc = scan_odd(s, scanned[i], e);
-	if (rc == 0)
-		rc = scan_by_id(s, DB_EVENTS, DB_ANY_STATUS, brief && !s->rows.remap, e);
-	/* In this order: one that is accepted meanwhile is met by both, not by neither. */
-	if (rc == 0)
-		rc = scan_by_id(s, DB_SUBSCRIPTIONS, DB_NOT_ACCEPTED, true, e);
-	if (rc == 0)
-		rc = scan_by_id(s, DB_SUBSCRIPTIONS, DB_ACCEPTED, brief, e);
-	if (rc == 0)
-		rc = scan_by_id(s, DB_KEYS, DB_ANY_STATUS, brief, e);
+	for (i = 0; rc == 0 && i < ARRAY_LEN(everything); i++)
+		rc = scan_by_id(s, &everything[i], e);
 	return rc;
 }
 
@@ -282,8 +290,31 @@ static int check_installation(struct source_db *s, struct err *e)
 		feed_put(s->rows.feed, i);
 		rc = err_set(e, ERR_STATE, "another installation: everything is written anew");
 	}
-	mem_free(id);
+	mem_free(s->seen_installation);
+	s->seen_installation = id;
 	return rc;
+}
+
+/* A database without an installation has nothing to say. Organizations are said as the
+   reference does (wire page 3.6): when environments are configured by their ids. */
+static void put_metadata(struct source_db *s)
+{
+	bool by_ids = !s->places.wanted.legacy_hrids;
+	struct map_out out = { 0 };
+
+	if (s->seen_installation == NULL)
+		return;
+	map_node_metadata(s->seen_installation, s->places.organization_ids,
+			  by_ids ? s->places.n_organization_ids : 0, &out);
+	if (by_ids && s->places.unreadable > 0) {
+		char *name = rows_name(out.ev.kind, out.ev.id, NULL);
+
+		rows_keep(&s->rows, name); /* they are not all known */
+		mem_free(name);
+	} else {
+		feed_put_event(s->rows.feed, &out.ev, false);
+	}
+	map_out_reset(&out);
 }
 
 static int place_row(void *arg, const struct db_row *row, struct err *e)
@@ -332,6 +363,8 @@ static int read_places(struct source_db *s, struct err *e)
 	places_apply(&s->places, s->rows.ctx);
 	s->rows.environments = s->places.ids;
 	s->rows.n_environments = s->places.n_ids;
+	s->rows.organizations = s->places.organization_ids;
+	s->rows.n_organizations = s->places.n_organization_ids;
 	/* What is in an environment that cannot be read is neither read nor gone. */
 	if (s->places.unreadable > 0 && s->places.n_ids > 0)
 		feed_partial(s->rows.feed);
@@ -342,6 +375,7 @@ static int read_places(struct source_db *s, struct err *e)
 	mem_free(s->seen_places);
 	s->seen_places = digest;
 	s->placed = true;
+	put_metadata(s);
 	return 0;
 }
 
@@ -560,6 +594,7 @@ static void db_close(struct source *base)
 	drop_cursors(s);
 	mem_free(s->seen_places);
 	mem_free(s->installation);
+	mem_free(s->seen_installation);
 	free_list(s->environments);
 	free_list(s->organizations);
 	mem_free(s);
@@ -586,6 +621,7 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 		s->watch = watch_open(db->ops->watcher(db));
 	s->rows.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
 				     c->encryption_secret.data, c->encryption_secret.len);
+	map_ctx_set_authz(s->rows.ctx, c->authz);
 	for (i = 0; i < ARRAY_LEN(scanned); i++)
 		read_cursor(&s->cursors[scanned[i]], table_get(cursors, db_table_name(scanned[i])));
 	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));

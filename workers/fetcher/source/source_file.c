@@ -633,6 +633,7 @@ struct source *source_file_open(const Ipc__FetcherConfig *c)
 	s->max_bytes = c->entity_max_bytes;
 	s->r.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
 				  c->encryption_secret.data, c->encryption_secret.len);
+	map_ctx_set_authz(s->r.ctx, c->authz);
 	s->lists[0] = copy_list(c->environments, c->n_environments);
 	s->lists[1] = copy_list(c->organizations, c->n_organizations);
 	s->r.filter = (struct relate_filter){ s->lists[0], c->n_environments, s->lists[1],

@@ -64,8 +64,7 @@ static const char *text_at(const bson_t *doc, const char *path, uint32_t *n)
 	return bson_iter_utf8(&at, n);
 }
 
-/* One change. Rows of events, subscriptions and keys are named; what else there is decides
-   about all of them, and so does a row that is gone, as nothing tells what hung on it. */
+/* One change. Rows that have cursors are named; what else there is decides about all of them, and so does a row that is gone, as nothing tells what hung on it. */
 static void take_change(const struct watcher_mongo *m, const bson_t *doc, struct watch *to)
 {
 	uint32_t n;
@@ -74,11 +73,12 @@ static void take_change(const struct watcher_mongo *m, const bson_t *doc, struct
 	enum db_table t = collection == NULL ? DB__COUNT : table_of(m, collection);
 	bool row = str_equal(how, "insert") || str_equal(how, "update") ||
 		   str_equal(how, "replace");
-	const char *id = text_at(doc, "documentKey._id", &n);
+	const char *id = text_at(
+		doc, t == DB_LICENSES ? "documentKey._id.referenceId" : "documentKey._id", &n);
 
 	if (id != NULL && strlen(id) != n)
 		id = NULL; /* no id of a row that we could read */
-	if (row && (t == DB_EVENTS || t == DB_SUBSCRIPTIONS || t == DB_KEYS))
+	if (row && (db_has_brief(t) || t == DB_LICENSES || t == DB_ACCESS_POINTS))
 		watch_note(to, t, id);
 	else
 		watch_lost(to);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relate_part - what the files of relate share: relate.c has documents in general;
+ * relate_plain.c those that hang on nothing but environments and organizations.
+ *
+ * Owns, blocks, errors: as relate.h says. Nobody outside includes this.
+ */
+#pragma once
+
+#include "workers/fetcher/source/made.h"
+#include "workers/fetcher/source/relate.h"
+
+/* What becomes of the names a document made before and makes no more. */
+enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
+
+/* A row of an environment that has no document proves nothing: it counts as absent. */
+enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
+
+enum kind relate_kind(enum docs_dir dir);
+
+/* Puts what it made, and takes it; `left` says what becomes of what it made before. */
+void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left);
+/* The same of one whose environment is not known: held, or kept. */
+void relate_unknown(struct relate *r, struct doc *doc);
+
+/* Is the environment that the row names, else `fallback`, one of this gateway's? */
+enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback);
+/* Is the environment? NULL: the row names none. */
+enum owner relate_owner_of(struct relate *r, const char *environment);
+/* Has the environment or organization one of the wanted hrids? */
+enum owner relate_intersects(const struct relate *r, const char *id, char *const *wanted, size_t n);
+
+/* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
+bool relate_identify(struct relate *r, struct doc *doc, struct json_span id);
+
+char *relate_dup_string(struct json_span v) MUST_USE; /* NULL: it is no string */
+
+/* relate_plain.c */
+void relate_plain(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
