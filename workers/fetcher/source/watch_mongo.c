@@ -64,7 +64,8 @@ static const char *text_at(const bson_t *doc, const char *path, uint32_t *n)
 	return bson_iter_utf8(&at, n);
 }
 
-/* One change. Rows that have cursors are named; what else there is decides about all of them, and so does a row that is gone, as nothing tells what hung on it. */
+/* One change. Rows that have cursors are named; what else there is decides about all of
+   them, and so does a row that is gone, as nothing tells what hung on it. */
 static void take_change(const struct watcher_mongo *m, const bson_t *doc, struct watch *to)
 {
 	uint32_t n;
