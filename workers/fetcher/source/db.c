@@ -17,3 +17,18 @@ const char *db_table_name(enum db_table t)
 	CHECK(t < DB__COUNT);
 	return names[t];
 }
+
+void db_show_id(struct buf *out, const char *s, size_t n)
+{
+	bool text = str_is_utf8(s, n);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c < 0x20 || c == 0x7f || (c >= 0x80 && !text))
+			buf_printf(out, "\\x%02x", c);
+		else
+			buf_addc(out, s[i]);
+	}
+}
