@@ -170,7 +170,7 @@ def ms_until(watches, act, seen):
 
 
 def report_changes(count, what, zone, times, base="", ratio=None, goal_ms=0):
-    polled = isinstance(zone, source.DatabaseZone)
+    polled = isinstance(zone, (source.DatabaseZone, source.PostgresZone))
     line(count, what, quantiles(times), base, ratio,
          f"<= {'P + ' if polled else ''}{goal_ms} ms" + (f", P = {POLL_MS}" if polled else ""),
          statistics.median(times))
