@@ -241,7 +241,9 @@ def test_a_collection_that_is_dropped_removes_nothing_until_a_person_says_so(zon
     zone.mongo.db["events_latest"].drop()
     zone.compare()
     until("held back", lambda: "accept-deletes" in n.fetcher()["guard"])
+    done = n.logs("fetcher").count("pass_done")
     zone.compare()
+    until("compared", lambda: n.logs("fetcher").count("pass_done") > done)
     assert n.status()["health"] == "degraded"
     zone.settled(count=36)
     for i in range(12):  # deltas bring them back one by one

@@ -251,11 +251,13 @@ def questions(zone):
     ("", "events_latest", "events_latest_updated_at_idx"),
     ("", "keys", "keys_updated_at_idx"),
     ("environments: default", "subscriptions", "subscriptions_environment_id_updated_at_id_idx"),
+    ("", "subscriptions", "subscriptions_environment_id_updated_at_id_idx"),
 ])
 def test_a_delta_reads_by_an_index_of_time(zone, more, table, index):
     """As auto_explain saw it, of the node's own question."""
     zone.row("organizations", {"id": "O", "hrids": ["o"], "name": "o"}, None)
     zone.row("environments", {"id": "DEFAULT", "hrids": ["default"], "name": "d", "organizationId": "O"}, None)
+    zone.mongo.run("ALTER TABLE subscriptions ALTER environment_id SET NOT NULL")
     zone.mongo.run("""INSERT INTO events_latest (id, type, payload, created_at, updated_at)
         SELECT 'e' || i, 'START_DICTIONARY', '', now(), now() - i * interval '1 minute' FROM generate_series(1, 30000) i;
         INSERT INTO subscriptions (id, plan, api, application, application_name, environment_id, status, updated_at)
@@ -263,6 +265,8 @@ def test_a_delta_reads_by_an_index_of_time(zone, more, table, index):
         FROM generate_series(1, 30000) i;
         INSERT INTO keys (id, key, environment_id, updated_at, revoked)
         SELECT 'k' || i, 'k', 'DEFAULT', now() - i * interval '1 minute', true FROM generate_series(1, 30000) i; ANALYZE""")
+    for e in "bcd":  # some more
+        put_sub(zone, f"s-{e}", "a", environmentId=e, status="CLOSED")
     zone.mongo.run(f"""ALTER ROLE reader IN DATABASE "{zone.mongo.name}" SET session_preload_libraries = 'auto_explain';
         ALTER DATABASE "{zone.mongo.name}" SET auto_explain.log_min_duration = 0""")
     put_api(zone, "a")
@@ -357,17 +361,158 @@ def insert_subs(zone, count):
                       now() - interval '1 day' FROM generate_series(1, %s) i""", count)
 
 
+def sessions(zone):
+    """(state, whether it holds a moment) of the node's sessions."""
+    return zone.mongo.run("SELECT state, backend_xmin IS NOT NULL FROM pg_stat_activity WHERE usename = 'reader'").fetchall()
+
+
+def stall(zone, n):
+    """The zone cannot be written for a while, in the midst of a read of everything."""
+    until("it began", lambda: int(zone.redis.meta().get("count", 0)) > 0)
+    zone.redis.pause()
+    until("the queue is full", lambda: n.fetcher()["outbox"] > 0 and sessions(zone))
+
+
+def test_a_read_of_everything_is_of_one_moment(zone):
+    """What changes meanwhile is another read's: the keys are those of the subscriptions that were read before them."""
+    put_api(zone, "a", updated=OLD)
+    insert_subs(zone, 20000)
+    for i in range(3):
+        put_key(zone, f"k{i}", [f"s{i + 1}"])
+    zone.ttl = 10000
+    zone.redis.start()
+    zone.delay = 60000  # no delta before we have looked
+    n = zone.node("n1")
+    stall(zone, n)
+    assert any(held for _, held in sessions(zone)), sessions(zone)
+    # In a row that was not read yet, and would be: of a later moment.
+    zone.mongo.run("UPDATE keys SET revoked = true, updated_at = now() WHERE id IN ('k0', 'k1', 'k2')")
+    zone.redis.resume()
+    until("all of that moment", lambda: "pass_done" in n.logs("fetcher"))
+    zone.settled(count=20004)
+    until("let go", lambda: not any("transaction" in (state or "") or held for state, held in sessions(zone)))
+
+
 def test_a_moment_is_held_no_longer_than_it_may_be(zone):
     """The zone takes longer than that to be written: the rest comes in pages, and all of it comes."""
     put_api(zone, "a", updated=OLD)
     insert_subs(zone, 20000)
+    put_key(zone, "k", ["s5"])
     zone.more_source = "    snapshotMaxAge: 1000\n"
-    zone.ttl = 5000
+    zone.ttl = 10000
+    zone.redis.start()
+    n = zone.node("n1")
+    stall(zone, n)
+    since = datetime.datetime.now()
+    until("longer than it may", lambda: datetime.datetime.now() - since > datetime.timedelta(seconds=1.2))
+    zone.redis.resume()
+    zone.settled(count=20002)
+    assert "event=snapshot_released table=subscriptions" in n.logs("fetcher")
+
+
+# --- rows that cannot be read ---
+
+BAD = [("events_latest", "a", "payload = '{'"), ("events_latest", "a", "payload = NULL"), ("events_latest", "a", "type = 'PAUSE_API'"),
+       ("events_latest", "a", "updated_at = NULL"), ("events_latest", "a", "updated_at = 'infinity'"),
+       ("events_latest", "a", "created_at = '-infinity'"),
+       ("subscriptions", "s", "status = 'OPEN'"), ("subscriptions", "s", "plan = NULL"), ("subscriptions", "s", "api = NULL"),
+       ("subscriptions", "s", "ending_at = 'infinity'"), ("subscriptions", "s", "updated_at = NULL"),
+       ("subscriptions", "s", "configuration = repeat('x', 100000)"),
+       ("keys", "k", '"key" = NULL'), ("keys", "k", "expire_at = 'infinity'"), ("keys", "k", "updated_at = NULL")]
+
+
+@pytest.mark.parametrize("table,id,change", BAD, ids=[f"{t}-{c}"[:60] for t, _, c in BAD])
+def test_a_row_that_cannot_be_read_is_set_aside_and_mended(zone, table, id, change):
+    put_api(zone, "a", updated=OLD)
+    put_api(zone, "b", updated=OLD)
+    put_sub(zone, "s", "a")
+    put_key(zone, "k", ["s"])
+    n = one_node(zone, extra="  limits:\n    entity_max_bytes: 65536")
+    zone.settled(count=4)
+    before = n.names()
+    row = zone.mongo.db[table].find_one({"_id": id})
+    touched = "" if "updated_at" in change else ", updated_at = timezone('UTC', clock_timestamp())"
+    zone.mongo.run(f"UPDATE {table} SET {change}{touched} WHERE id = '{id}'")
+    zone.compare()
+    until("named", lambda: [q["where"] for q in quarantine(n)] == [f"{table}/{id}"])
+    see_a_delta(zone, n)
+    assert n.names() == before, "its last good version stays, the rest goes on"
+    zone.mongo.db[table].replace_one({"_id": id}, {**row, "updatedAt": m.date(m.now_ms())})
+    until("mended", lambda: quarantine(n) == [])
+    assert n.names() == before
+
+
+# --- TLS ---
+
+def openssl(folder, *args):
+    subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True)
+
+
+def make_certificates(folder):
+    """An authority, and a server's certificate for localhost; another authority that nobody asked."""
+    folder.mkdir()
+    for ca in ("ca", "other"):
+        openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={ca}", "-keyout",
+                f"{ca}.key", "-out", f"{ca}.pem")
+    openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out",
+            "server.csr")
+    openssl(folder, "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-out", "server.pem")
+
+
+@pytest.fixture
+def tls(zone):
+    zone.mongo.start()
+    server = zone.mongo.server
+    folder = zone.base / "tls"
+    make_certificates(folder)
+    target = server.dir / f"tls-{zone.mongo.name}"
+    target.mkdir()
+    for f in ("server.pem", "server.key"):
+        (target / f).write_bytes((folder / f).read_bytes())
+    (target / "server.key").chmod(0o600)
+    if server.user:
+        for f in [target, *target.iterdir()]:
+            os.chown(f, server.user["user"], server.user["group"])
+    server.stop()
+    server.start("-c", "ssl=on", "-c", f"ssl_cert_file={target}/server.pem", "-c", f"ssl_key_file={target}/server.key")
+    yield folder
+    server.stop()
+    server.start()
+
+
+@pytest.mark.parametrize("host,ca,says", [("localhost", "ca", None), ("127.0.0.1", "ca", "does not match"),
+                                          ("localhost", "other", "certificate verify failed")])
+def test_a_server_proves_its_name(zone, tls, host, ca, says):
+    put_api(zone, "a")
+    zone.redis.start()
+    zone.delay = 200
+    n = zone.node("n1", start=False)
+    n.config.write_text(zone.config("n1").replace(
+        zone.mongo.uri, f"jdbc:postgresql://{host}:{zone.mongo.server.port}/{zone.mongo.name}"
+                        f"?sslmode=verify-full&sslrootcert={tls}/{ca}.pem"))
+    n.start()
+    if says:
+        until("refused", lambda: says in n.fetcher()["source"])
+        assert "API:a" not in zone.redis("KEYS", "*")
+        return
+    until("read", lambda: n.names() == ["API:a"])
+    used = zone.mongo.run("SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'reader'").fetchall()
+    assert used and all(u for u, in used)
+
+
+def test_a_server_elsewhere_is_verified_unless_the_url_says_otherwise(zone):
+    """Nobody is at that address: what counts is what is said of it."""
+    zone.mongo.start()
     zone.redis.start()
     n = zone.node("n1", start=False)
+    there = "jdbc:postgresql://192.0.2.1/d?connectTimeout=1&reWriteBatchedInserts=true"
+    n.config.write_text(zone.config("n1").replace(zone.mongo.uri, there))
     n.start()
-    until("it began", lambda: int(zone.redis.meta().get("count", 0)) > 0)
-    zone.redis.pause()
-    until("it waits", lambda: n.fetcher()["outbox"] > 0)
-    zone.redis.resume()
-    zone.settled(count=20001)
+    until("tried", lambda: "connectTimeout" in n.fetcher()["source"] or "unreachable" in n.fetcher()["source"])
+    assert "source_not_verified" not in n.logs("fetcher")
+    assert "event=jdbc_parameter_ignored name=reWriteBatchedInserts" in n.logs("fetcher")
+    n.stop()
+    n.config.write_text(zone.config("n1").replace(zone.mongo.uri, there + "&sslmode=require"))
+    n.start()
+    until("said", lambda: "event=source_not_verified host=192.0.2.1 sslmode=require" in n.logs("fetcher"))

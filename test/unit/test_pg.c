@@ -173,7 +173,7 @@ static void full_shape(struct pg_shape *s)
 	*s = (struct pg_shape){ 0 };
 	for (t = pg_table_names(); *t != NULL; t++)
 		for (i = 0; i < ARRAY_LEN(columns); i++)
-			pg_shape_add(s, *t, columns[i], true);
+			pg_shape_add(s, *t, columns[i], (struct pg_found){ true, false });
 }
 
 static void make(struct pg_select *out, const struct db_query *q, const struct pg_shape *s)

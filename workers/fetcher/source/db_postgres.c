@@ -86,14 +86,15 @@ static int read_shape(struct db_postgres *m, struct session *s, struct err *e)
 {
 	static const char sql[] =
 		"SELECT n.name, a.attname::text, EXISTS (SELECT FROM pg_index i WHERE i.indrelid = "
-		"a.attrelid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum) "
+		"a.attrelid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum), "
+		"a.attnotnull "
 		"FROM unnest($1) n(name) JOIN pg_attribute a ON a.attrelid = "
 		"to_regclass(quote_ident(n.name)) WHERE a.attnum > 0 AND NOT a.attisdropped AND "
 		"has_column_privilege(a.attrelid, a.attnum, 'SELECT')";
 	const char *const *names = pg_table_names();
 	struct pg_shape shape = { 0 };
 	struct pg_select q = { .types = { PG_OID_TEXT_ARRAY }, .n_params = 1 };
-	struct pg_value v[3];
+	struct pg_value v[4];
 	size_t n = 0;
 	int rc;
 
@@ -102,11 +103,12 @@ static int read_shape(struct db_postgres *m, struct session *s, struct err *e)
 	buf_adds(&q.text, sql);
 	q.values[0] = pg_array((char *const *)(uintptr_t)names, n, m->prefix);
 	rc = pg_conn_ask(s->c, &q, e);
-	while (rc == 0 && (rc = pg_conn_next(s->c, v, 3, e)) > 0) {
+	while (rc == 0 && (rc = pg_conn_next(s->c, v, 4, e)) > 0) {
 		char *table = mem_printf("%.*s", (int)v[0].n, v[0].p);
 		char *column = mem_printf("%.*s", (int)v[1].n, v[1].p);
 
-		pg_shape_add(&shape, table + strlen(m->prefix), column, v[2].p[0] != 0);
+		pg_shape_add(&shape, table + strlen(m->prefix), column,
+			     (struct pg_found){ v[2].p[0] != 0, v[3].p[0] != 0 });
 		mem_free(table);
 		mem_free(column);
 		rc = 0;

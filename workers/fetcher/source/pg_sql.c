@@ -177,21 +177,22 @@ const char *const *pg_table_names(void)
 	return names;
 }
 
-void pg_shape_add(struct pg_shape *s, const char *table, const char *column, bool indexed)
+void pg_shape_add(struct pg_shape *s, const char *table, const char *column, struct pg_found found)
 {
 	unsigned t, i;
 
 	for (t = 0; t < DB__COUNT; t++)
 		for (i = 0; i < tables[t].n; i++) {
 			const struct column *c = &tables[t].v[i];
+			uint32_t bit = UINT32_C(1) << i;
 			bool own = c->child == NULL;
 
 			if (!str_equal(table, own ? db_table_name(t) : c->child->table) ||
 			    !str_equal(column, own ? c->column : c->child->parent))
 				continue;
-			s->there[t] |= UINT32_C(1) << i;
-			if (indexed)
-				s->indexed[t] |= UINT32_C(1) << i;
+			s->there[t] |= bit;
+			s->indexed[t] |= found.indexed ? bit : 0;
+			s->filled[t] |= found.filled ? bit : 0;
 		}
 }
 
@@ -460,6 +461,27 @@ static void add_types(struct making *m)
 		buf_printf(clause(m), "t.type = ANY($%d)", number);
 }
 
+/* All there are are as good as none that is named, but for the index that begins with them. */
+static void add_all_environments(struct making *m, unsigned i)
+{
+	enum db_table t = m->q->table;
+	int updated = find(t, "updatedAt");
+	struct buf table = { 0 };
+
+	if (t == DB_EVENTS || m->q->order != DB_BY_TIME || updated < 0 ||
+	    (m->shape->indexed[t] >> updated & 1) != 0 || (m->shape->indexed[t] >> i & 1) == 0 ||
+	    (m->shape->filled[t] >> i & 1) == 0)
+		return;
+	pg_add_identifier(&table, m->names->prefix, db_table_name(t));
+	buf_printf(clause(m),
+		   "t.environment_id = ANY(ARRAY(WITH RECURSIVE e(v) AS ((SELECT environment_id "
+		   "FROM %s ORDER BY 1 LIMIT 1) UNION ALL SELECT (SELECT n.environment_id FROM %s "
+		   "n WHERE n.environment_id > e.v ORDER BY 1 LIMIT 1) FROM e WHERE e.v IS NOT "
+		   "NULL) SELECT v FROM e WHERE v IS NOT NULL))",
+		   buf_cstr(&table), buf_cstr(&table));
+	buf_reset(&table);
+}
+
 /* An event of no environment is everybody's. */
 static void add_environments(struct making *m)
 {
@@ -469,8 +491,12 @@ static void add_environments(struct making *m)
 	struct buf *b;
 	int number;
 
-	if (q->n_environments == 0 || i < 0 || !is_there(m->shape, q->table, (unsigned)i))
+	if (i < 0 || !is_there(m->shape, q->table, (unsigned)i))
 		return;
+	if (q->n_environments == 0) {
+		add_all_environments(m, (unsigned)i);
+		return;
+	}
 	number = param_list(m, q->environments, q->n_environments);
 	b = clause(m);
 	if (!event) {

@@ -8,6 +8,9 @@
  * one millisecond compare as texts. The bound of a delta is converted, never the column, so
  * that an index on it is of use. Order by id is the database's own: its index has that.
  *
+ * Where time is indexed behind the environment only, the environments that occur are found
+ * by steps in that index, and the delta is read by it for each.
+ *
  * Lists and maps of a row come from tables of their own, by index where there is one, else
  * by one look at all of that table.
  *
@@ -51,12 +54,18 @@ struct pg_column {
 /* What of the tables this server has and lets us read. Zero: nothing is known. */
 struct pg_shape {
 	uint32_t there[DB__COUNT];   /* a bit a column; 0: the table is not there */
-	uint32_t indexed[DB__COUNT]; /* a bit a list or map: its rows are found by index */
+	uint32_t indexed[DB__COUNT]; /* a bit a column: an index begins with it, or, of a list or
+					map, with the column that says whose it is */
+	uint32_t filled[DB__COUNT];  /* a bit a column: it is never NULL */
 };
 
 /* All tables that are looked for, without prefix: NULL ends them. */
 const char *const *pg_table_names(void);
-void pg_shape_add(struct pg_shape *s, const char *table, const char *column, bool indexed);
+
+struct pg_found { /* a column of one of them */
+	bool indexed, filled;
+};
+void pg_shape_add(struct pg_shape *s, const char *table, const char *column, struct pg_found found);
 
 struct pg_select {
 	struct buf text;
