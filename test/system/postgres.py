@@ -4,7 +4,6 @@
 What is asked for here in the words of pymongo becomes rows of wire page 4b, so that a test can be of both databases.
 """
 import atexit
-import datetime
 import glob
 import json
 import os
@@ -252,10 +251,17 @@ class Collection:
         cursor.execute(sql, args)
         return cursor
 
+    def columns(self):
+        """What else a document has is no part of a row."""
+        known = self.database.columns
+        if self.table not in known:
+            known[self.table] = {d.name for d in self.run(f'SELECT * FROM "{self.table}" LIMIT 0').description}
+        return known[self.table]
+
     def insert_one(self, row):
         row = {k: v for k, v in row.items() if v is not None}
         id = row["_id"]
-        mine = {column(k): v for k, v in row.items() if (self.name, k) not in CHILDREN and k not in ("_class", "pad")}
+        mine = {column(k): v for k, v in row.items() if column(k) in self.columns()}
         self.run(f'INSERT INTO "{self.table}" ({", ".join(chr(34) + k + chr(34) for k in mine)}) '
                  f'VALUES ({", ".join("%s" for _ in mine)})', *mine.values())
         for (name, member), (table, parent, key, value) in CHILDREN.items():
@@ -349,6 +355,7 @@ class Database:
         self.server = None
         self.name = pathlib.Path(base).parent.name + "-" + os.urandom(3).hex()
         self.prefix = ""
+        self.columns = {}  # of each table
         self.proxy = None
         self.kept = None
         self.user, self.password = READER, PASSWORD
@@ -448,6 +455,6 @@ class PostgresZone(MongoZone):
 
     def damage(self, folder, id):
         """A row that cannot be read: the types of the columns leave little to get wrong."""
-        sql = {"subscriptions": "UPDATE subscriptions SET status = '5', updated_at = %s WHERE id = %s",
-               "api-keys": "UPDATE keys SET expire_at = 'infinity', updated_at = %s WHERE id = %s"}[folder]
-        self.mongo.run(sql, datetime.datetime.utcnow(), id)
+        sql = {"subscriptions": "UPDATE subscriptions SET status = '5', updated_at = timezone('UTC', now()) WHERE id = %s",
+               "api-keys": "UPDATE keys SET updated_at = 'infinity' WHERE id = %s"}[folder]
+        self.mongo.run(sql, id)

@@ -202,6 +202,7 @@ def test_tables_have_a_schema_and_a_prefix(zone):
 
 
 def test_tables_of_older_releases_lack_columns_and_tables(zone):
+    zone.mongo.start()
     zone.mongo.run("ALTER TABLE subscriptions DROP reference_id, DROP reference_type, DROP configuration; "
                    "ALTER TABLE keys DROP federated, DROP paused; DROP TABLE licenses, access_points, subscriptions_metadata")
     put_api(zone, "a", updated=OLD)
