@@ -193,7 +193,7 @@ static int give(const struct db_postgres *m, struct asking *a, const struct pg_s
 		const struct pg_value *v, struct err *e)
 {
 	enum db_table t = a->q->table;
-	bool followed = t == DB_EVENTS || t == DB_SUBSCRIPTIONS || t == DB_KEYS;
+	bool followed = t != DB_ENVIRONMENTS && t != DB_ORGANIZATIONS && t != DB_INSTALLATION;
 	struct db_row row = { 0 };
 	struct err why = { 0 };
 	int rc = pg_row_read(&a->row, s, v, m->entity_max_bytes, &why);

@@ -487,7 +487,9 @@ static void add_environments(struct making *m)
 {
 	const struct db_query *q = m->q;
 	bool event = q->table == DB_EVENTS;
-	int i = find(q->table, event ? "environments" : "environmentId");
+	/* An access point is of what its referenceId names. */
+	const char *member = q->table == DB_ACCESS_POINTS ? "referenceId" : "environmentId";
+	int i = find(q->table, event ? "environments" : member);
 	struct buf *b;
 	int number;
 
@@ -500,7 +502,7 @@ static void add_environments(struct making *m)
 	number = param_list(m, q->environments, q->n_environments);
 	b = clause(m);
 	if (!event) {
-		buf_printf(b, "t.environment_id = ANY($%d)", number);
+		buf_printf(b, "t.%s = ANY($%d)", tables[q->table].v[i].column, number);
 		return;
 	}
 	buf_adds(b, "(EXISTS (SELECT FROM ");
@@ -595,7 +597,7 @@ int pg_select_make(struct pg_select *out, const struct db_query *q, const struct
 		buf_adds(clause(&m), "t.reference_type = 'ORGANIZATION'");
 	if (q->field != NULL)
 		add_field(&m);
-	if (q->table == DB_EVENTS)
+	if (q->table == DB_EVENTS && !str_equal(q->field, "type"))
 		add_types(&m);
 	add_environments(&m);
 	add_status(&m);
