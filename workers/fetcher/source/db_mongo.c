@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "workers/fetcher/source/bson_json.h"
+#include "workers/fetcher/source/watch_mongo.h"
 #include "workers/fetcher/map/map.h"
 
 /* Error codes of the server. */
@@ -518,6 +519,13 @@ static int mongo_now(struct db *d, int64_t *ms, struct err *e)
 	return 0;
 }
 
+static struct watcher *mongo_watcher(struct db *d)
+{
+	struct db_mongo *m = (struct db_mongo *)d;
+
+	return watcher_mongo_create(m->uri, m->database, m->prefix);
+}
+
 static void mongo_close(struct db *d)
 {
 	struct db_mongo *m = (struct db_mongo *)d;
@@ -599,9 +607,9 @@ static mongoc_uri_t *uri_of_parts(const Ipc__Mongo *c, bson_error_t *be)
 
 int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e)
 {
-	static const struct db_ops ops = { .rows = mongo_rows,
-					   .now = mongo_now,
-					   .close = mongo_close };
+	static const struct db_ops ops = {
+		.rows = mongo_rows, .now = mongo_now, .watcher = mongo_watcher, .close = mongo_close
+	};
 	struct db_mongo *m;
 	bson_error_t be = { 0 };
 	const char *database;
