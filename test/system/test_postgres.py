@@ -180,6 +180,24 @@ def test_rows_of_one_millisecond_are_paged_by_their_microseconds_and_ids(zone):
     assert n.fetcher()["quarantined"] == 0
 
 
+def test_a_transaction_that_commits_late_is_found_by_a_delta(zone):
+    """Its row says when it began; others that began later were seen meanwhile."""
+    put_api(zone, "a")
+    n = one_node(zone)
+    zone.settled(count=1)
+    late = zone.mongo.server.connect(zone.mongo.name)
+    late.cursor().execute("""BEGIN; INSERT INTO subscriptions (id, api, plan, application, application_name, environment_id,
+        status, created_at, updated_at) VALUES ('late', 'a', 'plan-1', 'app', 'App', 'DEFAULT', 'ACCEPTED',
+        timezone('UTC', now()), timezone('UTC', now()))""")
+    put_sub(zone, "s", "a", updated=m.NOW)
+    until("the other is seen", lambda: n.get("SUBSCRIPTION", "s"))
+    see_a_delta(zone, n)
+    assert n.get("SUBSCRIPTION", "late") is None
+    late.cursor().execute("COMMIT")
+    late.close()
+    until("found", lambda: n.get("SUBSCRIPTION", "late"))
+
+
 # --- where the tables are ---
 
 def test_tables_have_a_schema_and_a_prefix(zone):
