@@ -3,7 +3,7 @@
 # quickstart, test/run and packaging/build.
 
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev libhiredis-dev libyaml-dev
-	libprotobuf-c-dev protobuf-c-compiler liblmdb-dev libmicrohttpd-dev libmongoc-dev libssl-dev libxxhash-dev
+	libprotobuf-c-dev protobuf-c-compiler liblmdb-dev libmicrohttpd-dev libmongoc-dev libpq-dev libssl-dev libxxhash-dev
 	redis-server)
 PACKAGING_PACKAGES=(build-essential debhelper) # and these, to make a package
 

@@ -74,16 +74,31 @@ static void check_mongo(const struct config *c, struct problems *p)
 			       "`%.60s` is no tag; write key:value", tags[i]);
 }
 
+static void check_jdbc(const struct config *c, struct problems *p)
+{
+	const char *url = config_str(c, CFG_JDBC_URL);
+
+	if (url[0] == '\0')
+		REPORT(c, p, PROBLEM_ERROR, CFG_JDBC_URL,
+		       "is not set; write jdbc:postgresql://host:port/database");
+	else if (!str_starts(url, "jdbc:postgresql:") && !str_starts(url, "jdbc:pgsql:"))
+		REPORT(c, p, PROBLEM_ERROR, CFG_JDBC_URL,
+		       "is of no database that can be read; PostgreSQL can, and its URL begins "
+		       "with jdbc:postgresql://");
+}
+
 static void check_source(const struct config *c, struct problems *p)
 {
 	const char *source = config_str(c, CFG_SOURCE);
 
 	if (strcmp(source, "mongodb") == 0)
 		check_mongo(c, p);
+	else if (strcmp(source, "jdbc") == 0)
+		check_jdbc(c, p);
 	else if (strcmp(source, "file") != 0)
 		REPORT(c, p, PROBLEM_ERROR, CFG_SOURCE,
-		       "the source `%s` comes with a later release; set it to mongodb, or to file "
-		       "and management.file.path to a folder of exported definitions",
+		       "the source `%s` comes with a later release; set it to mongodb, to jdbc, "
+		       "or to file and management.file.path to a folder of exported definitions",
 		       source);
 }
 

@@ -233,6 +233,23 @@ static Ipc__Mongo *make_mongo(const struct building *b)
 	return m;
 }
 
+static Ipc__Postgres *make_postgres(const struct building *b)
+{
+	const struct config *c = b->c;
+	Ipc__Postgres *m = mem_alloc(sizeof(*m));
+
+	ipc__postgres__init(m);
+	m->url = copy(c, CFG_JDBC_URL);
+	m->username = copy(c, CFG_JDBC_USERNAME);
+	m->password = copy(c, CFG_JDBC_PASSWORD);
+	m->schema = copy(c, CFG_JDBC_SCHEMA);
+	m->prefix = copy(c, CFG_JDBC_PREFIX);
+	m->timezone = copy(c, CFG_JDBC_TIMEZONE);
+	m->snapshot_ms = u32(c, CFG_JDBC_SNAPSHOT);
+	m->entity_max_bytes = u64(c, CFG_ENTITY_MAX);
+	return m;
+}
+
 static void build_fetcher(const struct building *b, Ipc__Configure *m)
 {
 	const char *secret = config_str(b->c, CFG_ENCRYPTION_SECRET);
@@ -262,6 +279,8 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	part->search_index = strcmp(config_str(b->c, CFG_REDIS_SEARCH_INDEX), "auto") == 0;
 	if (strcmp(part->source, "mongodb") == 0)
 		part->mongo = make_mongo(b);
+	if (strcmp(part->source, "jdbc") == 0)
+		part->postgres = make_postgres(b);
 	m->part_case = IPC__CONFIGURE__PART_FETCHER;
 	m->fetcher = part;
 }
@@ -406,6 +425,12 @@ static void wipe(Ipc__Configure *m)
 			explicit_bzero(m->fetcher->mongo->password,
 				       strlen(m->fetcher->mongo->password));
 			wipe_tls(m->fetcher->mongo->tls);
+		}
+		if (m->fetcher->postgres != NULL) {
+			Ipc__Postgres *pg = m->fetcher->postgres;
+
+			explicit_bzero(pg->url, strlen(pg->url)); /* may hold one */
+			explicit_bzero(pg->password, strlen(pg->password));
 		}
 	}
 }

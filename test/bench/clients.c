@@ -2,6 +2,7 @@
 #include "test/bench/clients.h"
 
 #include <inttypes.h>
+#include <libpq-fe.h>
 #include <mongoc/mongoc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -344,6 +345,42 @@ static void mongo(int argc, char **argv)
 	mongoc_client_destroy(client);
 }
 
+/* --- PostgreSQL --- */
+
+static uint64_t drain_table(PGconn *c, const char *table)
+{
+	char *sql = mem_printf("SELECT * FROM \"%s\" ORDER BY 1", table);
+	uint64_t n = 0;
+	PGresult *r;
+
+	CHECK(PQsendQueryParams(c, sql, 0, NULL, NULL, NULL, NULL, 1) == 1);
+	CHECK(PQsetSingleRowMode(c) == 1);
+	while ((r = PQgetResult(c)) != NULL) {
+		n += (uint64_t)PQntuples(r);
+		CHECK(PQresultStatus(r) != PGRES_FATAL_ERROR);
+		PQclear(r);
+	}
+	mem_free(sql);
+	return n;
+}
+
+static void postgres(int argc, char **argv)
+{
+	PGconn *c = PQconnectdb(argv[2]);
+	int64_t begin;
+	uint64_t n = 0;
+	double s;
+	int i;
+
+	CHECK(PQstatus(c) == CONNECTION_OK);
+	begin = now_ns();
+	for (i = 3; i < argc; i++)
+		n += drain_table(c, argv[i]);
+	s = (double)(now_ns() - begin) / 1e9;
+	(void)printf("postgres %.3f %.0f\n", s, (double)n / s);
+	PQfinish(c);
+}
+
 bool client_run(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -352,6 +389,10 @@ bool client_run(int argc, char **argv)
 
 	if (argc > 3 && str_equal(mode, "mongo")) {
 		mongo(argc, argv);
+		return true;
+	}
+	if (argc > 3 && str_equal(mode, "postgres")) {
+		postgres(argc, argv);
 		return true;
 	}
 	for (i = 3; i < argc && i < 6; i++)

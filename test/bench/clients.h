@@ -8,6 +8,7 @@
  *	bench redis-get SOCKET KEYS ASKS	GET of those
  *	bench redis-delete SOCKET KEYS		hashes of 1 KB, made, then pipelined DEL
  *	bench mongo URI COLLECTION...		every row of them, by _id
+ *	bench postgres CONNINFO TABLE...	every row of them, by the first column
  *
  * Prints "<name>_serial <p50 us> <p99 us>" and "<name>_pipelined <seconds> <asks a second>".
  *

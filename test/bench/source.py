@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the zones of a benchmark are made of: files, or rows of a MongoDB.
+"""What the zones of a benchmark are made of: files, or rows of a MongoDB or a PostgreSQL.
 
 One API in a hundred entities, each with subscriptions and keys of about 1 KB; and `big`, an
 API with 1,000 children.
@@ -13,6 +13,8 @@ import subprocess
 import time
 
 import mongo
+import postgres
+import psycopg2.extras
 import pymongo
 import zone as z
 
@@ -140,6 +142,58 @@ class DatabaseZone(mongo.MongoZone):
     def deploy_big(self, wanted):
         self.event("big", "PUBLISH_API" if wanted else "UNPUBLISH_API",
                    mongo.bean(z.api("big", description=NOTE)) if wanted else None)
+
+
+class PostgresDatabase(postgres.Database):
+    """Without anything between it and the node."""
+
+    def __init__(self, base):
+        super().__init__(base)
+        self.options = "ApplicationName=zonesync"
+
+    @property
+    def port(self):
+        return self.server.port
+
+
+class PostgresZone(postgres.PostgresZone):
+    NAME = "PostgreSQL"
+    DATABASE = PostgresDatabase
+    TABLES = ("events_latest", "events_latest_properties", "events_latest_environments", "events_latest_organizations",
+              "subscriptions", "subscriptions_metadata", "keys", "key_subscriptions")
+
+    def fill(self, size):
+        day = DatabaseZone.some_day
+        rows = [(d["id"], "PUBLISH_API", mongo.bean(d), day()) for d in apis(size)]
+        self.insert("events_latest (id, type, payload, updated_at)", rows)
+        for name, key, value in (("properties", "property_key", "api_id"), ("properties", "property_key", "deployment_number")):
+            self.insert(f"events_latest_{name} (event_id, {key}, property_value)",
+                        ((r[0], value, r[0] if value == "api_id" else "1") for r in rows))
+        for name in ("environment", "organization"):
+            self.insert(f"events_latest_{name}s (event_id, {name}_id)", ((r[0], "DEFAULT") for r in rows))
+        self.insert("subscriptions (id, api, plan, application, application_name, status, environment_id, updated_at)",
+                    ((s["id"], s["api"], s["plan"], s["application"], s["applicationName"], s["status"], "DEFAULT", day())
+                     for s in subscriptions(size)))
+        self.insert("subscriptions_metadata (subscription_id, k, v)",
+                    ((s["id"], "note", s["metadata"]["note"]) for s in subscriptions(size)))
+        self.insert("keys (id, key, application, environment_id, updated_at, revoked)",
+                    ((k["id"], k["key"], k["application"], "DEFAULT", day(), False) for k in keys(size)))
+        self.insert("key_subscriptions (key_id, subscription_id)",
+                    ((k["id"], k["subscriptions"][0]) for k in keys(size)))
+        self.mongo.run("UPDATE events_latest SET created_at = updated_at")
+        self.mongo.run("VACUUM ANALYZE")  # as it would long have done by itself
+
+    def insert(self, where, rows):
+        psycopg2.extras.execute_values(self.mongo.connection().cursor(), f"INSERT INTO {where} VALUES %s", rows,
+                                       page_size=INSERT)
+
+    def drain(self, tool):
+        m = self.mongo
+        return tool("postgres", f"host=127.0.0.1 port={m.port} dbname={m.name} user={m.user} password={m.password}",
+                    *self.TABLES)["postgres"][0]
+
+    def change(self, version):
+        self.event("a0", "PUBLISH_API", mongo.bean(z.api("a0", version=version)))
 
 
 def has_database():

@@ -10,9 +10,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "process")]
 import servers  # noqa: E402
 import zone as z  # noqa: E402
 from mongo import MongoZone  # noqa: E402
+from postgres import PostgresZone  # noqa: E402
 from servers import server  # noqa: E402,F401
 
-SOURCES = {"file": z.Zone, "mongodb": MongoZone}
+SOURCES = {"file": z.Zone, "mongodb": MongoZone, "postgresql": PostgresZone}
 
 
 def pytest_generate_tests(metafunc):

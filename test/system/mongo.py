@@ -79,16 +79,18 @@ class Mongo:
             self.process.kill()
             self.process.wait()
             self.process = None
+        shutil.rmtree(self.dir / "tmp", ignore_errors=True)
 
 
 class MongoZone(z.Zone):
     """A zone whose source is a database; documents of the file source become its rows."""
 
     SOURCE = "mongodb"
+    DATABASE = Mongo
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.mongo = Mongo(self.base / "mongo")
+        self.mongo = self.DATABASE(self.base / "mongo")
         self.number = 0
         self.of_path = {}
 
@@ -189,4 +191,3 @@ class MongoZone(z.Zone):
     def abandon(self):
         super().abandon()
         self.mongo.stop()
-        shutil.rmtree(self.mongo.dir / "tmp", ignore_errors=True)

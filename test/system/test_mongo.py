@@ -9,7 +9,7 @@ import mongo as m
 import zone as z
 from zone import api, apikey, subscription, until
 
-pytestmark = pytest.mark.sources("mongodb")
+pytestmark = pytest.mark.sources("mongodb", "postgresql")
 
 OLD = 1755700000000  # rows that lie far behind any cursor
 VECTORS = z.ROOT / "test" / "data" / "vectors"
@@ -528,6 +528,7 @@ def test_an_environment_that_changes_its_name_is_looked_at_by_a_comparison(zone)
     assert json.loads(n.get("API", "e3"))["environmentHrid"] == "one"
 
 
+@pytest.mark.sources("mongodb")
 def test_collections_may_have_a_prefix(zone):
     put_api(zone, "a")
     zone.mongo.db["events_latest"].rename("gw_events_latest")

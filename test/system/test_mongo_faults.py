@@ -15,6 +15,7 @@ from test_mongo import OLD, cursor, names_are, one_node, put_api, put_key, put_s
 pytestmark = pytest.mark.sources("mongodb")
 
 FAULTS = ["error", "close"]
+BOTH = pytest.mark.sources("mongodb", "postgresql")
 
 
 def fill(zone, count, updated=OLD):
@@ -30,6 +31,7 @@ def tables(zone):
 
 # --- one failed question, wherever it falls ---
 
+@BOTH
 @pytest.mark.parametrize("how", FAULTS)
 @pytest.mark.parametrize("nth", range(12))
 def test_an_initial_scan_that_fails_once_ends_whole(zone, nth, how):
@@ -41,6 +43,7 @@ def test_an_initial_scan_that_fails_once_ends_whole(zone, nth, how):
     assert n.fetcher()["quarantined"] == 0
 
 
+@BOTH
 @pytest.mark.parametrize("how", FAULTS)
 @pytest.mark.parametrize("nth", range(12))
 def test_a_delta_that_fails_once_loses_nothing_and_writes_nothing_twice(zone, nth, how):
@@ -66,6 +69,7 @@ def test_a_delta_that_fails_once_loses_nothing_and_writes_nothing_twice(zone, nt
     assert "removed" not in n.logs("fetcher")
 
 
+@BOTH
 @pytest.mark.parametrize("how", FAULTS)
 @pytest.mark.parametrize("nth", range(14))
 def test_a_comparison_that_fails_once_removes_nothing_that_is_there(zone, nth, how):
@@ -120,6 +124,7 @@ def test_keys_of_subscriptions_too_large_to_keep_are_mapped_from_their_own_rows(
     assert n.fetcher()["quarantined"] == 0
 
 
+@BOTH
 def test_a_comparison_that_fails_again_and_again_does_not_keep_the_deltas_away(zone):
     fill(zone, 3)
     zone.row("environments", {"id": "DEFAULT", "hrids": ["one"]}, None)
@@ -196,6 +201,7 @@ def test_a_database_that_hangs_is_an_outage_and_holds_nobody_up(zone, timeout):
         until("after", lambda: n.get("API", "after"))
 
 
+@BOTH
 def test_a_primary_that_cannot_hear_its_source_lets_the_lease_go(zone):
     """One node cannot reach the database: the other becomes the primary."""
     fill(zone, 2)
@@ -227,6 +233,7 @@ def test_a_killed_fetcher_leaves_no_shared_memory_of_its_driver(zone):
 
 # --- what is there is not what should be ---
 
+@BOTH
 def test_a_collection_that_is_dropped_removes_nothing_until_a_person_says_so(zone):
     fill(zone, 12)
     n = one_node(zone)
@@ -234,7 +241,9 @@ def test_a_collection_that_is_dropped_removes_nothing_until_a_person_says_so(zon
     zone.mongo.db["events_latest"].drop()
     zone.compare()
     until("held back", lambda: "accept-deletes" in n.fetcher()["guard"])
+    done = n.logs("fetcher").count("pass_done")
     zone.compare()
+    until("compared", lambda: n.logs("fetcher").count("pass_done") > done)
     assert n.status()["health"] == "degraded"
     zone.settled(count=36)
     for i in range(12):  # deltas bring them back one by one
@@ -251,6 +260,7 @@ def test_a_collection_that_is_dropped_removes_nothing_until_a_person_says_so(zon
     zone.settled(count=0)
 
 
+@BOTH
 def test_many_rows_that_are_gone_need_a_second_comparison_that_agrees(zone):
     fill(zone, 50)
     n = one_node(zone)

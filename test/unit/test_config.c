@@ -334,7 +334,10 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		  "zonesync.redis.socket: is one server" },
 		{ "distributed-sync.redis.cluster.nodes: [{host: a, port: 1}]\n",
 		  "no hash tag, so lease and events lie in different slots" },
-		{ "management.type: jdbc\n", "the source `jdbc` comes with a later release" },
+		{ "management.type: http\n", "the source `http` comes with a later release" },
+		{ "management.type: jdbc\n", "write jdbc:postgresql://host:port/database" },
+		{ "management: {type: jdbc, jdbc: {url: 'jdbc:mysql://h/d'}}\n",
+		  "its URL begins with jdbc:postgresql://" },
 		{ "management: {type: mongodb, mongodb: {uri: 'http://h'}}\n",
 		  "is no connection string; it begins with mongodb://" },
 		{ "management: {type: mongodb, mongodb: {servers: [{host: a, port: 0}]}}\n",
@@ -519,7 +522,7 @@ static void unknown_keys_are_warned_about_with_the_nearest(void **state)
 		  "f.yml:4: services.core.http.prot: unknown key, ignored; did you mean" },
 		{ "management.mongodb.encryption.enabled: true\n",
 		  "f.yml:4: management.mongodb.encryption: its part" },
-		{ "management.jdbc.url: ${nowhere}\n", "is not defined" },
+		{ "management.mongodb.tlsProtocol: ${nowhere}\n", "is not defined" },
 		{ "distributed-sync.redis.tcp.idleTimeout: 5\n",
 		  "distributed-sync.redis.tcp.idleTimeout: its part comes with a later release; ignored" },
 	};
@@ -910,6 +913,7 @@ static void show_masks_secrets_and_names_origins(void **state)
 		     "management.mongodb.uri: mongodb://u:hunter2@h/db\n"
 		     "management.jdbc.url: jdbc:x://h/d?user=a&password=hunter2\n"
 		     "management.mongodb.password: hunter2\n"
+		     "management.mongodb.keystore.password: hunter2\n"
 		     "services.core.http.authentication.users: {a: hunter2, b: hunter2}\n",
 		ENV(VAR("gravitee_distributedsync_redis_port=7")));
 	struct buf b = { 0 };
@@ -1117,7 +1121,8 @@ static void slices_change_for_the_workers_of_the_table(void **state)
 		/* Those have one valid value in this release, or one that needs another key. */
 		if (row->status != STATUS_USED || value == NULL || row->who == FOR_SUPERVISOR ||
 		    row->needs != 0 || i == CFG_REDIS_SSL || i == CFG_SYNC_DISTRIBUTED ||
-		    strstr(row->key, ".mongodb.") != NULL || strstr(row->key, ".sentinel.") != NULL)
+		    strstr(row->key, ".mongodb.") != NULL ||
+		    strstr(row->key, ".sentinel.") != NULL || strstr(row->key, ".jdbc.") != NULL)
 			continue;
 		(void)snprintf(var, sizeof(var), "gravitee_%s=%s", row->key, value);
 		c = must_load(BASE, ENV(var));
@@ -1215,6 +1220,32 @@ static void a_database_is_described_by_its_string_or_by_its_parts(void **state)
 	slice_reset(&s);
 }
 
+static void a_sql_database_is_described_by_its_url_and_what_stands_beside_it(void **state)
+{
+	static const char text[] =
+		"management:\n  type: jdbc\n  jdbc:\n    url: jdbc:postgresql:d\n"
+		"    username: u\n    password: x\n    prefix: p_\n";
+	const struct slice_input in = { .state_dir = "/s" };
+	char *all = mem_printf("%s%s", BASE, text);
+	struct config *c = must_load(all, NULL);
+	struct slice s = { 0 };
+	const Ipc__Postgres *m;
+
+	UNUSED(state);
+	slice_build(&s, c, SLICE_FETCHER, &in);
+	m = s.msg->fetcher->postgres;
+	assert_null(s.msg->fetcher->mongo);
+	assert_string_equal(m->url, "jdbc:postgresql:d");
+	assert_string_equal(m->username, "u");
+	assert_string_equal(m->password, "x");
+	assert_string_equal(m->prefix, "p_");
+	assert_string_equal(m->schema, "");
+	assert_string_equal(m->timezone, "UTC");
+	slice_reset(&s);
+	config_free(&c);
+	mem_free(all);
+}
+
 static void file_that_cannot_be_read_is_an_errno(void **state)
 {
 	struct problems p = { 0 };
@@ -1294,6 +1325,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(tls_reaches_the_workers_only_where_it_is_used),
 		cmocka_unit_test(slices_change_for_the_workers_of_the_table),
 		cmocka_unit_test(a_database_is_described_by_its_string_or_by_its_parts),
+		cmocka_unit_test(a_sql_database_is_described_by_its_url_and_what_stands_beside_it),
 		cmocka_unit_test(file_that_cannot_be_read_is_an_errno),
 	};
 	struct buf b = { 0 };

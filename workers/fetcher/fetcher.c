@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/fetcher/source/db_mongo.h"
+#include "workers/fetcher/source/db_postgres.h"
 #include "workers/fetcher/source/source_db.h"
 #include "workers/fetcher/source/source_file.h"
 
@@ -58,6 +59,17 @@ static void drop_work(struct fetcher *f)
 	(void)uv_timer_stop(&f->reconcile);
 }
 
+/* NULL in *out: the source is none. */
+static int open_db(struct db **out, const Ipc__FetcherConfig *c, struct err *e)
+{
+	*out = NULL;
+	if (c->mongo != NULL)
+		return db_mongo_open(out, c->mongo, e);
+	if (c->postgres != NULL)
+		return db_postgres_open(out, c->postgres, e);
+	return 0;
+}
+
 static void open_feed(struct fetcher *f)
 {
 	const struct feed_opts o = { f->config->sync_delay_ms, f->refill ? PASS_ALL : PASS_COMPARE,
@@ -67,9 +79,9 @@ static void open_feed(struct fetcher *f)
 	struct source *s = NULL;
 	struct db *db = NULL;
 
-	if (f->config->mongo == NULL)
+	if (str_equal(f->config->source, "file"))
 		s = source_file_open(f->config);
-	else if (db_mongo_open(&db, f->config->mongo, &f->source_err) == 0)
+	else if (open_db(&db, f->config, &f->source_err) == 0)
 		s = source_db_open(db, f->config, f->refill ? &none : &f->cursors);
 	if (s != NULL)
 		f->feed = feed_open(worker_loop(f->w), s, &o);
@@ -408,12 +420,10 @@ static Ipc__FetcherConfig *copy_config(const Ipc__FetcherConfig *c)
 static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 {
 	struct db *db = NULL;
-	int rc = 0;
+	int rc = open_db(&db, c, e);
 
-	if ((c->mongo == NULL) != str_equal(c->source, "file"))
-		return err_set(e, ERR_CONFIG, "management.type %s is not known here", c->source);
-	if (c->mongo != NULL)
-		rc = db_mongo_open(&db, c->mongo, e);
+	if (rc == 0 && (db == NULL) != str_equal(c->source, "file"))
+		rc = err_set(e, ERR_CONFIG, "management.type %s is not known here", c->source);
 	if (db != NULL)
 		db->ops->close(db);
 	return rc;

@@ -22,3 +22,18 @@ bool db_has_brief(enum db_table t)
 {
 	return t == DB_EVENTS || t == DB_SUBSCRIPTIONS || t == DB_KEYS;
 }
+
+void db_show_id(struct buf *out, const char *s, size_t n)
+{
+	bool text = str_is_utf8(s, n);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c < 0x20 || c == 0x7f || (c >= 0x80 && !text))
+			buf_printf(out, "\\x%02x", c);
+		else
+			buf_addc(out, s[i]);
+	}
+}

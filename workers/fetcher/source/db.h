@@ -20,10 +20,14 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/base/str.h"
 #include "common/json/scan.h"
 
 #define DB_PAGE_ROWS 1000   /* of one answer, and ids that one look-up names */
 #define DB_SCAN_ROWS 100000 /* of one query of a scan of everything */
+
+#define DB_OVERLAP_MS	   30000  /* wire page 3.8 */
+#define DB_OVERLAP_WIDE_MS 150000 /* the overlap, and 120 s that a secondary may be behind */
 
 enum db_table {
 	DB_EVENTS, /* events_latest */
@@ -41,6 +45,9 @@ enum db_table {
 const char *db_table_name(enum db_table t);
 bool db_has_brief(enum db_table t); /* the others are small: their rows are read whole */
 
+/* An id for people: of bytes that are no text, or would not be seen, the numbers. */
+void db_show_id(struct buf *out, const char *s, size_t n);
+
 enum db_order {
 	DB_UNORDERED,
 	DB_BY_ID,  /* of a scan of everything: a row never moves in it */
@@ -56,8 +63,8 @@ struct db_query {
 	bool odd;	      /* only rows that no other query returns: their id is no text, or
 				 their type none that is known */
 	int64_t since_ms;     /* BY_TIME: of then or later ... */
-	const char *after_id; /* ... or, of since_ms itself, behind this id; BY_ID: behind it;
-				 NULL: from the beginning */
+	const char *after_id; /* ... or, of since_ms itself, behind this position; BY_ID: behind
+				 it; NULL: from the beginning */
 	const char *field;    /* only rows whose `field` is, or has as an element, one of `in` */
 	char *const *in;
 	size_t n_in;
@@ -69,7 +76,7 @@ struct db_query {
 
 struct db_row {
 	const char *id;	      /* text of it, for people when it is no clean text; never NULL */
-	const char *position; /* in the order of ids: what `after_id` takes */
+	const char *position; /* what `after_id` takes: in the order of rows of one updatedAt */
 	int64_t updated_ms;   /* 0: the row has none, or one of another type */
 	struct json_span json;
 	const char *bad; /* NULL: the row is in `json` */
@@ -88,6 +95,10 @@ struct db_ops {
 	/* What tells of changes, on a connection of its own (watch.h); the caller's. */
 	struct watcher *(*watcher)(struct db *d);
 	void (*close)(struct db *d);
+	/* What is read between them is of one moment, as long as the database can hold it; both
+	   NULL: it cannot. end() comes after a begin() that failed, too. */
+	int (*begin)(struct db *d, struct err *e);
+	void (*end)(struct db *d);
 };
 
 struct db {

@@ -329,22 +329,6 @@ static void make_opts(const struct db_mongo *m, const struct db_query *q, bson_t
 
 /* --- answers --- */
 
-/* For people: of bytes that are no text, or would not be seen, the numbers. */
-static void show_id(struct buf *out, const char *s, size_t n)
-{
-	bool text = str_is_utf8(s, n);
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c < 0x20 || c == 0x7f || (c >= 0x80 && !text))
-			buf_printf(out, "\\x%02x", c);
-		else
-			buf_addc(out, s[i]);
-	}
-}
-
 static bool find_id(const bson_t *doc, enum db_table t, bson_iter_t *it)
 {
 	bson_iter_t top;
@@ -371,7 +355,7 @@ static bool read_id(const bson_t *doc, enum db_table t, struct answer *a)
 	}
 	if (BSON_ITER_HOLDS_UTF8(&it)) {
 		s = bson_iter_utf8(&it, &n);
-		show_id(&a->id, s, n);
+		db_show_id(&a->id, s, n);
 		buf_adds(&a->position, s);
 		if (strlen(s) < n)
 			buf_addc(&a->position, 1); /* behind all that begin alike */
@@ -567,7 +551,9 @@ static void mongo_close(struct db *d)
 
 int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e)
 {
-	static const struct db_ops ops = { mongo_rows, mongo_now, mongo_watcher, mongo_close };
+	static const struct db_ops ops = {
+		.rows = mongo_rows, .now = mongo_now, .watcher = mongo_watcher, .close = mongo_close
+	};
 	struct mongo_client client = { 0 };
 	struct db_mongo *m;
 	const char *database;

@@ -12,8 +12,5 @@
 #include "ipc.pb-c.h"
 #include "workers/fetcher/source/db.h"
 
-#define DB_OVERLAP_MS	   30000  /* wire page 3.8 */
-#define DB_OVERLAP_WIDE_MS 150000 /* the overlap, and 120 s that a secondary may be behind */
-
 /* ERR_CONFIG: the connection string is none. Connects with the first query. */
 int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e) MUST_USE;

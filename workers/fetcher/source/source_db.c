@@ -137,6 +137,15 @@ static void clamp_cursors(struct source_db *s)
 		s->cursors[i].ms = MIN(s->cursors[i].ms, s->now_ms);
 }
 
+/* What was read may be of a moment long past: the next delta is to overlap with it. */
+static void touch_cursors(struct source_db *s)
+{
+	unsigned i;
+
+	for (i = 0; i < DB__COUNT; i++)
+		s->cursors[i].moved_ms = clock_boot_ms();
+}
+
 /* --- scans --- */
 
 static void base_query(const struct source_db *s, enum db_table t, struct db_query *q)
@@ -498,14 +507,12 @@ static int read_rows(struct source_db *s, struct err *e)
 	return rc;
 }
 
-static int db_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)
+static int pass(struct source_db *s, enum pass_kind what, struct err *e)
 {
-	struct source_db *s = self_of(base);
 	bool places = what != PASS_DELTA || !s->placed;
 	char *had = NULL;
 	int rc;
 
-	rows_begin(&s->rows, f, what);
 	s->rows.remap = false;
 	s->rows.unsure = !s->done;
 	s->done = false;
@@ -532,6 +539,8 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 	}
 	if (rc == 0)
 		rc = read_rows(s, e);
+	if (rc == 0 && what == PASS_ALL)
+		touch_cursors(s);
 	if (rc == 0 && what != PASS_DELTA) {
 		rows_settle(&s->rows);
 		put_cursor(s, CURSOR_PLACES, s->seen_places);
@@ -541,6 +550,22 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 	}
 	mem_free(had);
 	s->done = rc == 0;
+	return rc;
+}
+
+static int db_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)
+{
+	struct source_db *s = self_of(base);
+	struct db *db = s->rows.db;
+	bool held = what == PASS_ALL && db->ops->begin != NULL; /* a look at all of one moment */
+	int rc;
+
+	rows_begin(&s->rows, f, what);
+	rc = held ? db->ops->begin(db, e) : 0;
+	if (rc == 0)
+		rc = pass(s, what, e);
+	if (held)
+		db->ops->end(db);
 	return rc < 0 ? rc : (int)MIN(s->rows.read, (uint64_t)INT_MAX);
 }
 
