@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/redis/reader.h"
+#include "common/redis/sentinel.h"
 #include "common/redis/stream.h"
 #include "common/tls/message.h"
 
@@ -18,23 +19,29 @@
 
 enum link {
 	LINK_DOWN,    /* waiting for the retry timer */
+	LINK_LOCATE,  /* Sentinels being asked */
 	LINK_CONNECT, /* connect on its way */
-	LINK_GREET,   /* AUTH, CLIENT SETNAME, PING on their way */
+	LINK_GREET,   /* AUTH, CLIENT SETNAME, ROLE, PING on their way */
 	LINK_UP
 };
 
+enum greeting { GREET_MUST, GREET_MAY, GREET_ROLE }; /* MAY: an error does not matter */
+
 struct waiting {
 	redis_reply_fn *fn; /* NULL: of the greeting, or an idle PING */
-	void *arg;	    /* not NULL in the greeting: an error does not matter */
+	void *arg;
+	enum greeting greeting;
 	int64_t sent_ms;
 };
 
 struct redis {
 	unsigned magic;
 	uv_loop_t *loop;
-	struct redis_opts o; /* strings owned */
+	struct redis_opts o; /* strings owned; o.sentinels is not used any more */
 	Ipc__Tls *tls;	     /* owned; NULL: plain */
 	struct redis_hooks hooks;
+	struct sentinel *sentinel; /* owned; NULL: o.host and o.port are given */
+	bool doubt;		   /* where it pointed to led nowhere so far */
 	enum link link;
 	bool closing;
 	bool subscribed;
@@ -172,6 +179,7 @@ void redis_close(struct redis **rp)
 		return;
 	CHECK(r->magic == REDIS_MAGIC && !r->closing);
 	r->closing = true;
+	sentinel_close(&r->sentinel);
 	stream_close(&r->stream);
 	r->len = 0; /* the owner is going: nobody is called back */
 	uv_close((uv_handle_t *)&r->retry, on_own_closed);
@@ -224,7 +232,7 @@ static void enqueue(struct redis *r, const struct buf *wire, redis_reply_fn *fn,
 	size_t at = (r->head + r->len) % r->queue_cap;
 
 	CHECK(r->len < r->queue_cap);
-	r->queue[at] = (struct waiting){ fn, arg, clock_boot_ms() };
+	r->queue[at] = (struct waiting){ fn, arg, GREET_MUST, clock_boot_ms() };
 	r->len++;
 	buf_add(&r->out, wire->data, wire->len);
 	CHECK(uv_prepare_start(&r->flush, on_flush) == 0);
@@ -283,18 +291,34 @@ int redis_subscribe(struct redis *r, const char *channel)
 
 /* --- reading --- */
 
-static void greeted(struct redis *r, const struct redis_reply *reply, bool may_fail)
+/* What is wrong with an answer of the greeting; false: nothing. */
+static bool unwelcome(const struct redis_reply *reply, enum greeting what, struct err *e)
 {
-	if (redis_is_error(reply) && !may_fail) {
-		struct err e = { 0 };
+	const char *role = redis_str(redis_at(reply, 0), NULL);
 
-		(void)err_set(&e, ERR_REMOTE, "%s", redis_str(reply, NULL));
+	if (what == GREET_MAY)
+		return false;
+	if (redis_is_error(reply))
+		return err_set(e, ERR_REMOTE, "%s", redis_str(reply, NULL)) < 0;
+	if (what == GREET_ROLE && (role == NULL || strcmp(role, "master") != 0))
+		return err_set(e, ERR_REMOTE,
+			       "the Sentinels named a server that is no master yet: %s",
+			       role == NULL ? "it does not say" : role) < 0;
+	return false;
+}
+
+static void greeted(struct redis *r, const struct redis_reply *reply, enum greeting what)
+{
+	struct err e = { 0 };
+
+	if (unwelcome(reply, what, &e)) {
 		lose(r, &e);
 		return;
 	}
 	if (r->len > 0)
 		return;
 	r->link = LINK_UP;
+	r->doubt = false;
 	r->up_ms = clock_boot_ms();
 	r->hooks.up(r->hooks.arg);
 }
@@ -319,7 +343,7 @@ static int on_reply(void *arg, const struct redis_reply *reply)
 	r->head = (r->head + 1) % r->queue_cap;
 	r->len--;
 	if (r->link == LINK_GREET)
-		greeted(r, reply, w.arg != NULL);
+		greeted(r, reply, w.greeting);
 	else if (w.fn != NULL)
 		w.fn(w.arg, reply, NULL);
 	return r->closing || r->stream != s ? READER_STOP : 0;
@@ -352,32 +376,36 @@ static void on_data(void *arg, const char *p, size_t n)
 
 /* --- connecting --- */
 
-static void greet(struct redis *r)
+static void greet_with(struct redis *r, enum greeting what, const char *const *words, size_t n)
 {
 	struct buf b = { 0 };
+	size_t i;
 
-	if (r->o.password[0] != '\0') {
-		bool user = r->o.username[0] != '\0';
-
-		redis_wire_begin(&b, user ? 3 : 2);
-		redis_wire_str(&b, "AUTH");
-		if (user)
-			redis_wire_str(&b, r->o.username);
-		redis_wire_str(&b, r->o.password);
-		enqueue(r, &b, NULL, NULL);
-		explicit_bzero(b.data, b.len);
-		buf_clear(&b);
-	}
-	redis_wire_begin(&b, 3);
-	redis_wire_str(&b, "CLIENT");
-	redis_wire_str(&b, "SETNAME");
-	redis_wire_str(&b, r->o.client_name);
-	enqueue(r, &b, NULL, r); /* an ACL may forbid it; AUTH and PING may not fail */
-	buf_clear(&b);
-	redis_wire_begin(&b, 1);
-	redis_wire_str(&b, "PING");
+	redis_wire_begin(&b, n);
+	for (i = 0; i < n; i++)
+		redis_wire_str(&b, words[i]);
 	enqueue(r, &b, NULL, NULL);
+	r->queue[(r->head + r->len - 1) % r->queue_cap].greeting = what;
+	explicit_bzero(b.data, b.len);
 	buf_reset(&b);
+}
+
+static void greet(struct redis *r)
+{
+	const char *const user[] = { "AUTH", r->o.username, r->o.password };
+	const char *const secret[] = { "AUTH", r->o.password };
+	const char *const name[] = { "CLIENT", "SETNAME", r->o.client_name };
+	const char *const role[] = { "ROLE" };
+	const char *const ping[] = { "PING" };
+
+	if (r->o.password[0] != '\0' && r->o.username[0] != '\0')
+		greet_with(r, GREET_MUST, user, ARRAY_LEN(user));
+	else if (r->o.password[0] != '\0')
+		greet_with(r, GREET_MUST, secret, ARRAY_LEN(secret));
+	greet_with(r, GREET_MAY, name, ARRAY_LEN(name)); /* an ACL may forbid it */
+	if (r->sentinel != NULL)
+		greet_with(r, GREET_ROLE, role, ARRAY_LEN(role));
+	greet_with(r, GREET_MUST, ping, ARRAY_LEN(ping));
 }
 
 static void on_open(void *arg)
@@ -403,11 +431,48 @@ static void on_gone(void *arg)
 	free_if_done(r);
 }
 
-static void start(struct redis *r)
+static void dial(struct redis *r)
 {
 	const struct stream_hooks h = { r, on_open, on_data, on_lost, on_gone };
 	const struct stream_to to = { r->o.host, r->o.port, r->o.socket, r->tls };
 
+	r->link = LINK_CONNECT;
+	r->streams++;
+	stream_open(&r->stream, r->loop, &to, &h);
+}
+
+static void on_found(void *arg, const char *host, uint16_t port, const struct err *e)
+{
+	struct redis *r = self_of(arg);
+
+	if (r->link != LINK_LOCATE) /* the attempt ran out of time meanwhile */
+		return;
+	if (e != NULL) {
+		lose(r, e);
+		return;
+	}
+	mem_free((void *)(uintptr_t)r->o.host);
+	r->o.host = mem_strdup(host);
+	r->o.port = port;
+	r->doubt = true;
+	dial(r);
+}
+
+/* An old master that was cut off would go on answering; a new one need not be waited for. */
+static void on_moved(void *arg)
+{
+	struct redis *r = self_of(arg);
+
+	r->doubt = false;
+	redis_fail(r, ERR_STATE, "the Sentinels have made another server the master");
+	if (r->closing)
+		return;
+	backoff_reset(&r->backoff);
+	CHECK(uv_timer_start(&r->retry, on_retry, 0, 0) == 0);
+}
+
+static void start(struct redis *r)
+{
 	if (r->streams > 0) { /* the pool still works for an attempt that was given up */
 		CHECK(uv_timer_start(&r->retry, on_retry, REDIS_RETRY_MIN_MS, 0) == 0);
 		return;
@@ -417,9 +482,12 @@ static void start(struct redis *r)
 	CHECK(uv_timer_start(&r->deadline, on_deadline, 0,
 			     MAX(MIN(r->o.command_timeout_ms, r->o.connect_timeout_ms) / 8, 5)) ==
 	      0);
-	r->link = LINK_CONNECT;
-	r->streams++;
-	stream_open(&r->stream, r->loop, &to, &h);
+	if (r->sentinel != NULL) {
+		r->link = LINK_LOCATE;
+		sentinel_ask(r->sentinel, r->doubt);
+	} else {
+		dial(r);
+	}
 }
 
 static char *copy_or_empty(const char *s)
@@ -435,6 +503,15 @@ int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
 	if (o->connect_timeout_ms == 0 || o->command_timeout_ms == 0)
 		return err_set(e, ERR_CONFIG, "a Redis time-out of 0 ms would wait for ever");
 	r = mem_zalloc(sizeof(*r));
+	if (o->sentinels.n > 0) {
+		const struct sentinel_hooks sh = { r, on_found, on_moved };
+		int rc = sentinel_open(&r->sentinel, loop, o, &sh, e);
+
+		if (rc < 0) {
+			mem_free(r);
+			return rc;
+		}
+	}
 	r->magic = REDIS_MAGIC;
 	r->loop = loop;
 	r->o = *o;

@@ -29,10 +29,19 @@
 struct redis;
 struct redis_reply; /* borrowed, valid until the callback returns */
 
+struct redis_sentinels {
+	const char *master;
+	char *const *nodes; /* "host:port", at most SENTINEL_NODES_MAX */
+	size_t n;
+	const char *password; /* of the Sentinels */
+};
+
 struct redis_opts {
 	const char *host; /* copied, as everything here */
 	uint16_t port;
-	const char *socket; /* Unix socket; wins over host and port when not empty */
+	struct redis_sentinels sentinels; /* if any: they say host and port, at each connect, and
+					     the server must be a master */
+	const char *socket;		  /* Unix socket; wins over host and port when not empty */
 	const char *username;
 	const char *password;
 	const Ipc__Tls *tls;	 /* NULL: plain */

@@ -13,4 +13,6 @@ void link_opts(const Ipc__Redis *r, const char *client_name, struct redis_opts *
 				  .connect_timeout_ms = r->connect_timeout_ms,
 				  .command_timeout_ms = r->command_timeout_ms,
 				  .reply_max_bytes = r->reply_max_bytes };
+	o->sentinels = (struct redis_sentinels){ r->sentinel_master, r->sentinels, r->n_sentinels,
+						 r->sentinel_password };
 }

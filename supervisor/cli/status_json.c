@@ -91,6 +91,7 @@ static void add_fetcher(struct buf *b, const Ipc__FetcherReport *f)
 	json_str(b, "token", f->token);
 	json_str(b, "source", f->source);
 	json_bool(b, "source_heard", f->source_heard);
+	json_str(b, "notify", f->notify);
 	json_uint(b, "rows", f->rows);
 	json_uint(b, "published", f->published);
 	json_uint(b, "batch", f->batch);

@@ -120,6 +120,7 @@ static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 	buf_printf(out, ", %" PRIu64 " rows read, %" PRIu64 " published, %" PRIu64 " waiting\n",
 		   f->rows, f->published, f->outbox);
 	line(out, "", f->error);
+	line(out, "notify", f->notify);
 	line(out, "guard", f->guard);
 	line(out, "index", f->index);
 	label(out, "quarantine");

@@ -11,6 +11,7 @@
 
 #define PAGE_MAX_BYTES (1024 * 1024) /* what comes with an entity in one answer */
 #define DELAY_MAX_MS   86400000
+#define SENTINELS_MAX  16
 
 /* A problem at the place of `id`. */
 #define REPORT(c, p, level, id, ...)                                                               \
@@ -39,18 +40,18 @@ static void check_mode(const struct config *c, struct problems *p)
 		       "no repository is configured; set it to redis");
 }
 
-static void check_ports(const struct config *c, struct problems *p)
+static void check_ports(const struct config *c, enum cfg id, struct problems *p)
 {
 	char *const *ports;
 	size_t n = 0;
 	size_t i;
 
-	ports = config_list(c, CFG_MONGO_SERVERS_PORT, &n);
+	ports = config_list(c, id, &n);
 	for (i = 0; i < n; i++) {
 		uint64_t port = 0;
 
 		if (!str_to_u64(ports[i], strlen(ports[i]), &port) || port == 0 || port > 65535)
-			REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_SERVERS_PORT,
+			REPORT(c, p, PROBLEM_ERROR, id,
 			       "`%.20s` is no port; write a number from 1 to 65535", ports[i]);
 	}
 }
@@ -65,7 +66,7 @@ static void check_mongo(const struct config *c, struct problems *p)
 	if (uri[0] != '\0' && !str_starts(uri, "mongodb://") && !str_starts(uri, "mongodb+srv://"))
 		REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_URI,
 		       "is no connection string; it begins with mongodb:// or mongodb+srv://");
-	check_ports(c, p);
+	check_ports(c, CFG_MONGO_SERVERS_PORT, p);
 	tags = config_list(c, CFG_MONGO_READ_TAGS, &n);
 	for (i = 0; i < n; i++)
 		if (strchr(tags[i], ':') == NULL)
@@ -120,18 +121,43 @@ static void check_lease(const struct config *c, struct problems *p)
 }
 
 /* One colon is host:port; an IPv6 address has at least two. */
-static void check_host(const struct config *c, struct problems *p)
+static void check_host(const struct config *c, enum cfg id, const char *host, struct problems *p)
 {
-	const char *host = config_str(c, CFG_REDIS_HOST);
 	const char *colon = strchr(host, ':');
 
 	if (strstr(host, "://") != NULL || strpbrk(host, "/@ ") != NULL)
-		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_HOST,
+		REPORT(c, p, PROBLEM_ERROR, id,
 		       "is not a host name; write the host alone, and port, username and password "
 		       "in their own keys");
 	else if (colon != NULL && strchr(colon + 1, ':') == NULL)
-		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_HOST,
-		       "`%.60s` holds a port; write it as distributed-sync.redis.port", host);
+		REPORT(c, p, PROBLEM_ERROR, id, "`%.60s` holds a port; write it as %s", host,
+		       id == CFG_REDIS_HOST ? "distributed-sync.redis.port" : "port beside it");
+}
+
+static void check_redis(const struct config *c, struct problems *p)
+{
+	size_t n = 0;
+	char *const *nodes = config_list(c, CFG_REDIS_SENTINEL_HOST, &n);
+	size_t i;
+
+	if (n == 0) {
+		check_host(c, CFG_REDIS_HOST, config_str(c, CFG_REDIS_HOST), p);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		check_host(c, CFG_REDIS_SENTINEL_HOST, nodes[i], p);
+	check_ports(c, CFG_REDIS_SENTINEL_PORT, p);
+	if (n > SENTINELS_MAX)
+		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_SENTINEL_HOST,
+		       "there are %zu of them; write at most %d, they know the others", n,
+		       SENTINELS_MAX);
+	if (!config_is_set(c, CFG_REDIS_SENTINEL_MASTER))
+		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_SENTINEL_MASTER,
+		       "is mandatory with sentinel.nodes; write the name that SENTINEL MASTERS shows");
+	if (config_is_set(c, CFG_REDIS_SOCKET))
+		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_SOCKET,
+		       "is one server, and distributed-sync.redis.sentinel.nodes says to ask who the "
+		       "master is; take one of the two out");
 }
 
 /* --- TLS --- */
@@ -321,7 +347,7 @@ void check_config(const struct config *c, struct problems *p)
 	if (config_bool(c, CFG_SYNC_DISTRIBUTED)) {
 		check_zone(c, p);
 		check_lease(c, p);
-		check_host(c, p);
+		check_redis(c, p);
 	}
 	check_redis_tls(c, p);
 	check_protection(c, p);

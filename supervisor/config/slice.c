@@ -102,6 +102,21 @@ static Ipc__Tls *make_redis_tls(const struct config *c)
 	return m;
 }
 
+/* "host:port" of each; NULL when there is none. */
+static char **make_addresses(const struct config *c, enum cfg host, enum cfg port, size_t *n)
+{
+	size_t n_ports = 0;
+	char *const *hosts = config_list(c, host, n);
+	char *const *ports = config_list(c, port, &n_ports);
+	char **out = *n == 0 ? NULL : mem_alloc(*n * sizeof(*out));
+	size_t i;
+
+	CHECK(n_ports >= *n);
+	for (i = 0; i < *n; i++)
+		out[i] = mem_printf("%s:%s", hosts[i], ports[i]);
+	return out;
+}
+
 static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout_ms)
 {
 	Ipc__Redis *m = mem_alloc(sizeof(*m));
@@ -109,7 +124,12 @@ static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout
 	ipc__redis__init(m);
 	m->socket = copy(b->c, CFG_REDIS_SOCKET);
 	/* The socket wins: a host that is not used must not restart anybody. */
-	if (m->socket[0] == '\0') {
+	m->sentinels = make_addresses(b->c, CFG_REDIS_SENTINEL_HOST, CFG_REDIS_SENTINEL_PORT,
+				      &m->n_sentinels);
+	if (m->n_sentinels > 0) {
+		m->sentinel_master = copy(b->c, CFG_REDIS_SENTINEL_MASTER);
+		m->sentinel_password = copy(b->c, CFG_REDIS_SENTINEL_PASSWORD);
+	} else if (m->socket[0] == '\0') {
 		m->host = copy(b->c, CFG_REDIS_HOST);
 		m->port = u32(b->c, CFG_REDIS_PORT);
 	}
@@ -145,22 +165,15 @@ static void build_elector(const struct building *b, Ipc__Configure *m)
 	m->elector = part;
 }
 
-/* "host:port" of each server. */
 static void make_hosts(const struct config *c, Ipc__Mongo *m)
 {
-	size_t n = 0;
-	size_t n_ports = 0;
-	char *const *hosts = config_list(c, CFG_MONGO_SERVERS_HOST, &n);
-	char *const *ports = config_list(c, CFG_MONGO_SERVERS_PORT, &n_ports);
-	size_t i;
-
-	m->n_hosts = n == 0 ? 1 : n;
-	m->hosts = mem_alloc(m->n_hosts * sizeof(*m->hosts));
-	if (n == 0)
-		m->hosts[0] = mem_printf("%s:%" PRId64, config_str(c, CFG_MONGO_HOST),
-					 config_int(c, CFG_MONGO_PORT));
-	for (i = 0; i < n; i++)
-		m->hosts[i] = mem_printf("%s:%s", hosts[i], i < n_ports ? ports[i] : "27017");
+	m->hosts = make_addresses(c, CFG_MONGO_SERVERS_HOST, CFG_MONGO_SERVERS_PORT, &m->n_hosts);
+	if (m->n_hosts > 0)
+		return;
+	m->n_hosts = 1;
+	m->hosts = mem_alloc(sizeof(*m->hosts));
+	m->hosts[0] = mem_printf("%s:%" PRId64, config_str(c, CFG_MONGO_HOST),
+				 config_int(c, CFG_MONGO_PORT));
 }
 
 /* Of a key that has an older form, the newer one when it is set. */
@@ -234,6 +247,8 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	part->file_path = copy(b->c, CFG_FILE_PATH);
 	part->sync_delay_ms = (uint32_t)config_sync_delay_ms(b->c);
 	part->reconcile_interval_ms = u32(b->c, CFG_RECONCILE_INTERVAL);
+	part->notify = strcmp(config_str(b->c, CFG_SOURCE_NOTIFY), "auto") == 0;
+	part->tombstone_retention_ms = u64(b->c, CFG_TOMBSTONE_RETENTION);
 	part->tags = make_list(b->c, CFG_TAGS, &part->n_tags);
 	part->environments = make_list(b->c, CFG_ENVIRONMENTS, &part->n_environments);
 	part->organizations = make_list(b->c, CFG_ORGANIZATIONS, &part->n_organizations);
@@ -361,6 +376,7 @@ static void wipe_redis(Ipc__Redis *m)
 		return;
 	explicit_bzero(m->password, strlen(m->password));
 	wipe_tls(m->tls);
+	explicit_bzero(m->sentinel_password, strlen(m->sentinel_password));
 }
 
 static void wipe_http(Ipc__HttpConfig *m)

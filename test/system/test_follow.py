@@ -24,6 +24,30 @@ def test_a_new_node_reaches_a_head_whose_last_tombstone_was_purged(zone):
     zone.settled(count=1)
 
 
+@pytest.mark.sources("file", "mongodb")
+def test_a_node_away_for_longer_than_tombstones_are_kept_compares_itself(zone):
+    for id in ("a", "b", "c"):
+        zone.write(f"apis/{id}.json", api(id))
+    zone.ttl = 5000
+    zone.start(1, extra="  reconcile:\n    interval: 10000\n  tombstone:\n    retention: 3600000")
+    n1 = zone.nodes[0]
+    n2 = zone.node("n2", extra="  candidate: false")
+    zone.settled(count=3)
+    n2.stop()
+    zone.remove("apis/b.json")
+    zone.remove("apis/c.json")
+    zone.settled(count=1)
+    now = int(zone.redis("HGET", "distributed_event:test:API:b", "updatedAt"))
+    zone.redis("HSET", "distributed_event:test:API:b", "updatedAt", now - 2 * 3600000)  # two hours pass
+    zone.redis("HSET", "distributed_event:test:API:c", "updatedAt", now - 1800000)      # half an hour
+    until("forgotten", lambda: zone.redis("EXISTS", "distributed_event:test:API:b") == "0")
+    assert zone.redis("EXISTS", "distributed_event:test:API:c") == "1"
+    n2.start()
+    until("it compares itself", lambda: "resync_begin" in n2.logs("cache"))
+    zone.settled(count=1)
+    assert n1.names() == n2.names() == ["API:a"]
+
+
 def test_an_empty_zone_is_answered_as_empty(zone):
     zone.start(1)
     zone.settled(count=0)

@@ -377,7 +377,7 @@ def test_a_row_that_commits_late_is_found_by_the_delta_within_the_overlap(zone):
 
 def test_a_row_that_commits_later_than_the_overlap_is_found_by_a_comparison(zone):
     put_api(zone, "a")
-    n = one_node(zone)
+    n = one_node(zone, extra="  source:\n    notify: off")
     zone.settled(count=1)
     put_api(zone, "late", updated=m.now_ms() - 600000)
     put_sub(zone, "s", "late", updated=m.now_ms() - 600000)

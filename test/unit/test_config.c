@@ -324,7 +324,14 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		const char *text;
 	} rows[] = {
 		{ "distributed-sync:\n  redis:\n    sentinel:\n      nodes:\n        - host: s1\n",
-		  "f.yml:8: distributed-sync.redis.sentinel.nodes[0].host: Redis Sentinel" },
+		  "distributed-sync.redis.sentinel.master: is mandatory with sentinel.nodes" },
+		{ "distributed-sync.redis.sentinel: {master: m, nodes: [{host: a}, {host: 'b:1'}]}\n",
+		  "`b:1` holds a port; write it as port beside it" },
+		{ "distributed-sync.redis.sentinel: {master: m, nodes: [{host: a, port: 70000}]}\n",
+		  "`70000` is no port" },
+		{ "distributed-sync.redis.sentinel: {master: m, nodes: [{host: a}]}\n"
+		  "zonesync.redis.socket: /s\n",
+		  "zonesync.redis.socket: is one server" },
 		{ "distributed-sync.redis.cluster.nodes: [{host: a, port: 1}]\n",
 		  "no hash tag, so lease and events lie in different slots" },
 		{ "management.type: jdbc\n", "the source `jdbc` comes with a later release" },
@@ -352,8 +359,7 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 	for (i = 0; i < ARRAY_LEN(rows); i++)
 		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
 	must_say(PROBLEM_ERROR, "", VAR("gravitee_distributedsync_redis_sentinel_nodes_0_host=s"),
-		 "environment variable gravitee_distributedsync_redis_sentinel_nodes_0_host: "
-		 "distributed-sync.redis.sentinel.nodes[0].host: Redis Sentinel");
+		 "distributed-sync.redis.sentinel.master: is mandatory");
 	assert_int_equal(load(&c, "services.sync.distributed.enabled: true\n", NULL, &p),
 			 ERR_CONFIG);
 	assert_true(has(&p, PROBLEM_ERROR, "distributed-sync.type: no repository is configured"));
@@ -835,12 +841,9 @@ static void published_samples_are_explained(void **state)
 		    "item above; indent it by 9 spaces, as `cert` in line 31"));
 	problems_reset(&p);
 
-	/* Right as YAML, and it asks for Sentinel. */
-	assert_int_equal(load(&c, sample, NULL, &p), ERR_CONFIG);
-	assert_int_equal(p.errors, 1);
-	assert_true(
-		has(&p, PROBLEM_ERROR, "f.yml:12: distributed-sync.redis.sentinel.nodes[0].host"));
+	assert_int_equal(load(&c, sample, NULL, &p), 0);
 	assert_true(has(&p, PROBLEM_WARN, "services.sync.distributed.enabled"));
+	config_free(&c);
 	problems_reset(&p);
 	mem_free(broken);
 	mem_free(sample);
@@ -1071,6 +1074,29 @@ static const char *other_value(const struct schema_row *row)
 	}
 }
 
+static void sentinels_are_told_to_those_who_connect(void **state)
+{
+	struct slice s[SLICE__COUNT] = { 0 };
+	struct config *c = must_load(
+		BASE "distributed-sync.redis:\n  host: not-used\n  sentinel:\n    master: m\n"
+		     "    password: sp\n    nodes: [{host: a}, {host: '::1', port: 7}]\n",
+		NULL);
+	const Ipc__Redis *r;
+
+	UNUSED(state);
+	build_all(s, c);
+	r = s[SLICE_ELECTOR].msg->elector->redis;
+	assert_string_equal(r->host, "");
+	assert_string_equal(r->sentinel_master, "m");
+	assert_string_equal(r->sentinel_password, "sp");
+	assert_int_equal(r->n_sentinels, 2);
+	assert_string_equal(r->sentinels[0], "a:26379");
+	assert_string_equal(r->sentinels[1], "::1:7");
+	assert_int_equal(s[SLICE_CACHE].msg->cache->redis->n_sentinels, 2);
+	reset_all(s);
+	config_free(&c);
+}
+
 static void slices_change_for_the_workers_of_the_table(void **state)
 {
 	struct slice before[SLICE__COUNT] = { 0 };
@@ -1091,7 +1117,7 @@ static void slices_change_for_the_workers_of_the_table(void **state)
 		/* Those have one valid value in this release, or one that needs another key. */
 		if (row->status != STATUS_USED || value == NULL || row->who == FOR_SUPERVISOR ||
 		    row->needs != 0 || i == CFG_REDIS_SSL || i == CFG_SYNC_DISTRIBUTED ||
-		    strstr(row->key, ".mongodb.") != NULL)
+		    strstr(row->key, ".mongodb.") != NULL || strstr(row->key, ".sentinel.") != NULL)
 			continue;
 		(void)snprintf(var, sizeof(var), "gravitee_%s=%s", row->key, value);
 		c = must_load(BASE, ENV(var));
@@ -1265,6 +1291,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(uris_are_masked),
 		cmocka_unit_test(slices_hold_what_the_worker_needs),
 		cmocka_unit_test(tls_reaches_the_workers_only_where_it_is_used),
+		cmocka_unit_test(sentinels_are_told_to_those_who_connect),
 		cmocka_unit_test(slices_change_for_the_workers_of_the_table),
 		cmocka_unit_test(a_database_is_described_by_its_string_or_by_its_parts),
 		cmocka_unit_test(file_that_cannot_be_read_is_an_errno),

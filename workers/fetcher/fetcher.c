@@ -53,6 +53,7 @@ static void drop_work(struct fetcher *f)
 	f->state = FETCH_IDLE;
 	f->error = (struct err){ 0 };
 	f->source_err = (struct err){ 0 };
+	f->notify[0] = '\0';
 	(void)uv_timer_stop(&f->retry);
 	(void)uv_timer_stop(&f->reconcile);
 }
@@ -348,6 +349,7 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	r.batch = f->acked;
 	r.outbox = f->outbox.len;
 	r.guard = f->guard;
+	r.notify = f->notify;
 	r.error = f->token[0] == '\0' && !is_local(f) ? (char *)(uintptr_t) "" : f->error.text;
 	if (f->end != NULL && f->end->index != NULL)
 		r.index = f->end->index;

@@ -22,17 +22,16 @@
 #include "workers/fetcher/known.h"
 #include "workers/fetcher/outbox.h"
 
-#define FETCHER_RETRY_MS	1000	 /* after a refusal of the server */
-#define FETCHER_REFUSALS	30	 /* of one batch, standalone: then all is compared anew */
-#define FETCHER_DRAIN_MS	1000	 /* at the end, for what is on its way */
-#define FETCHER_SOURCE_MS	30000	 /* a source unheard for so long (or 3 delays) is down */
-#define FETCHER_CHILDREN	1000	 /* withdrawn in one call */
-#define FETCHER_REFILL_MS	3600000	 /* at most one refill in an hour because of a digest */
-#define FETCHER_PURGE_AFTER_MS	86400000 /* a tombstone is kept for a day */
-#define FETCHER_PURGE_ITEMS	64	 /* forgotten per pass */
-#define FETCHER_QUARANTINE_TOLD 200	 /* entries in a report */
-#define FETCHER_CURSORS		64	 /* that wait for their rows to be sent */
-#define FETCHER_MAPPING_VERSION 1	 /* grows when the mapping makes other bytes of a row */
+#define FETCHER_RETRY_MS	1000	/* after a refusal of the server */
+#define FETCHER_REFUSALS	30	/* of one batch, standalone: then all is compared anew */
+#define FETCHER_DRAIN_MS	1000	/* at the end, for what is on its way */
+#define FETCHER_SOURCE_MS	30000	/* a source unheard for so long (or 3 delays) is down */
+#define FETCHER_CHILDREN	1000	/* withdrawn in one call */
+#define FETCHER_REFILL_MS	3600000 /* at most one refill in an hour because of a digest */
+#define FETCHER_PURGE_ITEMS	1000	/* tombstones forgotten per pass */
+#define FETCHER_QUARANTINE_TOLD 200	/* entries in a report */
+#define FETCHER_CURSORS		64	/* that wait for their rows to be sent */
+#define FETCHER_MAPPING_VERSION 1	/* grows when the mapping makes other bytes of a row */
 
 enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
 
@@ -92,6 +91,7 @@ struct fetcher {
 	char guard[256];
 	int64_t source_ok_ms;
 	struct err source_err;
+	char notify[ERR_TEXT_BYTES + 16]; /* how it learns of changes between polls */
 	enum pass_kind failed; /* the greatest that does since: only its like ends source_err */
 	uint64_t rows;
 
@@ -103,6 +103,7 @@ struct fetcher {
 	struct cursor_due due[FETCHER_CURSORS];
 	size_t n_due;
 	bool finish_refill; /* when all is sent */
+	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
 	bool say_caught;
 	bool caught;
 	struct err error;

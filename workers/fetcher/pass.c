@@ -382,12 +382,13 @@ static void settle_refill(struct fetcher *f)
 			send_chore(f, 'K', name, known_ref_id(e), 0);
 	}
 	f->finish_refill = true;
+	f->refill_ends = true; /* or the overlap of the next delta would be written twice */
 }
 
 /* Old tombstones, a few at a time. */
 static void purge(struct fetcher *f)
 {
-	int64_t before = clock_wall_ms() - FETCHER_PURGE_AFTER_MS;
+	int64_t before = clock_wall_ms() - (int64_t)f->config->tombstone_retention_ms;
 	char *names[FETCHER_PURGE_ITEMS];
 	size_t n = 0;
 	size_t at = 0;
@@ -522,6 +523,11 @@ static void take(struct fetcher *f, struct feed_item *i)
 		f->want_refill = true;
 		f->reload = true;
 		break;
+	case FEED_NOTIFY:
+		log_note(EV("notify"), KV("by", i->text));
+		str_copy(f->notify, sizeof(f->notify), i->text);
+		worker_report(f->w);
+		break;
 	case FEED_END:
 		end_pass(f, i);
 		break;
@@ -540,8 +546,9 @@ void pass_take(struct fetcher *f)
 
 	if (f->state != FETCH_WORKING)
 		return;
-	while (!outbox_full(&f->outbox) && f->n_chores == 0 && f->n_due < FETCHER_CURSORS &&
-	       !reload_is_due(f) && f->feed != NULL && (i = feed_take(f->feed)) != NULL) {
+	while (!f->refill_ends && !outbox_full(&f->outbox) && f->n_chores == 0 &&
+	       f->n_due < FETCHER_CURSORS && !reload_is_due(f) && f->feed != NULL &&
+	       (i = feed_take(f->feed)) != NULL) {
 		take(f, i);
 		feed_item_free(i);
 	}

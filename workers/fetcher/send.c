@@ -69,6 +69,7 @@ void send_reset(struct fetcher *f)
 	outbox_item_free(f->undeploy);
 	f->undeploy = NULL;
 	f->finish_refill = false;
+	f->refill_ends = false;
 	f->say_caught = false;
 	f->caught = false;
 }
@@ -192,6 +193,7 @@ void send_done(void *arg, const struct written *w)
 	} else if (w->mark == &mark_refilled) {
 		log_note(EV("refill_done"), KV("revision", w->revision));
 		f->refill = false;
+		f->refill_ends = false;
 		f->want_refill = false;
 		f->caught = true;
 		worker_report(f->w);

@@ -77,11 +77,14 @@ struct db_row {
 typedef int db_row_fn(void *arg, const struct db_row *row, struct err *e);
 
 struct db;
+struct watcher;
 
 struct db_ops {
 	int (*rows)(struct db *d, const struct db_query *q, db_row_fn *fn, void *arg,
 		    struct err *e);
 	int (*now)(struct db *d, int64_t *ms, struct err *e); /* the server's clock */
+	/* What tells of changes, on a connection of its own (watch.h); the caller's. */
+	struct watcher *(*watcher)(struct db *d);
 	void (*close)(struct db *d);
 };
 

@@ -9,9 +9,10 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
-#include "common/tls/fds.h"
 #include "common/tls/message.h"
 #include "workers/fetcher/source/bson_json.h"
+#include "workers/fetcher/source/tls_mongo.h"
+#include "workers/fetcher/source/watch_mongo.h"
 #include "workers/fetcher/map/map.h"
 
 /* Error codes of the server. */
@@ -67,35 +68,13 @@ static void disconnect(struct db_mongo *m)
 	tls_fds_close(&m->fds);
 }
 
-/* Files in memory, made anew with each client: what lies in the stores now counts. */
-static int protect(struct db_mongo *m, struct err *e)
-{
-	int rc;
-
-	if (m->tls == NULL)
-		return 0;
-	rc = tls_fds_open(&m->fds, m->tls, e);
-	if (rc < 0)
-		return err_wrap(e, "management.mongodb");
-	(void)mongoc_uri_set_option_as_bool(m->uri, MONGOC_URI_TLS, true);
-	if (m->tls->any_name)
-		(void)mongoc_uri_set_option_as_bool(m->uri, MONGOC_URI_TLSALLOWINVALIDHOSTNAMES,
-						    true);
-	if (m->fds.ca != NULL)
-		(void)mongoc_uri_set_option_as_utf8(m->uri, MONGOC_URI_TLSCAFILE, m->fds.ca);
-	if (m->fds.key != NULL)
-		(void)mongoc_uri_set_option_as_utf8(m->uri, MONGOC_URI_TLSCERTIFICATEKEYFILE,
-						    m->fds.key);
-	return 0;
-}
-
 static int connect_now(struct db_mongo *m, struct err *e)
 {
 	int rc;
 
 	if (m->client != NULL)
 		return 0;
-	rc = protect(m, e);
+	rc = tls_mongo_protect(m->uri, m->tls, &m->fds, e);
 	if (rc < 0)
 		return rc;
 	m->client = mongoc_client_new_from_uri(m->uri);
@@ -566,6 +545,13 @@ static int mongo_now(struct db *d, int64_t *ms, struct err *e)
 	return 0;
 }
 
+static struct watcher *mongo_watcher(struct db *d)
+{
+	struct db_mongo *m = (struct db_mongo *)d;
+
+	return watcher_mongo_create(m->uri, m->tls, m->database, m->prefix);
+}
+
 static void mongo_close(struct db *d)
 {
 	struct db_mongo *m = (struct db_mongo *)d;
@@ -648,7 +634,7 @@ static mongoc_uri_t *uri_of_parts(const Ipc__Mongo *c, bson_error_t *be)
 
 int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e)
 {
-	static const struct db_ops ops = { mongo_rows, mongo_now, mongo_close };
+	static const struct db_ops ops = { mongo_rows, mongo_now, mongo_watcher, mongo_close };
 	struct db_mongo *m;
 	bson_error_t be = { 0 };
 	const char *database;

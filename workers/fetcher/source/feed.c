@@ -2,6 +2,7 @@
 #include "workers/fetcher/source/feed.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sysexits.h>
@@ -23,8 +24,9 @@ struct feed {
 	int64_t closed_ms;
 	unsigned handles;
 	int wake_fd;
-	bool failed; /* the last pass; of the thread */
-	bool whole;  /* the pass under way looks at everything; of the thread */
+	bool failed;  /* the last pass; of the thread */
+	bool whole;   /* the pass under way looks at everything; of the thread */
+	char *notify; /* owned: as put last; of the thread */
 	atomic_bool stop;
 	atomic_bool ended; /* the thread is through */
 	atomic_int wanted; /* the greatest pass_kind asked for, or NOT_WANTED */
@@ -78,6 +80,19 @@ void feed_whole(struct feed *f)
 void feed_partial(struct feed *f)
 {
 	f->whole = false;
+}
+
+void feed_notify(struct feed *f, const char *text)
+{
+	struct feed_item *i;
+
+	if (str_equal(f->notify, text))
+		return;
+	mem_free(f->notify);
+	f->notify = mem_strdup(text);
+	i = feed_item_new(FEED_NOTIFY);
+	i->text = mem_strdup(text);
+	feed_put(f, i);
 }
 
 /* The mutex is held. */
@@ -227,6 +242,22 @@ static enum pass_kind next_pass(struct feed *f, bool first)
 	return what == NOT_WANTED ? PASS_DELTA : (enum pass_kind)what;
 }
 
+/* Between two passes. Changes that come thick and fast make one pass together. */
+static void rest(struct feed *f)
+{
+	struct pollfd p = { f->wake_fd, POLLIN, 0 };
+	int delay_ms = (int)f->o.delay_ms;
+	int64_t until_ms =
+		clock_boot_ms() + MIN(f->failed ? FEED_RETRY_MS : FEED_REST_MS, delay_ms);
+	int64_t left_ms;
+
+	f->source->ops->wait(f->source, f->wake_fd,
+			     f->failed ? MIN(FEED_AGAIN_MS, delay_ms) : delay_ms);
+	left_ms = until_ms - clock_boot_ms();
+	if (left_ms > 0)
+		(void)poll(&p, 1, (int)left_ms);
+}
+
 static void thread_main(void *arg)
 {
 	struct feed *f = arg;
@@ -239,7 +270,7 @@ static void thread_main(void *arg)
 		if (feed_stopping(f))
 			break;
 		if (f->failed || atomic_load(&f->wanted) == NOT_WANTED)
-			f->source->ops->wait(f->source, f->wake_fd, (int)f->o.delay_ms);
+			rest(f);
 		(void)!read(f->wake_fd, &n, sizeof(n));
 	}
 	f->source->ops->close(f->source); /* here: closing a connection may block */
@@ -264,8 +295,10 @@ static void on_closed(uv_handle_t *h)
 {
 	struct feed *f = h->data;
 
-	if (--f->handles == 0)
+	if (--f->handles == 0) {
+		mem_free(f->notify);
 		mem_free(f);
+	}
 }
 
 /* The thread has ended, so that joining it does not wait. */

@@ -23,6 +23,9 @@
 #define FEED_BYTES    (16U << 20) /* but one larger item may pass alone */
 #define FEED_STUCK_MS 60000	  /* a source that was told to stop and does not */
 #define FEED_END_MS   1000	  /* the same when the process has nothing else to do */
+#define FEED_REST_MS  25	  /* between two passes, however many changes are told */
+#define FEED_RETRY_MS 1000	  /* the same after one that failed */
+#define FEED_AGAIN_MS 5000	  /* a pass that failed comes again, though the delay is longer */
 
 enum feed_type {
 	FEED_BEGIN,	 /* a pass begins; `full`: over everything */
@@ -33,6 +36,7 @@ enum feed_type {
 	FEED_ASK,	 /* `asks` wait for feed_answer() */
 	FEED_CURSOR,	 /* the rows so far bring cursor `where` of the zone to `text` */
 	FEED_OTHER,	 /* the zone was made from another source: `text` */
+	FEED_NOTIFY,	 /* how the source learns of changes between two polls: `text` */
 	FEED_END	 /* the pass ended; `rc` < 0: it failed and proves nothing */
 };
 
@@ -89,7 +93,7 @@ void feed_ending(void); /* the process only waits for closed feeds now, and ends
 struct feed_item *feed_take(struct feed *f);
 void feed_item_free(struct feed_item *i);
 void feed_answer(struct feed *f); /* the verdicts of the ASK that was taken stand */
-void feed_want(struct feed *f, enum pass_kind what); /* asks for such a pass */
+void feed_want(struct feed *f, enum pass_kind what); /* asks for such a pass; for sources too */
 
 /* Boot time of the last sign of life of the thread. */
 int64_t feed_heard_ms(struct feed *f);
@@ -99,6 +103,7 @@ struct feed_item *feed_item_new(enum feed_type type) MUST_USE;
 void feed_put(struct feed *f, struct feed_item *i); /* takes it */
 void feed_whole(struct feed *f);   /* the pass under way looks at all of the source */
 void feed_partial(struct feed *f); /* it does not: what it does not name may well be there */
+void feed_notify(struct feed *f, const char *text); /* puts a NOTIFY when it says another thing */
 void feed_put_event(struct feed *f, struct event *ev, bool absent); /* takes the event */
 bool feed_ask(struct feed *f, struct feed_ask *v, size_t n);	    /* false: stopping */
 bool feed_stopping(struct feed *f);

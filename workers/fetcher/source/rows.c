@@ -113,12 +113,16 @@ static int scan_add(void *arg, const struct db_row *row, struct err *e)
 {
 	struct scan *s = arg;
 	struct rows_edge *g = s->edge;
+	int rc;
 
 	edge_set(&g->id, &g->ms, row);
 	if (row->updated_ms <= g->until_ms && is_beyond(row, g->seen_id, g->seen_ms))
 		edge_set(&g->seen_id, &g->seen_ms, row);
 	s->page.redo = s->page.r->unsure && is_beyond(row, g->done_id, g->done_ms);
-	return page_add(&s->page, row, e);
+	rc = page_add(&s->page, row, e);
+	if (rc == 0 && s->page.n == 0 && s->page.r->paged != NULL)
+		rc = s->page.r->paged(s->page.r->arg, e);
+	return rc;
 }
 
 int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge, struct err *e)
@@ -129,6 +133,18 @@ int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge, 
 
 	page_reset(&s.page);
 	return rc < 0 ? rc : n;
+}
+
+int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n, struct err *e)
+{
+	struct row_page page = { .r = r, .table = t, .brief = true };
+	const struct lookup l = { t, true, "id", ids, n };
+	int rc = rows_look_up(r, &l, page_add, &page, e);
+
+	if (rc == 0)
+		rc = page_take(&page, e);
+	page_reset(&page);
+	return rc;
 }
 
 void rows_edge_reset(struct rows_edge *g)

@@ -24,6 +24,9 @@
 
 #define ROWS_PAGE_BYTES (4U << 20) /* of rows that are kept for a look at them together */
 
+/* A page of a scan was looked at, and nothing of it is half done: other rows may be. */
+typedef int rows_page_fn(void *arg, struct err *e);
+
 struct rows {
 	struct feed *feed; /* during a pass */
 	struct db *db;
@@ -36,6 +39,8 @@ struct rows {
 	bool unsure;		 /* rows beyond the cursors may be half done: the last pass failed,
 				    or was another process's */
 	uint64_t read;		 /* rows, in this pass */
+	rows_page_fn *paged;	 /* NULL: none */
+	void *arg;		 /* of it */
 	struct table apis;	 /* id -> struct api, owned */
 	struct table quarantine; /* where -> number of the pass that saw it */
 };
@@ -57,6 +62,10 @@ void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind);
 /* One query of events, subscriptions or keys. The number of its rows; the edge moves on. */
 int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge,
 	      struct err *e) MUST_USE;
+
+/* A look in brief at rows of these ids, wherever their time stamps lie. */
+int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n,
+		  struct err *e) MUST_USE;
 
 /* A row that cannot be used, and one that can. `name` of its event: NULL when unknown. */
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,

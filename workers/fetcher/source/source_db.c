@@ -12,9 +12,19 @@
 #include "common/base/mem.h"
 #include "workers/fetcher/source/places.h"
 #include "workers/fetcher/source/rows.h"
+#include "workers/fetcher/source/watch.h"
 
 #define CURSOR_PLACES	    "places"
 #define CURSOR_INSTALLATION "installation"
+
+/* A comparison rests after each page for as long as it took, so that it has at most half of
+   the thread and of what a connection gets out of the database; but no longer than this. */
+#define PAGE_REST_MAX_MS 500
+#define NAP_MS		 20 /* how late a stop may be noticed meanwhile */
+/* Comparisons because of what is told: between two of them, and for how many times as long
+   as the last one took. */
+#define COMPARE_REST_MS	   10000
+#define COMPARE_REST_TIMES 10
 
 static const enum db_table scanned[] = { DB_EVENTS, DB_SUBSCRIPTIONS, DB_KEYS };
 
@@ -35,6 +45,14 @@ struct source_db {
 	char *installation;		      /* owned: the zone's; NULL: none */
 	int64_t now_ms;			      /* of the database, at the start of the pass */
 	char **environments, **organizations; /* owned, of the configuration */
+	struct watch *watch;		      /* owned; NULL: none */
+	const char *no_watch;		      /* why; not owned */
+	struct watch_changes changes;	      /* told, and not yet looked at */
+	bool lost;			      /* told, and only a comparison finds it */
+	int64_t compare_after_ms;	      /* boot time: not before, because of that */
+	int64_t delta_ms;		      /* boot time: end of the last look at deltas */
+	int64_t paged_ms;		      /* boot time: a comparison went on to a page */
+	int64_t delay_ms;		      /* between deltas, also during a comparison */
 };
 
 static struct source_db *self_of(struct source *s)
@@ -327,17 +345,122 @@ static int read_places(struct source_db *s, struct err *e)
 	return 0;
 }
 
-/* --- passes --- */
+/* --- what is told between passes --- */
 
-static int read_rows(struct source_db *s, struct err *e)
+static void take_changes(struct source_db *s)
+{
+	char *text;
+
+	if (s->watch == NULL) {
+		feed_notify(s->rows.feed, s->no_watch);
+		return;
+	}
+	watch_take(s->watch, &s->changes, &text);
+	if (text[0] != '\0') /* it is not known yet */
+		feed_notify(s->rows.feed, text);
+	mem_free(text);
+}
+
+static int look_at(struct source_db *s, enum db_table t, struct err *e)
+{
+	const struct table *told = &s->changes.ids[t];
+	char **ids = mem_alloc((told->len + 1) * sizeof(*ids));
+	const char *id;
+	size_t at = 0;
+	size_t n = 0;
+	void *v;
+	int rc;
+
+	while (table_next(told, &at, &id, &v))
+		ids[n++] = (char *)(uintptr_t)id;
+	rc = rows_take_ids(&s->rows, t, ids, n, e);
+	mem_free(ids);
+	return rc;
+}
+
+/* What is behind the cursors, and what was told, wherever its time stamps lie. */
+static int read_delta(struct source_db *s, struct err *e)
 {
 	unsigned i;
 	int rc = 0;
 
-	if (s->rows.kind != PASS_DELTA)
-		rc = scan_everything(s, e);
-	for (i = 0; s->rows.kind == PASS_DELTA && rc == 0 && i < ARRAY_LEN(scanned); i++)
+	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
 		rc = scan_delta(s, scanned[i], e);
+	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
+		rc = look_at(s, scanned[i], e);
+	if (rc == 0) {
+		s->lost = s->lost || s->changes.lost;
+		watch_changes_reset(&s->changes);
+	}
+	s->delta_ms = clock_boot_ms();
+	return rc;
+}
+
+/* As a pass of its own would: it may be long until the comparison ends. */
+static int delta_between(struct source_db *s, struct err *e)
+{
+	int rc;
+
+	take_changes(s);
+	rc = s->rows.db->ops->now(s->rows.db, &s->now_ms, e);
+	s->rows.kind = PASS_DELTA;
+	if (rc == 0)
+		rc = read_delta(s, e);
+	s->rows.kind = PASS_COMPARE;
+	return rc;
+}
+
+/* rows_page_fn: rests, and brings meanwhile what changes. */
+static int between_pages(void *arg, struct err *e)
+{
+	struct source_db *s = arg;
+	struct pollfd p = { s->watch == NULL ? -1 : watch_fd(s->watch), POLLIN, 0 };
+	int64_t until_ms = clock_boot_ms();
+	int64_t now_ms;
+	int rc = 0;
+
+	if (s->rows.kind != PASS_COMPARE)
+		return 0;
+	until_ms += MIN(until_ms - s->paged_ms, PAGE_REST_MAX_MS);
+	do {
+		bool told;
+		int64_t since_ms;
+
+		now_ms = clock_boot_ms();
+		told = poll(&p, 1, (int)MAX(MIN(until_ms - now_ms, NAP_MS), 0)) > 0;
+		since_ms = clock_boot_ms() - s->delta_ms;
+		if (since_ms >= s->delay_ms || (told && since_ms >= FEED_REST_MS))
+			rc = delta_between(s, e);
+		else if (told)
+			(void)poll(NULL, 0, FEED_REST_MS);
+		now_ms = clock_boot_ms();
+	} while (rc == 0 && now_ms < until_ms && !feed_stopping(s->rows.feed));
+	s->paged_ms = now_ms;
+	return rc;
+}
+
+/* --- passes --- */
+
+static int read_rows(struct source_db *s, struct err *e)
+{
+	int64_t begin_ms = clock_boot_ms();
+	int rc;
+
+	if (s->rows.kind == PASS_DELTA)
+		return read_delta(s, e);
+	/* All that is told until now it comes across, unless it fails. */
+	watch_changes_reset(&s->changes);
+	s->lost = false;
+	s->paged_ms = begin_ms;
+	rc = scan_everything(s, e);
+	if (rc < 0) {
+		s->lost = true;
+	} else {
+		int64_t now_ms = clock_boot_ms();
+
+		s->compare_after_ms =
+			now_ms + MAX((now_ms - begin_ms) * COMPARE_REST_TIMES, COMPARE_REST_MS);
+	}
 	return rc;
 }
 
@@ -352,6 +475,7 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 	s->rows.remap = false;
 	s->rows.unsure = !s->done;
 	s->done = false;
+	take_changes(s);
 	if (what == PASS_ALL)
 		drop_cursors(s); /* perhaps they are of another database */
 	rc = s->rows.db->ops->now(s->rows.db, &s->now_ms, e);
@@ -388,10 +512,18 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 
 static void db_wait(struct source *base, int wake_fd, int timeout_ms)
 {
-	struct pollfd p = { wake_fd, POLLIN, 0 };
+	struct source_db *s = self_of(base);
+	struct pollfd p[2] = { { wake_fd, POLLIN, 0 },
+			       { s->watch == NULL ? -1 : watch_fd(s->watch), POLLIN, 0 } };
+	int64_t now_ms = clock_boot_ms();
+	int64_t end_ms = now_ms + timeout_ms;
 
-	UNUSED(base);
-	(void)poll(&p, 1, timeout_ms);
+	if (s->lost)
+		end_ms = MIN(end_ms, s->compare_after_ms);
+	if (end_ms > now_ms)
+		(void)poll(p, 2, (int)(end_ms - now_ms));
+	if (s->lost && clock_boot_ms() >= s->compare_after_ms)
+		feed_want(s->rows.feed, PASS_COMPARE);
 }
 
 /* --- life --- */
@@ -418,6 +550,9 @@ static char **copy_list(char *const *v, size_t n)
 static void db_close(struct source *base)
 {
 	struct source_db *s = self_of(base);
+
+	watch_close(&s->watch);
+	watch_changes_reset(&s->changes);
 	s->rows.db->ops->close(s->rows.db);
 	rows_reset(&s->rows);
 	places_reset(&s->places);
@@ -440,6 +575,15 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	s->base.ops = &ops;
 	s->base.resumes = true;
 	s->rows.db = db;
+	s->rows.paged = between_pages;
+	s->rows.arg = s;
+	s->delay_ms = c->sync_delay_ms;
+	if (!c->notify)
+		s->no_watch = "off";
+	else if (db->ops->watcher == NULL)
+		s->no_watch = "polling: this database tells nothing";
+	else
+		s->watch = watch_open(db->ops->watcher(db));
 	s->rows.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
 				     c->encryption_secret.data, c->encryption_secret.len);
 	for (i = 0; i < ARRAY_LEN(scanned); i++)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/json/scan.h"
 #include "workers/fetcher/source/relate.h"
@@ -30,7 +31,9 @@ struct source_file {
 	struct relate r;
 	char **lists[2]; /* environments and organizations of the filter, owned */
 	struct feed *feed;
-	int inotify;
+	bool notify; /* as configured */
+	int inotify; /* -1: none */
+	struct err no_watch;
 	int watch[DIR__COUNT]; /* -1: none */
 	int watch_root;
 	bool list_all;		    /* the next pass lists the directories */
@@ -301,48 +304,94 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 
 /* --- inotify --- */
 
+/* A directory that was moved away is watched as long as nobody says otherwise. */
+static int watch_one(struct source_file *s, int old, const char *path)
+{
+	int wd = inotify_add_watch(s->inotify, path, WATCH_MASK | IN_ONLYDIR);
+
+	if (wd < 0 && errno != ENOENT) /* it need not exist, and its parent tells when it does */
+		(void)err_errno(&s->no_watch, errno, "inotify, %s", path);
+	if (old >= 0 && old != wd)
+		(void)inotify_rm_watch(s->inotify, old);
+	return wd;
+}
+
 static void watch_all(struct source_file *s)
 {
 	unsigned i;
 
-	if (s->inotify < 0)
+	s->no_watch = (struct err){ 0 };
+	if (!s->notify) {
+		feed_notify(s->feed, "off");
 		return;
-	s->watch_root = inotify_add_watch(s->inotify, s->root, WATCH_MASK | IN_ONLYDIR);
-	for (i = 0; i < DIR__COUNT; i++) {
+	}
+	if (s->inotify < 0)
+		s->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s->inotify < 0)
+		(void)err_errno(&s->no_watch, errno, "inotify");
+	else
+		s->watch_root = watch_one(s, s->watch_root, s->root);
+	for (i = 0; s->inotify >= 0 && i < DIR__COUNT; i++) {
 		char *full = mem_printf("%s/%s", s->root, docs_dir_name((enum docs_dir)i));
 
-		s->watch[i] = inotify_add_watch(s->inotify, full, WATCH_MASK | IN_ONLYDIR);
+		s->watch[i] = watch_one(s, s->watch[i], full);
 		mem_free(full);
+	}
+	if (s->no_watch.code < 0) {
+		char *text = mem_printf("polling: %s", s->no_watch.text);
+
+		feed_notify(s->feed, text);
+		mem_free(text);
+	} else {
+		feed_notify(s->feed, "inotify");
 	}
 }
 
-static void note_change(struct source_file *s, const struct inotify_event *ev)
+/* A link is whole when it is there; a file is only when it is closed. */
+static bool is_link(const struct source_file *s, enum docs_dir dir, const char *name)
+{
+	char *full = mem_printf("%s/%s/%s", s->root, docs_dir_name(dir), name);
+	struct stat sb;
+	bool link = lstat(full, &sb) == 0 && (S_ISLNK(sb.st_mode) || sb.st_nlink > 1);
+
+	mem_free(full);
+	return link;
+}
+
+/* Whether it may be a change. */
+static bool note_change(struct source_file *s, const struct inotify_event *ev)
 {
 	unsigned i;
 
 	if ((ev->mask & IN_Q_OVERFLOW) != 0 || ev->len == 0 || ev->wd == s->watch_root ||
 	    s->n_changes == CHANGES_MAX) {
 		s->list_all = true;
-		return;
+		return true;
 	}
 	for (i = 0; i < DIR__COUNT; i++) {
+		bool document = is_document(ev->name);
+
 		if (s->watch[i] != ev->wd)
 			continue;
 		/* A ConfigMap swaps a link named "..data": nothing tells which files it changes. */
-		if (str_starts(ev->name, ".."))
+		if (str_starts(ev->name, "..") || (document && (ev->mask & IN_ISDIR) != 0)) {
 			s->list_all = true;
-		else if (is_document(ev->name) && (ev->mask & IN_CREATE) == 0)
-			s->changes[s->n_changes++] =
-				mem_printf("%s/%s", docs_dir_name((enum docs_dir)i), ev->name);
-		else if (is_document(
-				 ev->name)) /* a link is whole at once; a file is closed later */
-			s->list_all = s->list_all || (ev->mask & IN_ISDIR) != 0;
+			return true;
+		}
+		if (!document ||
+		    ((ev->mask & IN_CREATE) != 0 && !is_link(s, (enum docs_dir)i, ev->name)))
+			return false;
+		s->changes[s->n_changes++] =
+			mem_printf("%s/%s", docs_dir_name((enum docs_dir)i), ev->name);
+		return true;
 	}
+	return false;
 }
 
-static void read_changes(struct source_file *s)
+static bool read_changes(struct source_file *s)
 {
 	char raw[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	bool any = false;
 	ssize_t n;
 
 	while (s->inotify >= 0 && (n = read(s->inotify, raw, sizeof(raw))) > 0) {
@@ -351,20 +400,28 @@ static void read_changes(struct source_file *s)
 		while (at < n) {
 			const struct inotify_event *ev = (const void *)(raw + at);
 
-			note_change(s, ev);
+			any = note_change(s, ev) || any;
 			at += (ssize_t)(sizeof(*ev) + ev->len);
 		}
 	}
+	return any;
 }
 
 static void file_wait(struct source *base, int wake_fd, int timeout_ms)
 {
 	struct source_file *s = self_of(base);
 	struct pollfd p[2] = { { wake_fd, POLLIN, 0 }, { s->inotify, POLLIN, 0 } };
-	int ms = s->doubted > 0 ? MIN(SOURCE_FILE_RETRY_MS, timeout_ms) : timeout_ms;
-	int n = poll(p, s->inotify < 0 ? 1 : 2, ms);
+	int64_t now_ms = clock_boot_ms();
+	int64_t end_ms =
+		now_ms + (s->doubted > 0 ? MIN(SOURCE_FILE_RETRY_MS, timeout_ms) : timeout_ms);
 
-	if (n == 0 && s->doubted == 0)
+	/* Not for what is told of other files. */
+	while (now_ms < end_ms && poll(p, 2, (int)(end_ms - now_ms)) > 0) {
+		if ((p[0].revents & POLLIN) != 0 || read_changes(s))
+			return;
+		now_ms = clock_boot_ms();
+	}
+	if (s->doubted == 0)
 		s->list_all = true; /* the rescan */
 }
 
@@ -495,7 +552,7 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 	s->feed = f;
 	s->r.feed = f;
 	s->rows = 0;
-	read_changes(s);
+	(void)read_changes(s);
 	all = full || s->list_all;
 	if (all) {
 		feed_whole(f);
@@ -568,7 +625,9 @@ struct source *source_file_open(const Ipc__FetcherConfig *c)
 					      c->n_organizations, c->legacy_hrids };
 	s->r.read = read_again;
 	s->r.arg = s;
-	s->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	s->notify = c->notify;
+	s->inotify = -1;
+	s->watch_root = -1;
 	for (i = 0; i < DIR__COUNT; i++)
 		s->watch[i] = -1;
 	s->list_all = true;

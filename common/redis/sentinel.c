@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/redis/sentinel.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/tls/message.h"
+
+#define CHANNEL "+switch-master"
+
+struct node {
+	char host[SENTINEL_HOST_BYTES];
+	uint16_t port;
+	bool configured; /* else learned, and forgotten with the next lesson */
+};
+
+enum asking {
+	ASK_NOBODY,
+	ASK_MASTER, /* sentinel_ask() waits for the answer of nodes[0] */
+	ASK_LISTEN  /* it was given; nodes[0] is listened to */
+};
+
+struct sentinel {
+	uv_loop_t *loop;
+	struct redis_opts o; /* of a connection to a Sentinel; strings owned */
+	struct sentinel_hooks hooks;
+	char *master; /* owned */
+	struct node nodes[SENTINEL_NODES_MAX];
+	size_t n;
+	size_t asked;	 /* of this round */
+	bool unknown;	 /* one of this round knows no such master */
+	struct err last; /* why the last one of this round did not answer */
+	enum asking asking;
+	char host[SENTINEL_HOST_BYTES]; /* where the master was found last */
+	uint16_t port;
+	struct redis *link; /* to nodes[0] */
+};
+
+static void ask_next(struct sentinel *s);
+
+bool sentinel_parse(const char *text, char host[SENTINEL_HOST_BYTES], uint16_t *port)
+{
+	const char *colon = strrchr(text, ':');
+	const char *end = colon;
+	uint64_t v = 0;
+
+	if (colon == NULL || !str_to_u64(colon + 1, strlen(colon + 1), &v) || v == 0 || v > 65535)
+		return false;
+	if (text[0] == '[' && end > text && end[-1] == ']') {
+		text++;
+		end--;
+	}
+	if (end == text || (size_t)(end - text) >= SENTINEL_HOST_BYTES)
+		return false;
+	str_copy(host, (size_t)(end - text) + 1, text);
+	*port = (uint16_t)v;
+	return true;
+}
+
+/* --- the list --- */
+
+static void to_the_back(struct sentinel *s)
+{
+	struct node first = s->nodes[0];
+
+	memmove(&s->nodes[0], &s->nodes[1], (s->n - 1) * sizeof(first));
+	s->nodes[s->n - 1] = first;
+}
+
+static bool has_node(const struct sentinel *s, const char *host, uint16_t port)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (s->nodes[i].port == port && strcmp(s->nodes[i].host, host) == 0)
+			return true;
+	return false;
+}
+
+static void add_node(struct sentinel *s, const char *host, uint16_t port, bool configured)
+{
+	struct node *n;
+
+	if (s->n == SENTINEL_NODES_MAX || has_node(s, host, port))
+		return;
+	n = &s->nodes[s->n++];
+	str_copy(n->host, sizeof(n->host), host);
+	n->port = port;
+	n->configured = configured;
+}
+
+/* The one that is asked stays the first. */
+static void forget_learned(struct sentinel *s)
+{
+	size_t kept = 1;
+	size_t i;
+
+	for (i = 1; i < s->n; i++)
+		if (s->nodes[i].configured)
+			s->nodes[kept++] = s->nodes[i];
+	s->n = kept;
+}
+
+/* The value of `name` in an array of names and values. */
+static const char *field(const struct redis_reply *r, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < redis_count(r); i += 2)
+		if (redis_is(redis_at(r, i), name))
+			return redis_str(redis_at(r, i + 1), NULL);
+	return NULL;
+}
+
+/* --- questions --- */
+
+static void hang_up(struct sentinel *s)
+{
+	redis_close(&s->link);
+	s->asking = ASK_NOBODY;
+}
+
+static bool take_address(const struct redis_reply *r, char host[SENTINEL_HOST_BYTES],
+			 uint16_t *port)
+{
+	const char *name = redis_str(redis_at(r, 0), NULL);
+	uint64_t v = 0;
+
+	if (redis_count(r) != 2 || name == NULL || name[0] == '\0' ||
+	    strlen(name) >= SENTINEL_HOST_BYTES || !redis_u64(redis_at(r, 1), &v) || v == 0 ||
+	    v > 65535)
+		return false;
+	str_copy(host, SENTINEL_HOST_BYTES, name);
+	*port = (uint16_t)v;
+	return true;
+}
+
+/* Without the others' answer it only knows fewer of them. */
+static void on_fellows(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct sentinel *s = arg;
+	size_t i;
+
+	if (lost != NULL)
+		return;
+	if (!redis_is_error(r))
+		forget_learned(s);
+	for (i = 0; i < redis_count(r); i++) {
+		const char *ip = field(redis_at(r, i), "ip");
+		const char *port = field(redis_at(r, i), "port");
+		uint64_t v = 0;
+
+		if (ip != NULL && ip[0] != '\0' && strlen(ip) < SENTINEL_HOST_BYTES &&
+		    port != NULL && str_to_u64(port, strlen(port), &v) && v > 0 && v <= 65535)
+			add_node(s, ip, (uint16_t)v, false);
+	}
+	CHECK(redis_subscribe(s->link, CHANNEL) == 0);
+}
+
+/* nodes[0] was listened to, and is back: perhaps its news was missed. */
+static void look_again(struct sentinel *s, const char *host, uint16_t port)
+{
+	if (port == s->port && strcmp(host, s->host) == 0)
+		return;
+	s->hooks.moved(s->hooks.arg);
+}
+
+static void on_master(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct sentinel *s = arg;
+	char host[SENTINEL_HOST_BYTES];
+	uint16_t port = 0;
+	bool known;
+
+	if (lost != NULL)
+		return; /* on_down goes on */
+	known = take_address(r, host, &port);
+	if (!known && s->asking == ASK_MASTER) {
+		if (redis_is_error(r))
+			(void)err_set(&s->last, ERR_REMOTE, "%s", redis_str(r, NULL));
+		else
+			s->unknown = true;
+		to_the_back(s);
+		ask_next(s);
+		return;
+	}
+	if (!known ||
+	    redis_sendv(s->link, on_fellows, s, "SENTINEL", "SENTINELS", s->master, NULL) < 0)
+		return;
+	if (s->asking == ASK_LISTEN) {
+		look_again(s, host, port);
+		return;
+	}
+	s->asking = ASK_LISTEN;
+	str_copy(s->host, sizeof(s->host), host);
+	s->port = port;
+	s->hooks.found(s->hooks.arg, host, port, NULL);
+}
+
+static void on_up(void *arg)
+{
+	struct sentinel *s = arg;
+
+	CHECK(redis_sendv(s->link, on_master, s, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", s->master,
+			  NULL) == 0);
+}
+
+static void on_down(void *arg, const struct err *why)
+{
+	struct sentinel *s = arg;
+
+	if (s->asking == ASK_LISTEN)
+		return; /* it is tried again, with backoff */
+	s->last = *why;
+	to_the_back(s);
+	ask_next(s);
+}
+
+/* "<name> <old host> <old port> <new host> <new port>" */
+static void on_message(void *arg, const char *p, size_t n)
+{
+	struct sentinel *s = arg;
+	size_t len = strlen(s->master);
+
+	if (n > len && memcmp(p, s->master, len) == 0 && p[len] == ' ')
+		s->hooks.moved(s->hooks.arg);
+}
+
+static void give_up(struct sentinel *s)
+{
+	struct err e = { 0 };
+
+	hang_up(s);
+	if (s->unknown)
+		(void)err_set(&e, ERR_STATE,
+			      "the Sentinels know no master `%.60s`; see SENTINEL MASTERS",
+			      s->master);
+	else
+		(void)err_set(&e, ERR_TIMEOUT, "none of %zu Sentinels answers, the last: %.200s",
+			      s->n, err_text(&s->last));
+	s->hooks.found(s->hooks.arg, NULL, 0, &e);
+}
+
+static void ask_next(struct sentinel *s)
+{
+	const struct redis_hooks h = {
+		.arg = s, .up = on_up, .down = on_down, .message = on_message
+	};
+
+	hang_up(s);
+	if (s->asked == s->n) {
+		give_up(s);
+		return;
+	}
+	s->asked++;
+	s->o.host = s->nodes[0].host;
+	s->o.port = s->nodes[0].port;
+	s->asking = ASK_MASTER;
+	CHECK(redis_open(&s->link, s->loop, &s->o, &h, NULL) == 0);
+}
+
+void sentinel_ask(struct sentinel *s, bool doubt)
+{
+	if (doubt)
+		to_the_back(s);
+	s->asked = 0;
+	s->unknown = false;
+	s->last = (struct err){ 0 };
+	ask_next(s);
+}
+
+/* --- life --- */
+
+int sentinel_open(struct sentinel **out, uv_loop_t *loop, const struct redis_opts *o,
+		  const struct sentinel_hooks *h, struct err *e)
+{
+	const struct redis_sentinels *set = &o->sentinels;
+	struct sentinel *s;
+	size_t i;
+
+	s = mem_zalloc(sizeof(*s));
+	for (i = 0; i < set->n; i++) {
+		char host[SENTINEL_HOST_BYTES];
+		uint16_t port = 0;
+
+		if (!sentinel_parse(set->nodes[i], host, &port)) {
+			mem_free(s);
+			return err_set(e, ERR_CONFIG, "`%.60s` is no Sentinel; write host:port",
+				       set->nodes[i]);
+		}
+		add_node(s, host, port, true);
+	}
+	CHECK(s->n > 0);
+	s->loop = loop;
+	s->hooks = *h;
+	s->master = mem_strdup(set->master);
+	s->o = (struct redis_opts){ .password = mem_strdup(set->password),
+				    .client_name = mem_strdup(o->client_name),
+				    .tls = tls_message_copy(o->tls),
+				    .window = 4 };
+	s->o.connect_timeout_ms = MIN(SENTINEL_TIMEOUT_MS, o->connect_timeout_ms);
+	s->o.command_timeout_ms = s->o.connect_timeout_ms;
+	s->o.idle_ping_ms = s->o.connect_timeout_ms;
+	*out = s;
+	return 0;
+}
+
+void sentinel_close(struct sentinel **sp)
+{
+	struct sentinel *s = *sp;
+	Ipc__Tls *tls;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	redis_close(&s->link);
+	mem_free_secret((char *)(uintptr_t)s->o.password);
+	mem_free((void *)(uintptr_t)s->o.client_name);
+	tls = (Ipc__Tls *)(uintptr_t)s->o.tls;
+	tls_message_free(&tls);
+	mem_free(s->master);
+	mem_free(s);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentinel - who is the master now? Asks the Sentinels of a set (reliability 6.1, wire
+ * page 6.3).
+ *
+ * They are asked one after the other, each for a short while; the one that answered is
+ * asked first the next time, unless where it pointed to was of no use. What one knows of
+ * its fellows is added to those of the configuration. Between questions one is listened
+ * to, so that a master that changes is told at once; that is for speed only: every new
+ * connection asks again.
+ *
+ * Owns:    the connection to one Sentinel, the list of them.
+ * Blocks:  never.
+ * Errors:  to the callback: ERR_TIMEOUT when none of them answers, ERR_STATE when those
+ *          that do know no such master. The two want different cures.
+ */
+#pragma once
+
+#include "common/redis/redis.h"
+
+#define SENTINEL_NODES_MAX  32	/* of the configuration and learned */
+#define SENTINEL_TIMEOUT_MS 500 /* for one of them to connect, and to answer */
+#define SENTINEL_HOST_BYTES 256
+
+struct sentinel;
+
+struct sentinel_hooks {
+	void *arg;
+	/* An answer to sentinel_ask(): `e` NULL and where the master is, or why nobody says. */
+	void (*found)(void *arg, const char *host, uint16_t port, const struct err *e);
+	/* The master is another one than was found last. */
+	void (*moved)(void *arg);
+};
+
+/* `o` is that of the master's connection: its `sentinels`, its time limits. Copied. */
+int sentinel_open(struct sentinel **out, uv_loop_t *loop, const struct redis_opts *o,
+		  const struct sentinel_hooks *h, struct err *e) MUST_USE;
+void sentinel_close(struct sentinel **s); /* NULL is fine; no callback after it */
+
+/* One answer comes for the newest question. `doubt`: the last answer led nowhere. */
+void sentinel_ask(struct sentinel *s, bool doubt);
+
+/* "host:port", "[v6]:port"; false: it is neither. */
+bool sentinel_parse(const char *text, char host[SENTINEL_HOST_BYTES], uint16_t *port);

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A master, replicas and Sentinels on loopback ports, and a zone that lives on them."""
+import pathlib
+import signal
+import socket
+import subprocess
+
+import zone as z
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """One redis-server process, on TCP: Sentinel knows nothing else."""
+
+    def __init__(self, base, name, *lines, sentinel=False, password=None):
+        self.dir = pathlib.Path(base) / name
+        self.dir.mkdir(parents=True)
+        self.port = free_port()
+        self.password = password
+        self.args = ["--sentinel"] if sentinel else []
+        self.config = self.dir / "conf"  # Sentinel writes to it, so does REPLICAOF
+        self.config.write_text("".join(f"{line}\n" for line in (
+            f"port {self.port}", "bind 127.0.0.1", f"dir {self.dir}", *lines)))
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(["redis-server", str(self.config), *self.args],
+                                        stdout=open(self.dir / "log", "ab"), stderr=subprocess.STDOUT)
+        z.until("the server answers", lambda: self("PING", check=False) == "PONG")
+        return self
+
+    def __call__(self, *args, check=True, raw=False):
+        auth = ["-a", self.password, "--no-auth-warning"] if self.password else []
+        r = subprocess.run(["redis-cli", "-p", str(self.port), *auth, *[str(a) for a in args]],
+                           capture_output=True, timeout=20)
+        out = r.stdout if raw else r.stdout.decode(errors="replace").strip()
+        if check and not raw:
+            assert r.returncode == 0, out + r.stderr.decode()
+        return out
+
+    def role(self):
+        return self("ROLE").split("\n")[0]
+
+    def kill(self):
+        if self.process:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Sentinels:
+    """What a zone takes for its Redis: commands go to whoever is the master."""
+
+    NAME = "zone-master"
+    QUORUM = 2
+    DOWN_AFTER_MS = 1000
+
+    def __init__(self, base):
+        self.base = pathlib.Path(base)
+        self.socket = ""
+        self.password, self.sentinel_password = "of-the-data", "of-the-sentinels"
+        self.servers = []
+        self.sentinels = []
+
+    def add(self, name):
+        lines = ["save ''", f"requirepass {self.password}", f"masterauth {self.password}", "repl-diskless-sync-delay 0"]
+        if self.servers:
+            lines.append(f"replicaof 127.0.0.1 {self.servers[0].port}")
+        s = Server(self.base, name, *lines, password=self.password).start()
+        self.servers.append(s)
+        return s
+
+    def start(self, replicas=1, sentinels=3):
+        master = self.add("r0")
+        for i in range(replicas):
+            self.add(f"r{i + 1}")
+        z.until("replicas are online", lambda: master("INFO", "replication").count("state=online") == replicas)
+        for i in range(sentinels):
+            self.sentinels.append(Server(
+                self.base, f"s{i}", f"requirepass {self.sentinel_password}",
+                f"sentinel sentinel-pass {self.sentinel_password}",
+                f"sentinel monitor {self.NAME} 127.0.0.1 {master.port} {min(self.QUORUM, sentinels)}",
+                f"sentinel auth-pass {self.NAME} {self.password}",
+                f"sentinel down-after-milliseconds {self.NAME} {self.DOWN_AFTER_MS}",
+                f"sentinel failover-timeout {self.NAME} 5000",
+                sentinel=True, password=self.sentinel_password).start())
+        for s in self.sentinels:
+            z.until("the Sentinel knows the set", lambda: self.sees(s, replicas, sentinels))
+        return self
+
+    def sees(self, s, replicas, sentinels):
+        flat = s("SENTINEL", "MASTER", self.NAME).split("\n")
+        known = dict(zip(flat[::2], flat[1::2]))
+        return known["num-slaves"] == str(replicas) and known["num-other-sentinels"] == str(sentinels - 1)
+
+    def master(self):
+        """The server that the Sentinels name, once it is one."""
+        def named():
+            for s in self.sentinels:
+                if s.process:
+                    port = s("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.NAME).split("\n")[1]
+                    for d in self.servers:
+                        if str(d.port) == port and d.process and d.role() == "master":
+                            return d
+            return None
+        return z.until("the Sentinels name a master", named)
+
+    def __call__(self, *args, **kw):
+        return self.master()(*args, **kw)
+
+    def hash(self, key):
+        flat = self("HGETALL", key).split("\n")
+        return dict(zip(flat[::2], flat[1::2]))
+
+    def meta(self, zone="test"):
+        return self.hash(f"zonesync:{{{zone}}}:meta")
+
+    def stop(self):
+        for s in self.sentinels + self.servers:
+            s.kill()
+
+
+class SentinelZone(z.Zone):
+    """A zone of files whose Redis is found through Sentinels."""
+
+    def __init__(self, base, server):
+        super().__init__(base, server)
+        self.redis = Sentinels(self.base / "redis")
+        self.named = Sentinels.NAME
+
+    def config(self, name, extra="", more="", data=None):
+        return super().config(name, extra, more, data).replace("    socket: \n", "")
+
+    def source(self, data=None):
+        nodes = "".join(f"        - {{host: 127.0.0.1, port: {s.port}}}\n" for s in self.redis.sentinels)
+        return (f"  redis:\n    password: {self.redis.password}\n    sentinel:\n      master: {self.named}\n"
+                f"      password: {self.redis.sentinel_password}\n      nodes:\n{nodes}" + super().source(data))
