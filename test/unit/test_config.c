@@ -522,9 +522,9 @@ static void unknown_keys_are_warned_about_with_the_nearest(void **state)
 		  "f.yml:4: services.core.http.prot: unknown key, ignored; did you mean" },
 		{ "management.mongodb.encryption.enabled: true\n",
 		  "f.yml:4: management.mongodb.encryption: its part" },
-		{ "management.mongodb.tlsProtocol: ${nowhere}\n", "is not defined" },
-		{ "distributed-sync.redis.tcp.idleTimeout: 5\n",
-		  "distributed-sync.redis.tcp.idleTimeout: its part comes with a later release; ignored" },
+		{ "services.sync.kubernetes.namespaces: ${nowhere}\n", "is not defined" },
+		{ "services.sync.local.enabled: true\n",
+		  "services.sync.local: its part comes with a later release; all keys below it are ignored" },
 	};
 	size_t i;
 
@@ -914,6 +914,7 @@ static void show_masks_secrets_and_names_origins(void **state)
 		     "management.jdbc.url: jdbc:x://h/d?user=a&password=hunter2\n"
 		     "management.mongodb.password: hunter2\n"
 		     "management.mongodb.keystore.password: hunter2\n"
+		     "services.sync.local.enabled: true\n"
 		     "services.core.http.authentication.users: {a: hunter2, b: hunter2}\n",
 		ENV(VAR("gravitee_distributedsync_redis_port=7")));
 	struct buf b = { 0 };
