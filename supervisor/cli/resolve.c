@@ -69,6 +69,8 @@ static void print_text(const Gateway__Reply *r)
 	line(&out, "subscription", m->subscription);
 	line(&out, "plan", m->plan);
 	line(&out, "application", m->application);
+	if (m->api_product[0] != '\0')
+		line(&out, "API product", m->api_product);
 	if (m->key_id[0] != '\0')
 		line(&out, "key", m->key_id);
 	if (m->expire_at_ms != 0)
@@ -98,6 +100,7 @@ static void json_match(struct buf *out, const Gateway__Match *m)
 	json_str(out, "plan", m->plan);
 	json_str(out, "application", m->application);
 	json_str(out, "key_id", m->key_id);
+	json_str(out, "api_product", m->api_product);
 	json_int(out, "expire_at_ms", m->expire_at_ms);
 	json_int(out, "updated_ms", m->updated_ms);
 	json_uint(out, "revision", m->revision);
