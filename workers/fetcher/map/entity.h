@@ -27,3 +27,5 @@ event_fn api_withdraw;
 event_fn dictionary_publish;
 event_fn dictionary_withdraw;
 event_fn organization_publish;
+event_fn product_publish;
+event_fn product_withdraw;

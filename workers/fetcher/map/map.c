@@ -20,6 +20,8 @@ static const struct route routes[] = {
 	{ dictionary_publish, KIND_DICTIONARY, "dictionary_id", false },
 	{ dictionary_withdraw, KIND_DICTIONARY, "dictionary_id", true },
 	{ organization_publish, KIND_ORGANIZATION, "organization_id", false },
+	{ product_publish, KIND_API_PRODUCT, "api_product_id", false },
+	{ product_withdraw, KIND_API_PRODUCT, "api_product_id", true },
 };
 
 /* Those with a route first, in its order (wire page 4). */
@@ -31,6 +33,8 @@ static const char *const types[] = {
 	"PUBLISH_DICTIONARY",
 	"UNPUBLISH_DICTIONARY",
 	"PUBLISH_ORGANIZATION",
+	"DEPLOY_API_PRODUCT",
+	"UNDEPLOY_API_PRODUCT",
 	"PUBLISH_API_RESULT",
 	"UNPUBLISH_API_RESULT",
 	"GATEWAY_STARTED",
@@ -41,8 +45,6 @@ static const char *const types[] = {
 	"DEBUG_API",
 	"DEPLOY_SHARED_POLICY_GROUP",
 	"UNDEPLOY_SHARED_POLICY_GROUP",
-	"DEPLOY_API_PRODUCT",
-	"UNDEPLOY_API_PRODUCT",
 	"DEPLOY_CLUSTER",
 	"UNDEPLOY_CLUSTER",
 	"PUBLISH_AUTHZ_POLICY",

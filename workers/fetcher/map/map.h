@@ -28,7 +28,7 @@
 
 #define MAP_ID_MAX_BYTES 512
 
-struct map_ctx; /* what decides about contents besides the row: tags, secret, environments */
+struct map_ctx; /* what decides about contents besides the row: tags, secret, environments, products */
 
 /* `tags` are the gateway's sharding tags, trimmed, "!x" excludes; `secret` may be NULL. */
 struct map_ctx *map_ctx_create(const char *const *tags, size_t n_tags, const void *secret,
@@ -51,10 +51,12 @@ struct map_out {
 	enum map_outcome outcome;
 	struct event ev;    /* MAP_EVENT only. ev.version is NULL for files: the caller sets it */
 	const char *reason; /* static text: why nothing, or why an UNDEPLOY; else NULL */
+	bool ineligible;    /* an API's UNDEPLOY: a product that contains it would change that */
 
 	/*
 	 * Where in ev.payload the digits of a deployedAt stand that came from the file's
-	 * time. Length 0: it was given. A digest of the content leaves these bytes out.
+	 * time, or the createdAt of a product's row. Length 0: it was given. A digest of the
+	 * content leaves these bytes out.
 	 */
 	size_t deployed_at_off;
 	size_t deployed_at_len;
@@ -62,7 +64,8 @@ struct map_out {
 
 void map_out_reset(struct map_out *out);
 
-/* A row of events_latest: API, dictionary or organization by its type; other types: nothing. */
+/* A row of events_latest: API, product, dictionary or organization by its type; of other
+   types: nothing. */
 int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *out,
 	      struct err *e) MUST_USE;
 
@@ -100,7 +103,7 @@ int map_subscription(struct json_span row, unsigned flags, struct map_out *out,
 int map_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
 	       struct map_out *out, struct err *e) MUST_USE;
 
-/* What deltas need to know of an API that is deployed: plans one may subscribe to. */
+/* What deltas need to know of an API or product that is deployed: plans one may subscribe to. */
 struct map_plan {
 	char *id;    /* owned */
 	bool apikey; /* its subscriptions have keys */
@@ -111,8 +114,10 @@ struct map_plans {
 	size_t cap;
 };
 
-/* `payload` is an API event's, ours or a Java primary's. A withdrawn API has none. */
-int map_plans_read(struct json_span payload, struct map_plans *out, struct err *e) MUST_USE;
+/* `payload` is an event's of that kind, ours or a Java primary's. What is withdrawn has none,
+   and so has a product without an API: nothing can be called with its subscriptions. */
+int map_plans_read(enum kind k, struct json_span payload, struct map_plans *out,
+		   struct err *e) MUST_USE;
 void map_plans_reset(struct map_plans *p);
 
 struct map_subscription {

@@ -284,7 +284,7 @@ static void make_filter(const struct db_query *q, bson_t *filter)
 		add_text_ids(&c);
 	if (q->field != NULL && !str_equal(q->field, "id"))
 		append_in(filter, q->field, q->in, q->n_in);
-	if (q->table == DB_EVENTS && !q->odd)
+	if (q->table == DB_EVENTS && !q->odd && !str_equal(q->field, "type"))
 		append_types(filter);
 	if (q->n_environments > 0 && q->table == DB_EVENTS)
 		add_environments(&c, q);

@@ -377,7 +377,7 @@ static void relate_api(struct relate *r, struct doc *doc, struct json_span row, 
 	int rc = map_api_file(r->ctx, row, modified_ms, &out, &e);
 
 	if (rc == 0 && out.outcome == MAP_EVENT && out.ev.action == ACTION_DEPLOY)
-		rc = map_plans_read(span_of(&out.ev.payload), &plans, &e);
+		rc = map_plans_read(KIND_API, span_of(&out.ev.payload), &plans, &e);
 	if (rc < 0 || out.outcome != MAP_EVENT) {
 		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
 		map_out_reset(&out);
