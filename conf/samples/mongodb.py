@@ -69,6 +69,8 @@ def load(db, folder):
             put_event(db, document["id"], "PUBLISH_API", "api_id", bean(document))
         elif f.parent.name == "dictionaries":
             put_event(db, document["id"], "PUBLISH_DICTIONARY", "dictionary_id", json.dumps(document))
+        elif f.parent.name == "api-products":
+            put_event(db, document["id"], "DEPLOY_API_PRODUCT", "api_product_id", json.dumps(document))
         elif f.parent.name in COLLECTIONS:
             put(db, COLLECTIONS[f.parent.name], row_of(document))
 

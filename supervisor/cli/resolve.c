@@ -163,11 +163,9 @@ static int print_reply(const Gateway__Reply *r, const char *ref, bool json)
 /* "API:ID", "API_PRODUCT:ID" or "ID" of an API; *kind is "" or a type. */
 static int split_ref(const char *typed, const char **kind, const char **id)
 {
-	static const char product[] = "API_PRODUCT:";
-
-	*kind = str_starts(typed, product) ? "API_PRODUCT" : "";
-	*id = **kind == '\0' ? args_ref_id(typed) : typed + strlen(product);
-	if (*id == NULL || **id == '\0')
+	*kind = str_starts(typed, "API_PRODUCT:") ? "API_PRODUCT" : "";
+	*id = args_ref_id(typed);
+	if (*id == NULL)
 		return cli_fail(EX_USAGE, "`%s` is no API:ID and no API_PRODUCT:ID", typed);
 	return 0;
 }

@@ -7,7 +7,7 @@ import pytest
 
 import mongo as m
 import zone as z
-from zone import api, apikey, subscription, until
+from zone import api, apikey, product, subscription, until
 
 pytestmark = pytest.mark.sources("mongodb")
 
@@ -125,7 +125,7 @@ def check_payload(line, payload):
 def as_row(zone, line):
     row = {k: v for k, v in line["row"].items() if k != "kind"}
     updated = row.pop("updatedAt", m.NOW)
-    for property in ("dictionary_id", "organization_id"):
+    for property in ("dictionary_id", "organization_id", "api_product_id"):
         row["id"] = row["properties"].get(property, row["id"])
     zone.row("events_latest", {**row, "environments": ["DEFAULT"], "organizations": ["DEFAULT"]}, updated)
     return row["id"]
@@ -150,7 +150,7 @@ def test_the_recorded_definitions_make_the_recorded_events(zone):
             check_payload(line, zone.nodes[0].get(e["type"], e["id"]))
 
 
-OURS = ("_API", "_DICTIONARY", "_ORGANIZATION")
+OURS = ("_API", "_DICTIONARY", "_ORGANIZATION", "_API_PRODUCT")
 
 
 def test_the_recorded_rows_make_the_recorded_events(zone):
@@ -170,9 +170,10 @@ def test_the_recorded_rows_make_the_recorded_events(zone):
             sub = dict(line["row"].get("subscriptionRow") or row)
             scope = sub.get("referenceId", sub.get("api"))
             sub = {k: v for k, v in sub.items() if k != "kind"}
-            if sub.get("referenceType") == "API_PRODUCT":
-                continue  # products are not distributed yet
-            put_api(zone, f"{scope}.{i}", plan=sub["plan"])
+            if sub.get("referenceType") != "API_PRODUCT":
+                put_api(zone, f"{scope}.{i}", plan=sub["plan"])
+            elif line["events"]:  # else it is an unknown product
+                zone.write(f"api-products/{i}.json", product(f"{scope}.{i}", ["a"], plan=sub["plan"]))
             for k in ("api", "referenceId"):
                 if k in sub and sub[k] == scope:
                     sub[k] = f"{scope}.{i}"
@@ -190,8 +191,9 @@ def test_the_recorded_rows_make_the_recorded_events(zone):
                 payload = json.loads(e["payload"]) if e.get("payload") else None
                 if payload:
                     payload["id"] = line["row"]["id"]
-                    if "api" in payload:
-                        payload["api"] = f"{scope}.{i}"
+                    for k in ("api", "apiProductId"):
+                        if k in payload:
+                            payload[k] = f"{scope}.{i}"
                     e["payload"] = json.dumps(payload)
                 e["id"] = line["row"]["id"]
         else:

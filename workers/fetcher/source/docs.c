@@ -7,9 +7,10 @@
 
 const char *docs_dir_name(enum docs_dir d)
 {
-	static const char *const names[DIR__COUNT] = { "environments", "organizations",
-						       "apis",	       "subscriptions",
-						       "api-keys",     "dictionaries" };
+	static const char *const names[DIR__COUNT] = { "environments",	"organizations",
+						       "api-products",	"apis",
+						       "subscriptions", "api-keys",
+						       "dictionaries" };
 
 	CHECK(d < DIR__COUNT);
 	return names[d];
@@ -190,9 +191,9 @@ void docs_set_subscriptions(struct docs *d, struct doc *key, char *const *ids, s
 	}
 }
 
-void docs_mark_children(struct docs *d, const char *api)
+void docs_mark_children(struct docs *d, const char *ref)
 {
-	mark_list(d, &d->children, api);
+	mark_list(d, &d->children, ref);
 }
 
 void docs_mark_keys(struct docs *d, const char *subscription)

@@ -9,18 +9,16 @@
 #include "common/base/mem.h"
 #include "common/json/scan.h"
 #include "common/json/write.h"
-#include "workers/fetcher/source/made.h"
+#include "workers/fetcher/source/relate_part.h"
 
 /* --- items --- */
 
-static enum kind kind_of(enum docs_dir dir)
+enum kind relate_kind(enum docs_dir dir)
 {
 	static const enum kind kinds[DIR__COUNT] = {
-		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,
-		[DIR_ORGANIZATIONS] = KIND_ORGANIZATION,
-		[DIR_APIS] = KIND_API,
-		[DIR_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
-		[DIR_API_KEYS] = KIND_API_KEY,
+		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,	 [DIR_ORGANIZATIONS] = KIND_ORGANIZATION,
+		[DIR_API_PRODUCTS] = KIND_API_PRODUCT,	 [DIR_APIS] = KIND_API,
+		[DIR_SUBSCRIPTIONS] = KIND_SUBSCRIPTION, [DIR_API_KEYS] = KIND_API_KEY,
 		[DIR_DICTIONARIES] = KIND_DICTIONARY,
 	};
 
@@ -33,7 +31,7 @@ void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 	size_t n;
 
 	doc->quarantined = true;
-	i->kind = kind_of(doc->dir);
+	i->kind = relate_kind(doc->dir);
 	i->id_known = doc->n_names > 0 || doc->shadowed;
 	i->id = mem_strdup(doc->id == NULL ? "" : doc->id);
 	i->where = mem_strdup(doc->path);
@@ -86,7 +84,7 @@ static bool has_name(char *const *names, size_t n, const char *name)
 /* Withdraws a name the document made before and makes no more. */
 static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
 {
-	struct event ev = { .kind = kind_of(doc->dir), .action = ACTION_UNDEPLOY };
+	struct event ev = { .kind = relate_kind(doc->dir), .action = ACTION_UNDEPLOY };
 	struct buf start = { 0 };
 	size_t n;
 
@@ -105,24 +103,21 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 	feed_put_event(r->feed, &ev, absent);
 }
 
-/* What becomes of the names a document made before and makes no more. */
-enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
-
-/* Is the API of a child's name described by a document? */
+/* Is what a child's name refers to described by a document? */
 static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
 {
-	size_t tail = strlen(kind_name(kind_of(doc->dir))) + strlen(doc->id) + 2;
+	size_t tail = strlen(kind_name(relate_kind(doc->dir))) + strlen(doc->id) + 2;
 	char *ref;
 	bool has;
 
 	CHECK(strlen(name) >= strlen("API:") + tail);
 	ref = mem_dup(name + strlen("API:"), strlen(name) - strlen("API:") - tail);
-	has = docs_owner(&r->docs, DIR_APIS, ref) != NULL;
+	has = relate_ref(r, false, ref) != NULL || relate_ref(r, true, ref) != NULL;
 	mem_free(ref);
 	return has;
 }
 
-static void publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
+void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
 {
 	char **names = mem_alloc((m->n + doc->n_names + 1) * sizeof(*names));
 	size_t n = 0;
@@ -168,9 +163,6 @@ static void keep_hrids(struct relate *r, const char *id, struct json_span row)
 	}
 	mem_free(table_set(&r->hrids, id, buf_take(&b)));
 }
-
-/* A row of an environment that has no document proves nothing: it counts as absent. */
-enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
 
 static enum owner intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
 {
@@ -227,7 +219,7 @@ static char *dup_string(struct json_span v)
 	return buf_take(&b);
 }
 
-static enum owner row_owner(struct relate *r, struct json_span row, const char *fallback)
+enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback)
 {
 	char *env = dup_string(json_get(row, "environmentId"));
 	enum owner o = owner_of(r, env == NULL ? fallback : env);
@@ -237,14 +229,14 @@ static enum owner row_owner(struct relate *r, struct json_span row, const char *
 }
 
 /* What a document of an environment that is not known made before: held, or kept. */
-static void publish_unknown(struct relate *r, struct doc *doc)
+void relate_unknown(struct relate *r, struct doc *doc)
 {
 	struct made none = { 0 };
 
 	if (r->unsure)
 		relate_quarantine(r, doc, "its environment, or organization, cannot be read");
 	else
-		publish(r, doc, &none, LEFT_ABSENT);
+		relate_publish(r, doc, &none, LEFT_ABSENT);
 }
 
 /* --- one document of each directory --- */
@@ -258,8 +250,8 @@ static void change_id(struct relate *r, struct doc *doc)
 	for (i = 0; i < doc->n_names && !doc->shadowed; i++)
 		withdraw(r, doc, doc->names[i], true);
 	doc_set_names(doc, NULL, 0);
-	if (doc->dir == DIR_APIS) {
-		docs_mark_children(&r->docs, doc->id);
+	if (kind_has_children(relate_kind(doc->dir))) {
+		relate_leave(r, doc);
 		doc->deployed = false;
 		map_plans_reset(&doc->plans);
 	}
@@ -268,7 +260,7 @@ static void change_id(struct relate *r, struct doc *doc)
 }
 
 /* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
-static bool identify(struct relate *r, struct doc *doc, struct json_span id)
+bool relate_identify(struct relate *r, struct doc *doc, struct json_span id)
 {
 	char *text = dup_string(id);
 	char why[600];
@@ -296,6 +288,7 @@ static bool identify(struct relate *r, struct doc *doc, struct json_span id)
 /* What hangs on environments and organizations: it carries their names, or is filtered. */
 static void mark_owned(struct relate *r)
 {
+	docs_mark_dir(&r->docs, DIR_API_PRODUCTS);
 	docs_mark_dir(&r->docs, DIR_APIS);
 	if (r->filter.n_environments + r->filter.n_organizations > 0) {
 		docs_mark_dir(&r->docs, DIR_SUBSCRIPTIONS);
@@ -308,7 +301,7 @@ static void relate_environment(struct relate *r, struct doc *doc, struct json_sp
 	struct err e = { 0 };
 	struct made none = { 0 };
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	if (map_environment(r->ctx, row, &e) < 0) {
 		relate_quarantine(r, doc, e.text);
@@ -317,7 +310,7 @@ static void relate_environment(struct relate *r, struct doc *doc, struct json_sp
 	keep_hrids(r, doc->id, row);
 	mem_free(doc->organization);
 	doc->organization = dup_string(json_get(row, "organizationId"));
-	publish(r, doc, &none, LEFT_WITHDRAWN);
+	relate_publish(r, doc, &none, LEFT_WITHDRAWN);
 	mark_owned(r);
 }
 
@@ -328,7 +321,7 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	struct err e = { 0 };
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	if (json_type(json_get(row, "payload")) == JSON_STRING) {
 		rc = map_event(r->ctx, row, &out, &e);
@@ -344,86 +337,9 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text);
 	else
-		publish(r, doc, &m, LEFT_WITHDRAWN);
+		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
-}
-
-static bool plans_equal(const struct map_plans *a, const struct map_plans *b)
-{
-	size_t i;
-
-	if (a->n != b->n)
-		return false;
-	for (i = 0; i < a->n; i++)
-		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
-			return false;
-	return true;
-}
-
-static struct json_span span_of(const struct buf *b)
-{
-	return (struct json_span){ b->data, b->len };
-}
-
-static void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms)
-{
-	struct map_plans plans = { 0 };
-	struct map_out out = { 0 };
-	struct buf quoted = { 0 };
-	struct made m = { 0 };
-	struct err e = { 0 };
-	bool deployed;
-	int rc = map_api_file(r->ctx, row, modified_ms, &out, &e);
-
-	if (rc == 0 && out.outcome == MAP_EVENT && out.ev.action == ACTION_DEPLOY)
-		rc = map_plans_read(KIND_API, span_of(&out.ev.payload), &plans, &e);
-	if (rc < 0 || out.outcome != MAP_EVENT) {
-		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
-		map_out_reset(&out);
-		return;
-	}
-	json_write_string(&quoted, out.ev.id, strlen(out.ev.id));
-	if (!identify(r, doc, span_of(&quoted)))
-		out.outcome = MAP_NOTHING;
-	buf_reset(&quoted);
-	if (out.outcome == MAP_EVENT) {
-		enum owner o = row_owner(r, row, "DEFAULT");
-
-		deployed = o != NOT_OURS && out.ev.action == ACTION_DEPLOY;
-		if (o == NOT_OURS)
-			made_undeploy(&m, KIND_API, out.ev.id, NULL);
-		else if (o == OURS || !deployed)
-			made_add(&m, &out);
-		if (deployed != doc->deployed || !plans_equal(&plans, &doc->plans))
-			docs_mark_children(&r->docs, doc->id);
-		doc->deployed = deployed;
-		map_plans_reset(&doc->plans);
-		doc->plans = plans;
-		plans = (struct map_plans){ 0 };
-		if (m.n > 0)
-			publish(r, doc, &m, LEFT_WITHDRAWN);
-		else
-			publish_unknown(r, doc);
-	}
-	map_plans_reset(&plans);
-	map_out_reset(&out);
-	made_reset(&m);
-}
-
-/* Is the API deployed with that plan? *gone: the API has no document at all. */
-static bool plan_is_deployed(const struct relate *r, const char *api, const char *plan, bool *gone)
-{
-	const struct doc *doc = api == NULL ? NULL : docs_owner(&r->docs, DIR_APIS, api);
-	size_t i;
-
-	*gone = doc == NULL;
-	if (doc == NULL || !doc->deployed || plan == NULL)
-		return false;
-	for (i = 0; i < doc->plans.n; i++)
-		if (str_equal(doc->plans.v[i].id, plan))
-			return true;
-	return false;
 }
 
 static void relate_subscription(struct relate *r, struct doc *doc, struct json_span row)
@@ -436,31 +352,31 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	enum owner o;
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	rc = map_subscription_read(row, &facts, &e);
 	if (rc == 0)
-		rc = map_subscription(row, 0, &out, &e);
+		rc = map_subscription(row, MAP_PRODUCT_KNOWN, &out, &e);
 	if (rc < 0) {
 		relate_quarantine(r, doc, e.text);
 		map_subscription_reset(&facts);
 		return;
 	}
 	docs_set_scope(&r->docs, doc, facts.scope, facts.plan);
+	doc->product = facts.product;
 	docs_mark_keys(&r->docs, doc->id);
-	o = row_owner(r, row, NULL);
+	o = relate_owner(r, row, NULL);
 	if (facts.scope != NULL) {
-		if (plan_is_deployed(r, facts.scope, facts.plan, &gone) && o != NOT_OURS &&
-		    out.outcome == MAP_EVENT)
+		if (relate_has_plan(r, doc, &gone) && o != NOT_OURS && out.outcome == MAP_EVENT)
 			made_add(&m, &out);
 		else if (!gone)
 			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
 	}
-	/* An API without a document takes its children along, or the guard keeps them all. */
+	/* What has no document takes its children along, or the guard keeps them all. */
 	if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
-		publish_unknown(r, doc);
+		relate_unknown(r, doc);
 	else
-		publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
+		relate_publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
 	map_subscription_reset(&facts);
@@ -474,7 +390,7 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 	struct map_out out = { 0 };
 	struct buf text = { 0 };
 	struct err e = { 0 };
-	enum owner o = row_owner(r, row, NULL);
+	enum owner o = relate_owner(r, row, NULL);
 	bool gone = false;
 	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
 
@@ -486,8 +402,8 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 			*left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
 	}
-	if (o != NOT_OURS && plan_is_deployed(r, sub->scope, sub->plan, &gone)) {
-		rc = map_apikey(row, span_of(&text), 0, &out, &e);
+	if (o != NOT_OURS && relate_has_plan(r, sub, &gone)) {
+		rc = map_apikey(row, relate_text(&text), MAP_PRODUCT_KNOWN, &out, &e);
 		if (rc == 0 && out.outcome == MAP_EVENT)
 			made_add(m, &out);
 	} else if (!gone) {
@@ -513,31 +429,40 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 	size_t i;
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	rc = map_key_read(row, &facts, &e);
 	if (rc == 0)
 		docs_set_subscriptions(&r->docs, doc, facts.subscriptions, facts.n);
-	o = row_owner(r, row, NULL);
+	o = relate_owner(r, row, NULL);
 	for (i = 0; rc == 0 && i < facts.n; i++)
 		rc = relate_key_of(r, row, facts.subscriptions[i], &m, &left);
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text[0] != '\0' ? e.text : "the key cannot be mapped");
 	else if (o == OWNER_UNKNOWN)
-		publish_unknown(r, doc);
+		relate_unknown(r, doc);
 	else
-		publish(r, doc, &m, left);
+		relate_publish(r, doc, &m, left);
 	made_reset(&m);
 	map_key_reset(&facts);
 }
 
-/* A dictionary by itself is taken as the payload of its event. */
-static void wrap_dictionary(struct json_span row, int64_t modified_ms, struct buf *out)
+/* An entity by itself is taken as the payload of its event. */
+bool relate_is_bare(struct json_span row)
 {
-	buf_adds(out, "{\"type\":\"PUBLISH_DICTIONARY\",\"payload\":");
+	return json_type(json_get(row, "payload")) == JSON_NONE &&
+	       json_type(json_get(row, "type")) == JSON_NONE;
+}
+
+void relate_wrap(struct json_span row, const char *type, const char *property, int64_t created_ms,
+		 struct buf *out)
+{
+	struct json_span id = json_get(row, "id");
+
+	buf_printf(out, "{\"type\":\"%s\",\"payload\":", type);
 	json_write_string(out, row.p, row.n);
-	buf_printf(out, ",\"properties\":{\"dictionary_id\":%.*s},\"createdAt\":%" PRId64 "}",
-		   (int)json_get(row, "id").n, json_get(row, "id").p, modified_ms);
+	buf_printf(out, ",\"properties\":{\"%s\":%.*s},\"createdAt\":%" PRId64 "}", property,
+		   (int)id.n, id.p, created_ms);
 }
 
 static void relate_dictionary(struct relate *r, struct doc *doc, struct json_span row,
@@ -549,19 +474,18 @@ static void relate_dictionary(struct relate *r, struct doc *doc, struct json_spa
 	struct err e = { 0 };
 	int rc;
 
-	if (!identify(r, doc, json_get(row, "id")))
+	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
-	if (json_type(json_get(row, "payload")) == JSON_NONE &&
-	    json_type(json_get(row, "type")) == JSON_NONE) {
-		wrap_dictionary(row, modified_ms, &wrapped);
-		row = span_of(&wrapped);
+	if (relate_is_bare(row)) {
+		relate_wrap(row, "PUBLISH_DICTIONARY", "dictionary_id", modified_ms, &wrapped);
+		row = relate_text(&wrapped);
 	}
 	rc = map_event(r->ctx, row, &out, &e);
 	if (rc < 0 || out.outcome != MAP_EVENT) {
 		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
 	} else {
 		made_add(&m, &out);
-		publish(r, doc, &m, LEFT_WITHDRAWN);
+		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 	}
 	buf_reset(&wrapped);
 	map_out_reset(&out);
@@ -588,6 +512,9 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 		break;
 	case DIR_ORGANIZATIONS:
 		relate_organization(r, doc, row);
+		break;
+	case DIR_API_PRODUCTS:
+		relate_product(r, doc, row, modified_ms);
 		break;
 	case DIR_APIS:
 		relate_api(r, doc, row, modified_ms);
@@ -616,8 +543,10 @@ void relate_gone(struct relate *r, struct doc *doc)
 			withdraw(r, doc, doc->names[i], true);
 	if (doc->dir == DIR_SUBSCRIPTIONS && doc->id != NULL)
 		docs_mark_keys(&r->docs, doc->id);
-	if (doc->dir == DIR_APIS && doc->id != NULL)
-		docs_mark_children(&r->docs, doc->id);
+	if (kind_has_children(relate_kind(doc->dir)) && doc->id != NULL && !doc->shadowed)
+		relate_leave(r, doc);
+	if (doc->dir == DIR_API_PRODUCTS && r->products_unsure)
+		docs_mark_dir(&r->docs, DIR_APIS);
 	if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) && !doc->shadowed) {
 		if (doc->id != NULL)
 			mem_free(table_del(&r->hrids, doc->id));

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relate_part - what the files of relate share: relate.c has documents in general, and those
+ * that stand alone or hang on others; relate_reference.c the APIs and products they hang on.
+ *
+ * Owns, blocks, errors: as relate.h says. Nobody outside includes this.
+ */
+#pragma once
+
+#include "workers/fetcher/map/membership.h"
+#include "workers/fetcher/source/made.h"
+#include "workers/fetcher/source/relate.h"
+
+/* What becomes of the names a document made before and makes no more. */
+enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
+
+/* A row of an environment that has no document proves nothing: it counts as absent. */
+enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
+
+static inline struct json_span relate_text(const struct buf *b)
+{
+	return (struct json_span){ b->data, b->len };
+}
+
+enum kind relate_kind(enum docs_dir dir);
+
+/* Puts what it made, and takes it; `left` says what becomes of what it made before. */
+void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left);
+/* The same of one whose environment is not known: held, or kept. */
+void relate_unknown(struct relate *r, struct doc *doc);
+
+/* Is the environment that the row names, else `fallback`, one of this gateway's? */
+enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback);
+
+/* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
+bool relate_identify(struct relate *r, struct doc *doc, struct json_span id);
+
+/* An entity by itself, and an event's row around it. */
+bool relate_is_bare(struct json_span row);
+void relate_wrap(struct json_span row, const char *type, const char *property, int64_t created_ms,
+		 struct buf *out);
+
+/* relate_reference.c */
+void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
+void relate_product(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
+
+/* The document is of its API or product no more. */
+void relate_leave(struct relate *r, struct doc *doc);
+
+/* The document of an API, or of a product; NULL: nothing says anything of it. */
+struct doc *relate_ref(const struct relate *r, bool product, const char *id);
+
+/* Is what the subscription refers to deployed with its plan? *gone: it has no document. */
+bool relate_has_plan(const struct relate *r, const struct doc *sub, bool *gone);
