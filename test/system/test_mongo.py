@@ -7,7 +7,7 @@ import pytest
 
 import mongo as m
 import zone as z
-from zone import api, apikey, product, subscription, until
+from zone import api, apikey, product, product_subscription, subscription, until
 
 pytestmark = pytest.mark.sources("mongodb")
 
@@ -74,15 +74,20 @@ def test_a_database_makes_the_bytes_that_files_make(zone):
                                               "environmentId": "DEFAULT"})
             rows.append(("subscriptions", subscription(f"s{i}", d["id"], plan_of(d), metadata={"n": str(i)})))
             rows.append(("api-keys", apikey(f"k{i}", [f"s{i}"], expireAt=OLD * 2)))
+        pack = product("pack", [d["id"] for d in definitions[:3]], tags=["t"], description="\u00e9", analytics={"a": 1.50})
+        rows += [("api-products", {**pack, "deployedAt": OLD}), ("subscriptions", product_subscription("ps", "pack")),
+                 ("api-keys", apikey("pk", ["ps"]))]
         for folder, row in rows:
             files.write(f"{folder}/{row['id']}.json", row)
             if folder == "dictionaries":
                 zone.event("d", "PUBLISH_DICTIONARY", json.dumps(row), "dictionary_id", updated=OLD)
+            elif folder == "api-products":
+                zone.event("pack", "DEPLOY_API_PRODUCT", json.dumps(pack), "api_product_id", updated=OLD)
             else:
                 zone.row({"api-keys": "keys"}.get(folder, folder), row, None if (folder, row) in places else OLD)
         zone.start(1)
         files.start(1)
-        count = 3 * len(definitions) + 1 - 2 * sum(1 for d in definitions if plan_of(d) == "none")
+        count = 3 * len(definitions) + 1 + 3 - 2 * sum(1 for d in definitions if plan_of(d) == "none")
         zone.settled(count=count)
         files.settled(count=count)
         assert zone.nodes[0].names() == files.nodes[0].names()

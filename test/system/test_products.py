@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+import mongo as m
 from zone import api, apikey, product, product_subscription, subscription, until
 
+OLD = 1755700000000  # rows that lie far behind any cursor
 KIDS = ["API_KEY:pk", "SUBSCRIPTION:ps"]
 
 
@@ -265,3 +267,195 @@ def test_a_product_that_cannot_be_read_withdraws_nothing(zone):
     zone.write("api-products/p.json", product("p", ["b"]))
     until("mended", lambda: n.fetcher()["quarantined"] == 0)
     zone.settled(count=3)
+
+
+# --- a database ---
+
+def put_product(zone, id, apis, updated=m.NOW, **kw):
+    zone.event(id, "DEPLOY_API_PRODUCT", json.dumps(product(id, apis, **kw)), "api_product_id", updated=updated)
+
+
+def put_api(zone, id, updated=m.NOW, **kw):
+    zone.event(id, "PUBLISH_API", m.bean(api(id, **kw)), updated=updated)
+
+
+def fill_db(zone, count=1, updated=OLD):
+    """Each product makes one API eligible; both have a subscription, that of the product has a key."""
+    for i in range(count):
+        put_api(zone, f"b{i}", updated, tags=["us"])
+        put_product(zone, f"p{i}", [f"b{i}"], updated)
+        zone.row("subscriptions", subscription(f"s{i}", f"b{i}"), updated)
+        zone.row("subscriptions", product_subscription(f"ps{i}", f"p{i}"), updated)
+        zone.row("keys", apikey(f"pk{i}", [f"ps{i}"]), updated)
+
+
+def fill_names(*numbers):
+    return [name.format(i) for i in numbers
+            for name in ("API:b{}", "API_PRODUCT:p{}", "SUBSCRIPTION:s{}", "SUBSCRIPTION:ps{}", "API_KEY:pk{}")]
+
+
+def compared(zone, n, times=1):
+    for _ in range(times):
+        done = n.logs("fetcher").count("pass_done")
+        zone.compare()
+        until("compared", lambda: n.logs("fetcher").count("pass_done") > done)
+
+
+@pytest.mark.sources("mongodb")
+def test_a_change_that_only_a_comparison_finds_judges_the_apis_too(zone):
+    put_api(zone, "b", OLD, tags=["us"])
+    put_api(zone, "c", OLD, tags=["us"])
+    zone.row("subscriptions", subscription("sb", "b"), OLD)
+    zone.row("subscriptions", subscription("sc", "c"), OLD)
+    put_api(zone, "z", tags=["eu"])  # the cursor is far ahead of what follows
+    n = one_node(zone, more="tags: eu")
+    zone.settled(count=1)
+    put_product(zone, "p", ["b"], OLD)
+    compared(zone, n)
+    names_are(n, "API:z", "API:b", "SUBSCRIPTION:sb", "API_PRODUCT:p")
+    put_product(zone, "p", ["c"], OLD + 1)
+    compared(zone, n)
+    names_are(n, "API:z", "API:c", "SUBSCRIPTION:sc", "API_PRODUCT:p")
+    zone.event("p", "UNDEPLOY_API_PRODUCT", property="api_product_id", updated=OLD + 2)
+    compared(zone, n)
+    names_are(n, "API:z")
+
+
+@pytest.mark.sources("mongodb")
+def test_what_changed_while_no_primary_ran_is_judged_by_the_next(zone):
+    fill_db(zone, 2)
+    put_api(zone, "c", OLD, tags=["us"])
+    n = one_node(zone, more="tags: eu")
+    names_are(n, *fill_names(0, 1))
+    n.stop()
+    put_product(zone, "p0", ["c"])
+    zone.mongo.db["events_latest"].delete_one({"_id": "p1"})
+    n.start()
+    names_are(n, "API:c", "API_PRODUCT:p0", "SUBSCRIPTION:ps0", "API_KEY:pk0")
+
+
+@pytest.mark.sources("mongodb")
+def test_a_fail_over_with_products_writes_nothing_and_reads_few_rows(zone):
+    fill_db(zone, 8)
+    for i in range(60):
+        put_api(zone, f"a{i:02}", OLD, tags=["eu"])
+    zone.delay = 200
+    zone.start(2, more="tags: eu")
+    before = zone.settled(count=100)
+    p = zone.primary()
+    until("compared", lambda: "pass_done" in p.logs("fetcher"))
+    p.crash()
+    q = zone.primary(among=[n for n in zone.nodes if n is not p])
+    until("compared", lambda: "pass_done" in q.logs("fetcher"))
+    assert zone.settled(nodes=[q], count=100)["rev"] == before["rev"]
+    put_product(zone, "p0", ["b0", "a00"])
+    until("the next change", lambda: b"a00" in q.get("API_PRODUCT", "p0"))
+    zone.event("p1", "UNDEPLOY_API_PRODUCT", property="api_product_id")
+    until("its API is gone", lambda: q.get("API", "b1") is None)
+    zone.settled(nodes=[q], count=95)
+
+
+@pytest.mark.sources("mongodb")
+def test_rows_of_products_that_vanish_are_held_and_what_they_made_eligible_too(zone):
+    fill_db(zone, 12)
+    n = one_node(zone, more="tags: eu")
+    zone.settled(count=60)
+    zone.mongo.db["events_latest"].delete_many({"type": "DEPLOY_API_PRODUCT"})
+    compared(zone, n)
+    until("held", lambda: "accept-deletes" in n.fetcher()["guard"])
+    compared(zone, n, 2)
+    n.stop()
+    n.start()
+    until("held", lambda: "accept-deletes" in n.fetcher()["guard"])
+    compared(zone, n)
+    zone.settled(count=60)
+    for i in range(11):
+        put_product(zone, f"p{i}", [f"b{i}"])
+    until("they are back", lambda: n.fetcher()["rows"] and zone.redis("HGET", "zonesync:{test}:cursor", "members"))
+    compared(zone, n)
+    names_are(n, *fill_names(*range(11)))
+
+
+@pytest.mark.parametrize("field,value", [("payload", "{"), ("payload", 5), ("properties", 5),
+                                         ("payload", '{"id":"p0","apiIds":[5]}'), ("payload", '{"id":"p0","plans":5}')], ids=str)
+@pytest.mark.sources("mongodb")
+def test_a_products_row_that_cannot_be_read_withdraws_nothing(zone, field, value):
+    fill_db(zone)
+    put_api(zone, "c", OLD, tags=["us"])
+    n = one_node(zone, more="tags: eu")
+    names_are(n, *fill_names(0))
+    rev = zone.settled(count=5)["rev"]
+    before = zone.mongo.db["events_latest"].find_one({"_id": "p0"})
+    zone.mongo.db["events_latest"].update_one({"_id": "p0"}, {"$set": {field: value, "updatedAt": m.date(m.now_ms())}})
+    for restart in (False, True):
+        if restart:
+            n.stop()
+            n.start()
+        put_api(zone, "b0", tags=["us"])  # it is looked at again, by a delta
+        until("named", lambda: "events_latest/p0" in n.cli("quarantine"))
+        compared(zone, n, 2)
+        assert n.names() == sorted(fill_names(0))
+    before["updatedAt"] = m.date(m.now_ms())
+    zone.mongo.db["events_latest"].replace_one({"_id": "p0"}, before)
+    until("mended", lambda: n.fetcher()["quarantined"] == 0)
+    compared(zone, n)
+    zone.settled(count=5)
+    assert n.names() == sorted(fill_names(0)) and int(zone.redis.meta()["rev"]) > int(rev)
+
+
+@pytest.mark.parametrize("questions", range(1, 9))
+@pytest.mark.sources("mongodb")
+def test_a_primary_that_dies_in_the_middle_of_a_products_deploy_loses_nothing(zone, questions):
+    """After so many questions to the database: whoever goes on must look at what is left."""
+    fill_db(zone, 2)
+    put_api(zone, "c", OLD, tags=["us"])
+    zone.row("subscriptions", subscription("sc", "c"), OLD)
+    n = one_node(zone, more="tags: eu")
+    names_are(n, *fill_names(0, 1))
+    zone.mongo.fail(["find"], errorCode=11600)
+    until("down", lambda: n.fetcher()["source"].startswith("down"))
+    put_product(zone, "p0", ["c"], plan="another")  # loses b0 and its subscription, gains c
+    put_product(zone, "new", ["b0"])
+    zone.row("subscriptions", product_subscription("new", "new"), OLD)
+    zone.row("keys", apikey("new", ["new"]), OLD)
+    zone.event("p1", "UNDEPLOY_API_PRODUCT", property="api_product_id")
+    asked = zone.mongo.db.command("serverStatus")["opcounters"]["query"]
+    zone.mongo.fail(["find"], {"skip": questions, "times": 1000000}, errorCode=11600)
+    until("it got so far", lambda: zone.mongo.db.command("serverStatus")["opcounters"]["query"] > asked + questions)
+    n.kill("fetcher")
+    zone.mongo.heal()
+    names_are(n, "API:c", "SUBSCRIPTION:sc", "API_PRODUCT:p0", "API:b0", "SUBSCRIPTION:s0", "API_PRODUCT:new",
+              "SUBSCRIPTION:new", "API_KEY:new")
+    compared(zone, n)
+    zone.settled(count=8)
+
+
+@pytest.mark.parametrize("how", ["error", "close"])
+@pytest.mark.parametrize("nth", range(10))
+@pytest.mark.sources("mongodb")
+def test_a_delta_with_products_that_fails_once_loses_nothing(zone, nth, how):
+    fill_db(zone, 2)
+    put_api(zone, "c", OLD, tags=["us"])
+    n = one_node(zone, more="tags: eu")
+    names_are(n, *fill_names(0, 1))
+    until("compared", lambda: "pass_done" in n.logs("fetcher"))
+    zone.mongo.fail(["hello", "isMaster", "find"], errorCode=11600)
+    until("down", lambda: n.fetcher()["source"].startswith("down"))
+    put_product(zone, "p0", ["c"])
+    put_product(zone, "p1", ["b1"], plan="another")
+    zone.mongo.fail_after(nth, how)
+    names_are(n, "API:c", "API_PRODUCT:p0", "SUBSCRIPTION:ps0", "API_KEY:pk0", "API:b1", "SUBSCRIPTION:s1", "API_PRODUCT:p1")
+
+
+@pytest.mark.sources("mongodb")
+def test_an_api_whose_row_becomes_a_products_leaves_nothing_behind(zone):
+    """One row cannot be both: what was the API's goes, the product's stays."""
+    put_api(zone, "x", OLD)
+    zone.row("subscriptions", subscription("s", "x"), OLD)
+    n = one_node(zone)
+    names_are(n, "API:x", "SUBSCRIPTION:s")
+    put_product(zone, "x", ["y"])
+    zone.row("subscriptions", product_subscription("ps", "x"), OLD)
+    until("the product", lambda: n.get("API_PRODUCT", "x"))
+    compared(zone, n, 2)
+    names_are(n, "API_PRODUCT:x", "SUBSCRIPTION:ps")

@@ -268,6 +268,8 @@ void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind)
 	r->read = 0;
 	if (r->owed.n == 0)
 		r->lost = false;
+	if (kind != PASS_DELTA)
+		r->holds = false;
 }
 
 void rows_reset(struct rows *r)

@@ -43,6 +43,7 @@ struct rows {
 	bool doubt;		 /* products cannot all be read: what is not eligible may be */
 	bool lost;		 /* rows of products are gone, as of an outage: what only they made
 				    eligible goes as if its row were, if the guard lets it */
+	bool holds;		 /* and some of that may be in the zone still */
 	struct table quarantine; /* where -> number of the pass that saw it */
 };
 

@@ -130,6 +130,7 @@ static bool is_doubtful(struct rows *r, const struct map_out *out, int64_t versi
 		mem_free(name);
 	} else if (r->lost || a->state == REF_LOST) {
 		forget_plans(a);
+		r->holds = true;
 		a->state = REF_LOST;
 		a->version_ms = version_ms;
 	} else {
@@ -253,6 +254,7 @@ int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct err *e)
 struct about { /* a row of the page */
 	struct map_about what;
 	bool skip;
+	bool lost; /* REF_LOST, and nothing new: it is for the guard */
 };
 
 static struct ref *entry_of(struct rows *r, const struct map_about *what)
@@ -268,6 +270,7 @@ static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 
 	for (i = 0; i < p->n; i++) {
 		struct ref *a;
+		bool known;
 
 		int rc = map_event_about(page_row(&p->v[i]), &v[i].what, &why);
 
@@ -284,11 +287,11 @@ static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 		if (a != NULL)
 			a->seen = p->r->pass;
 		/* It was read, and made nothing that the zone would hold: tags say. */
-		v[i].skip = p->brief && a != NULL &&
-			    (a->state == REF_OFF || a->state == REF_LOST) &&
-			    a->version_ms == p->v[i].updated_ms;
+		known = p->brief && a != NULL && a->version_ms == p->v[i].updated_ms;
+		v[i].skip = known && a->state == REF_OFF;
+		v[i].lost = known && a->state == REF_LOST;
 		asks[i] = (struct feed_ask){ .version_ms = p->v[i].updated_ms,
-					     .gone = v[i].what.withdraws };
+					     .gone = v[i].what.withdraws || v[i].lost };
 		asks[i].name = rows_name(v[i].what.kind, v[i].what.id, NULL);
 	}
 	return v;
@@ -362,7 +365,12 @@ static void judge(struct row_page *p, size_t i, const struct about *v, const str
 	struct rows *r = p->r;
 	struct ref *a = entry_of(r, &v->what);
 
-	if (v->what.withdraws) {
+	if (v->lost) {
+		if (ask->verdict == ASK_SAME)
+			a->state = REF_OFF; /* it is not there any more */
+		else
+			r->holds = true;
+	} else if (v->what.withdraws) {
 		if (ask->verdict != ASK_SAME)
 			rows_withdraw(r, v->what.kind, v->what.id, NULL);
 		rows_fine(r, DB_EVENTS, p->v[i].id);

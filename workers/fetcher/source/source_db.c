@@ -370,7 +370,7 @@ static void put_members(struct source_db *s)
 	if (s->rows.kind != PASS_DELTA)
 		s->judged = !s->rows.doubt;
 	digest = map_ctx_members_digest(s->rows.ctx);
-	if (s->judged && !str_equal(digest, s->seen_members)) {
+	if (s->judged && !s->rows.holds && !str_equal(digest, s->seen_members)) {
 		put_cursor(s, CURSOR_MEMBERS, digest);
 		mem_free(s->seen_members);
 		s->seen_members = digest;
