@@ -365,12 +365,12 @@ static int read_products(struct source_db *s, struct err *e)
 /* Behind the rows that it covers. */
 static void put_members(struct source_db *s)
 {
-	char *digest;
+	bool whole = s->rows.kind != PASS_DELTA; /* a refill forgot the cursors */
+	char *digest = map_ctx_members_digest(s->rows.ctx);
 
-	if (s->rows.kind != PASS_DELTA)
+	if (whole)
 		s->judged = !s->rows.doubt;
-	digest = map_ctx_members_digest(s->rows.ctx);
-	if (s->judged && !s->rows.holds && !str_equal(digest, s->seen_members)) {
+	if (s->judged && !s->rows.holds && (whole || !str_equal(digest, s->seen_members))) {
 		put_cursor(s, CURSOR_MEMBERS, digest);
 		mem_free(s->seen_members);
 		s->seen_members = digest;
