@@ -20,6 +20,11 @@ const char *kind_name(enum kind k)
 	return names[k];
 }
 
+bool kind_has_children(enum kind k)
+{
+	return k == KIND_API || k == KIND_API_PRODUCT;
+}
+
 bool kind_parse(const char *s, size_t n, enum kind *out)
 {
 	unsigned i;

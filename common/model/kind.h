@@ -29,5 +29,8 @@ enum kind {
 /* The name as it stands in keys and hashes, for instance "API_KEY". */
 const char *kind_name(enum kind k);
 
+/* Can events stand under it (as their reference)? They are withdrawn with it. */
+bool kind_has_children(enum kind k);
+
 /* Exact match of n bytes. False, and *out untouched, when there is no such type. */
 bool kind_parse(const char *s, size_t n, enum kind *out);

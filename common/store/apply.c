@@ -21,9 +21,10 @@ static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct diges
 	struct store_entry old;
 	struct key log;
 	struct key child = { .n = 0 };
-	struct key found = { .n = 0 };
-	struct lookup l;
+	struct key found;
+	struct lookups l = { 0 };
 	MDB_val v;
+	size_t i;
 	int rc = mdb_get(txn, g->events, &key, &v);
 
 	if (rc == MDB_NOTFOUND)
@@ -41,14 +42,18 @@ static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct diges
 		key_ref(&child, ref, k);
 		mem_free(ref);
 	}
-	if (old.action == ACTION_DEPLOY && lookup_of(&l, old.kind, old.payload, old.payload_len))
-		key_lookup(&found, &l, &key);
+	if (old.action == ACTION_DEPLOY)
+		lookups_of(&l, old.kind, old.payload, old.payload_len);
 	/* What `old` points at is gone with the first change. */
 	rc = drop(txn, g->log, &log);
 	if (rc == 0)
 		rc = drop(txn, g->refs, &child);
-	if (rc == 0)
+	for (i = 0; rc == 0 && i < l.n; i++) {
+		key = key_val(k);
+		key_lookup(&found, &l.v[i], &key);
 		rc = drop(txn, g->lookups, &found);
+	}
+	lookups_reset(&l);
 	return lmdb_err(e, rc, "replace");
 }
 
@@ -57,9 +62,10 @@ static int put_indexes(struct gen *g, MDB_txn *txn, const struct event *ev, cons
 {
 	MDB_val none = { 0, NULL };
 	MDB_val to = key_val(k);
-	struct lookup l;
+	struct lookups l = { 0 };
 	struct key index;
 	MDB_val key;
+	size_t i;
 	int rc = 0;
 
 	if (ev->action != ACTION_DEPLOY)
@@ -69,11 +75,13 @@ static int put_indexes(struct gen *g, MDB_txn *txn, const struct event *ev, cons
 		key = key_val(&index);
 		rc = mdb_put(txn, g->refs, &key, &none, 0);
 	}
-	if (rc == 0 && lookup_of(&l, ev->kind, ev->payload.data, ev->payload.len)) {
-		key_lookup(&index, &l, &to);
+	lookups_of(&l, ev->kind, ev->payload.data, ev->payload.len);
+	for (i = 0; rc == 0 && i < l.n; i++) {
+		key_lookup(&index, &l.v[i], &to);
 		key = key_val(&index);
 		rc = mdb_put(txn, g->lookups, &key, &none, 0);
 	}
+	lookups_reset(&l);
 	return rc;
 }
 

@@ -12,11 +12,34 @@ struct counts {
 	uint64_t max_revision;
 };
 
+static int check_lookups(const struct gen *g, MDB_txn *txn, const MDB_val *key,
+			 const struct store_entry *entry, struct counts *n, struct err *e)
+{
+	struct lookups l = { 0 };
+	struct key index;
+	MDB_val lk;
+	MDB_val at;
+	size_t i;
+	int rc = 0;
+
+	lookups_of(&l, entry->kind, entry->payload, entry->payload_len);
+	if (l.n > 0 && key->mv_size > KEY_MAX_BYTES - LOOKUP_BYTES)
+		rc = err_set(e, ERR_DAMAGED, "a key of %zu bytes", key->mv_size);
+	for (i = 0; rc == 0 && i < l.n; i++) {
+		key_lookup(&index, &l.v[i], key);
+		lk = key_val(&index);
+		if (mdb_get(txn, g->lookups, &lk, &at) != 0)
+			rc = err_set(e, ERR_DAMAGED, "no lookup leads to a record");
+	}
+	n->lookups += l.n;
+	lookups_reset(&l);
+	return rc;
+}
+
 static int check_entry(const struct gen *g, MDB_txn *txn, const MDB_val *key, const MDB_val *v,
 		       struct counts *n, struct err *e)
 {
 	struct store_entry entry;
-	struct lookup l;
 	struct key index;
 	MDB_val lk;
 	MDB_val at;
@@ -34,17 +57,7 @@ static int check_entry(const struct gen *g, MDB_txn *txn, const MDB_val *key, co
 	n->max_revision = MAX(n->max_revision, entry.revision);
 	if (entry.ref_len > 0 && entry.action == ACTION_DEPLOY)
 		n->children++;
-	if (entry.action != ACTION_DEPLOY ||
-	    !lookup_of(&l, entry.kind, entry.payload, entry.payload_len))
-		return 0;
-	if (key->mv_size > KEY_MAX_BYTES - LOOKUP_BYTES)
-		return err_set(e, ERR_DAMAGED, "a key of %zu bytes", key->mv_size);
-	key_lookup(&index, &l, key);
-	lk = key_val(&index);
-	if (mdb_get(txn, g->lookups, &lk, &at) != 0)
-		return err_set(e, ERR_DAMAGED, "no lookup leads to a record");
-	n->lookups++;
-	return 0;
+	return entry.action == ACTION_DEPLOY ? check_lookups(g, txn, key, &entry, n, e) : 0;
 }
 
 static int check_events(const struct gen *g, MDB_txn *txn, struct counts *n, struct err *e)

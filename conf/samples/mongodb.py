@@ -81,6 +81,8 @@ def load(db, folder):
         elif f.parent.name == "licenses":
             put(db, "licenses", {"_id": {"referenceId": document["id"], "referenceType": "ORGANIZATION"},
                                  "license": document["license"], "updatedAt": date(now_ms())})
+        elif f.parent.name == "api-products":
+            put_event(db, document["id"], "DEPLOY_API_PRODUCT", "api_product_id", json.dumps(document))
         elif f.parent.name in COLLECTIONS:
             put(db, COLLECTIONS[f.parent.name], row_of(document))
 

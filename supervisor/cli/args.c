@@ -277,7 +277,14 @@ int args_seconds_ms(const char *s, int64_t *out, struct err *e)
 
 const char *args_ref_id(const char *s)
 {
-	if (str_starts(s, "API:"))
-		s += 4;
+	static const char *const prefixes[] = { "API:", "API_PRODUCT:" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(prefixes); i++) {
+		if (str_starts(s, prefixes[i])) {
+			s += strlen(prefixes[i]);
+			break;
+		}
+	}
 	return *s == '\0' ? NULL : s;
 }

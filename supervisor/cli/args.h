@@ -55,5 +55,5 @@ bool args_is_position(const char *s);
 /* Seconds, with a fraction or without, as milliseconds. At most a year. */
 int args_seconds_ms(const char *s, int64_t *out, struct err *e) MUST_USE;
 
-/* The id in "API:ID" or "ID"; NULL when nothing is left or it is of another type. */
+/* The id in "API:ID", "API_PRODUCT:ID" or "ID"; NULL when nothing is left. */
 const char *args_ref_id(const char *s);

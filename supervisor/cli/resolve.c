@@ -69,6 +69,8 @@ static void print_text(const Gateway__Reply *r)
 	line(&out, "subscription", m->subscription);
 	line(&out, "plan", m->plan);
 	line(&out, "application", m->application);
+	if (m->api_product[0] != '\0')
+		line(&out, "API product", m->api_product);
 	if (m->key_id[0] != '\0')
 		line(&out, "key", m->key_id);
 	if (m->expire_at_ms != 0)
@@ -98,6 +100,7 @@ static void json_match(struct buf *out, const Gateway__Match *m)
 	json_str(out, "plan", m->plan);
 	json_str(out, "application", m->application);
 	json_str(out, "key_id", m->key_id);
+	json_str(out, "api_product", m->api_product);
 	json_int(out, "expire_at_ms", m->expire_at_ms);
 	json_int(out, "updated_ms", m->updated_ms);
 	json_uint(out, "revision", m->revision);
@@ -160,11 +163,9 @@ static int print_reply(const Gateway__Reply *r, const char *ref, bool json)
 /* "API:ID", "API_PRODUCT:ID" or "ID" of an API; *kind is "" or a type. */
 static int split_ref(const char *typed, const char **kind, const char **id)
 {
-	static const char product[] = "API_PRODUCT:";
-
-	*kind = str_starts(typed, product) ? "API_PRODUCT" : "";
-	*id = **kind == '\0' ? args_ref_id(typed) : typed + strlen(product);
-	if (*id == NULL || **id == '\0')
+	*kind = str_starts(typed, "API_PRODUCT:") ? "API_PRODUCT" : "";
+	*id = args_ref_id(typed);
+	if (*id == NULL)
 		return cli_fail(EX_USAGE, "`%s` is no API:ID and no API_PRODUCT:ID", typed);
 	return 0;
 }

@@ -18,10 +18,11 @@ SCHEMA = {
     "position": {1: "lineage", 2: "revision", 3: "count", 4: "proven", 5: "digest"},
     "resolution": {1: "found", 2: "deployed", 3: ["matches", "match"]},
     "match": {1: "active", 2: "why", 3: "subscription", 4: "plan", 5: "application", 6: "key_id",
-              7: "expire_at_ms", 8: "updated_ms", 9: "revision"},
+              7: "expire_at_ms", 8: "updated_ms", 9: "revision",
+              10: "api_product"},
 }
 TEXTS = ("error", "next", "kind", "id", "ref", "version", "lineage", "digest", "subscription", "plan",
-         "application", "key_id")
+         "application", "key_id", "api_product")
 
 
 class Message:

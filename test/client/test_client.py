@@ -8,7 +8,7 @@ import time
 from client import (ACTIVE, BAD_REQUEST, BUSY, KEY_EXPIRED, NOT_FOUND, OK, RESET, SUBSCRIPTION_ENDED,
                     SUBSCRIPTION_NOT_STARTED, TIMEOUT, UNAVAILABLE, UNSUPPORTED, Client, field, get, head,
                     list_, resolve_key, resolve_subscription, wait, watch)
-from zone import BUILD, api, apikey, subscription, until
+from zone import BUILD, api, apikey, product, product_subscription, subscription, until
 
 HOUR_MS = 3600_000
 
@@ -72,6 +72,31 @@ def test_a_large_payload_comes_in_chunks_beside_small_answers(served):
 
 
 # --- resolve ---
+
+def test_an_api_answers_for_its_products_too_and_for_itself_first(served):
+    served.write("api-products/q.json", product("q", ["a"]))
+    served.write("api-products/p.json", product("p", ["a", "b"]))
+    for p in ("p", "q"):
+        served.write(f"subscriptions/s{p}.json", product_subscription(f"s{p}", p, clientId="c"))
+        served.write(f"api-keys/k{p}.json", apikey(f"k{p}", [f"s{p}"], key="key-of-k"))
+    served.settled(count=9)
+    c = served.client()
+    r = c.ask(resolve_key("a", "key-of-k"))
+    assert [(m.active, m.api_product, m.subscription, m.plan) for m in r.resolution.matches] == \
+        [(1, "", "s", "plan-1"), (1, "p", "sp", "plan-p"), (1, "q", "sq", "plan-p")]
+    r = c.ask(resolve_subscription("a", "c", plan="plan-p"))
+    assert [m.api_product for m in r.resolution.matches] == ["p", "q"]
+    m, = c.ask(resolve_key("p", "key-of-k", kind="API_PRODUCT")).resolution.matches
+    assert (m.active, m.api_product, m.key_id) == (1, "", "kp")
+    r = c.ask(resolve_key("b", "key-of-k"))  # an API that is not deployed, in a product that is
+    assert (r.code, r.resolution.deployed, r.resolution.matches[0].active) == (OK, 0, 0)
+    (served.data / "subscriptions/s.json").unlink()
+    c.until("the product's passes", resolve_key("a", "key-of-k"), lambda r: r.resolution.matches[0].api_product == "p")
+    served.write("api-products/p.json", product("p", ["b"]))
+    c.until("the next one", resolve_key("a", "key-of-k"), lambda r: [m.api_product for m in r.resolution.matches] == ["q"])
+    (served.data / "api-products/q.json").unlink()
+    c.until("nothing", resolve_key("a", "key-of-k"), lambda r: r.code == NOT_FOUND)
+
 
 def test_a_key_resolves_to_its_subscription_in_one_question(served):
     c = served.client()

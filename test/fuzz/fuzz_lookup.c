@@ -17,17 +17,14 @@ static char *text_of(struct json_span v)
 }
 
 /* What an event is found under is what a client asks for with its own texts. */
-static void check(enum kind k, const char *p, size_t n)
+static void check_texts(enum kind k, const char *p, size_t n, const struct lookup *found)
 {
 	struct lookup_texts t;
 	struct json_span doc = { 0 };
-	struct lookup found;
 	struct lookup asked;
 	char *ref;
 	char *text;
 
-	if (!lookup_of(&found, k, p, n))
-		return;
 	CHECK(json_check(p, n, &doc, NULL) == 0 && lookup_read(&t, k, doc));
 	ref = text_of(t.ref);
 	text = text_of(t.text);
@@ -35,10 +32,57 @@ static void check(enum kind k, const char *p, size_t n)
 	if (strlen(ref) + strlen(text) > 0 && memchr(t.ref.p, '\\', t.ref.n) == NULL &&
 	    memchr(t.text.p, '\\', t.text.n) == NULL) {
 		lookup_make(&asked, t.by, ref, text);
-		CHECK(memcmp(&asked, &found, sizeof(asked)) == 0);
+		CHECK(memcmp(&asked, found, sizeof(asked)) == 0);
 	}
 	mem_free(ref);
 	mem_free(text);
+}
+
+static bool contains(const struct lookups *l, const struct lookup *wanted)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (memcmp(&l->v[i], wanted, sizeof(*wanted)) == 0)
+			return true;
+	return false;
+}
+
+/* An API that a product says it holds is one it is found by. */
+static void check_members(const char *p, size_t n, const struct lookups *found)
+{
+	struct json_span doc = { 0 };
+	struct lookup asked;
+	struct json_iter it;
+
+	CHECK(json_check(p, n, &doc, NULL) == 0 && found->n <= LOOKUP_MEMBERS_MAX);
+	json_iter_init(&it, json_get(doc, "apiIds"));
+	while (found->n < LOOKUP_MEMBERS_MAX && json_next(&it)) {
+		char *api;
+
+		if (json_type(it.value) != JSON_STRING || it.value.n <= 2 ||
+		    memchr(it.value.p, '\\', it.value.n) != NULL)
+			continue;
+		api = text_of(it.value);
+		lookup_make(&asked, LOOKUP_MEMBER, api, "");
+		CHECK(strlen(api) > LOOKUP_TEXT_MAX || contains(found, &asked));
+		CHECK(lookup_holds(doc, api));
+		mem_free(api);
+	}
+}
+
+static void check(enum kind k, const char *p, size_t n)
+{
+	struct lookups found = { 0 };
+
+	lookups_of(&found, k, p, n);
+	if (found.n > 0 && k == KIND_API_PRODUCT) {
+		check_members(p, n, &found);
+	} else if (found.n > 0) {
+		CHECK(found.n == 1);
+		check_texts(k, p, n, &found.v[0]);
+	}
+	lookups_reset(&found);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

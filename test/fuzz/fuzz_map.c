@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "workers/fetcher/map/membership.h"
 #include "workers/fetcher/map/plain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,6 +27,7 @@ static void check_out(int rc, struct map_out *out)
 {
 	struct json_span v = { 0 };
 	struct map_plans plans = { 0 };
+	struct map_ids apis = { 0 };
 
 	CHECK(rc <= 0);
 	CHECK(rc == 0 || (out->outcome == MAP_NOTHING && out->ev.id == NULL));
@@ -34,10 +36,14 @@ static void check_out(int rc, struct map_out *out)
 		CHECK((out->ev.payload.len > 0) == (out->ev.action == ACTION_DEPLOY));
 		CHECK(out->ev.action == ACTION_UNDEPLOY ||
 		      json_check(out->ev.payload.data, out->ev.payload.len, &v, NULL) == 0);
-		if (out->ev.kind == KIND_API &&
-		    map_plans_read((struct json_span){ out->ev.payload.data, out->ev.payload.len },
-				   &plans, NULL) == 0)
+		v = (struct json_span){ out->ev.payload.data, out->ev.payload.len };
+		if (kind_has_children(out->ev.kind) &&
+		    map_plans_read(out->ev.kind, v, &plans, NULL) == 0)
 			map_plans_reset(&plans);
+		/* What a product's mapping makes, its members can be read from. */
+		if (out->ev.kind == KIND_API_PRODUCT && out->ev.action == ACTION_DEPLOY)
+			CHECK(map_members_read(v, &apis, NULL) == 0);
+		map_ids_reset(&apis);
 	}
 	map_out_reset(out);
 }

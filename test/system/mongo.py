@@ -142,6 +142,9 @@ class MongoZone(z.Zone):
             self.event(id, "PUBLISH_API", payload)
         elif folder == "dictionaries":
             self.event(id, "PUBLISH_DICTIONARY", json.dumps(content), "dictionary_id")
+        elif folder == "api-products":
+            payload = json.dumps(content) if isinstance(content, dict) else content
+            self.event(id, "DEPLOY_API_PRODUCT", payload, "api_product_id")
         else:
             collection = {"api-keys": "keys"}.get(folder, folder)
             self.row(collection, content, None if folder in ("environments", "organizations") else NOW)
@@ -157,13 +160,15 @@ class MongoZone(z.Zone):
             {"_id": id}, {"$set": {**self.DAMAGE[folder], "updatedAt": date(now_ms())}})
 
     def remove(self, path):
-        """An API and a dictionary as the Management API removes them; other rows just go."""
+        """APIs, products and dictionaries as the Management API removes them; other rows just go."""
         folder = path.split("/")[0]
         id = self.of_path[path]
         if folder == "apis":
             self.event(id, "UNPUBLISH_API")
         elif folder == "dictionaries":
             self.event(id, "UNPUBLISH_DICTIONARY", property="dictionary_id")
+        elif folder == "api-products":
+            self.event(id, "UNDEPLOY_API_PRODUCT", property="api_product_id")
         else:
             self.mongo.db[{"api-keys": "keys"}.get(folder, folder)].delete_one({"_id": id})
             if any(n.process for n in self.nodes):

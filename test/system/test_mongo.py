@@ -7,7 +7,7 @@ import pytest
 
 import mongo as m
 import zone as z
-from zone import api, apikey, subscription, until
+from zone import api, apikey, product, product_subscription, subscription, until
 
 pytestmark = pytest.mark.sources("mongodb", "postgresql")
 
@@ -74,15 +74,20 @@ def test_a_database_makes_the_bytes_that_files_make(zone):
                                               "environmentId": "DEFAULT"})
             rows.append(("subscriptions", subscription(f"s{i}", d["id"], plan_of(d), metadata={"n": str(i)})))
             rows.append(("api-keys", apikey(f"k{i}", [f"s{i}"], expireAt=OLD * 2)))
+        pack = product("pack", [d["id"] for d in definitions[:3]], tags=["t"], description="\u00e9", analytics={"a": 1.50})
+        rows += [("api-products", {**pack, "deployedAt": OLD}), ("subscriptions", product_subscription("ps", "pack")),
+                 ("api-keys", apikey("pk", ["ps"]))]
         for folder, row in rows:
             files.write(f"{folder}/{row['id']}.json", row)
             if folder == "dictionaries":
                 zone.event("d", "PUBLISH_DICTIONARY", json.dumps(row), "dictionary_id", updated=OLD)
+            elif folder == "api-products":
+                zone.event("pack", "DEPLOY_API_PRODUCT", json.dumps(pack), "api_product_id", updated=OLD)
             else:
                 zone.row({"api-keys": "keys"}.get(folder, folder), row, None if (folder, row) in places else OLD)
         zone.start(1)
         files.start(1)
-        count = 3 * len(definitions) + 1 - 2 * sum(1 for d in definitions if plan_of(d) == "none")
+        count = 3 * len(definitions) + 1 + 3 - 2 * sum(1 for d in definitions if plan_of(d) == "none")
         zone.settled(count=count)
         files.settled(count=count)
         assert zone.nodes[0].names() == files.nodes[0].names()
@@ -125,7 +130,7 @@ def check_payload(line, payload):
 def as_row(zone, line):
     row = {k: v for k, v in line["row"].items() if k != "kind"}
     updated = row.pop("updatedAt", m.NOW)
-    for property in ("dictionary_id", "organization_id"):
+    for property in ("dictionary_id", "organization_id", "api_product_id"):
         row["id"] = row["properties"].get(property, row["id"])
     zone.row("events_latest", {**row, "environments": ["DEFAULT"], "organizations": ["DEFAULT"]}, updated)
     return row["id"]
@@ -150,7 +155,7 @@ def test_the_recorded_definitions_make_the_recorded_events(zone):
             check_payload(line, zone.nodes[0].get(e["type"], e["id"]))
 
 
-OURS = ("_API", "_DICTIONARY", "_ORGANIZATION")
+OURS = ("_API", "_DICTIONARY", "_ORGANIZATION", "_API_PRODUCT")
 
 
 def test_the_recorded_rows_make_the_recorded_events(zone):
@@ -170,9 +175,10 @@ def test_the_recorded_rows_make_the_recorded_events(zone):
             sub = dict(line["row"].get("subscriptionRow") or row)
             scope = sub.get("referenceId", sub.get("api"))
             sub = {k: v for k, v in sub.items() if k != "kind"}
-            if sub.get("referenceType") == "API_PRODUCT":
-                continue  # products are not distributed yet
-            put_api(zone, f"{scope}.{i}", plan=sub["plan"])
+            if sub.get("referenceType") != "API_PRODUCT":
+                put_api(zone, f"{scope}.{i}", plan=sub["plan"])
+            elif line["events"]:  # else it is an unknown product
+                zone.write(f"api-products/{i}.json", product(f"{scope}.{i}", ["a"], plan=sub["plan"]))
             for k in ("api", "referenceId"):
                 if k in sub and sub[k] == scope:
                     sub[k] = f"{scope}.{i}"
@@ -190,8 +196,9 @@ def test_the_recorded_rows_make_the_recorded_events(zone):
                 payload = json.loads(e["payload"]) if e.get("payload") else None
                 if payload:
                     payload["id"] = line["row"]["id"]
-                    if "api" in payload:
-                        payload["api"] = f"{scope}.{i}"
+                    for k in ("api", "apiProductId"):
+                        if k in payload:
+                            payload[k] = f"{scope}.{i}"
                     e["payload"] = json.dumps(payload)
                 e["id"] = line["row"]["id"]
         else:

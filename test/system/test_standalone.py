@@ -9,7 +9,7 @@ import pytest
 
 from gateway import parse
 from publisher import Publisher
-from zone import Node, api, apikey, subscription, until
+from zone import Node, api, apikey, product, product_subscription, subscription, until
 
 
 def alone(zone, name="n1", start=True, redis=False):
@@ -48,6 +48,27 @@ def test_a_node_alone_does_what_a_zone_does(zone):
     zone.remove("apis/a.json")
     until("undeployed with its children", lambda: n.names() == [])
     assert n.stop() == 0
+
+
+@pytest.mark.sources()
+def test_products_come_and_go_with_all_that_hangs_on_them(zone):
+    if zone.SOURCE == "mongodb":
+        zone.mongo.start()
+    zone.write("apis/a.json", api("a", plans=[]))  # no plan of its own
+    zone.write("apis/b.json", api("b"))
+    zone.write("subscriptions/s.json", subscription("s", "b"))
+    zone.write("api-products/p.json", product("p", ["a", "b"]))
+    zone.write("subscriptions/ps.json", product_subscription("ps", "p"))
+    zone.write("api-keys/pk.json", apikey("pk", ["ps"]))
+    n = alone(zone)
+    settled(n, 6)
+    assert "API product   p\n" in n.cli("resolve", "key", "a", "key-of-pk")
+    zone.write("api-products/p.json", product("p", ["b"]))
+    until("an API less", lambda: n.get("API", "a") is None)
+    settled(n, 5)
+    zone.remove("api-products/p.json")
+    until("undeployed with its children", lambda: n.names() == ["API:b", "SUBSCRIPTION:s"])
+    assert n.cli("resolve", "key", "b", "key-of-pk", check=False).returncode == 1
 
 
 @pytest.mark.sources()

@@ -359,3 +359,16 @@ def subscription(id, api_id, plan="plan-1", status="ACCEPTED", **more):
 def apikey(id, subscriptions, **more):
     return {"id": id, "key": f"key-of-{id}", "application": "app", "subscriptions": subscriptions,
             "environmentId": "DEFAULT", "createdAt": 1755700000000, "updatedAt": 1755700000000, **more}
+
+
+def product(id, apis, plan="plan-p", security="api-key", **more):
+    """An API product with one published plan."""
+    return {"id": id, "name": id, "version": "1", "apiIds": apis, "environmentId": "DEFAULT",
+            "plans": [{"id": plan, "name": plan, "security": {"type": security, "configuration": {}},
+                       "mode": "standard", "status": "published", "flows": []}], **more}
+
+
+def product_subscription(id, product_id, plan="plan-p", **more):
+    row = subscription(id, None, plan, referenceType="API_PRODUCT", referenceId=product_id, **more)
+    del row["api"]
+    return row

@@ -133,6 +133,8 @@ static void values_are_checked(void **state)
 	assert_string_equal(args_ref_id("API:x:y"), "x:y");
 	assert_string_equal(args_ref_id("x"), "x");
 	assert_null(args_ref_id("API:"));
+	assert_string_equal(args_ref_id("API_PRODUCT:API:x"), "API:x");
+	assert_null(args_ref_id("API_PRODUCT:"));
 }
 
 static void text_lets_no_control_character_through(void **state)

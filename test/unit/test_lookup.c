@@ -32,6 +32,21 @@
 
 /* --- pure --- */
 
+/* The one thing a key or a subscription is found under; false: nothing. */
+static bool lookup_of(struct lookup *out, enum kind k, const char *payload, size_t n)
+{
+	struct lookups l = { 0 };
+	bool found;
+
+	lookups_of(&l, k, payload, n);
+	assert_true(l.n <= 1);
+	found = l.n == 1;
+	if (found)
+		*out = l.v[0];
+	lookups_reset(&l);
+	return found;
+}
+
 static void expect(enum kind k, const char *payload, const char *ref, const char *text)
 {
 	struct lookup got;
@@ -122,6 +137,42 @@ static void texts_and_payloads_have_limits(void **state)
 	assert_false(lookup_of(&l, KIND_API_KEY, p, strlen(p)));
 	mem_free(p);
 	mem_free(text);
+}
+
+static void a_product_is_found_by_each_of_its_apis_once(void **state)
+{
+	static const char text[] = "{\"id\":\"p\",\"apiIds\":[\"b\",\"\\u0061\",7,null,\"a\",\"\","
+				   "\"x\\u0000\"]}";
+	const struct json_span doc = { text, strlen(text) };
+	struct lookups l = { 0 };
+	struct lookup want[2];
+	struct buf many = { 0 };
+	unsigned i;
+
+	UNUSED(state);
+	lookups_of(&l, KIND_API_PRODUCT, text, strlen(text));
+	assert_int_equal(l.n, 2);
+	lookup_make(&want[0], LOOKUP_MEMBER, "a", "");
+	lookup_make(&want[1], LOOKUP_MEMBER, "b", "");
+	for (i = 0; i < 2; i++)
+		assert_true(memcmp(&l.v[0], &want[i], LOOKUP_BYTES) == 0 ||
+			    memcmp(&l.v[1], &want[i], LOOKUP_BYTES) == 0);
+	assert_true(lookup_holds(doc, "a") && lookup_holds(doc, "b"));
+	assert_false(lookup_holds(doc, "c") || lookup_holds(doc, "p"));
+	lookups_reset(&l);
+	lookups_of(&l, KIND_API_PRODUCT, "{\"apiIds\":\"a\"}", 14);
+	lookups_of(&l, KIND_API_PRODUCT, "{\"apiIds\":[\"a\"", 14);
+	lookups_of(&l, KIND_API_PRODUCT, "{}", 2);
+	lookups_of(&l, KIND_API, text, strlen(text));
+	assert_int_equal(l.n, 0);
+	buf_adds(&many, "{\"apiIds\":[\"first\"");
+	for (i = 0; i < LOOKUP_MEMBERS_MAX; i++)
+		buf_printf(&many, ",\"a%u\"", i);
+	buf_adds(&many, "]}");
+	lookups_of(&l, KIND_API_PRODUCT, many.data, many.len);
+	assert_int_equal(l.n, LOOKUP_MEMBERS_MAX);
+	lookups_reset(&l);
+	buf_reset(&many);
 }
 
 /* --- the store's index --- */
@@ -222,6 +273,25 @@ static void the_index_follows_each_change_of_its_record(void **state)
 	put(KIND_API_KEY, "k1", "a", NULL); /* again */
 	put(KIND_API_KEY, "k1", "a", "{\"api\":\"a\",\"key\":\"two\"}");
 	expect_hits(LOOKUP_KEY, "a", "two", "a/k1 a/k2 ");
+	verify();
+}
+
+static void the_index_follows_the_apis_of_a_product(void **state)
+{
+	UNUSED(state);
+	put(KIND_API_PRODUCT, "p", NULL, "{\"apiIds\":[\"a\",\"b\",\"a\"]}");
+	put(KIND_API_PRODUCT, "o", NULL, "{\"apiIds\":[\"b\"]}");
+	expect_hits(LOOKUP_MEMBER, "a", "", "/p ");
+	expect_hits(LOOKUP_MEMBER, "b", "", "/o /p "); /* in the order of their ids */
+	verify();
+	put(KIND_API_PRODUCT, "p", NULL, "{\"apiIds\":[\"c\",\"b\"]}");
+	expect_hits(LOOKUP_MEMBER, "a", "", "");
+	expect_hits(LOOKUP_MEMBER, "b", "", "/o /p ");
+	expect_hits(LOOKUP_MEMBER, "c", "", "/p ");
+	verify();
+	put(KIND_API_PRODUCT, "p", NULL, NULL);
+	expect_hits(LOOKUP_MEMBER, "b", "", "/o ");
+	expect_hits(LOOKUP_MEMBER, "c", "", "");
 	verify();
 }
 
@@ -378,7 +448,9 @@ int main(void)
 		cmocka_unit_test(payloads_of_the_reference_are_found_by_key_and_client),
 		cmocka_unit_test(what_is_malformed_is_found_under_nothing),
 		cmocka_unit_test(texts_and_payloads_have_limits),
+		cmocka_unit_test(a_product_is_found_by_each_of_its_apis_once),
 		S(the_index_follows_each_change_of_its_record),
+		S(the_index_follows_the_apis_of_a_product),
 		S(one_event_is_found_by_its_name),
 		S(found_is_what_a_scan_finds),
 		S(a_lookup_too_many_or_too_few_is_damage),

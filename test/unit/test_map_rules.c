@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/json/write.h"
 #include "test/unit/json_tree.h"
+#include "workers/fetcher/map/membership.h"
 #include "workers/fetcher/map/tags.h"
 
 #define V4(more)                                                                                       \
@@ -317,7 +318,7 @@ static void check_plans(const char *definition, const char *want)
 	struct buf b = { 0 };
 	size_t i;
 
-	assert_int_equal(map_plans_read(kit_text(payload), &plans, NULL), 0);
+	assert_int_equal(map_plans_read(KIND_API, kit_text(payload), &plans, NULL), 0);
 	for (i = 0; i < plans.n; i++)
 		buf_printf(&b, "%s%s ", plans.v[i].id, plans.v[i].apikey ? "*" : "");
 	assert_string_equal(buf_cstr(&b), want);
@@ -351,8 +352,9 @@ static void subscribable_plans_are_told_apart(void **state)
 		"{\"id\":\"f\",\"security\":\"KEY_LESS\"},{\"id\":\"n\"}]}",
 		"k* o j ");
 	check_plans(V4(""), "p* ");
-	assert_int_equal(map_plans_read(kit_text("{}"), &plans, NULL), ERR_PARSE);
-	assert_int_equal(map_plans_read(kit_text("{\"definition\":{}}"), &plans, NULL), ERR_PARSE);
+	assert_int_equal(map_plans_read(KIND_API, kit_text("{}"), &plans, NULL), ERR_PARSE);
+	assert_int_equal(map_plans_read(KIND_API, kit_text("{\"definition\":{}}"), &plans, NULL),
+			 ERR_PARSE);
 }
 
 #define SUB(more) "{\"id\":\"s\",\"api\":\"a\",\"plan\":\"p\",\"updatedAt\":5" more "}"
@@ -610,6 +612,107 @@ static void a_row_says_what_it_is_about_without_its_payload(void **state)
 	map_ctx_free(&ctx);
 }
 
+/* The APIs of a product, as a list; the event's payload is `product`. */
+static void set_product(struct map_ctx *ctx, const char *id, const char *product, const char *want)
+{
+	struct map_ids apis = { 0 };
+	struct map_ids changed = { 0 };
+	struct buf b = { 0 };
+	size_t i;
+
+	assert_int_equal(map_members_read(kit_text(product), &apis, NULL), 0);
+	map_ctx_set_product(ctx, id, &apis, &changed);
+	assert_int_equal(apis.n, 0);
+	for (i = 0; i < changed.n; i++)
+		buf_printf(&b, "%s ", changed.v[i]);
+	assert_string_equal(buf_cstr(&b), want);
+	buf_reset(&b);
+	map_ids_reset(&changed);
+}
+
+#define P(apis, plans) "{\"id\":\"p\",\"apiIds\":[" apis "],\"plans\":[" plans "]}"
+
+static void membership_changes_with_the_first_and_the_last_product(void **state)
+{
+	struct map_ctx *ctx = kit_context("");
+	char *none = map_ctx_members_digest(ctx);
+	char *two;
+	char *now;
+
+	UNUSED(state);
+	set_product(ctx, "p", P("\"a\",\"b\"", "{}"), "a b ");
+	two = map_ctx_members_digest(ctx);
+	assert_string_not_equal(none, two);
+	set_product(ctx, "q", P("\"b\",\"c\",\"c\"", "{}"), "c ");
+	set_product(ctx, "p", P("\"b\"", "{}"), "a ");
+	set_product(ctx, "q", P("\"b\",\"a\"", "{}"), "a c ");
+	now = map_ctx_members_digest(ctx); /* a and b again, by other products */
+	assert_string_equal(now, two);
+	mem_free(now);
+	set_product(ctx, "p", P("\"b\"", ""), ""); /* without plans it makes nothing eligible */
+	set_product(ctx, "q", "{}", "b a ");
+	set_product(ctx, "q", "{}", "");
+	now = map_ctx_members_digest(ctx);
+	assert_string_equal(now, none);
+	mem_free(now);
+	mem_free(none);
+	mem_free(two);
+	map_ctx_free(&ctx);
+}
+
+static void unreadable_products_say_why(void **state)
+{
+	static const struct {
+		const char *payload, *why;
+	} cases[] = {
+		{ "{", "payload" },
+		{ "{\\\"name\\\":\\\"n\\\"}", "API product id" },
+		{ "{\\\"id\\\":\\\"p\\\",\\\"apiIds\\\":7}", "apiIds" },
+		{ "{\\\"id\\\":\\\"p\\\",\\\"apiIds\\\":[7]}", "apiIds" },
+		{ "{\\\"id\\\":\\\"p\\\",\\\"apiIds\\\":[null]}", "apiIds" },
+		{ "{\\\"id\\\":\\\"p\\\",\\\"plans\\\":{}}", "plans" },
+		{ "{\\\"id\\\":\\\"p\\\",\\\"plans\\\":[1]}", "plan" },
+		{ "{\\\"id\\\":\\\"p\\\",\\\"name\\\":[]}", "name" },
+		{ "{\\\"id\\\":\\\"p\\\",\\\"environmentId\\\":{}}", "environmentId" },
+	};
+	struct map_ctx *ctx = kit_context("");
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		char *row = mem_printf(
+			"{\"type\":\"DEPLOY_API_PRODUCT\",\"updatedAt\":1,\"payload\":\"%s\"}",
+			cases[i].payload);
+		struct map_out out = { 0 };
+		struct err e = { 0 };
+
+		assert_int_equal(map_event(ctx, kit_text(row), &out, &e), ERR_PARSE);
+		if (strstr(e.text, cases[i].why) == NULL)
+			fail_msg("%s: %s", cases[i].payload, e.text);
+		mem_free(row);
+	}
+	map_ctx_free(&ctx);
+}
+
+static void a_product_without_an_api_has_no_plan_to_subscribe_to(void **state)
+{
+	struct map_plans plans = { 0 };
+	const char *plan = "{\"id\":\"k\",\"security\":{\"type\":\"api-key\"}}";
+	char *with = mem_printf("{\"apiIds\":[\"a\"],\"plans\":[%s]}", plan);
+	char *without = mem_printf("{\"apiIds\":[],\"plans\":[%s]}", plan);
+
+	UNUSED(state);
+	assert_int_equal(map_plans_read(KIND_API_PRODUCT, kit_text(with), &plans, NULL), 0);
+	assert_int_equal(plans.n, 1);
+	assert_string_equal(plans.v[0].id, "k");
+	assert_true(plans.v[0].apikey);
+	map_plans_reset(&plans);
+	assert_int_equal(map_plans_read(KIND_API_PRODUCT, kit_text(without), &plans, NULL), 0);
+	assert_int_equal(plans.n, 0);
+	mem_free(with);
+	mem_free(without);
+}
+
 static void every_type_that_is_mapped_is_among_all(void **state)
 {
 	size_t n = 0;
@@ -654,6 +757,9 @@ int main(void)
 		cmocka_unit_test(organization_flows_follow_the_tags),
 		cmocka_unit_test(other_rows_map_to_nothing_with_a_reason),
 		cmocka_unit_test(a_row_says_what_it_is_about_without_its_payload),
+		cmocka_unit_test(membership_changes_with_the_first_and_the_last_product),
+		cmocka_unit_test(unreadable_products_say_why),
+		cmocka_unit_test(a_product_without_an_api_has_no_plan_to_subscribe_to),
 		cmocka_unit_test(every_type_that_is_mapped_is_among_all),
 	};
 

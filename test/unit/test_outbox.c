@@ -17,7 +17,7 @@ static void add(struct outbox *b, enum kind k, enum action a, const char *id, co
 	ev.id = mem_strdup(id);
 	ev.ref_id = mem_strdup(ref);
 	ev.version = mem_strdup("1");
-	outbox_add(b, &ev, &h, false, 0);
+	outbox_add(b, &ev, &h, OUTBOX_PLAIN, 0);
 }
 
 static void deploy(struct outbox *b, enum kind k, const char *id, const char *ref)
@@ -133,6 +133,53 @@ static void a_withdrawal_of_an_api_is_not_lost_to_its_next_deploy(void **state)
 	is_empty(&b);
 }
 
+static void a_product_is_a_reference_as_an_api_is(void **state)
+{
+	struct outbox b = { 0 };
+
+	UNUSED(state);
+	deploy(&b, KIND_API_PRODUCT, "p", NULL);
+	deploy(&b, KIND_SUBSCRIPTION, "s", "p");
+	deploy(&b, KIND_API_PRODUCT, "p", NULL); /* ahead of its children */
+	undeploy(&b, KIND_API_PRODUCT, "p", NULL);
+	deploy(&b, KIND_API_PRODUCT, "p", NULL); /* does not replace it */
+	next_is(&b, ACTION_DEPLOY, "API:p:SUBSCRIPTION:s");
+	next_is(&b, ACTION_UNDEPLOY, "API_PRODUCT:p");
+	next_is(&b, ACTION_DEPLOY, "API_PRODUCT:p");
+	is_empty(&b);
+}
+
+static void how_it_is_to_be_sent_stays_with_the_newest(void **state)
+{
+	static const enum outbox_how hows[] = { OUTBOX_FORCED, OUTBOX_PLAIN };
+	struct outbox b = { 0 };
+	struct outbox_item *item;
+	struct hash h = { { 0 } };
+	unsigned i;
+
+	UNUSED(state);
+	for (i = 0; i < 2; i++) {
+		struct event ev = { .kind = KIND_API_KEY, .action = ACTION_DEPLOY };
+
+		ev.id = mem_strdup("k");
+		ev.ref_id = mem_strdup("a");
+		outbox_add(&b, &ev, &h, hows[i], 0);
+	}
+	item = outbox_take(&b);
+	assert_int_equal(item->how, OUTBOX_FORCED);
+	outbox_item_free(item);
+	for (i = 0; i < 2; i++) {
+		struct event ev = { .kind = KIND_API, .action = ACTION_UNDEPLOY };
+
+		ev.id = mem_strdup("a");
+		outbox_add(&b, &ev, &h, i == 0 ? OUTBOX_ALONE : OUTBOX_PLAIN, 0);
+	}
+	item = outbox_take(&b);
+	assert_int_equal(item->how, OUTBOX_PLAIN);
+	outbox_item_free(item);
+	is_empty(&b);
+}
+
 static void the_oldest_is_the_first_that_came_of_those_that_wait(void **state)
 {
 	struct outbox b = { 0 };
@@ -179,7 +226,7 @@ static void it_is_full_by_items_and_by_bytes(void **state)
 	ev.id = mem_strdup("a");
 	buf_reserve(&ev.payload, OUTBOX_BYTES);
 	ev.payload.len = OUTBOX_BYTES;
-	outbox_add(&b, &ev, &h, false, 0);
+	outbox_add(&b, &ev, &h, OUTBOX_PLAIN, 0);
 	assert_true(outbox_full(&b));
 	deploy(&b, KIND_API, "a", NULL);
 	assert_false(outbox_full(&b));
@@ -196,6 +243,8 @@ int main(void)
 		cmocka_unit_test(a_newer_deploy_of_an_api_stays_ahead_of_its_children),
 		cmocka_unit_test(a_child_deployed_again_goes_behind_its_apis_withdrawal),
 		cmocka_unit_test(a_withdrawal_of_an_api_is_not_lost_to_its_next_deploy),
+		cmocka_unit_test(a_product_is_a_reference_as_an_api_is),
+		cmocka_unit_test(how_it_is_to_be_sent_stays_with_the_newest),
 		cmocka_unit_test(the_oldest_is_the_first_that_came_of_those_that_wait),
 		cmocka_unit_test(it_is_full_by_items_and_by_bytes),
 	};

@@ -77,6 +77,16 @@ static void put(enum kind k, const char *id, const char *ref, const char *payloa
 
 static struct resolve_answer answer;
 
+static void ask_of(enum kind kind, const char *ref, enum lookup_by by, const char *text)
+{
+	const struct resolve_ask q = { by, kind, ref, text, "", NOW };
+	struct store_view *v = NULL;
+
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	assert_int_equal(resolve(v, &q, &answer), 0);
+	store_view_close(&v);
+}
+
 static void ask(enum lookup_by by, const char *text, const char *plan)
 {
 	const struct resolve_ask q = { by, KIND_API, "a", text, plan, NOW };
@@ -233,6 +243,134 @@ static void a_crowd_under_one_key_is_bounded(void **state)
 	resolve_reset(&answer);
 }
 
+#define PRODUCT_KEY(id, product)                                                                   \
+	"{\"id\":\"" id "\",\"key\":\"secret\",\"api\":\"" product                                 \
+	"\",\"plan\":\"pp\",\"subscription\":\"ps\",\"application\":\"app\",\"active\":true}"
+#define PRODUCT_SUB(product, more)                                                                 \
+	"{\"id\":\"ps\",\"apiProductId\":\"" product                                               \
+	"\",\"plan\":\"pp\",\"application\":\"app\",\"clientId\":\"c\"" more "}"
+
+static void put_product(const char *id, const char *apis)
+{
+	char *payload = mem_printf("{\"id\":\"%s\",\"apiIds\":[%s]}", id, apis);
+
+	put(KIND_API_PRODUCT, id, NULL, payload);
+	mem_free(payload);
+}
+
+static void a_product_is_joined_to_its_apis(void **state)
+{
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	put(KIND_API, "b", NULL, "{}");
+	put_product("p", "\"a\",\"b\"");
+	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ACCEPTED));
+	put(KIND_API_KEY, "pk", "p", PRODUCT_KEY("pk", "p"));
+	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_int_equal(answer.n, 1);
+	assert_string_equal(text_at(answer.match[0].product), "p");
+	assert_string_equal(text_at(answer.match[0].key_id), "pk");
+	assert_string_equal(text_at(answer.match[0].plan), "pp");
+	assert_int_equal(why_client(), RESOLVE_ACTIVE);
+	assert_string_equal(text_at(answer.match[0].product), "p");
+	ask_of(KIND_API, "b", LOOKUP_KEY, "secret");
+	assert_int_equal(answer.n, 1);
+	ask_of(KIND_API, "c", LOOKUP_KEY, "secret");
+	assert_int_equal(answer.n, 0);
+	ask_of(KIND_API_PRODUCT, "p", LOOKUP_KEY, "secret"); /* the product itself is asked */
+	assert_int_equal(answer.n, 1);
+	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	assert_string_equal(text_at(answer.match[0].product), "");
+	/* With the plan of the question. */
+	ask(LOOKUP_CLIENT, "c", "pp");
+	assert_int_equal(answer.n, 1);
+	ask(LOOKUP_CLIENT, "c", "p");
+	assert_int_equal(answer.n, 0);
+	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ",\"status\":\"PAUSED\""));
+	assert_int_equal(why_key(), RESOLVE_SUBSCRIPTION_NOT_ACCEPTED);
+	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ACCEPTED));
+	put(KIND_API, "a", NULL, NULL);
+	assert_int_equal(why_key(), RESOLVE_REF_NOT_DEPLOYED);
+	put(KIND_API, "a", NULL, "{}");
+	/* The API leaves the product; the product is withdrawn. */
+	put_product("p", "\"b\"");
+	assert_int_equal(why_key(), -1);
+	assert_int_equal(why_client(), -1);
+	put_product("p", "\"b\",\"a\"");
+	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	put(KIND_API_PRODUCT, "p", NULL, NULL);
+	assert_int_equal(why_key(), -1);
+}
+
+static void an_api_goes_before_its_products_and_those_by_their_ids(void **state)
+{
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	put_product("q", "\"a\"");
+	put_product("p", "\"a\"");
+	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ACCEPTED));
+	put(KIND_SUBSCRIPTION, "ps", "q", PRODUCT_SUB("q", ACCEPTED));
+	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED));
+	put_at(KIND_API_KEY, "k", "a", KEY(""), 1);
+	put_at(KIND_API_KEY, "pk", "p", PRODUCT_KEY("pk", "p"), 20);
+	put_at(KIND_API_KEY, "qk", "q", PRODUCT_KEY("qk", "q"), 30);
+	ask(LOOKUP_KEY, "secret", "");
+	assert_int_equal(answer.n, 3);
+	assert_string_equal(text_at(answer.match[0].key_id), "k");
+	assert_string_equal(text_at(answer.match[1].key_id), "pk");
+	assert_string_equal(text_at(answer.match[2].key_id), "qk");
+	/* What is active goes before what is not, wherever it stands. */
+	put_at(KIND_API_KEY, "k", "a", KEY(",\"revoked\":true"), 40);
+	ask(LOOKUP_KEY, "secret", "");
+	assert_string_equal(text_at(answer.match[0].key_id), "pk");
+	assert_string_equal(text_at(answer.match[1].key_id), "qk");
+	assert_string_equal(text_at(answer.match[2].key_id), "k");
+	assert_int_equal(answer.match[2].why, RESOLVE_KEY_REVOKED);
+}
+
+static void what_is_a_products_is_none_of_an_api_of_its_id(void **state)
+{
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	put(KIND_SUBSCRIPTION, "ps", "a", PRODUCT_SUB("a", ACCEPTED));
+	put(KIND_API_KEY, "pk", "a", PRODUCT_KEY("pk", "a"));
+	assert_int_equal(why_client(), -1);
+	assert_int_equal(why_key(), RESOLVE_SUBSCRIPTION_UNKNOWN);
+	put(KIND_SUBSCRIPTION, "ps", "a",
+	    "{\"id\":\"ps\",\"api\":\"a\",\"plan\":\"p\"" ACCEPTED "}");
+	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	put_product("a", "\"b\"");
+	ask_of(KIND_API_PRODUCT, "a", LOOKUP_KEY, "secret");
+	assert_int_equal(answer.match[0].why, RESOLVE_SUBSCRIPTION_UNKNOWN);
+}
+
+static void products_beyond_the_limit_are_not_looked_at(void **state)
+{
+	unsigned i;
+
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	for (i = 0; i <= RESOLVE_PRODUCTS_MAX; i++) {
+		char id[8];
+		char *payload;
+
+		(void)snprintf(id, sizeof(id), "p%03u", i);
+		put_product(id, "\"a\"");
+		payload = mem_printf(
+			"{\"id\":\"s\",\"apiProductId\":\"%s\",\"plan\":\"pp\",\"clientId\":"
+			"\"c%03u\",\"status\":\"ACCEPTED\"}",
+			id, i);
+		put(KIND_SUBSCRIPTION, "s", id, payload);
+		mem_free(payload);
+	}
+	ask(LOOKUP_CLIENT, "c063", "");
+	assert_int_equal(answer.n, 1);
+	assert_string_equal(text_at(answer.match[0].product), "p063");
+	ask(LOOKUP_CLIENT, "c064", "");
+	assert_int_equal(answer.n, 0);
+	resolve_reset(&answer);
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -241,6 +379,10 @@ int main(void)
 		S(each_thing_against_a_key_is_named),
 		S(an_answer_names_everything_a_gateway_needs),
 		S(of_several_the_active_and_newest_comes_first),
+		S(a_product_is_joined_to_its_apis),
+		S(an_api_goes_before_its_products_and_those_by_their_ids),
+		S(what_is_a_products_is_none_of_an_api_of_its_id),
+		S(products_beyond_the_limit_are_not_looked_at),
 		S(a_crowd_under_one_key_is_bounded),
 	};
 

@@ -119,6 +119,7 @@ static void fill_match(Gateway__Match *out, const struct resolve_match *m, char 
 	out->plan = texts + m->plan;
 	out->application = texts + m->application;
 	out->key_id = texts + m->key_id;
+	out->api_product = texts + m->product;
 	out->expire_at_ms = m->expire_ms;
 	out->updated_ms = m->updated_ms;
 	out->revision = m->revision;

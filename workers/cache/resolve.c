@@ -17,19 +17,27 @@ enum {
 	M_STATUS,
 	M_STARTING,
 	M_ENDING,
+	M_PRODUCT,
 	M__COUNT
 };
 
 static const char *const members[M__COUNT] = { "id",	       "plan",	   "application",
 					       "subscription", "expireAt", "revoked",
 					       "paused",       "active",   "status",
-					       "startingAt",   "endingAt" };
+					       "startingAt",   "endingAt", "apiProductId" };
 
 struct work {
 	struct store_view *v;
 	const struct resolve_ask *ask;
 	struct resolve_answer *out;
 	unsigned hits;
+	/* What is looked at: the reference that was asked for, or a product that contains it. */
+	const char *ref;
+	enum kind ref_kind;
+	size_t product;
+	unsigned precedence;
+	size_t products[RESOLVE_PRODUCTS_MAX]; /* where their ids begin in `texts` */
+	unsigned n_products;
 };
 
 /* --- members: absent is fine, of another type or size is not --- */
@@ -121,7 +129,7 @@ static int follow_subscription(struct work *w, struct resolve_match *m)
 	struct store_entry x;
 	struct json_span doc;
 	size_t plan;
-	int rc = store_find(w->v, KIND_SUBSCRIPTION, texts->data + m->subscription, w->ask->ref, &x,
+	int rc = store_find(w->v, KIND_SUBSCRIPTION, texts->data + m->subscription, w->ref, &x,
 			    NULL);
 
 	if (rc < 0 && rc != ERR_NOTFOUND)
@@ -132,7 +140,10 @@ static int follow_subscription(struct work *w, struct resolve_match *m)
 		return 0;
 	}
 	json_pick(doc, members, v, M__COUNT);
-	if (!add_text(texts, v[M_PLAN], &plan) || !judge_subscription(m, v, w->ask->now_ms))
+	/* That of a product is none of an API that has the product's id, and the other way. */
+	if (!add_text(texts, v[M_PLAN], &plan) ||
+	    json_is_null(v[M_PRODUCT]) != (w->ref_kind == KIND_API) ||
+	    !judge_subscription(m, v, w->ask->now_ms))
 		object(m, RESOLVE_SUBSCRIPTION_UNKNOWN);
 	else if (texts->data[plan] != '\0')
 		m->plan = plan;
@@ -147,6 +158,8 @@ static bool is_better(const struct resolve_match *a, const struct resolve_match 
 
 	if (active != (b->why == RESOLVE_ACTIVE))
 		return active;
+	if (a->precedence != b->precedence)
+		return a->precedence < b->precedence;
 	return a->updated_ms != b->updated_ms ? a->updated_ms > b->updated_ms
 					      : a->revision > b->revision;
 }
@@ -178,8 +191,9 @@ static int read_match(struct work *w, const struct store_entry *x, struct resolv
 	int rc = 0;
 
 	if (json_check(x->payload, x->payload_len, &doc, NULL) < 0 ||
-	    !lookup_read(&t, x->kind, doc) || t.by != ask->by || !json_equals(t.ref, ask->ref) ||
-	    !json_equals(t.text, ask->text))
+	    !lookup_read(&t, x->kind, doc) || t.by != ask->by || !json_equals(t.ref, w->ref) ||
+	    !json_equals(t.text, ask->text) ||
+	    (!is_key && t.product != (w->ref_kind == KIND_API_PRODUCT)))
 		return 0;
 	json_pick(doc, members, v, M__COUNT);
 	if (ask->plan[0] != '\0' && !json_equals(v[M_PLAN], ask->plan))
@@ -204,7 +218,10 @@ static int on_hit(void *arg, const struct store_entry *x)
 	struct work *w = arg;
 	struct buf *texts = &w->out->texts;
 	size_t before = texts->len;
-	struct resolve_match m = { .updated_ms = x->updated_ms, .revision = x->revision };
+	struct resolve_match m = { .updated_ms = x->updated_ms,
+				   .revision = x->revision,
+				   .product = w->product,
+				   .precedence = w->precedence };
 	int rc;
 
 	if (w->hits++ == RESOLVE_HITS_MAX)
@@ -217,18 +234,65 @@ static int on_hit(void *arg, const struct store_entry *x)
 	return 0;
 }
 
+static int look_under(struct work *w, const char *ref, enum kind kind)
+{
+	struct lookup l;
+
+	w->ref = ref;
+	w->ref_kind = kind;
+	lookup_make(&l, w->ask->by, ref, w->ask->text);
+	return store_lookup(w->v, &l, on_hit, w);
+}
+
+/* --- products --- */
+
+/* What is found under an API was read when it was written, and its checksum says that it is
+   that: it need not be checked as JSON once more. */
+static int on_product(void *arg, const struct store_entry *x)
+{
+	struct work *w = arg;
+	struct buf *texts = &w->out->texts;
+	const struct json_span doc = { x->payload, x->payload_len };
+
+	if (x->kind != KIND_API_PRODUCT || x->id_len > LOOKUP_TEXT_MAX ||
+	    !lookup_holds(doc, w->ask->ref))
+		return 0;
+	w->products[w->n_products++] = texts->len;
+	buf_add(texts, x->id, x->id_len);
+	buf_addc(texts, '\0');
+	return w->n_products == RESOLVE_PRODUCTS_MAX ? HITS_DONE : 0;
+}
+
+static int look_under_products(struct work *w)
+{
+	char id[LOOKUP_TEXT_MAX + 1]; /* the texts move when they grow */
+	struct lookup l;
+	unsigned i;
+	int rc;
+
+	lookup_make(&l, LOOKUP_MEMBER, w->ask->ref, "");
+	rc = store_lookup(w->v, &l, on_product, w);
+	for (i = 0; rc >= 0 && i < w->n_products; i++) {
+		w->product = w->products[i];
+		w->precedence = i + 1;
+		str_copy(id, sizeof(id), w->out->texts.data + w->product);
+		rc = look_under(w, id, KIND_API_PRODUCT);
+	}
+	return rc;
+}
+
 int resolve(struct store_view *v, const struct resolve_ask *ask, struct resolve_answer *out)
 {
-	struct work w = { v, ask, out, 0 };
-	struct lookup l;
+	struct work w = { .v = v, .ask = ask, .out = out };
 	int rc;
 
 	out->n = 0;
 	buf_clear(&out->texts);
 	buf_addc(&out->texts, '\0'); /* 0 is the empty text */
 	out->deployed = store_is_live(v, ask->ref_kind, ask->ref);
-	lookup_make(&l, ask->by, ask->ref, ask->text);
-	rc = store_lookup(v, &l, on_hit, &w);
+	rc = look_under(&w, ask->ref, ask->ref_kind);
+	if (rc >= 0 && ask->ref_kind == KIND_API)
+		rc = look_under_products(&w);
 	return rc < 0 ? rc : 0;
 }
 

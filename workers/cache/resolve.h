@@ -2,6 +2,9 @@
 /*
  * resolve - may a call with this key, or of this client, pass (gateway.proto, Resolve*).
  *
+ * Asked for an API, the keys and subscriptions of the API products that contain it count
+ * too: products are not expanded, they are joined here.
+ *
  * What counts is the snapshot of the view and the time the caller gives: an answer is a
  * function of these two.
  *
@@ -14,8 +17,9 @@
 
 #include "common/store/reader.h"
 
-#define RESOLVE_MATCHES_MAX 16	 /* in an answer: the best */
-#define RESOLVE_HITS_MAX    1000 /* events looked at; more under one key are an attack */
+#define RESOLVE_MATCHES_MAX  16	  /* in an answer: the best */
+#define RESOLVE_HITS_MAX     1000 /* events looked at; more under one key are an attack */
+#define RESOLVE_PRODUCTS_MAX 64	  /* of one API that are looked at, in the order of their ids */
 
 enum resolve_why { /* the numbers are gateway.proto's */
 		   RESOLVE_ACTIVE,
@@ -42,7 +46,9 @@ struct resolve_ask {
 struct resolve_match {
 	enum resolve_why why;
 	size_t subscription, plan, application, key_id; /* where they begin in `texts` */
-	int64_t expire_ms;				/* 0: never */
+	size_t product;	     /* the same; 0: found under the reference itself */
+	unsigned precedence; /* 0: the reference itself, then its products in their order */
+	int64_t expire_ms;   /* 0: never */
 	int64_t updated_ms;
 	uint64_t revision;
 };

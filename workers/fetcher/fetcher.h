@@ -31,7 +31,7 @@
 #define FETCHER_PURGE_ITEMS	1000	/* tombstones forgotten per pass */
 #define FETCHER_QUARANTINE_TOLD 200	/* entries in a report */
 #define FETCHER_CURSORS		64	/* that wait for their rows to be sent */
-#define FETCHER_MAPPING_VERSION 1	/* grows when the mapping makes other bytes of a row */
+#define FETCHER_MAPPING_VERSION 2	/* grows when the mapping makes other bytes of a row */
 
 enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
 
@@ -99,7 +99,7 @@ struct fetcher {
 	struct outbox outbox;
 	struct chore *chores;
 	size_t n_chores, cap_chores, next_chore;
-	struct outbox_item *undeploy; /* of an API: its children go first */
+	struct outbox_item *undeploy; /* of a reference: its children go first */
 	struct cursor_due due[FETCHER_CURSORS];
 	size_t n_due;
 	bool finish_refill; /* when all is sent */

@@ -60,19 +60,21 @@ void outbox_item_free(struct outbox_item *i)
 }
 
 /*
- * What waits under the name already. An API keeps the place of its deploy, ahead of its
+ * What waits under the name already. A reference keeps the place of its deploy, ahead of its
  * children; its withdrawal is never replaced by a deploy, since it takes children along
  * that nobody names again. true: `i` is used up.
  */
 static bool meet(struct outbox *b, struct outbox_item *old, struct outbox_item *i)
 {
+	bool parent = kind_has_children(i->ev.kind);
 	bool deploys = i->ev.action == ACTION_DEPLOY;
 	struct outbox_item was = *old;
 
-	if (i->ev.kind == KIND_API && deploys && old->ev.action == ACTION_UNDEPLOY)
+	if (parent && deploys && old->ev.action == ACTION_UNDEPLOY)
 		return false;
-	i->forced = i->forced || old->forced;
-	if (i->ev.kind != KIND_API || !deploys) {
+	if (deploys && old->how == OUTBOX_FORCED)
+		i->how = OUTBOX_FORCED;
+	if (!parent || !deploys) {
 		unlink_item(b, old);
 		outbox_item_free(old);
 		return false;
@@ -80,13 +82,13 @@ static bool meet(struct outbox *b, struct outbox_item *old, struct outbox_item *
 	b->bytes += i->ev.payload.len - old->ev.payload.len;
 	old->ev = i->ev;
 	old->hash = i->hash;
-	old->forced = i->forced;
+	old->how = i->how;
 	i->ev = was.ev;
 	outbox_item_free(i);
 	return true;
 }
 
-void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool forced,
+void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum outbox_how how,
 		uint64_t limit)
 {
 	struct outbox_item *i = mem_zalloc(sizeof(*i));
@@ -95,14 +97,14 @@ void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool f
 
 	event_name(&name, ev->kind, ev->id, ev->ref_id);
 	i->name = buf_take(&name);
-	if (ev->ref_id != NULL || ev->kind == KIND_API)
+	if (ev->ref_id != NULL || kind_has_children(ev->kind))
 		i->group = mem_strdup(ev->ref_id != NULL ? ev->ref_id : ev->id);
 	else
 		i->group = mem_strdup(i->name);
 	i->ev = *ev;
 	*ev = (struct event){ 0 };
 	i->hash = *h;
-	i->forced = forced;
+	i->how = how;
 	i->limit = limit;
 	i->seq = ++b->seq;
 	old = table_get(&b->names, i->name);

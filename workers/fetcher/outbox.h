@@ -2,8 +2,8 @@
 /*
  * outbox - what waits between mapping and sending: one newest value per name.
  *
- * Withdrawals go first, unless something of the same reference (an API and its
- * children) waits: the events of one reference keep their order, or an undeploy could
+ * Withdrawals go first, unless something of the same reference (an API or a product, and
+ * its children) waits: the events of one reference keep their order, or an undeploy could
  * overtake the deploy of its own child (zone-protocol 3).
  *
  * Owns:    the items.
@@ -18,14 +18,20 @@
 #define OUTBOX_ITEMS 4096
 #define OUTBOX_BYTES (32U << 20)
 
+enum outbox_how {
+	OUTBOX_PLAIN,
+	OUTBOX_FORCED, /* written whatever is there */
+	OUTBOX_ALONE   /* withdrawn without its children: they may be another's of its id */
+};
+
 struct outbox_item {
 	struct outbox_item *next, *prev;
 	struct event ev;
 	struct hash hash;
 	char *name;
-	char *group; /* the API's id, or the name itself */
+	char *group; /* the reference's id, or the name itself */
 	bool urgent;
-	bool forced;
+	enum outbox_how how;
 	uint64_t limit; /* tombstone: a write above this revision survives */
 	uint64_t seq;	/* in the order of their coming */
 };
@@ -40,9 +46,9 @@ struct outbox {
 	uint64_t seq; /* of the last one */
 };
 
-/* Takes the event. A waiting value of the same name is replaced, at the new place; but an
-   API's deploy at the old one, and its withdrawal never by a deploy: both go. */
-void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, bool forced,
+/* Takes the event. A waiting value of the same name is replaced, at the new place; but a
+   reference's deploy at the old one, and its withdrawal never by a deploy: both go. */
+void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum outbox_how how,
 		uint64_t limit);
 struct outbox_item *outbox_take(struct outbox *b); /* the caller's; NULL: empty */
 void outbox_item_free(struct outbox_item *i);

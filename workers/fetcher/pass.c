@@ -35,18 +35,42 @@ static void hold(struct fetcher *f, const char *name, struct event *ev)
 	(void)table_set(&f->held, name, h);
 }
 
-/* Is the API of a child held too, or about to be? Then it goes, or stays, with it. */
+static const enum kind parents[] = { KIND_API, KIND_API_PRODUCT };
+
+/* Is what a child refers to held too, or about to be? Then it goes, or stays, with it. */
 static bool parent_is_held(const struct fetcher *f, const char *ref)
 {
 	struct buf name = { 0 };
-	bool held;
+	bool held = false;
+	unsigned i;
 
-	if (ref == NULL)
-		return false;
-	event_name(&name, KIND_API, ref, NULL);
-	held = table_get(&f->held, buf_cstr(&name)) != NULL;
+	for (i = 0; ref != NULL && !held && i < ARRAY_LEN(parents); i++) {
+		buf_clear(&name);
+		event_name(&name, parents[i], ref, NULL);
+		held = table_get(&f->held, buf_cstr(&name)) != NULL;
+	}
 	buf_reset(&name);
 	return held;
+}
+
+static struct known_entry *live_reference(const struct fetcher *f, enum kind k, const char *id)
+{
+	struct known_entry *e;
+	struct buf name = { 0 };
+
+	event_name(&name, k, id, NULL);
+	e = known_get(&f->known, buf_cstr(&name));
+	buf_reset(&name);
+	return e != NULL && known_live(e) ? e : NULL;
+}
+
+/* The names of children do not say whether they are an API's or those of a product with the
+   same id (wire page 2.5). While the other one lives none is taken along: a comparison finds
+   those that hang on nothing. */
+static bool has_twin(const struct fetcher *f, const struct event *ev)
+{
+	return live_reference(f, ev->kind == KIND_API ? KIND_API_PRODUCT : KIND_API, ev->id) !=
+	       NULL;
 }
 
 /* --- events --- */
@@ -54,16 +78,19 @@ static bool parent_is_held(const struct fetcher *f, const char *ref)
 static void withdraw(struct fetcher *f, const char *name, struct event *ev, uint64_t limit)
 {
 	struct known_entry *e = known_get(&f->known, name);
+	enum outbox_how how = OUTBOX_PLAIN;
 	struct hash tomb;
 
 	if (e != NULL) {
 		known_withdraw(&f->known, e);
 		e->updated_ms = clock_wall_ms();
 	}
-	if (ev->kind == KIND_API)
+	if (kind_has_children(ev->kind) && has_twin(f, ev))
+		how = OUTBOX_ALONE;
+	else if (kind_has_children(ev->kind))
 		known_withdraw_children(&f->known, ev->id);
 	hash_event(&tomb, 'U', name, NULL, 0);
-	outbox_add(&f->outbox, ev, &tomb, false, limit);
+	outbox_add(&f->outbox, ev, &tomb, how, limit);
 }
 
 /* Nothing to write: it is what the zone holds, or older than that. A version of a file is a
@@ -102,7 +129,8 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 			bool forced = f->refill || e->repair;
 
 			known_set(&f->known, e, &i->hash, i->ev.version);
-			outbox_add(&f->outbox, &i->ev, &i->hash, forced, 0);
+			outbox_add(&f->outbox, &i->ev, &i->hash,
+				   forced ? OUTBOX_FORCED : OUTBOX_PLAIN, 0);
 		}
 	} else if (e != NULL && known_live(e)) {
 		if (i->absent) {
@@ -225,20 +253,16 @@ static void sweep_one(struct fetcher *f, const char *name, struct known_entry *e
 {
 	struct event ev = { .kind = e->kind, .action = ACTION_UNDEPLOY };
 	const char *ref = known_ref_id(e);
-	struct known_entry *parent = NULL;
 	struct buf b = { 0 };
+	unsigned i;
 
-	if (f->blocks[e->kind] > 0 || (ref != NULL && f->blocks[KIND_API] > 0) ||
-	    (e->kind == KIND_API_KEY && f->blocks[KIND_SUBSCRIPTION] > 0))
+	if (f->blocks[e->kind] > 0 || (e->kind == KIND_API_KEY && f->blocks[KIND_SUBSCRIPTION] > 0))
 		return;
-	if (ref != NULL) {
-		event_name(&b, KIND_API, ref, NULL);
-		parent = known_get(&f->known, buf_cstr(&b));
-		buf_clear(&b);
-	}
-	if (parent != NULL && known_live(parent) && parent->pass != f->pass) {
-		buf_reset(&b);
-		return; /* its API decides */
+	for (i = 0; ref != NULL && i < ARRAY_LEN(parents); i++) {
+		const struct known_entry *parent = live_reference(f, parents[i], ref);
+
+		if (f->blocks[parents[i]] > 0 || (parent != NULL && parent->pass != f->pass))
+			return; /* what it refers to decides */
 	}
 	buf_printf(&b, "%s:", kind_name(e->kind));
 	if (ref != NULL) {
@@ -357,11 +381,12 @@ static void judge_held(struct fetcher *f, bool whole)
 		if (whole || h->fresh)
 			h->passes++;
 	}
-	/* APIs last: whether a child goes with its API is known while the API is held. */
+	/* Children first: whether one goes with its reference is known while that is held. */
 	for (k = 0; k < KIND__COUNT; k++)
-		if (k != KIND_API)
+		if (!kind_has_children((enum kind)k))
 			judge_kind(f, (enum kind)k, whole, &text);
-	judge_kind(f, KIND_API, whole, &text);
+	for (k = 0; k < ARRAY_LEN(parents); k++)
+		judge_kind(f, parents[k], whole, &text);
 	for (k = 0; k < KIND__COUNT; k++)
 		if (f->blocks[k] > 0 && f->known.live[k] > 0)
 			buf_printf(&text,

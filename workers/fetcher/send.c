@@ -84,7 +84,7 @@ void send_chore(struct fetcher *f, char op, const char *name, const char *ref, u
 static void send_item(struct fetcher *f, struct outbox_item *i)
 {
 	if (i->ev.action == ACTION_DEPLOY)
-		writer_put(f->writer, &i->ev, &i->hash, i->forced);
+		writer_put(f->writer, &i->ev, &i->hash, i->how == OUTBOX_FORCED);
 	else
 		writer_tombstone(f->writer, i->name, i->ev.ref_id, i->limit);
 	f->published++;
@@ -97,7 +97,13 @@ static void ask_children(struct fetcher *f)
 	writer_flush(f->writer, &mark_children);
 }
 
-/* An API goes after its children; nothing else is sent meanwhile, so order is kept. */
+static bool takes_children(const struct outbox_item *i)
+{
+	return kind_has_children(i->ev.kind) && i->ev.action == ACTION_UNDEPLOY &&
+	       i->how != OUTBOX_ALONE;
+}
+
+/* A reference goes after its children; nothing else is sent meanwhile, so order is kept. */
 static void begin_undeploy(struct fetcher *f, struct outbox_item *i)
 {
 	f->undeploy = i;
@@ -149,7 +155,7 @@ void send_pump(struct fetcher *f)
 	while (f->undeploy == NULL && writer_room(f->writer)) {
 		struct outbox_item *i = outbox_take(&f->outbox);
 
-		if (i != NULL && i->ev.kind == KIND_API && i->ev.action == ACTION_UNDEPLOY)
+		if (i != NULL && takes_children(i))
 			begin_undeploy(f, i);
 		else if (i != NULL)
 			send_item(f, i);

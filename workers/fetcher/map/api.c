@@ -159,6 +159,7 @@ static int write_payload(const struct map_ctx *ctx, const struct envelope *n, st
 static int map_envelope(const struct map_ctx *ctx, const struct envelope *n, struct map_out *out,
 			struct err *e)
 {
+	const char *against = NULL;
 	size_t plans = 0;
 	int rc;
 
@@ -170,12 +171,16 @@ static int map_envelope(const struct map_ctx *ctx, const struct envelope *n, str
 		rc = write_payload(ctx, n, out, &plans, e);
 	if (rc < 0)
 		return rc;
-	if (!n->started)
-		withdraw(out, "not started");
-	else if (!tags_match(&ctx->tags, json_get(n->definition, "tags")))
-		withdraw(out, "tags do not match");
+	if (!tags_match(&ctx->tags, json_get(n->definition, "tags")))
+		against = "tags do not match";
 	else if (plans == 0)
-		withdraw(out, "no plan left");
+		against = "no plan left";
+	if (!n->started) {
+		withdraw(out, "not started");
+	} else if (against != NULL && table_get(&ctx->members, out->ev.id) == NULL) {
+		withdraw(out, against);
+		out->ineligible = true;
+	}
 	return 0;
 }
 

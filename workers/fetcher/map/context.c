@@ -53,6 +53,7 @@ void map_ctx_free(struct map_ctx **cp)
 	if (ctx->secret != NULL)
 		explicit_bzero(ctx->secret, ctx->secret_len);
 	mem_free(ctx->secret);
+	membership_reset(ctx);
 	places_reset(&ctx->environments);
 	places_reset(&ctx->organizations);
 	mem_free(ctx);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "common/base/str.h"
+#include "common/base/table.h"
 #include "workers/fetcher/map/map.h"
 #include "workers/fetcher/map/tags.h"
 
@@ -32,7 +33,11 @@ struct map_ctx {
 	bool authz;
 	struct places environments;
 	struct places organizations;
+	struct table products; /* id -> struct map_ids of its APIs, owned */
+	struct table members;  /* API id -> how many products have it */
 };
+
+void membership_reset(struct map_ctx *ctx);
 
 /* NULL when it is not known. */
 const struct place *places_find(const struct places *p, const char *id);

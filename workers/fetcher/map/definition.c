@@ -68,11 +68,11 @@ static bool keeps_plan(const struct map_ctx *ctx, struct json_span plan)
 	if (!json_equals_nocase(status, "published") && !json_equals_nocase(status, "deprecated"))
 		return false;
 	json_iter_init(&it, tags);
-	return !json_next(&it) || tags_match(&ctx->tags, tags);
+	return ctx == NULL || !json_next(&it) || tags_match(&ctx->tags, tags);
 }
 
-static int write_plans(const struct map_ctx *ctx, struct json_span plans, struct buf *b, size_t *n,
-		       struct err *e)
+int definition_write_plans(const struct map_ctx *ctx, struct json_span plans, struct buf *b,
+			   size_t *n, struct err *e)
 {
 	struct json_iter it;
 
@@ -82,12 +82,12 @@ static int write_plans(const struct map_ctx *ctx, struct json_span plans, struct
 		return 0;
 	}
 	if (json_type(plans) != JSON_ARRAY)
-		return err_set(e, ERR_PARSE, "definition: plans is not an array");
+		return err_set(e, ERR_PARSE, "plans is not an array");
 	buf_addc(b, '[');
 	json_iter_init(&it, plans);
 	while (json_next(&it)) {
 		if (json_type(it.value) != JSON_OBJECT)
-			return err_set(e, ERR_PARSE, "definition: a plan is not an object");
+			return err_set(e, ERR_PARSE, "a plan is not an object");
 		if (!keeps_plan(ctx, it.value))
 			continue;
 		json_write_comma(b);
@@ -174,7 +174,7 @@ int definition_write(const struct map_ctx *ctx, struct json_span def, struct buf
 		buf_add(b, it.name.p, it.name.n);
 		buf_addc(b, ':');
 		if (json_equals(it.name, "plans"))
-			rc = write_plans(ctx, it.value, b, plans, e);
+			rc = definition_write_plans(ctx, it.value, b, plans, e);
 		else if (json_equals(it.name, "properties"))
 			write_properties(ctx, it.value, b);
 		else
@@ -226,35 +226,53 @@ static int add_plan(struct map_plans *p, struct json_span plan, bool apikey, str
 	return 0;
 }
 
-static int read_plans(struct json_span def, struct map_plans *p, struct err *e)
+static int read_plans(struct json_span plans, enum definition_kind kind, struct map_plans *p,
+		      struct err *e)
 {
-	enum definition_kind kind;
 	struct json_iter it;
-	bool v4 = definition_says_v4(def) || json_type(json_get(def, "proxy")) != JSON_OBJECT;
-	int rc = definition_recognise(def, v4, json_get(def, "type"), &kind, e);
+	int rc = 0;
 
-	if (rc < 0 || kind == DEFINITION_V4_EDGE)
-		return rc;
-	json_iter_init(&it, json_get(def, "plans"));
+	json_iter_init(&it, plans);
 	while (rc == 0 && json_next(&it))
 		if (kind == DEFINITION_V2 ? v2_subscribable(it.value) : v4_subscribable(it.value))
 			rc = add_plan(p, it.value, is_apikey(it.value, kind), e);
 	return rc;
 }
 
-int map_plans_read(struct json_span payload, struct map_plans *out, struct err *e)
+static int read_api(struct json_span payload, struct map_plans *p, struct err *e)
+{
+	struct json_span def = json_get(payload, "definition");
+	bool v4 = definition_says_v4(def) || json_type(json_get(def, "proxy")) != JSON_OBJECT;
+	enum definition_kind kind;
+	int rc;
+
+	if (json_type(def) != JSON_OBJECT)
+		return err_set(e, ERR_PARSE, "payload: definition is not an object");
+	rc = definition_recognise(def, v4, json_get(def, "type"), &kind, e);
+	if (rc < 0 || kind == DEFINITION_V4_EDGE)
+		return rc;
+	return read_plans(json_get(def, "plans"), kind, p, e);
+}
+
+static int read_product(struct json_span payload, struct map_plans *p, struct err *e)
+{
+	struct json_iter apis;
+
+	json_iter_init(&apis, json_get(payload, "apiIds"));
+	if (!json_next(&apis))
+		return 0;
+	return read_plans(json_get(payload, "plans"), DEFINITION_V4_HTTP, p, e);
+}
+
+int map_plans_read(enum kind k, struct json_span payload, struct map_plans *out, struct err *e)
 {
 	struct map_plans p = { 0 };
 	struct json_span v = { 0 };
-	struct json_span def;
 	int rc = member_check_object(payload, "payload", &v, e);
 
-	if (rc < 0)
-		return rc;
-	def = json_get(v, "definition");
-	if (json_type(def) != JSON_OBJECT)
-		return err_set(e, ERR_PARSE, "payload: definition is not an object");
-	rc = read_plans(def, &p, e);
+	CHECK(kind_has_children(k));
+	if (rc == 0)
+		rc = k == KIND_API ? read_api(v, &p, e) : read_product(v, &p, e);
 	if (rc < 0)
 		map_plans_reset(&p);
 	else

@@ -32,6 +32,11 @@ bool definition_says_v4(struct json_span def);
 int definition_recognise(struct json_span def, bool v4, struct json_span type,
 			 enum definition_kind *out, struct err *e) MUST_USE;
 
+/* Appends the plans that are published or deprecated and, with a context, have its tags.
+   *n is how many. */
+int definition_write_plans(const struct map_ctx *ctx, struct json_span plans, struct buf *b,
+			   size_t *n, struct err *e) MUST_USE;
+
 /*
  * Appends the definition with the plans that are left for these tags and the
  * properties opened. *plans is how many plans are left.

@@ -33,3 +33,5 @@ event_fn authz_entity_publish;
 event_fn authz_entity_withdraw;
 event_fn authz_policy_publish;
 event_fn authz_policy_withdraw;
+event_fn product_publish;
+event_fn product_withdraw;

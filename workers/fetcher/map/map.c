@@ -27,6 +27,8 @@ static const struct route routes[] = {
 	{ authz_entity_withdraw, KIND_AUTHZ_ENTITY, "authz_entity_id", true },
 	{ authz_policy_publish, KIND_AUTHZ_POLICY, "authz_policy_id", false },
 	{ authz_policy_withdraw, KIND_AUTHZ_POLICY, "authz_policy_id", true },
+	{ product_publish, KIND_API_PRODUCT, "api_product_id", false },
+	{ product_withdraw, KIND_API_PRODUCT, "api_product_id", true },
 };
 
 /* Those with a route first, in its order (wire page 4). */
@@ -44,6 +46,8 @@ static const char *const types[] = {
 	"UNPUBLISH_AUTHZ_ENTITY",
 	"PUBLISH_AUTHZ_POLICY",
 	"UNPUBLISH_AUTHZ_POLICY",
+	"DEPLOY_API_PRODUCT",
+	"UNDEPLOY_API_PRODUCT",
 	"PUBLISH_API_RESULT",
 	"UNPUBLISH_API_RESULT",
 	"GATEWAY_STARTED",
@@ -52,8 +56,6 @@ static const char *const types[] = {
 	"STOP_DICTIONARY",
 	"PUBLISH_ORGANIZATION_LICENSE",
 	"DEBUG_API",
-	"DEPLOY_API_PRODUCT",
-	"UNDEPLOY_API_PRODUCT",
 	"DEPLOY_CLUSTER",
 	"UNDEPLOY_CLUSTER",
 	"PUBLISH_AUTHZ_PDP",

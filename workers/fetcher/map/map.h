@@ -28,7 +28,7 @@
 
 #define MAP_ID_MAX_BYTES 512
 
-struct map_ctx; /* what decides about contents besides the row: tags, secret, environments */
+struct map_ctx; /* what decides about contents besides the row: tags, secret, environments, products */
 
 /* `tags` are the gateway's sharding tags, trimmed, "!x" excludes; `secret` may be NULL. */
 struct map_ctx *map_ctx_create(const char *const *tags, size_t n_tags, const void *secret,
@@ -54,13 +54,14 @@ struct map_out {
 	enum map_outcome outcome;
 	struct event ev;    /* MAP_EVENT only. ev.version is NULL for files: the caller sets it */
 	const char *reason; /* static text: why nothing, or why an UNDEPLOY; else NULL */
+	bool ineligible;    /* an API's UNDEPLOY: a product that contains it would change that */
 
 	/*
 	 * Where in ev.payload the digits of a deployedAt stand that came from the file's
-	 * time. Length 0: it was given. A digest of the content leaves these bytes out.
+	 * time, or the createdAt of a product's row. Length 0: it was given. A digest of the
+	 * content leaves these bytes out.
 	 */
-	size_t deployed_at_off;
-	size_t deployed_at_len;
+	size_t deployed_at_off, deployed_at_len;
 };
 
 void map_out_reset(struct map_out *out);
@@ -107,19 +108,20 @@ int map_subscription(struct json_span row, unsigned flags, struct map_out *out,
 int map_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
 	       struct map_out *out, struct err *e) MUST_USE;
 
-/* What deltas need to know of an API that is deployed: plans one may subscribe to. */
+/* What deltas need to know of an API or product that is deployed: plans one may subscribe to. */
 struct map_plan {
 	char *id;    /* owned */
 	bool apikey; /* its subscriptions have keys */
 };
 struct map_plans {
 	struct map_plan *v; /* owned */
-	size_t n;
-	size_t cap;
+	size_t n, cap;
 };
 
-/* `payload` is an API event's, ours or a Java primary's. A withdrawn API has none. */
-int map_plans_read(struct json_span payload, struct map_plans *out, struct err *e) MUST_USE;
+/* `payload` is an event's of that kind, ours or a Java primary's. What is withdrawn has none,
+   and so has a product without an API: nothing can be called with its subscriptions. */
+int map_plans_read(enum kind k, struct json_span payload, struct map_plans *out,
+		   struct err *e) MUST_USE;
 void map_plans_reset(struct map_plans *p);
 
 struct map_subscription {
@@ -138,8 +140,7 @@ void map_subscription_reset(struct map_subscription *s);
 struct map_key {
 	char *id;	      /* owned */
 	char **subscriptions; /* owned, and the strings too */
-	size_t n;
-	size_t cap;
+	size_t n, cap;
 	bool revoked;
 	bool paused;
 	bool federated; /* never distributed */

@@ -65,7 +65,9 @@ struct db_query {
 	int64_t since_ms;     /* BY_TIME: of then or later ... */
 	const char *after_id; /* ... or, of since_ms itself, behind this position; BY_ID: behind
 				 it; NULL: from the beginning */
-	const char *field;    /* only rows whose `field` is, or has as an element, one of `in` */
+	const char *field;    /* only rows whose `field` is, or has as an element, one of `in`:
+				 "id"; "type" of events; "referenceId" and "api" of
+				 subscriptions; "subscriptions" of keys */
 	char *const *in;
 	size_t n_in;
 	char *const *environments; /* only rows of these, or of none; n 0: all. An access

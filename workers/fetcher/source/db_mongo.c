@@ -266,7 +266,7 @@ static void make_filter(const struct db_query *q, bson_t *filter)
 		add_text_ids(&c, q->table);
 	if (q->field != NULL && !str_equal(q->field, "id"))
 		append_in(filter, q->field, q->in, q->n_in);
-	if (q->table == DB_EVENTS && !q->odd)
+	if (q->table == DB_EVENTS && !q->odd && !str_equal(q->field, "type"))
 		append_types(filter);
 	if (q->table == DB_LICENSES)
 		bson_append_utf8(filter, "_id.referenceType", -1, "ORGANIZATION", -1);

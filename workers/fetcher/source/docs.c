@@ -10,6 +10,7 @@ const char *docs_dir_name(enum docs_dir d)
 	static const char *const names[DIR__COUNT] = {
 		[DIR_ENVIRONMENTS] = "environments",
 		[DIR_ORGANIZATIONS] = "organizations",
+		[DIR_API_PRODUCTS] = "api-products",
 		[DIR_APIS] = "apis",
 		[DIR_SUBSCRIPTIONS] = "subscriptions",
 		[DIR_API_KEYS] = "api-keys",
@@ -201,9 +202,9 @@ void docs_set_subscriptions(struct docs *d, struct doc *key, char *const *ids, s
 	}
 }
 
-void docs_mark_children(struct docs *d, const char *api)
+void docs_mark_children(struct docs *d, const char *ref)
 {
-	mark_list(d, &d->children, api);
+	mark_list(d, &d->children, ref);
 }
 
 void docs_mark_keys(struct docs *d, const char *subscription)

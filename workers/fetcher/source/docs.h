@@ -3,7 +3,7 @@
  * docs - the documents of a file source, what they are about, and how they hang together.
  *
  * Two documents with one id: the first by path counts, the others are shadowed. A
- * subscription hangs on its API, a key on its subscriptions; when one changes, those
+ * subscription hangs on its API or product, a key on its subscriptions; when one changes, those
  * that hang on it are dirty and are mapped again.
  *
  * Owns:    the documents and all tables.
@@ -18,6 +18,7 @@
 enum docs_dir { /* in the order in which they must be read */
 		DIR_ENVIRONMENTS,
 		DIR_ORGANIZATIONS,
+		DIR_API_PRODUCTS, /* they make APIs eligible */
 		DIR_APIS,
 		DIR_SUBSCRIPTIONS,
 		DIR_API_KEYS,
@@ -54,11 +55,13 @@ struct doc {
 	char **names;  /* owned: events it made, deployed or not */
 	size_t n_names;
 
-	bool deployed;		/* API */
-	struct map_plans plans; /* API */
-	char *scope;		/* subscription: its API */
-	char *plan;		/* subscription */
-	char **subscriptions;	/* key */
+	bool deployed;		/* API, product */
+	struct map_plans plans; /* API, product */
+	bool lost;	      /* API: not eligible since a product's file is gone: as if its were */
+	char *scope;	      /* subscription: its API or product */
+	bool product;	      /* subscription: it is a product */
+	char *plan;	      /* subscription */
+	char **subscriptions; /* key */
 	size_t n_subscriptions;
 	char *organization; /* environment: its organization */
 };
@@ -66,7 +69,7 @@ struct doc {
 struct docs {
 	struct table paths;	      /* path -> doc, owned */
 	struct table ids[DIR__COUNT]; /* id -> doc_list, owned; sorted by path */
-	struct table children;	      /* API id -> doc_list of subscriptions */
+	struct table children;	      /* id of an API or product -> doc_list of subscriptions */
 	struct table keys;	      /* subscription id -> doc_list of keys */
 	size_t dirty[DIR__COUNT];     /* how many */
 };
@@ -89,7 +92,7 @@ void docs_set_scope(struct docs *d, struct doc *sub, const char *scope, const ch
 void docs_set_subscriptions(struct docs *d, struct doc *key, char *const *ids, size_t n);
 
 /* What hangs on it becomes dirty. */
-void docs_mark_children(struct docs *d, const char *api);
+void docs_mark_children(struct docs *d, const char *ref);
 void docs_mark_keys(struct docs *d, const char *subscription);
 
 void doc_set_names(struct doc *doc, char **names, size_t n); /* takes them */

@@ -18,6 +18,7 @@ enum kind relate_kind(enum docs_dir dir)
 	static const enum kind kinds[DIR__COUNT] = {
 		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,
 		[DIR_ORGANIZATIONS] = KIND_ORGANIZATION,
+		[DIR_API_PRODUCTS] = KIND_API_PRODUCT,
 		[DIR_APIS] = KIND_API,
 		[DIR_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
 		[DIR_API_KEYS] = KIND_API_KEY,
@@ -111,7 +112,7 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 	feed_put_event(r->feed, &ev, absent);
 }
 
-/* Is the API of a child's name described by a document? */
+/* Is what a child's name refers to described by a document? */
 static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
 {
 	size_t tail = strlen(kind_name(relate_kind(doc->dir))) + strlen(doc->id) + 2;
@@ -120,7 +121,7 @@ static bool ref_has_document(const struct relate *r, const struct doc *doc, cons
 
 	CHECK(strlen(name) >= strlen("API:") + tail);
 	ref = mem_dup(name + strlen("API:"), strlen(name) - strlen("API:") - tail);
-	has = docs_owner(&r->docs, DIR_APIS, ref) != NULL;
+	has = relate_ref(r, false, ref) != NULL || relate_ref(r, true, ref) != NULL;
 	mem_free(ref);
 	return has;
 }
@@ -235,6 +236,7 @@ enum owner relate_owner(struct relate *r, struct json_span row, const char *fall
 	return o;
 }
 
+/* What a document of an environment that is not known made before: held, or kept. */
 void relate_unknown(struct relate *r, struct doc *doc)
 {
 	struct made none = { 0 };
@@ -256,8 +258,8 @@ static void change_id(struct relate *r, struct doc *doc)
 	for (i = 0; i < doc->n_names && !doc->shadowed; i++)
 		withdraw(r, doc, doc->names[i], true);
 	doc_set_names(doc, NULL, 0);
-	if (doc->dir == DIR_APIS) {
-		docs_mark_children(&r->docs, doc->id);
+	if (kind_has_children(relate_kind(doc->dir))) {
+		relate_leave(r, doc);
 		doc->deployed = false;
 		map_plans_reset(&doc->plans);
 	}
@@ -296,6 +298,7 @@ static void mark_owned(struct relate *r)
 {
 	unsigned i;
 
+	docs_mark_dir(&r->docs, DIR_API_PRODUCTS);
 	docs_mark_dir(&r->docs, DIR_APIS);
 	docs_mark_dir(&r->docs, DIR_SHARED_POLICY_GROUPS);
 	for (i = 0; r->filter.n_environments + r->filter.n_organizations > 0 && i < DIR__COUNT; i++)
@@ -349,83 +352,6 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	made_reset(&m);
 }
 
-static bool plans_equal(const struct map_plans *a, const struct map_plans *b)
-{
-	size_t i;
-
-	if (a->n != b->n)
-		return false;
-	for (i = 0; i < a->n; i++)
-		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
-			return false;
-	return true;
-}
-
-static struct json_span span_of(const struct buf *b)
-{
-	return (struct json_span){ b->data, b->len };
-}
-
-static void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms)
-{
-	struct map_plans plans = { 0 };
-	struct map_out out = { 0 };
-	struct buf quoted = { 0 };
-	struct made m = { 0 };
-	struct err e = { 0 };
-	bool deployed;
-	int rc = map_api_file(r->ctx, row, modified_ms, &out, &e);
-
-	if (rc == 0 && out.outcome == MAP_EVENT && out.ev.action == ACTION_DEPLOY)
-		rc = map_plans_read(span_of(&out.ev.payload), &plans, &e);
-	if (rc < 0 || out.outcome != MAP_EVENT) {
-		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
-		map_out_reset(&out);
-		return;
-	}
-	json_write_string(&quoted, out.ev.id, strlen(out.ev.id));
-	if (!relate_identify(r, doc, span_of(&quoted)))
-		out.outcome = MAP_NOTHING;
-	buf_reset(&quoted);
-	if (out.outcome == MAP_EVENT) {
-		enum owner o = relate_owner(r, row, "DEFAULT");
-
-		deployed = o != NOT_OURS && out.ev.action == ACTION_DEPLOY;
-		if (o == NOT_OURS)
-			made_undeploy(&m, KIND_API, out.ev.id, NULL);
-		else if (o == OURS || !deployed)
-			made_add(&m, &out);
-		if (deployed != doc->deployed || !plans_equal(&plans, &doc->plans))
-			docs_mark_children(&r->docs, doc->id);
-		doc->deployed = deployed;
-		map_plans_reset(&doc->plans);
-		doc->plans = plans;
-		plans = (struct map_plans){ 0 };
-		if (m.n > 0)
-			relate_publish(r, doc, &m, LEFT_WITHDRAWN);
-		else
-			relate_unknown(r, doc);
-	}
-	map_plans_reset(&plans);
-	map_out_reset(&out);
-	made_reset(&m);
-}
-
-/* Is the API deployed with that plan? *gone: the API has no document at all. */
-static bool plan_is_deployed(const struct relate *r, const char *api, const char *plan, bool *gone)
-{
-	const struct doc *doc = api == NULL ? NULL : docs_owner(&r->docs, DIR_APIS, api);
-	size_t i;
-
-	*gone = doc == NULL;
-	if (doc == NULL || !doc->deployed || plan == NULL)
-		return false;
-	for (i = 0; i < doc->plans.n; i++)
-		if (str_equal(doc->plans.v[i].id, plan))
-			return true;
-	return false;
-}
-
 static void relate_subscription(struct relate *r, struct doc *doc, struct json_span row)
 {
 	struct map_subscription facts = { 0 };
@@ -440,23 +366,23 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		return;
 	rc = map_subscription_read(row, &facts, &e);
 	if (rc == 0)
-		rc = map_subscription(row, 0, &out, &e);
+		rc = map_subscription(row, MAP_PRODUCT_KNOWN, &out, &e);
 	if (rc < 0) {
 		relate_quarantine(r, doc, e.text);
 		map_subscription_reset(&facts);
 		return;
 	}
 	docs_set_scope(&r->docs, doc, facts.scope, facts.plan);
+	doc->product = facts.product;
 	docs_mark_keys(&r->docs, doc->id);
 	o = relate_owner(r, row, NULL);
 	if (facts.scope != NULL) {
-		if (plan_is_deployed(r, facts.scope, facts.plan, &gone) && o != NOT_OURS &&
-		    out.outcome == MAP_EVENT)
+		if (relate_has_plan(r, doc, &gone) && o != NOT_OURS && out.outcome == MAP_EVENT)
 			made_add(&m, &out);
 		else if (!gone)
 			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
 	}
-	/* An API without a document takes its children along, or the guard keeps them all. */
+	/* What has no document takes its children along, or the guard keeps them all. */
 	if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
 		relate_unknown(r, doc);
 	else
@@ -486,8 +412,8 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 			*left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
 	}
-	if (o != NOT_OURS && plan_is_deployed(r, sub->scope, sub->plan, &gone)) {
-		rc = map_apikey(row, span_of(&text), 0, &out, &e);
+	if (o != NOT_OURS && relate_has_plan(r, sub, &gone)) {
+		rc = map_apikey(row, relate_text(&text), MAP_PRODUCT_KNOWN, &out, &e);
 		if (rc == 0 && out.outcome == MAP_EVENT)
 			made_add(m, &out);
 	} else if (!gone) {
@@ -552,6 +478,9 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 	case DIR_ORGANIZATIONS:
 		relate_organization(r, doc, row);
 		break;
+	case DIR_API_PRODUCTS:
+		relate_product(r, doc, row, modified_ms);
+		break;
 	case DIR_APIS:
 		relate_api(r, doc, row, modified_ms);
 		break;
@@ -579,8 +508,10 @@ void relate_gone(struct relate *r, struct doc *doc)
 			withdraw(r, doc, doc->names[i], true);
 	if (doc->dir == DIR_SUBSCRIPTIONS && doc->id != NULL)
 		docs_mark_keys(&r->docs, doc->id);
-	if (doc->dir == DIR_APIS && doc->id != NULL)
-		docs_mark_children(&r->docs, doc->id);
+	if (kind_has_children(relate_kind(doc->dir)) && doc->id != NULL && !doc->shadowed)
+		relate_leave(r, doc);
+	if (doc->dir == DIR_API_PRODUCTS && r->products_unsure)
+		docs_mark_dir(&r->docs, DIR_APIS);
 	if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) && !doc->shadowed) {
 		if (doc->id != NULL)
 			mem_free(table_del(&r->hrids, doc->id));

@@ -3,9 +3,10 @@
  * relate - a document of the file source in, items of the feed out: maps it in the light
  * of what it hangs on.
  *
- * A subscription is an event only while its API is deployed with its plan; a key while
- * its subscription is (wire page 3.6). What its own API's undeploy takes along is not
- * said again: the publisher withdraws the children of a reference with it.
+ * A subscription is an event only while its API or API product is deployed with its plan; a
+ * key while its subscription is (wire page 3.6). What their own reference's undeploy takes
+ * along is not said again: the publisher withdraws the children of a reference with it. An
+ * API that a product gains or loses is mapped again.
  *
  * Owns:    the documents, the mapping context.
  * Blocks:  only in `read`, the caller's.
@@ -30,6 +31,7 @@ struct relate {
 	struct relate_filter filter; /* not owned */
 	struct table hrids;	     /* environment or organization id -> "\nhrid\nhrid\n", owned */
 	bool unsure;		     /* a file of environments or organizations cannot be read */
+	bool products_unsure;	     /* a file of products cannot, and never could */
 	struct feed *feed;	     /* where items go, during a pass */
 	/* Reads a document again. 0 and the bytes in `out`, or an error. */
 	int (*read)(void *arg, const struct doc *doc, struct buf *out);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relate_part - what the files of relate share: relate.c has documents in general;
- * relate_plain.c those that hang on nothing but environments and organizations.
+ * relate_part - what the files of relate share: relate.c has documents in general, and those
+ * that hang on others; relate_reference.c the APIs and products they hang on; relate_plain.c
+ * those that hang on nothing but environments and organizations.
  *
  * Owns, blocks, errors: as relate.h says. Nobody outside includes this.
  */
 #pragma once
 
+#include "workers/fetcher/map/membership.h"
 #include "workers/fetcher/source/made.h"
 #include "workers/fetcher/source/relate.h"
 
@@ -15,6 +17,11 @@ enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
 
 /* A row of an environment that has no document proves nothing: it counts as absent. */
 enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
+
+static inline struct json_span relate_text(const struct buf *b)
+{
+	return (struct json_span){ b->data, b->len };
+}
 
 enum kind relate_kind(enum docs_dir dir);
 
@@ -37,3 +44,20 @@ char *relate_dup_string(struct json_span v) MUST_USE; /* NULL: it is no string *
 
 /* relate_plain.c */
 void relate_plain(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
+
+/* Is it a row of an event? Else it is an entity by itself, to be made the payload of one. */
+bool relate_is_row(struct json_span v);
+void relate_wrap(enum docs_dir dir, struct json_span v, int64_t created_ms, struct buf *out);
+
+/* relate_reference.c */
+void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
+void relate_product(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
+
+/* The document is of its API or product no more. */
+void relate_leave(struct relate *r, struct doc *doc);
+
+/* The document of an API, or of a product; NULL: nothing says anything of it. */
+struct doc *relate_ref(const struct relate *r, bool product, const char *id);
+
+/* Is what the subscription refers to deployed with its plan? *gone: it has no document. */
+bool relate_has_plan(const struct relate *r, const struct doc *sub, bool *gone);

@@ -36,6 +36,7 @@ struct bare {
 static const struct bare *bare_of(enum docs_dir dir)
 {
 	static const struct bare forms[DIR__COUNT] = {
+		[DIR_API_PRODUCTS] = { "DEPLOY_API_PRODUCT", "api_product_id", "id" },
 		[DIR_DICTIONARIES] = { "PUBLISH_DICTIONARY", "dictionary_id", "id" },
 		[DIR_SHARED_POLICY_GROUPS] = { "DEPLOY_SHARED_POLICY_GROUP",
 					       "shared_policy_group_id", "id" },
@@ -55,20 +56,21 @@ static bool has_known_type(struct json_span v)
 }
 
 /* A row has a type of event, or at least a payload: a dictionary has a type of its own. */
-static bool is_row(struct json_span v)
+bool relate_is_row(struct json_span v)
 {
 	return has_known_type(v) || json_type(json_get(v, "payload")) == JSON_STRING;
 }
 
-static void wrap(const struct bare *form, struct json_span v, int64_t modified_ms, struct buf *out)
+void relate_wrap(enum docs_dir dir, struct json_span v, int64_t created_ms, struct buf *out)
 {
+	const struct bare *form = bare_of(dir);
 	struct json_span id = json_get(v, form->id);
 
 	buf_printf(out, "{\"type\":\"%s\",\"payload\":", form->type);
 	json_write_string(out, v.p, v.n);
 	if (json_type(id) == JSON_STRING)
 		buf_printf(out, ",\"properties\":{\"%s\":%.*s}", form->property, (int)id.n, id.p);
-	buf_printf(out, ",\"createdAt\":%" PRId64 "}", modified_ms);
+	buf_printf(out, ",\"createdAt\":%" PRId64 "}", created_ms);
 }
 
 /* An event of no environment is everybody's. */
@@ -90,7 +92,7 @@ static void relate_row(struct relate *r, struct doc *doc, struct json_span row,
 	struct err e = { 0 };
 
 	json_write_string(&id, about->id, strlen(about->id));
-	if (relate_identify(r, doc, (struct json_span){ id.data, id.len })) {
+	if (relate_identify(r, doc, relate_text(&id))) {
 		if (map_event(r->ctx, row, &out, &e) < 0)
 			relate_quarantine(r, doc, e.text);
 		else
@@ -107,9 +109,9 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 	struct buf wrapped = { 0 };
 	struct err e = { 0 };
 
-	if (!is_row(v)) {
-		wrap(bare_of(doc->dir), v, modified_ms, &wrapped);
-		v = (struct json_span){ wrapped.data, wrapped.len };
+	if (!relate_is_row(v)) {
+		relate_wrap(doc->dir, v, modified_ms, &wrapped);
+		v = relate_text(&wrapped);
 	}
 	if (map_event_about(r->ctx, v, &about, &e) < 0)
 		relate_quarantine(r, doc, e.text);

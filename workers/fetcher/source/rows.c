@@ -216,7 +216,8 @@ static enum kind kind_of(enum db_table t)
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,
 		     const char *why)
 {
-	static const enum kind kinds[] = { KIND_API, KIND_DICTIONARY, KIND_ORGANIZATION };
+	static const enum kind kinds[] = { KIND_API, KIND_API_PRODUCT, KIND_DICTIONARY,
+					   KIND_ORGANIZATION };
 	struct feed_item *i = feed_item_new(FEED_QUARANTINE);
 	char *where = where_of(t, id);
 	unsigned k;
@@ -236,7 +237,7 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 	if (name != NULL)
 		rows_keep(r, name);
 	if (t == DB_EVENTS)
-		rows_api_unreadable(r, id);
+		rows_unreadable(r, id);
 	for (k = 0; t == DB_EVENTS && k < ARRAY_LEN(kinds); k++) {
 		char *one = rows_name(kinds[k], id, NULL);
 
@@ -290,18 +291,27 @@ void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind)
 	r->kind = kind;
 	r->pass++;
 	r->read = 0;
+	if (r->owed.n == 0)
+		r->lost = false;
+	if (kind != PASS_DELTA)
+		r->holds = false;
 }
 
 void rows_reset(struct rows *r)
 {
-	size_t at = 0;
+	unsigned i;
 	void *v;
 
-	while (table_next(&r->apis, &at, NULL, &v)) {
-		map_plans_reset(&((struct api *)v)->plans);
-		mem_free(v);
+	for (i = 0; i < ARRAY_LEN(r->refs); i++) {
+		size_t at = 0;
+
+		while (table_next(&r->refs[i], &at, NULL, &v)) {
+			map_plans_reset(&((struct ref *)v)->plans);
+			mem_free(v);
+		}
+		table_reset(&r->refs[i]);
 	}
-	table_reset(&r->apis);
+	map_ids_reset(&r->owed);
 	r->pass++; /* all of them are of an earlier one now */
 	rows_events_settle(r);
 	table_reset(&r->claims);

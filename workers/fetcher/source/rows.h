@@ -5,15 +5,17 @@
  *
  * A page is looked at in brief: ids, versions, relations. The feed's loop says what the
  * zone holds of it (feed_ask()), and only the rest is read with its payload; a refill reads
- * whole rows at once. A subscription is an event only while its API is deployed with its
- * plan, a key while its subscription is (wire page 3.6). When an API is deployed anew or its
- * plans change, its subscriptions and their keys are looked at again, as are the keys of
- * a subscription that changed (zone-protocol 3): their rows may lie far behind the cursor.
+ * whole rows at once. A subscription is an event only while what it refers to, an API or an
+ * API product, is deployed with its plan, a key while its subscription is (wire page 3.6).
+ * When a reference is deployed anew or its plans change, its subscriptions and their keys are
+ * looked at again, as are the keys of a subscription that changed (zone-protocol 3): their rows
+ * may lie far behind the cursor. So are the APIs that a product gains or loses, since it makes
+ * them eligible.
  *
  * The id of a shared policy group is the same in all environments it was promoted to, and
  * each has a row: the newest of them counts, as it does for the reference.
  *
- * Owns:    what it remembers of APIs (their plans), and which rows are set aside.
+ * Owns:    what it remembers of references (their plans), and which rows are set aside.
  * Blocks:  in the database, and in feed_put() and feed_ask().
  * Errors:  those of the database, and ERR_STATE when the feed is stopping; a row that cannot
  *          be read or mapped is quarantined.
@@ -23,7 +25,7 @@
 #include "common/base/table.h"
 #include "workers/fetcher/source/db.h"
 #include "workers/fetcher/source/feed.h"
-#include "workers/fetcher/map/map.h"
+#include "workers/fetcher/map/membership.h"
 
 #define ROWS_PAGE_BYTES (4U << 20) /* of rows that are kept for a look at them together */
 
@@ -46,8 +48,13 @@ struct rows {
 	uint64_t read;		 /* rows, in this pass */
 	rows_page_fn *paged;	 /* NULL: none */
 	void *arg;		 /* of it */
-	struct table apis;	 /* id -> struct api, owned */
 	struct table claims;	 /* name -> struct claim, owned: of entities of several rows */
+	struct table refs[2];	 /* of APIs, of products: id -> struct ref, owned */
+	struct map_ids owed;	 /* APIs to be judged again, since products gained or lost them */
+	bool doubt;		 /* products cannot all be read: what is not eligible may be */
+	bool lost;		 /* rows of products are gone, as of an outage: what only they made
+				    eligible goes as if its row were, if the guard lets it */
+	bool holds;		 /* and some of that may be in the zone still */
 	struct table quarantine; /* where -> number of the pass that saw it */
 };
 
@@ -72,6 +79,11 @@ int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge,
 /* A look in brief at rows of these ids, wherever their time stamps lie. */
 int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n,
 		  struct err *e) MUST_USE;
+/* Reads all products, so that APIs can be judged by them: `owed`, `doubt` and `lost` say what
+   came of it. */
+int rows_products(struct rows *r, struct err *e) MUST_USE;
+/* Reads and maps what is owed. */
+int rows_rejudge(struct rows *r, struct err *e) MUST_USE;
 
 /* A row that cannot be used, and one that can. `name` of its event: NULL when unknown. */
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,

@@ -5,44 +5,57 @@
 #include "common/base/mem.h"
 #include "workers/fetcher/source/rows_page.h"
 
-/* --- what is remembered of an API --- */
+/* --- what is remembered of a reference --- */
 
-static struct api *api_entry(struct rows *r, const char *id)
+struct table *refs_of(struct rows *r, enum kind k)
 {
-	struct api *a = table_get(&r->apis, id);
+	return &r->refs[k == KIND_API_PRODUCT ? 1 : 0];
+}
 
+struct ref *ref_entry(struct rows *r, enum kind k, const char *id)
+{
+	struct ref *a = table_get(refs_of(r, k), id);
+
+	CHECK(kind_has_children(k));
 	if (a == NULL) {
 		a = mem_zalloc(sizeof(*a));
-		(void)table_set(&r->apis, id, a);
+		(void)table_set(refs_of(r, k), id, a);
 	}
 	return a;
 }
 
-static void forget_plans(struct api *a)
+static void forget_plans(struct ref *a)
 {
 	map_plans_reset(&a->plans);
 	a->plans_known = false;
 	a->looked_up = false;
 }
 
-void rows_api_unreadable(struct rows *r, const char *id)
+static void set_unreadable(struct rows *r, enum kind k, const char *id)
 {
-	struct api *a = api_entry(r, id);
+	struct ref *a = ref_entry(r, k, id);
 
-	a->state = API_UNREADABLE;
+	a->state = REF_UNREADABLE;
 	a->seen = r->pass;
 }
 
-enum hang api_hang(const struct api *a, const char *plan)
+/* Which of them it is the row may not say. */
+void rows_unreadable(struct rows *r, const char *id)
+{
+	set_unreadable(r, KIND_API, id);
+	set_unreadable(r, KIND_API_PRODUCT, id);
+}
+
+enum hang ref_hang(const struct ref *a, const char *plan)
 {
 	size_t i;
 
 	switch (a->state) {
-	case API_ON:
+	case REF_ON:
 		break;
-	case API_OFF:
+	case REF_OFF:
 		return HANG_NO;
-	case API_UNREADABLE:
+	case REF_UNREADABLE:
 		return HANG_KEPT;
 	default:
 		return HANG_NOTHING;
@@ -65,16 +78,16 @@ static bool plans_equal(const struct map_plans *a, const struct map_plans *b)
 	return true;
 }
 
-/* What the row's event makes of the API. true: its children must be looked at again. */
-static bool api_learn(struct api *a, const struct map_out *out, struct map_plans *plans,
+/* What the row's event makes of it. true: its children must be looked at again. */
+static bool ref_learn(struct ref *a, const struct map_out *out, struct map_plans *plans,
 		      int64_t version_ms)
 {
 	bool on = out->ev.action == ACTION_DEPLOY;
-	bool changed = on && (a->state != API_ON || !a->plans_known || a->looked_up ||
+	bool changed = on && (a->state != REF_ON || !a->plans_known || a->looked_up ||
 			      !plans_equal(&a->plans, plans));
 
 	forget_plans(a);
-	a->state = on ? API_ON : API_OFF;
+	a->state = on ? REF_ON : REF_OFF;
 	a->version_ms = version_ms;
 	a->plans = *plans;
 	a->plans_known = on;
@@ -82,11 +95,18 @@ static bool api_learn(struct api *a, const struct map_out *out, struct map_plans
 	return changed;
 }
 
-/* The row of an entity has its id (wire page 4); of two rows of one, which one counts? */
+/* Of two rows of one entity, which one counts? */
 static int foreign(enum kind k, const char *id, struct err *e)
 {
 	return err_set(e, ERR_PARSE, "it is of the %s %.200s, and has another _id", kind_name(k),
 		       id);
+}
+
+int rows_check_id(const struct map_out *out, const char *id, struct err *e)
+{
+	return out->outcome != MAP_EVENT || !map_own_id(out->ev.kind) || str_equal(out->ev.id, id)
+		       ? 0
+		       : foreign(out->ev.kind, out->ev.id, e);
 }
 
 /* --- rows that share an entity --- */
@@ -156,27 +176,67 @@ static void quarantine(struct rows *r, const struct row *row, const char *why)
 	mem_free(name);
 }
 
-/* Maps a row of an API and learns from it. *children: see api_learn(). */
+static struct json_span payload_of(const struct map_out *out)
+{
+	return (struct json_span){ out->ev.payload.data, out->ev.payload.len };
+}
+
+/* An API that a product might hold, or held until an outage: nothing is said of it. */
+static bool is_doubtful(struct rows *r, const struct map_out *out, int64_t version_ms)
+{
+	struct ref *a;
+	char *name;
+
+	if (!out->ineligible)
+		return false;
+	a = ref_entry(r, KIND_API, out->ev.id);
+	if (r->doubt) {
+		name = rows_name(KIND_API, out->ev.id, NULL);
+		rows_keep(r, name);
+		set_unreadable(r, KIND_API, out->ev.id);
+		mem_free(name);
+	} else if (r->lost || a->state == REF_LOST) {
+		forget_plans(a);
+		r->holds = true;
+		a->state = REF_LOST;
+		a->version_ms = version_ms;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Learns what an API or a product has become. *children: see ref_learn(). */
+static int learn(struct rows *r, const struct map_out *out, int64_t version_ms, bool *children,
+		 struct err *e)
+{
+	struct map_plans plans = { 0 };
+	int rc = 0;
+
+	if (out->ev.action == ACTION_DEPLOY)
+		rc = map_plans_read(out->ev.kind, payload_of(out), &plans, e);
+	if (rc == 0 && out->ev.kind == KIND_API_PRODUCT)
+		rc = rows_learn_product(r, out, e);
+	if (rc == 0)
+		*children =
+			ref_learn(ref_entry(r, out->ev.kind, out->ev.id), out, &plans, version_ms);
+	map_plans_reset(&plans);
+	return rc;
+}
+
+/* Maps a row and learns from it. */
 static int map_row(struct rows *r, const struct row *row, struct map_out *out, bool *children)
 {
 	struct json_span text = page_row(row);
-	struct map_plans plans = { 0 };
 	struct err why = { 0 };
 	int rc = map_event(r->ctx, text, out, &why);
 
-	if (rc == 0 && out->outcome == MAP_EVENT && map_own_id(out->ev.kind) &&
-	    !str_equal(out->ev.id, row->id))
-		rc = foreign(out->ev.kind, out->ev.id, &why);
-	if (rc == 0 && out->outcome == MAP_EVENT && out->ev.kind == KIND_API) {
-		if (out->ev.action == ACTION_DEPLOY)
-			rc = map_plans_read(
-				(struct json_span){ out->ev.payload.data, out->ev.payload.len },
-				&plans, &why);
-		if (rc == 0)
-			*children =
-				api_learn(api_entry(r, out->ev.id), out, &plans, row->updated_ms);
-		map_plans_reset(&plans);
-	}
+	if (rc == 0)
+		rc = rows_check_id(out, row->id, &why);
+	if (rc == 0 && out->outcome == MAP_EVENT && is_doubtful(r, out, row->updated_ms))
+		map_out_reset(out);
+	else if (rc == 0 && out->outcome == MAP_EVENT && kind_has_children(out->ev.kind))
+		rc = learn(r, out, row->updated_ms, children, &why);
 	if (rc < 0) {
 		map_out_reset(out);
 		quarantine(r, row, why.text);
@@ -192,7 +252,6 @@ static int learn_row(void *arg, const struct db_row *row, struct err *e)
 {
 	struct rows *r = arg;
 	struct row one = { .id = (char *)(uintptr_t)row->id, .updated_ms = row->updated_ms };
-	struct api *a = api_entry(r, row->id);
 	struct map_out out = { 0 };
 	bool children = false;
 
@@ -206,17 +265,18 @@ static int learn_row(void *arg, const struct db_row *row, struct err *e)
 		return 0;
 	}
 	one.text = (struct buf){ (char *)(uintptr_t)row->json.p, row->json.n, 0 };
-	rows_api_unreadable(r, row->id); /* unless it can be read */
-	if (map_row(r, &one, &out, &children) == 0)
-		a->looked_up = true;
+	rows_unreadable(r, row->id); /* unless it can be read */
+	if (map_row(r, &one, &out, &children) == 0 && out.outcome == MAP_EVENT &&
+	    kind_has_children(out.ev.kind))
+		ref_entry(r, out.ev.kind, row->id)->looked_up = true;
 	map_out_reset(&out);
 	return 0;
 }
 
-/* Only what the zone holds live has children there: the API's own row may be on its way. */
-static int is_live(struct rows *r, const char *id, bool *live, struct err *e)
+/* Only what the zone holds live has children there: its own row may be on its way. */
+static int is_live(struct rows *r, enum kind k, const char *id, bool *live, struct err *e)
 {
-	struct feed_ask ask = { .name = rows_name(KIND_API, id, NULL), .gone = true };
+	struct feed_ask ask = { .name = rows_name(k, id, NULL), .gone = true };
 	bool go = feed_ask(r->feed, &ask, 1);
 
 	mem_free(ask.name);
@@ -224,9 +284,9 @@ static int is_live(struct rows *r, const char *id, bool *live, struct err *e)
 	return go ? 0 : err_set(e, ERR_STATE, "the source is stopping");
 }
 
-int rows_api(struct rows *r, const char *id, struct api **out, struct err *e)
+int rows_ref(struct rows *r, enum kind k, const char *id, struct ref **out, struct err *e)
 {
-	struct api *a = api_entry(r, id);
+	struct ref *a = ref_entry(r, k, id);
 	bool live = false;
 	int rc;
 
@@ -234,27 +294,27 @@ int rows_api(struct rows *r, const char *id, struct api **out, struct err *e)
 	/* A pass over everything comes by its row before its children, unless it is gone. */
 	if (r->kind != PASS_DELTA && a->seen != r->pass && a->pass != r->pass) {
 		forget_plans(a);
-		a->state = API_UNKNOWN;
+		a->state = REF_UNKNOWN;
 	}
-	if (a->state == API_OFF || a->state == API_UNREADABLE || a->state == API_ON ||
-	    (a->state == API_ABSENT && a->pass == r->pass))
+	if (a->state == REF_OFF || a->state == REF_UNREADABLE || a->state == REF_ON ||
+	    a->state == REF_LOST || (a->state == REF_ABSENT && a->pass == r->pass))
 		return 0;
-	rc = is_live(r, id, &live, e);
-	a->state = live ? API_ON : API_ABSENT;
+	rc = is_live(r, k, id, &live, e);
+	a->state = live ? REF_ON : REF_ABSENT;
 	a->version_ms = 0;
 	a->pass = r->pass;
 	return rc;
 }
 
-int rows_api_plans(struct rows *r, const char *id, struct err *e)
+int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct err *e)
 {
-	struct api *a = api_entry(r, id);
+	struct ref *a = ref_entry(r, k, id);
 	char *ids[1] = { (char *)(uintptr_t)id };
 	const struct lookup l = { DB_EVENTS, false, "id", ids, 1 };
 
-	if (a->state != API_ON || a->plans_known)
+	if (a->state != REF_ON || a->plans_known)
 		return 0;
-	a->state = API_ABSENT; /* unless there is a row */
+	a->state = REF_ABSENT; /* unless there is a row */
 	a->pass = r->pass;
 	return rows_look_up(r, &l, learn_row, r, e);
 }
@@ -264,7 +324,13 @@ int rows_api_plans(struct rows *r, const char *id, struct err *e)
 struct about { /* a row of the page */
 	struct map_about what;
 	bool skip;
+	bool lost; /* REF_LOST, and nothing new: it is for the guard */
 };
+
+static struct ref *entry_of(struct rows *r, const struct map_about *what)
+{
+	return kind_has_children(what->kind) ? ref_entry(r, what->kind, what->id) : NULL;
+}
 
 static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 {
@@ -273,9 +339,9 @@ static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 	size_t i;
 
 	for (i = 0; i < p->n; i++) {
-		struct api *a;
-
 		int rc = map_event_about(p->r->ctx, page_row(&p->v[i]), &v[i].what, &why);
+		struct ref *a;
+		bool known;
 
 		v[i].skip = rc < 0 || v[i].what.outcome == MAP_NOTHING;
 		if (!v[i].skip && map_own_id(v[i].what.kind) &&
@@ -292,14 +358,15 @@ static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 			v[i].skip = true;
 			continue;
 		}
-		a = v[i].what.kind == KIND_API ? api_entry(p->r, v[i].what.id) : NULL;
+		a = entry_of(p->r, &v[i].what);
 		if (a != NULL)
 			a->seen = p->r->pass;
 		/* It was read, and made nothing that the zone would hold: tags say. */
-		v[i].skip = p->brief && a != NULL && a->state == API_OFF &&
-			    a->version_ms == p->v[i].updated_ms;
+		known = p->brief && a != NULL && a->version_ms == p->v[i].updated_ms;
+		v[i].skip = known && a->state == REF_OFF;
+		v[i].lost = known && a->state == REF_LOST;
 		asks[i].version_ms = p->v[i].updated_ms;
-		asks[i].gone = v[i].what.withdraws;
+		asks[i].gone = v[i].what.withdraws || v[i].lost;
 	}
 	return v;
 }
@@ -323,12 +390,14 @@ static bool ask_page(struct row_page *p, const struct about *v, struct feed_ask 
 	return go;
 }
 
-struct wanted { /* rows to be read whole, and the APIs whose children come after them */
+struct wanted { /* rows to be read whole, and the references whose children come after them */
 	struct rows *r;
 	const struct row_page *page;
 	const struct feed_ask *asks; /* of its rows */
 	char **ids;		     /* not owned */
 	size_t n;
+	char **products; /* not owned: those go first, since APIs are judged by them */
+	size_t n_products;
 	char **parents; /* owned */
 	size_t n_parents, cap_parents;
 };
@@ -340,7 +409,7 @@ static void take_whole(struct wanted *w, const struct row *row)
 
 	if (map_row(w->r, row, &out, &children) < 0)
 		return;
-	if (children && w->r->kind == PASS_DELTA) {
+	if (children && w->r->kind == PASS_DELTA) { /* then it is one that has them */
 		w->parents =
 			mem_grow(w->parents, &w->cap_parents, w->n_parents + 1, sizeof(char *));
 		w->parents[w->n_parents++] = mem_strdup(out.ev.id);
@@ -379,32 +448,77 @@ static void judge(struct row_page *p, size_t i, const struct about *v, const str
 		  struct wanted *w)
 {
 	struct rows *r = p->r;
-	bool api = v->what.kind == KIND_API;
-	struct api *a = api ? api_entry(r, v->what.id) : NULL;
+	struct ref *a = entry_of(r, &v->what);
 
-	if (v->what.withdraws) {
+	if (v->lost) {
+		if (ask->verdict == ASK_SAME)
+			a->state = REF_OFF; /* it is not there any more */
+		else
+			r->holds = true;
+	} else if (v->what.withdraws) {
 		if (ask->verdict != ASK_SAME)
 			rows_withdraw(r, v->what.kind, v->what.id, NULL);
 		rows_fine(r, DB_EVENTS, p->v[i].id);
 		if (a != NULL) {
 			forget_plans(a);
-			a->state = API_OFF;
+			a->state = REF_OFF;
 			a->version_ms = p->v[i].updated_ms;
 		}
+		if (v->what.kind == KIND_API_PRODUCT)
+			rows_forget_product(r, v->what.id);
 	} else if (ask->verdict != ASK_SAME || r->remap || p->v[i].redo) {
 		if (a != NULL && (ask->verdict == ASK_NEW || p->v[i].redo))
-			a->state = API_UNKNOWN;
-		if (p->brief)
+			a->state = REF_UNKNOWN;
+		if (p->brief && v->what.kind == KIND_API_PRODUCT)
+			w->products[w->n_products++] = p->v[i].id;
+		else if (p->brief)
 			w->ids[w->n++] = p->v[i].id;
 		else
 			take_whole(w, &p->v[i]);
 	} else if (a != NULL) {
 		if (a->version_ms != p->v[i].updated_ms)
 			forget_plans(a);
-		a->state = API_ON;
+		a->state = REF_ON;
 		a->version_ms = p->v[i].updated_ms;
 		rows_fine(r, DB_EVENTS, p->v[i].id);
 	}
+}
+
+/* Reads what is wanted, and what hangs on it. */
+static int read_wanted(struct wanted *w, struct err *e)
+{
+	const struct lookup products = { DB_EVENTS, false, "id", w->products, w->n_products };
+	const struct lookup rest = { DB_EVENTS, false, "id", w->ids, w->n };
+	size_t i;
+	int rc = rows_look_up(w->r, &products, add_whole, w, e);
+
+	if (rc == 0)
+		rc = rows_look_up(w->r, &rest, add_whole, w, e);
+	for (i = 0; i < w->n_parents; i++) {
+		if (rc == 0)
+			rc = rows_children(w->r, w->parents[i], e);
+		mem_free(w->parents[i]);
+	}
+	mem_free(w->parents);
+	return rc;
+}
+
+int rows_rejudge(struct rows *r, struct err *e)
+{
+	int rc = 0;
+
+	while (rc == 0 && r->owed.n > 0) {
+		struct map_ids now = r->owed;
+		struct wanted w = { .r = r, .ids = now.v, .n = now.n };
+		size_t i;
+
+		r->owed = (struct map_ids){ 0 };
+		rc = read_wanted(&w, e);
+		for (i = 0; rc < 0 && i < now.n; i++)
+			map_ids_add(&r->owed, now.v[i]); /* it is owed still */
+		map_ids_reset(&now);
+	}
+	return rc;
 }
 
 int rows_events_page(struct row_page *p, struct err *e)
@@ -412,12 +526,11 @@ int rows_events_page(struct row_page *p, struct err *e)
 	struct feed_ask *asks = mem_zalloc((p->n + 1) * sizeof(*asks));
 	struct wanted w = { .r = p->r, .page = p, .asks = asks };
 	struct about *v = read_page(p, asks);
-	const struct lookup l = { DB_EVENTS, false, "id", NULL, 0 };
-	struct lookup whole = l;
 	size_t i;
 	int rc = 0;
 
 	w.ids = mem_zalloc((p->n + 1) * sizeof(*w.ids));
+	w.products = mem_zalloc((p->n + 1) * sizeof(*w.products));
 	for (i = 0; i < p->n; i++)
 		asks[i].verdict = ASK_NEW;
 	if (p->brief && !ask_page(p, v, asks))
@@ -425,17 +538,12 @@ int rows_events_page(struct row_page *p, struct err *e)
 	for (i = 0; rc == 0 && i < p->n; i++)
 		if (!v[i].skip)
 			judge(p, i, &v[i], &asks[i], &w);
-	whole.ids = w.ids;
-	whole.n = w.n;
 	if (rc == 0)
-		rc = rows_look_up(p->r, &whole, add_whole, &w, e);
-	for (i = 0; i < w.n_parents; i++) {
-		if (rc == 0)
-			rc = rows_children(p->r, w.parents[i], e);
-		mem_free(w.parents[i]);
-	}
-	mem_free(w.parents);
+		rc = read_wanted(&w, e);
+	if (rc == 0)
+		rc = rows_rejudge(p->r, e);
 	mem_free(w.ids);
+	mem_free(w.products);
 	for (i = 0; i < p->n; i++) {
 		mem_free(asks[i].name);
 		mem_free(v[i].what.id);

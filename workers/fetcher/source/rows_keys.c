@@ -17,8 +17,8 @@ struct pair {		       /* a key with one of its subscriptions: what may be one ev
 	size_t row;	       /* of the page */
 	struct parent *parent; /* not owned */
 	struct feed_ask ask;
-	bool maybe;  /* the plans of its API are not known */
-	bool kept;   /* the API cannot be read */
+	bool maybe;  /* the plans of its reference are not known */
+	bool kept;   /* the reference cannot be read */
 	bool wanted; /* to be mapped */
 };
 
@@ -131,14 +131,12 @@ static int pair_up(struct work *w, size_t row, struct parent *s, struct err *e)
 	struct rows *r = w->page->r;
 	const struct map_key *k = &w->keys[row];
 	struct pair p = { .row = row, .parent = s };
-	struct api *a;
+	struct ref *a;
 	enum hang h;
 	int rc;
 
-	if (s->facts.product)
-		return 0; /* products are not distributed yet */
-	rc = rows_api(r, s->facts.scope, &a, e);
-	h = rc < 0 ? HANG_NOTHING : api_hang(a, s->facts.plan);
+	rc = rows_ref(r, rows_scope(&s->facts), s->facts.scope, &a, e);
+	h = rc < 0 ? HANG_NOTHING : ref_hang(a, s->facts.plan);
 	if (h == HANG_NOTHING)
 		return rc;
 	p.ask.name = rows_name(KIND_API_KEY, k->id, s->facts.scope);
@@ -221,7 +219,8 @@ static int take_whole(struct work *w, const struct pair *p, struct json_span key
 		text = &alone;
 	}
 	if (rc == 0 && text->len > 0) {
-		if (map_apikey(key, (struct json_span){ text->data, text->len }, 0, &out, &why) < 0)
+		if (map_apikey(key, (struct json_span){ text->data, text->len }, MAP_PRODUCT_KNOWN,
+			       &out, &why) < 0)
 			rows_quarantine(r, DB_KEYS, w->page->v[p->row].id, p->ask.name, why.text);
 		else
 			rows_fine(r, DB_KEYS, w->page->v[p->row].id);
@@ -296,16 +295,16 @@ static int decide(struct work *w, struct pair *p, struct err *e)
 	struct rows *r = w->page->r;
 	const struct map_subscription *s = &p->parent->facts;
 	enum hang h = HANG_YES;
-	struct api *a;
+	struct ref *a;
 	int rc = 0;
 
 	if (!p->ask.gone && p->maybe) {
-		rc = rows_api_plans(r, s->scope, e);
+		rc = rows_ref_plans(r, rows_scope(s), s->scope, e);
 		if (rc == 0)
-			rc = rows_api(r, s->scope, &a, e);
+			rc = rows_ref(r, rows_scope(s), s->scope, &a, e);
 		if (rc < 0)
 			return rc;
-		h = api_hang(a, s->plan);
+		h = ref_hang(a, s->plan);
 	}
 	p->wanted = !p->ask.gone && h == HANG_YES;
 	if (h == HANG_KEPT)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rows_page - what the files of rows share: a page of rows that is looked at together, and
- * what is remembered of an API.
+ * what is remembered of a reference: an API, or an API product.
  *
  * Owns, blocks, errors: as rows.h says. Nobody outside includes this.
  */
@@ -52,43 +52,60 @@ void rows_whole_page(struct row_page *p); /* licenses, access points */
 void rows_put(struct rows *r, struct map_out *out); /* an event, or nothing; takes it */
 void rows_withdraw(struct rows *r, enum kind k, const char *id, const char *ref);
 
-enum api_state {
-	API_UNKNOWN,
-	API_ABSENT, /* no row, or not yet in the zone; looked up again in the next pass */
-	API_OFF,
-	API_ON,
-	API_UNREADABLE
+enum ref_state {
+	REF_UNKNOWN,
+	REF_ABSENT, /* no row, or not yet in the zone; looked up again in the next pass */
+	REF_OFF,
+	REF_ON,
+	REF_UNREADABLE,
+	REF_LOST /* an API that is not eligible since a product's row is gone: see rows.lost */
 };
 
-struct api {
-	enum api_state state;
+struct ref {
+	enum ref_state state;
 	int64_t version_ms; /* of the row that said so */
 	bool plans_known;
 	bool looked_up; /* the plans are of a look-up, which may have run ahead of the zone */
 	struct map_plans plans;
 	uint32_t pass; /* ABSENT: in this one */
 	uint32_t seen; /* the last pass that came across its row */
+	/* A product: the mapping has its APIs, as the listing of that pass had them. */
+	bool learned;
+	uint32_t listed;
 };
 
 /* Forgets rows of events that were not met in this pass. */
 void rows_events_settle(struct rows *r);
 
-/* Its row cannot be read. */
-void rows_api_unreadable(struct rows *r, const char *id);
+struct table *refs_of(struct rows *r, enum kind k);
+struct ref *ref_entry(struct rows *r, enum kind k, const char *id);
 
-/* The API a child hangs on; never UNKNOWN. It need not be read for that. */
-int rows_api(struct rows *r, const char *id, struct api **out, struct err *e) MUST_USE;
+/* Its row cannot be read. */
+void rows_unreadable(struct rows *r, const char *id);
+
+/* Row and event are of the same entity: the row of one has its id (wire page 4). */
+int rows_check_id(const struct map_out *out, const char *id, struct err *e) MUST_USE;
+
+/* A product as it is mapped now. */
+int rows_learn_product(struct rows *r, const struct map_out *out, struct err *e) MUST_USE;
+void rows_forget_product(struct rows *r, const char *id);
+
+/* What a subscription hangs on. */
+enum kind rows_scope(const struct map_subscription *s);
+
+/* What a child hangs on; never UNKNOWN. It need not be read for that. */
+int rows_ref(struct rows *r, enum kind k, const char *id, struct ref **out, struct err *e) MUST_USE;
 
 /* Whether a child of that plan belongs into the zone. */
 enum hang {
 	HANG_YES,
 	HANG_NO,
-	HANG_MAYBE,  /* the plans are not known: rows_api_plans() tells */
-	HANG_KEPT,   /* the API cannot be read: its children stay as they are */
-	HANG_NOTHING /* there is no API: it takes its children along, or the guard keeps all */
+	HANG_MAYBE,  /* the plans are not known: rows_ref_plans() tells */
+	HANG_KEPT,   /* it cannot be read: its children stay as they are */
+	HANG_NOTHING /* there is none: it takes its children along, or the guard keeps all */
 };
-enum hang api_hang(const struct api *a, const char *plan);
-int rows_api_plans(struct rows *r, const char *id, struct err *e) MUST_USE;
+enum hang ref_hang(const struct ref *a, const char *plan);
+int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct err *e) MUST_USE;
 
-/* Looks at all subscriptions of the API, and their keys. */
-int rows_children(struct rows *r, const char *api, struct err *e) MUST_USE;
+/* Looks at all subscriptions of the reference, and their keys. */
+int rows_children(struct rows *r, const char *ref, struct err *e) MUST_USE;

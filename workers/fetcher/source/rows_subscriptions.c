@@ -8,7 +8,7 @@
 struct sub { /* a row of the page */
 	struct map_subscription facts;
 	struct feed_ask ask; /* name NULL: nothing is to be said of it */
-	bool maybe;	     /* the plans of its API are not known */
+	bool maybe;	     /* the plans of its reference are not known */
 };
 
 static void sub_reset(struct sub *s)
@@ -17,11 +17,16 @@ static void sub_reset(struct sub *s)
 	mem_free(s->ask.name);
 }
 
+enum kind rows_scope(const struct map_subscription *s)
+{
+	return s->product ? KIND_API_PRODUCT : KIND_API;
+}
+
 /* What should be in the zone of a row. */
 static int expect(struct rows *r, const struct row *row, struct sub *s, struct err *e)
 {
 	struct err why = { 0 };
-	struct api *a;
+	struct ref *a;
 	enum hang h;
 	char *name;
 	int rc;
@@ -30,10 +35,8 @@ static int expect(struct rows *r, const struct row *row, struct sub *s, struct e
 		rows_quarantine(r, DB_SUBSCRIPTIONS, row->id, NULL, why.text);
 		return 0;
 	}
-	if (s->facts.product)
-		return 0; /* products are not distributed yet */
-	rc = rows_api(r, s->facts.scope, &a, e);
-	h = rc < 0 ? HANG_NOTHING : api_hang(a, s->facts.plan);
+	rc = rows_ref(r, rows_scope(&s->facts), s->facts.scope, &a, e);
+	h = rc < 0 ? HANG_NOTHING : ref_hang(a, s->facts.plan);
 	if (h == HANG_NOTHING)
 		return rc;
 	name = rows_name(KIND_SUBSCRIPTION, s->facts.id, s->facts.scope);
@@ -76,7 +79,7 @@ static void take_whole(struct rows *r, const char *id, struct json_span text)
 	struct err why = { 0 };
 	char *name = NULL;
 
-	if (map_subscription(text, 0, &out, &why) == 0) {
+	if (map_subscription(text, MAP_PRODUCT_KNOWN, &out, &why) == 0) {
 		rows_fine(r, DB_SUBSCRIPTIONS, id);
 		rows_put(r, &out);
 		return;
@@ -118,20 +121,20 @@ static int take_keys(struct rows *r, char *const *ids, size_t n, struct err *e)
 	return rc;
 }
 
-/* The zone does not hold it as the row says: is the row to be read, by what its API is? */
+/* The zone does not hold it as the row says: is the row to be read, by what it refers to? */
 static int decide(struct rows *r, struct sub *s, bool *read, struct err *e)
 {
-	struct api *a;
+	struct ref *a;
 	enum hang h = HANG_YES;
 	int rc = 0;
 
 	if (!s->ask.gone && s->maybe) {
-		rc = rows_api_plans(r, s->facts.scope, e);
+		rc = rows_ref_plans(r, rows_scope(&s->facts), s->facts.scope, e);
 		if (rc == 0)
-			rc = rows_api(r, s->facts.scope, &a, e);
+			rc = rows_ref(r, rows_scope(&s->facts), s->facts.scope, &a, e);
 		if (rc < 0)
 			return rc;
-		h = api_hang(a, s->facts.plan);
+		h = ref_hang(a, s->facts.plan);
 	}
 	*read = !s->ask.gone && h == HANG_YES;
 	if (h == HANG_KEPT)
@@ -194,13 +197,13 @@ int rows_subscriptions_page(struct row_page *p, struct err *e)
 }
 
 /* Old rows name the API in `api` alone, new ones in `referenceId` too. */
-int rows_children(struct rows *r, const char *api, struct err *e)
+int rows_children(struct rows *r, const char *ref, struct err *e)
 {
 	static const char *const fields[] = { "referenceId", "api" };
 	struct row_page page = {
 		.r = r, .table = DB_SUBSCRIPTIONS, .brief = true, .redo = r->unsure
 	};
-	char *ids[1] = { (char *)(uintptr_t)api };
+	char *ids[1] = { (char *)(uintptr_t)ref };
 	unsigned i;
 	int rc = 0;
 

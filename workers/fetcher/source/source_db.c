@@ -17,6 +17,7 @@
 
 #define CURSOR_PLACES	    "places"
 #define CURSOR_INSTALLATION "installation"
+#define CURSOR_MEMBERS	    "members"
 
 /* A comparison rests after each page for as long as it took, so that it has at most half of
    the thread and of what a connection gets out of the database; but no longer than this. */
@@ -51,12 +52,15 @@ struct source_db {
 	struct rows rows;
 	struct cursor cursors[DB__COUNT];
 	struct places places;
-	bool done;			      /* the pass before came to its end */
-	bool placed;			      /* environments were read */
-	char *seen_places;		      /* owned: the zone's digest of them; NULL: none */
-	char *installation;		      /* owned: the zone's; NULL: none */
-	char *seen_installation;	      /* owned: the database's; NULL: none */
-	int64_t now_ms;			      /* of the database, at the start of the pass */
+	bool done;		 /* the pass before came to its end */
+	bool placed;		 /* environments were read */
+	char *seen_places;	 /* owned: the zone's digest of them; NULL: none */
+	char *installation;	 /* owned: the zone's; NULL: none */
+	char *seen_installation; /* owned: the database's; NULL: none */
+	char *seen_members;	 /* owned: the zone's digest of the APIs in products */
+	bool listed;		 /* products were read */
+	bool judged;		 /* by what we know of products, but for what is owed */
+	int64_t now_ms;		 /* of the database, at the start of the pass */
 	char **environments, **organizations; /* owned, of the configuration */
 	struct watch *watch;		      /* owned; NULL: none */
 	const char *no_watch;		      /* why; not owned */
@@ -484,18 +488,70 @@ static int between_pages(void *arg, struct err *e)
 
 /* --- passes --- */
 
+/* Before any API is judged. What the zone holds was judged by the products whose digest it
+   has: when that is another and nobody here knows what it stands for, all are judged anew. */
+static int read_products(struct source_db *s, struct err *e)
+{
+	struct rows *r = &s->rows;
+	char *digest;
+	int rc = rows_products(r, e);
+
+	if (rc < 0)
+		return rc;
+	s->listed = true;
+	digest = map_ctx_members_digest(r->ctx);
+	if (!s->judged && !r->doubt && str_equal(digest, s->seen_members)) {
+		s->judged = true;
+		map_ids_reset(&r->owed);
+	}
+	mem_free(digest);
+	if (s->judged && r->kind != PASS_ALL)
+		return 0;
+	map_ids_reset(&r->owed); /* that and more is read */
+	if (r->kind == PASS_COMPARE && !r->doubt) {
+		r->remap = true;
+		r->lost = true; /* how they came to change is not known */
+	} else if (r->kind == PASS_DELTA) {
+		r->doubt = true; /* the comparison behind it does */
+	}
+	return 0;
+}
+
+/* Behind the rows that it covers. */
+static void put_members(struct source_db *s)
+{
+	bool whole = s->rows.kind != PASS_DELTA; /* a refill forgot the cursors */
+	char *digest = map_ctx_members_digest(s->rows.ctx);
+
+	if (whole)
+		s->judged = !s->rows.doubt;
+	if (s->judged && !s->rows.holds && (whole || !str_equal(digest, s->seen_members))) {
+		put_cursor(s, CURSOR_MEMBERS, digest);
+		mem_free(s->seen_members);
+		s->seen_members = digest;
+		digest = NULL;
+	}
+	mem_free(digest);
+}
+
 static int read_rows(struct source_db *s, struct err *e)
 {
 	int64_t begin_ms = clock_boot_ms();
-	int rc;
+	int rc = rows_rejudge(&s->rows, e);
 
+	if (rc == 0 && s->rows.kind == PASS_DELTA) {
+		rc = read_delta(s, e);
+	} else if (rc == 0) {
+		/* All that is told until now it comes across, unless it fails. */
+		watch_changes_reset(&s->changes);
+		s->lost = false;
+		s->paged_ms = begin_ms;
+		rc = scan_everything(s, e);
+	}
+	if (rc == 0)
+		rc = rows_rejudge(&s->rows, e); /* what children's look-ups brought up */
 	if (s->rows.kind == PASS_DELTA)
-		return read_delta(s, e);
-	/* All that is told until now it comes across, unless it fails. */
-	watch_changes_reset(&s->changes);
-	s->lost = false;
-	s->paged_ms = begin_ms;
-	rc = scan_everything(s, e);
+		return rc;
 	if (rc < 0) {
 		s->lost = true;
 	} else {
@@ -537,10 +593,14 @@ static int pass(struct source_db *s, enum pass_kind what, struct err *e)
 		mem_free(s->seen_places);
 		s->seen_places = mem_strdup(had);
 	}
+	if (rc == 0 && (places || !s->listed))
+		rc = read_products(s, e);
 	if (rc == 0)
 		rc = read_rows(s, e);
 	if (rc == 0 && what == PASS_ALL)
 		touch_cursors(s);
+	if (rc == 0)
+		put_members(s);
 	if (rc == 0 && what != PASS_DELTA) {
 		rows_settle(&s->rows);
 		put_cursor(s, CURSOR_PLACES, s->seen_places);
@@ -620,6 +680,7 @@ static void db_close(struct source *base)
 	mem_free(s->seen_places);
 	mem_free(s->installation);
 	mem_free(s->seen_installation);
+	mem_free(s->seen_members);
 	free_list(s->environments);
 	free_list(s->organizations);
 	mem_free(s);
@@ -651,6 +712,7 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 		read_cursor(&s->cursors[scanned[i]], table_get(cursors, db_table_name(scanned[i])));
 	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));
 	s->installation = mem_strdup(table_get(cursors, CURSOR_INSTALLATION));
+	s->seen_members = mem_strdup(table_get(cursors, CURSOR_MEMBERS));
 	s->environments = copy_list(c->environments, c->n_environments);
 	s->organizations = copy_list(c->organizations, c->n_organizations);
 	s->places.wanted = (struct places_wanted){ s->environments, c->n_environments,

@@ -268,13 +268,31 @@ static bool is_unsure(const struct source_file *s)
 	return false;
 }
 
+/* And a product, whose APIs are not known? */
+static bool is_product_unsure(const struct source_file *s)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
+		const struct doc *doc = v;
+
+		if (doc->dir == DIR_API_PRODUCTS && doc->id == NULL &&
+		    (doc->doubted || doc->quarantined))
+			return true;
+	}
+	return false;
+}
+
 /* Everything of a directory that is dirty, in the order of the paths. */
 static void take_dirty(struct source_file *s, enum docs_dir dir)
 {
 	unsigned round;
 
-	if (dir == DIR_APIS)
+	if (dir == DIR_API_PRODUCTS)
 		s->r.unsure = is_unsure(s);
+	if (dir == DIR_APIS)
+		s->r.products_unsure = is_product_unsure(s);
 	/* Ranks may change while reading: a few rounds settle them. */
 	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
 		struct names l = { 0 };

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/base/mem.h"
+#include "common/json/write.h"
+#include "workers/fetcher/map/context.h"
+#include "workers/fetcher/map/definition.h"
+#include "workers/fetcher/map/entity.h"
+#include "workers/fetcher/map/members.h"
+#include "workers/fetcher/map/membership.h"
+
+static const struct member head[] = {
+	{ "id", MEMBER_TEXT },
+	{ "name", MEMBER_TEXT },
+	{ "description", MEMBER_TEXT },
+	{ "version", MEMBER_TEXT },
+};
+static const struct member tail[] = { { "analytics", MEMBER_ANY }, { "tags", MEMBER_ANY } };
+
+static int take_members(struct json_span list, struct map_ids *out, struct err *e)
+{
+	struct json_iter it;
+	int rc = 0;
+
+	if (!json_is_null(list) && json_type(list) != JSON_ARRAY)
+		return err_set(e, ERR_PARSE, "apiIds is not an array");
+	json_iter_init(&it, list);
+	while (rc == 0 && json_next(&it)) {
+		char *id;
+
+		rc = member_take_id(it.value, "apiIds: an id", &id, e);
+		if (rc < 0)
+			continue;
+		map_ids_add(out, id);
+		mem_free(id);
+	}
+	return rc;
+}
+
+static int write_members(struct json_span list, struct buf *b, struct err *e)
+{
+	struct map_ids ids = { 0 };
+	int rc = take_members(list, &ids, e);
+
+	map_ids_reset(&ids);
+	if (rc < 0 || json_is_null(list))
+		return rc;
+	json_write_name(b, "apiIds");
+	json_compact(list, b);
+	return 0;
+}
+
+/* One that is not known keeps what the payload says (wire page 3.5). */
+static int write_places(const struct map_ctx *ctx, struct json_span bean, struct buf *b,
+			struct err *e)
+{
+	static const struct member own[] = { { "environmentId", MEMBER_TEXT } };
+	const struct place *env;
+	const struct place *org = NULL;
+	struct buf id = { 0 };
+	int rc = member_copy(b, bean, own, ARRAY_LEN(own), e);
+
+	if (rc < 0)
+		return rc;
+	json_unescape(json_get(bean, "environmentId"), &id);
+	env = places_find(&ctx->environments, buf_cstr(&id));
+	buf_reset(&id);
+	if (env == NULL)
+		return 0;
+	json_add_str(b, "environmentHrid", env->hrid);
+	if (env->parent != NULL)
+		org = places_find(&ctx->organizations, env->parent);
+	if (org != NULL) {
+		json_add_str(b, "organizationId", org->id);
+		json_add_str(b, "organizationHrid", org->hrid);
+	}
+	return 0;
+}
+
+static int write_deployed_at(struct json_span at, struct map_out *out, struct err *e)
+{
+	struct buf *b = &out->ev.payload;
+	int64_t ms;
+	int rc = member_take_ms(at, "createdAt", 0, &ms, e);
+
+	if (rc < 0 || json_is_null(at))
+		return rc;
+	json_write_name(b, "deployedAt");
+	out->deployed_at_off = b->len;
+	buf_addi(b, ms);
+	out->deployed_at_len = b->len - out->deployed_at_off;
+	return 0;
+}
+
+static int write_payload(const struct map_ctx *ctx, struct json_span bean, struct json_span at,
+			 struct map_out *out, struct err *e)
+{
+	struct buf *b = &out->ev.payload;
+	struct json_span plans = json_get(bean, "plans");
+	size_t n;
+	int rc;
+
+	buf_addc(b, '{');
+	rc = member_copy(b, bean, head, ARRAY_LEN(head), e);
+	if (rc == 0)
+		rc = write_members(json_get(bean, "apiIds"), b, e);
+	if (rc == 0)
+		rc = write_places(ctx, bean, b, e);
+	if (rc == 0)
+		rc = write_deployed_at(at, out, e);
+	if (rc == 0 && !json_is_null(plans)) {
+		json_write_name(b, "plans");
+		rc = definition_write_plans(NULL, plans, b, &n, e);
+	}
+	if (rc == 0)
+		rc = member_copy(b, bean, tail, ARRAY_LEN(tail), e);
+	buf_addc(b, '}');
+	return rc;
+}
+
+int product_publish(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+		    struct err *e)
+{
+	struct json_span bean = { 0 };
+	struct buf text = { 0 };
+	int rc;
+
+	out->outcome = MAP_EVENT;
+	out->ev.kind = KIND_API_PRODUCT;
+	out->ev.action = ACTION_DEPLOY;
+	rc = member_open_text(row->payload, "payload", &text, &bean, e);
+	if (rc == 0)
+		rc = member_take_id(json_get(bean, "id"), "API product id", &out->ev.id, e);
+	if (rc == 0)
+		rc = write_payload(ctx, bean, row->created_at, out, e);
+	buf_reset(&text);
+	return rc;
+}
+
+int product_withdraw(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+		     struct err *e)
+{
+	struct json_span id = json_get(row->properties, "api_product_id");
+
+	UNUSED(ctx);
+	if (json_is_null(id)) {
+		out->reason = "no API product id";
+		return 0;
+	}
+	out->outcome = MAP_EVENT;
+	out->ev.kind = KIND_API_PRODUCT;
+	out->ev.action = ACTION_UNDEPLOY;
+	out->reason = "withdrawn";
+	return member_take_id(id, "api_product_id", &out->ev.id, e);
+}
+
+int map_members_read(struct json_span payload, struct map_ids *out, struct err *e)
+{
+	struct map_ids ids = { 0 };
+	struct json_span v = { 0 };
+	struct json_iter plans;
+	int rc = member_check_object(payload, "payload", &v, e);
+
+	if (rc == 0)
+		rc = take_members(json_get(v, "apiIds"), &ids, e);
+	json_iter_init(&plans, rc < 0 ? v : json_get(v, "plans"));
+	if (rc < 0 || !json_next(&plans))
+		map_ids_reset(&ids);
+	if (rc == 0)
+		*out = ids;
+	return rc;
+}
