@@ -447,6 +447,22 @@ int supervisor_stepdown(struct supervisor *s, struct err *e)
 		       : 0;
 }
 
+int supervisor_examine(struct supervisor *s, struct err *e)
+{
+	Ipc__Envelope m;
+	Ipc__Examine x;
+
+	ipc__envelope__init(&m);
+	ipc__examine__init(&x);
+	x.candidate = s->role.candidate;
+	m.body_case = IPC__ENVELOPE__BODY_EXAMINE;
+	m.examine = &x;
+	if (child_state(s->child[SLICE_CACHE]) != CHILD_UP ||
+	    child_send(s->child[SLICE_CACHE], &m) < 0)
+		return err_set(e, ERR_STATE, "the cache, which would look, is down");
+	return 0;
+}
+
 int supervisor_takeover(struct supervisor *s, struct err *e)
 {
 	Ipc__Envelope m;

@@ -48,8 +48,7 @@ static const struct redis_reply *attribute(const struct redis_reply *list, const
 	return NULL;
 }
 
-/* True when the reference's queries find what they look for in an index of this FT.INFO. */
-static bool serves(const struct redis_reply *info, char *why, size_t n)
+bool search_serves(const struct redis_reply *info, char *why, size_t n)
 {
 	const struct redis_reply *definition = search_value(info, "index_definition");
 	const struct redis_reply *list = search_value(info, "attributes");
@@ -104,7 +103,7 @@ static void on_info(void *arg, const struct redis_reply *r, const struct err *lo
 		s->fn(s->arg, SEARCH_NO_MODULE, "no search module");
 	else if (redis_error_is(r, "NOPERM"))
 		s->fn(s->arg, SEARCH_REFUSED, redis_str(r, NULL));
-	else if (!redis_is_error(r) && serves(r, why, sizeof(why)))
+	else if (!redis_is_error(r) && search_serves(r, why, sizeof(why)))
 		s->fn(s->arg, SEARCH_THERE, "there");
 	else if (!redis_is_error(r))
 		s->fn(s->arg, SEARCH_OTHER, why);

@@ -37,5 +37,8 @@ struct search {
 /* The value behind a name in a list of both; NULL without one. */
 const struct redis_reply *search_value(const struct redis_reply *list, const char *name);
 
+/* True when the reference's queries find what they look for in an index of this FT.INFO. */
+bool search_serves(const struct redis_reply *info, char *why, size_t n);
+
 /* `fn` is called once; not at all when the connection is lost. */
 int search_keep(const struct search *s) MUST_USE;

@@ -410,3 +410,171 @@ def test_the_guard_holds_for_what_is_adopted(zone, primary):
     assert json.loads(n.get("API", "a7")) == {"id": "a7"}
     n.cli("resync", "--accept-deletes")
     zone.settled(count=0)
+
+
+# --- zonesync doctor ---
+
+def findings(n, code=None):
+    r = n.cli("doctor", "--json", check=False)
+    found = json.loads(r.stdout)["findings"]
+    assert r.returncode == (1 if any(f["bad"] for f in found) else 0), found
+    return found
+
+
+def said(found, topic, *words, bad=None):
+    return [f["text"] for f in found if f["topic"] == topic and all(w in f["text"] for w in words)
+            and (bad is None or f["bad"] == bad)]
+
+
+def test_the_doctor_tells_which_id_to_configure(zone, primary):
+    other = Primary(zone, "gio-apim-gateway-cluster-hz57", index=False)
+    other.deploy("API", "a", {"id": "a"})
+    other.undeploy("API", "b")
+    other.cycle()
+    old = "distributed_event::API:old", "distributed_event:API:old:SUBSCRIPTION:s"
+    for key in old:
+        primary.redis("HSET", key, "id", "old", "type", "API", "syncAction", "DEPLOY", "payload", "{}", "updatedAt", "1")
+    before = hashes(zone)
+    n = follower(zone)
+    until("Redis is up", lambda: n.cache()["redis"] == "connected")
+    found = findings(n)
+    assert said(found, "zone", "gio-apim-gateway-cluster-hz57", "2 events", "1 of them deployed", "upgrade of Hazelcast")
+    assert said(found, "zone", "nothing here is of zone test", "<cluster-name>", "zonesync.zone.id", bad=True)
+    assert said(found, "primary", "Java primary", other.node)
+    assert said(found, "old", "2 keys without a cluster id", "never touches", bad=False)
+    assert said(found, "index", "is there") and said(found, "index", "2.10.5")
+    text = n.cli("doctor", check=False)
+    assert "!! zone" in text.stdout
+    assert hashes(zone) == before
+    # With the right id it has nothing to complain of but the server.
+    n.stop()
+    n.config.write_text(n.config.read_text().replace("id: test", "id: gio-apim-gateway-cluster-hz57"))
+    n.start()
+    mirrored(n, 1)
+    found = findings(n)
+    assert said(found, "zone", "this node's") and not said(found, "zone", bad=True)
+
+
+def test_the_doctor_finds_what_breaks_java_gateways(zone, primary):
+    for cluster in ("test", "TEST", "a,b"):
+        Primary(zone, cluster, index=False).deploy("API", "x", {"id": "x"})
+    primary.redis("FT.DROPINDEX", java.INDEX)
+    primary.redis(*[w.replace("distributed-event-search-idx-v2", "distributed-event-search-idx") for w in INDEX])
+    n = zone.node("n1", extra=CANDIDATE)
+    until("Redis is up", lambda: n.cache()["redis"] == "connected")
+    found = findings(n)
+    assert said(found, "zone", "TEST", "letter case", bad=True) and said(found, "zone", "a,b", "comma", bad=True)
+    assert said(found, "old", "index of releases up to 4.11")
+    assert said(found, "server", "keeps nothing on disk", bad=True)
+    zone.redis.stop()
+    until("Redis is down", lambda: n.cache()["redis"].startswith("down"))
+    assert said(findings(n), "server", "cannot be reached", bad=True)
+
+
+def test_the_doctor_needs_the_cache(zone, primary):
+    n = follower(zone)
+    n.kill("cache", signal.SIGSTOP)
+    child = threading.Thread(target=lambda: results.append(n.cli("doctor", check=False)))
+    results = []
+    child.start()
+    n.kill("cache")
+    child.join()
+    assert results[0].returncode == 1 and "cache" in results[0].stderr
+
+
+# --- conformance cases of the reference (wire page 9.1, 9.2), by number ---
+
+CASES = [("1", "API", "DEPLOY", 1682349874051, None), ("2", "API", "UNDEPLOY", 1682436294051, None),
+         ("3", "DICTIONARY", "DEPLOY", 1682522714051, None), ("4", "API_KEY", "DEPLOY", 1687620274051, "1"),
+         ("5", "SUBSCRIPTION", "DEPLOY", 1687620334051, "1"), ("DEFAULT", "LICENSE", "DEPLOY", 1706114134051, None)]
+
+
+def searched(redis, query, *limit):
+    """FT.SEARCH as the reference sends it: the rows in their order."""
+    return java.rows(redis("FT.SEARCH", java.INDEX, query, "SORTBY", "updatedAt", "ASC", *limit))
+
+
+@pytest.fixture
+def cases(zone, primary):
+    primary.cluster = zone.zone = "test-cluster"
+    for id, kind, action, at, ref in CASES:
+        primary.redis("HSET", primary.key(kind, id, ref), "clusterId", "test-cluster", "id", id, "payload", "payload",
+                      "type", kind, "syncAction", action, "updatedAt", at)
+    return primary
+
+
+ALL = "@clusterId:{test\\-cluster}"
+
+
+@pytest.mark.parametrize("case,query,limit,ids", [
+    ("E1", "", [], ["1", "2", "3", "4", "5", "DEFAULT"]),
+    ("E2", "", ["LIMIT", "0", "1"], ["1"]), ("E2", "", ["LIMIT", "1", "1"], ["2"]), ("E2", "", ["LIMIT", "2", "1"], ["3"]),
+    ("E3", "@type:{API}", [], ["1", "2"]),
+    ("E4", "@type:{API}@syncAction:{DEPLOY}", [], ["1"]),
+    ("E5", "@type:{API}@syncAction:{DEPLOY|UNDEPLOY}", [], ["1", "2"]),
+    ("E6", "@updatedAt:[1682436280051 +inf]", [], ["2", "3", "4", "5", "DEFAULT"]),
+    ("E7", "@updatedAt:[-inf 1682436280051]", [], ["1"]),
+    ("E8", "@updatedAt:[1682349880051 +inf]@updatedAt:[-inf 1682522700051]", [], ["2"]),
+])
+def test_conformance_search(cases, case, query, limit, ids):
+    assert [r["id"] for r in searched(cases.redis, ALL + query, *limit)] == ids
+
+
+def test_conformance_e1_to_e10_as_a_follower_reads_it(zone, cases):
+    """The same data through our own reader: what is deployed, with its bytes, by keys with and without a reference.
+
+    The payload of the cases is no JSON, so all but the licence would be set aside: here they are JSON.
+    """
+    for id, kind, action, at, ref in CASES:
+        if kind != "LICENSE":
+            cases.redis("HSET", cases.key(kind, id, ref), "payload", '"payload"')
+    n = follower(zone)
+    mirrored(n, 5)
+    assert n.names() == ["API:1", "API_KEY:4", "DICTIONARY:3", "LICENSE:DEFAULT", "SUBSCRIPTION:5"]
+    assert n.get("LICENSE", "DEFAULT") == b"payload" and n.get("SUBSCRIPTION", "5") == b'"payload"'
+    assert n.names("SUBSCRIPTION", "--ref", "API:1") == ["SUBSCRIPTION:5"]
+
+
+def test_conformance_e9_to_e11_search_all(cases):
+    ids = lambda query, batch: sorted(r["id"] for r in java.read(cases.redis, java.aggregate(query, batch))[0])  # noqa: E731
+    assert ids("*", 2) == ["1", "2", "3", "4", "5", "DEFAULT"]
+    five = [r for r in java.read(cases.redis, java.aggregate("*", 2))[0] if r["id"] == "5"]
+    assert five == [{"id": "5", "payload": "payload", "type": "SUBSCRIPTION", "syncAction": "DEPLOY", "updatedAt": "1687620334051"}]
+    assert ids("@type:{API}@syncAction:{DEPLOY|UNDEPLOY}", 1) == ["1", "2"]
+    assert ids("@updatedAt:[4102444800000 +inf]", 2) == []
+
+
+def test_conformance_e12_an_api_is_undeployed_with_its_children(zone):
+    """Case E12 by our writer, which has no prefix that could hit others: 10 is not a child of 1."""
+    zone.zone = "test-cluster"
+    for id in ("1", "10"):
+        zone.write(f"apis/{id}.json", api(id))
+        zone.write(f"subscriptions/s{id}.json", subscription(f"s{id}", id))
+    zone.start(1)
+    zone.settled(count=4)
+    zone.remove("apis/1.json")
+    zone.remove("subscriptions/s1.json")
+    zone.settled(count=2)
+    with Resp(zone.redis.socket) as r:
+        def rows():
+            found = searched(r, ALL + "@syncAction:{UNDEPLOY}")
+            return sorted(x["id"] for x in found) == ["1", "s1"] and found
+        assert until("both", rows)
+        assert sorted(x["id"] for x in searched(r, ALL + "@syncAction:{DEPLOY}")) == ["10", "s10"]
+
+
+def test_conformance_e13_another_cluster_is_apart(zone, cases):
+    Primary(zone, "other-cluster", index=False).deploy("API", "other-api", "payload", at=1682349874051)
+    assert [r["id"] for r in searched(cases.redis, ALL + "@type:{API}")] == ["1", "2"]
+
+
+def test_conformance_s1_s2_the_state(zone, primary):
+    """As a Java gateway wrote it, it is found and told; where there is none, there is nothing."""
+    n = follower(zone)
+    until("nothing", lambda: n.cache()["redis"] == "connected" and n.cache()["reads"] > 0)
+    assert n.cache()["java"] == ""
+    primary.redis("HSET", "distributed_sync_state:test", "clusterId", "test", "nodeId", "nodeId",
+                  "nodeVersion", "nodeVersion", "from", 1683877018, "to", 1683877618)
+    primary.deploy("API", "a", {"id": "a"})
+    mirrored(n, 1)
+    until("told", lambda: "nodeId (nodeVersion)" in n.cache()["java"])

@@ -713,12 +713,17 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	}
 }
 
+static struct zone_conn *zone_of(struct upstream *u)
+{
+	return self_of(u)->z;
+}
+
 static void close_it(struct upstream *u);
 
 int follower_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c,
 		  struct store *s, struct err *e)
 {
-	static const struct upstream_ops ops = { report, proven, resync, close_it };
+	static const struct upstream_ops ops = { report, proven, resync, zone_of, close_it };
 	struct follower *f = mem_zalloc(sizeof(*f));
 	const struct zone_hooks zh = { f, on_up, on_down };
 	const struct redis_hooks lh = { f, on_listener_up, on_listener_down, on_wake };
