@@ -92,6 +92,8 @@ static char *dup_text(const struct redis_reply *r)
 		       : mem_dup(s, n);
 }
 
+#define LATEST_MS 9000000000000000 /* what a double holds exactly */
+
 /* Digits, or what the module makes of a fraction: 1.7557e+12. */
 static int64_t milliseconds(const struct redis_reply *r)
 {
@@ -101,10 +103,10 @@ static int64_t milliseconds(const struct redis_reply *r)
 
 	if (text != NULL && !str_to_i64(text, strlen(text), &ms)) {
 		d = strtod(text, NULL);
-		ms = isfinite(d) && d > 0 && d < 9e15 ? (int64_t)d : 0;
+		ms = isfinite(d) && d > 0 && d < LATEST_MS ? (int64_t)d : 0;
 	}
 	mem_free(text);
-	return ms;
+	return ms < 0 || ms > LATEST_MS ? 0 : ms;
 }
 
 /* What makes no event of it; NULL: nothing. */

@@ -578,3 +578,33 @@ def test_conformance_s1_s2_the_state(zone, primary):
     primary.deploy("API", "a", {"id": "a"})
     mirrored(n, 1)
     until("told", lambda: "nodeId (nodeVersion)" in n.cache()["java"])
+
+
+def test_the_rights_that_the_manual_names_are_enough(zone, primary):
+    primary.deploy("API", "a", {"id": "a"})
+    rights = next(line for line in (ROOT / "docs" / "gravitee.md").read_text().split("\n") if "+ft.aggregate" in line)
+    readme = next(line for line in (ROOT / "README.md").read_text().split("\n") if "ACL SETUSER zonesync on" in line)
+    primary.redis("ACL", "SETUSER", "zonesync", "on", ">secret", *readme.split(">PASSWORD ")[1].split(), *rights.strip("`.").split())
+    n = zone.node("f1", start=False, extra=FOLLOWER)
+    n.config.write_text(n.config.read_text().replace(
+        "type: redis", "type: redis\n  redis:\n    username: zonesync\n    password: secret"))
+    n.start()
+    mirrored(n, 1)
+    primary.redis("FT.DROPINDEX", java.INDEX)
+    primary.cycle()
+    until("made again", lambda: "index_created" in n.logs("cache"))
+    mirrored(n, 1)
+    found = findings(n)
+    assert not said(found, "index", bad=True) and not said(found, "server", "may not", bad=True)
+
+
+def test_a_clock_that_goes_back_hides_nothing(zone, primary):
+    primary.ahead = 3600000
+    primary.cycle()
+    primary.deploy("API", "a", {"id": "a", "v": 1})
+    n = follower(zone)
+    mirrored(n, 1)
+    primary.ahead, primary.to = 0, java.now_ms()
+    primary.deploy("API", "a", {"id": "a", "v": 2})
+    primary.cycle()
+    until("the change", lambda: json.loads(n.get("API", "a"))["v"] == 2)

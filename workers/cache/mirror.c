@@ -469,9 +469,8 @@ static void read_whole(struct mirror *m)
 {
 	int64_t high = m->seen_ms;
 
-	/* A time that lies ahead of the writer's own clock is not gone by. */
-	if (m->written_ms > 0)
-		high = MIN(high, m->written_ms);
+	/* A time that lies ahead of the writer's own clock, or of ours without it, is not gone by. */
+	high = MIN(high, m->written_ms > 0 ? m->written_ms : clock_wall_ms());
 	m->high_ms = m->what == ROUND_WINDOW ? MAX(m->high_ms, high) : high;
 	if (m->what == ROUND_WINDOW) {
 		level(m);
@@ -624,6 +623,8 @@ static void choose(struct mirror *m, bool other)
 	int64_t now = clock_boot_ms();
 
 	store_position(m->store, &m->pos);
+	/* Its clock went back: what it writes now lies before what was read. */
+	other = other || (m->written_ms > 0 && m->written_ms < m->high_ms - MIRROR_OVERLAP_MS);
 	if (m->renew || !mirror_is_ours(m->pos.lineage))
 		m->what = ROUND_BUILD;
 	else if (m->all_ms == 0 || other || m->all_due || m->high_ms <= MIRROR_OVERLAP_MS ||
@@ -645,10 +646,10 @@ void mirror_begin(struct mirror *m, int64_t written_ms, bool other)
 	char hex[33];
 
 	CHECK(!mirror_busy(m));
+	m->written_ms = written_ms;
 	choose(m, other);
 	m->running = true;
 	m->dropped = false;
-	m->written_ms = written_ms;
 	m->began = false;
 	m->bad_now = 0;
 	m->seen_ms = 0;
