@@ -608,3 +608,29 @@ def test_a_clock_that_goes_back_hides_nothing(zone, primary):
     primary.deploy("API", "a", {"id": "a", "v": 2})
     primary.cycle()
     until("the change", lambda: json.loads(n.get("API", "a"))["v"] == 2)
+
+
+def test_answers_cut_short_by_a_time_limit_are_not_taken_for_all(zone, primary):
+    """The module ends a query after its time limit and says nothing; its default is to return what it has."""
+    count = 20000
+    for at in range(0, count, 1000):
+        out = b""
+        for i in range(at, at + 1000):
+            args = ["HSET", primary.key("API", f"a{i}"), "clusterId", "test", "id", f"a{i}", "payload", '{"x":"' + "y" * 700 + '"}',
+                    "type", "API", "syncAction", "DEPLOY", "updatedAt", str(1755700000000 + i)]
+            out += b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%s\r\n" % (len(a), a.encode()) for a in args)
+        primary.redis.sock.sendall(out)
+        for i in range(1000):
+            primary.redis.reply()
+    query = "@clusterId:{test}@syncAction:{DEPLOY}"
+    primary.redis("FT.CONFIG", "SET", "TIMEOUT", "1")
+    until("counts are cut short", lambda: primary.redis("FT.SEARCH", java.INDEX, query, "LIMIT", "0", "0")[0] < count)
+    n = follower(zone)
+    seen = set()
+    until("it serves", lambda: seen.add((c := n.cache())["count"]) or c["serving"])
+    assert seen <= {0, count}, "all or nothing"
+    reads = n.cache()["reads"]
+    until("some rounds", lambda: seen.add((c := n.cache())["count"]) or c["reads"] > reads + 10)
+    assert seen <= {0, count}
+    primary.redis("FT.CONFIG", "SET", "TIMEOUT", "500")
+    mirrored(n, count)

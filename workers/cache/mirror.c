@@ -37,6 +37,7 @@ struct mirror {
 	struct store_position pos;
 	bool renew;	    /* the next round builds */
 	bool all_due;	    /* or reads all */
+	int64_t pause_ms;   /* between two because numbers differ */
 	int64_t all_ms;	    /* when the last such round began; CLOCK_BOOTTIME */
 	int64_t high_ms;    /* greatest time read, of the writer's clock */
 	uint64_t aside;	    /* rows of deployed events that are none, and no record either */
@@ -449,7 +450,12 @@ static void on_level(void *arg, const struct redis_reply *r, const struct err *l
 		return;
 	}
 	round.level = n == m->pos.digest.count + m->aside;
-	if ((!round.level || m->held[0] != '\0') && clock_boot_ms() - m->all_ms >= MIRROR_PAUSE_MS)
+	/* A count that is cut short by a time limit differs each time: not all the time for that. */
+	if (round.level)
+		m->pause_ms = MIRROR_PAUSE_MS;
+	else if (m->what == ROUND_ALL)
+		m->pause_ms = MIN(2 * m->pause_ms, MIRROR_FULL_MS);
+	if ((!round.level || m->held[0] != '\0') && clock_boot_ms() - m->all_ms >= m->pause_ms)
 		m->all_due = true;
 	if (n == 0 && m->pos.digest.count > 0)
 		(void)err_set(&round.err, ERR_STATE,
@@ -732,6 +738,7 @@ struct mirror *mirror_create(uv_loop_t *loop, const struct mirror_about *a,
 	m->max_bytes = a->entity_max_bytes;
 	m->hooks = *h;
 	m->page_rows = FIND_ROWS;
+	m->pause_ms = MIRROR_PAUSE_MS;
 	CHECK(uv_timer_init(loop, &m->turn) == 0);
 	m->turn.data = m;
 	return m;

@@ -29,9 +29,9 @@
  * for 66 s (wire page 1.6); beyond that the comparison finds it.
  */
 #define MIRROR_OVERLAP_MS 120000
-#define MIRROR_FULL_MS	  900000   /* all is read again so often, */
-#define MIRROR_PAUSE_MS	  5000	   /* and because of other numbers not more often than this */
-#define MIRROR_TOLD	  20	   /* events set aside that are logged of one read of all */
+#define MIRROR_FULL_MS	  900000 /* all is read again so often, */
+#define MIRROR_PAUSE_MS	  5000 /* and for other numbers this long after, doubled when it was no use */
+#define MIRROR_TOLD	  20   /* events set aside that are logged of one read of all */
 #define MIRROR_WALK	  2000	   /* records of the store looked at in one turn of the loop */
 #define MIRROR_FORGET_MS  86400000 /* a tombstone is kept for a day */
 
@@ -42,7 +42,6 @@ struct mirror_round {
 	bool empty;	    /* the index holds nothing of this zone */
 	bool no_index;	    /* there is none */
 	bool level;	    /* everything read, and the numbers agree */
-	bool again;	    /* there is more to do at once */
 	uint64_t set_aside; /* events that are none */
 };
 
