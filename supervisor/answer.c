@@ -29,6 +29,25 @@ static int on_stepdown(struct supervisor *s, const char *const *args, size_t n,
 	return supervisor_stepdown(s, &why);
 }
 
+static int on_doctor(struct supervisor *s, const char *const *args, size_t n,
+		     struct command_result *out)
+{
+	UNUSED(args);
+	UNUSED(n);
+	out->pending = true;
+	return supervisor_examine(s, &why);
+}
+
+static int on_takeover(struct supervisor *s, const char *const *args, size_t n,
+		       struct command_result *out)
+{
+	UNUSED(args);
+	UNUSED(n);
+	buf_adds(&out->text, "standing for election, whatever Java gateways do; "
+			     "see `zonesync status`\n");
+	return supervisor_takeover(s, &why);
+}
+
 static int on_resync(struct supervisor *s, const char *const *args, size_t n,
 		     struct command_result *out)
 {
@@ -101,9 +120,10 @@ static const struct {
 	const char *verb;
 	answer_fn *fn;
 } answers[] = {
-	{ "status", on_status }, { "quarantine", on_status },  { "stepdown", on_stepdown },
-	{ "resync", on_resync }, { "compare", on_compare },    { "restart", on_restart },
-	{ "reload", on_reload }, { "reopen-logs", on_reopen }, { "config show", on_show },
+	{ "status", on_status },      { "quarantine", on_status }, { "stepdown", on_stepdown },
+	{ "resync", on_resync },      { "compare", on_compare },   { "restart", on_restart },
+	{ "takeover", on_takeover },  { "doctor", on_doctor },	   { "reload", on_reload },
+	{ "reopen-logs", on_reopen }, { "config show", on_show },
 };
 
 void command_run(struct supervisor *s, const char *verb, const char *const *args, size_t n,

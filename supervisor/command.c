@@ -11,6 +11,8 @@ const struct command commands[] = {
 	{ "resolve key", "API KEY|- [--json]", "may a call with this API key pass, also by an API product; - reads the key from stdin", AT_CACHE, 2, 2 },
 	{ "resolve subscription", "API CLIENT-ID [--plan PLAN] [--json]", "may a call of this client pass, also by an API product", AT_CACHE, 2, 2 },
 	{ "stepdown", "", "hand the primary role to another node", AT_SUPERVISOR, 0, 0 },
+	{ "doctor", "[--json]", "look at the zone's Redis: which zone ids, who writes, what is wrong", AT_SUPERVISOR, 0, 0 },
+	{ "takeover", "", "stand for election although a Java gateway writes, or wrote, this zone", AT_SUPERVISOR, 0, 0 },
 	{ "compare", "", "on the primary: compare the whole source with the zone now, not only at the next reconcile", AT_SUPERVISOR, 0, 0 },
 	{ "resync", "[--accept-deletes]", "build the local store anew; or, on the primary, allow removals held back", AT_SUPERVISOR, 0, 1 },
 	{ "restart", "WORKER", "restart elector, fetcher or cache", AT_SUPERVISOR, 1, 1 },

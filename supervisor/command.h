@@ -27,6 +27,7 @@ struct command_result {
 	const char *error; /* NULL: none */
 	struct buf text;
 	bool want_status;
+	bool pending; /* the answer is a worker's, and comes by control_examined() */
 };
 
 struct command {

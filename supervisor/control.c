@@ -23,6 +23,7 @@ struct peer {
 	struct chan *chan;
 	uv_timer_t idle;
 	bool allowed;
+	bool waiting;  /* for the cache to examine */
 	bool answered; /* the reply is on its way; nothing more is heard */
 	struct peer *next;
 };
@@ -87,6 +88,11 @@ static void answer(struct peer *p, const Control__Request *req)
 	}
 	command_run(p->c->s, req->verb, (const char *const *)req->args, req->n_args, &r);
 	(void)buf_cstr(&r.text);
+	p->waiting = r.pending && r.error == NULL;
+	if (p->waiting) {
+		buf_reset(&r.text);
+		return;
+	}
 	if (r.want_status) {
 		supervisor_status(p->c->s, &st);
 		reply(p, &r, &st);
@@ -95,6 +101,39 @@ static void answer(struct peer *p, const Control__Request *req)
 		reply(p, &r, NULL);
 	}
 	buf_reset(&r.text);
+}
+
+static void send_examined(struct peer *p, const Ipc__Examined *found)
+{
+	Control__Reply m;
+	uint8_t *packed = NULL;
+
+	control__reply__init(&m);
+	m.last = true;
+	if (found == NULL) {
+		m.exit_code = 1;
+		m.error = (char *)(uintptr_t) "the cache, which looked, has ended";
+	} else {
+		m.examined.len = ipc__examined__get_packed_size(found);
+		packed = mem_alloc(m.examined.len + 1);
+		m.examined.data = packed;
+		(void)ipc__examined__pack(found, packed);
+	}
+	p->waiting = false;
+	(void)!chan_send(p->chan, &m.base);
+	mem_free(packed);
+}
+
+void control_examined(struct control *c, const Ipc__Examined *found)
+{
+	struct peer *p;
+	struct peer *next;
+
+	for (p = c == NULL ? NULL : c->peers; p != NULL; p = next) {
+		next = p->next;
+		if (p->waiting)
+			send_examined(p, found);
+	}
 }
 
 static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)

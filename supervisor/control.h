@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "common/base/err.h"
+#include "ipc.pb-c.h"
 
 #define CONTROL_MAX	32
 #define CONTROL_IDLE_MS 30000
@@ -26,3 +27,6 @@ struct supervisor;
 int control_open(struct control **out, struct supervisor *s, uv_loop_t *loop, int fd,
 		 const char *path, struct err *e) MUST_USE;
 void control_close(struct control **c);
+
+/* What the cache found, for all who asked; NULL: it is gone, and will not answer. */
+void control_examined(struct control *c, const Ipc__Examined *found);

@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/route.h"
 #include "common/log/log.h"
+#include "supervisor/control.h"
 #include "supervisor/internal.h"
 
 #define FITNESS_SHARE	   4	/* of the lease's TTL: how often the elector hears of the fetcher */
@@ -188,6 +189,8 @@ void router_gone(struct supervisor *s, struct child *c)
 		act(s, role_elector_gone(&s->role));
 	if (c == fetcher(s))
 		act(s, role_fetcher_gone(&s->role));
+	if (c == s->child[SLICE_CACHE])
+		control_examined(s->control, NULL);
 }
 
 /* What the configuration says about roles: who stands, and the TTL. */
@@ -250,13 +253,27 @@ static int on_token_lost(void *self, const Ipc__Envelope *m, struct err *e)
 	return 0;
 }
 
-enum { FROM_ELECTOR = 1 << SLICE_ELECTOR, FROM_FETCHER = 1 << SLICE_FETCHER };
+static int on_examined(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct supervisor *s = self;
+
+	UNUSED(e);
+	control_examined(s->control, m->examined);
+	return 0;
+}
+
+enum {
+	FROM_ELECTOR = 1 << SLICE_ELECTOR,
+	FROM_FETCHER = 1 << SLICE_FETCHER,
+	FROM_CACHE = 1 << SLICE_CACHE
+};
 enum { WHEN_UP = 1 << CHILD_UP, WHEN_UP_OR_STOPPING = 1 << CHILD_UP | 1 << CHILD_STOPPING };
 
 static const struct route rows[] = {
 	/* message                         who may send   when                 handler */
 	[IPC__ENVELOPE__BODY_HELD] = { FROM_ELECTOR, WHEN_UP_OR_STOPPING, on_held },
 	[IPC__ENVELOPE__BODY_LOST] = { FROM_ELECTOR, WHEN_UP_OR_STOPPING, on_lost },
+	[IPC__ENVELOPE__BODY_EXAMINED] = { FROM_CACHE, WHEN_UP_OR_STOPPING, on_examined },
 	[IPC__ENVELOPE__BODY_DEMOTED] = { FROM_FETCHER, WHEN_UP_OR_STOPPING, on_demoted },
 	[IPC__ENVELOPE__BODY_TOKEN_LOST] = { FROM_FETCHER, WHEN_UP_OR_STOPPING, on_token_lost },
 };

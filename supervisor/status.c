@@ -28,6 +28,13 @@ static bool is_zone(const struct supervisor *s)
 	return config_bool(s->config, CFG_SYNC_DISTRIBUTED);
 }
 
+static const Ipc__ElectorReport *elector_report(struct supervisor *s)
+{
+	const Ipc__Report *r = child_report(s->child[SLICE_ELECTOR]);
+
+	return r != NULL && r->part_case == IPC__REPORT__PART_ELECTOR ? r->elector : NULL;
+}
+
 bool supervisor_publishes(const struct supervisor *s)
 {
 	return !is_zone(s) || role_is_primary(&s->role);
@@ -44,6 +51,7 @@ const char *status_health(struct supervisor *s, const char **reason)
 {
 	const Ipc__CacheReport *c = cache_report(s);
 	const Ipc__FetcherReport *f = fetcher_report(s);
+	const Ipc__ElectorReport *l = elector_report(s);
 	unsigned i;
 
 	*reason = "";
@@ -61,6 +69,10 @@ const char *status_health(struct supervisor *s, const char **reason)
 		return "starting";
 	if (c->error[0] != '\0') {
 		*reason = c->error;
+		return "degraded";
+	}
+	if (l != NULL && l->disputed) {
+		*reason = l->java;
 		return "degraded";
 	}
 	if (f != NULL && f->guard[0] != '\0') {
@@ -162,12 +174,12 @@ static void pack_report(const ProtobufCMessage *m, ProtobufCBinaryData *out)
 
 static void pack_reports(struct supervisor *s, Control__Status *out)
 {
-	const Ipc__Report *e = child_report(s->child[SLICE_ELECTOR]);
+	const Ipc__ElectorReport *e = elector_report(s);
 	const Ipc__FetcherReport *f = fetcher_report(s);
 	const Ipc__CacheReport *c = cache_report(s);
 
-	if (e != NULL && e->part_case == IPC__REPORT__PART_ELECTOR)
-		pack_report(&e->elector->base, &out->elector);
+	if (e != NULL)
+		pack_report(&e->base, &out->elector);
 	if (f != NULL)
 		pack_report(&f->base, &out->fetcher);
 	if (c != NULL)

@@ -447,6 +447,41 @@ int supervisor_stepdown(struct supervisor *s, struct err *e)
 		       : 0;
 }
 
+int supervisor_examine(struct supervisor *s, struct err *e)
+{
+	Ipc__Envelope m;
+	Ipc__Examine x;
+
+	ipc__envelope__init(&m);
+	ipc__examine__init(&x);
+	x.candidate = s->role.candidate;
+	m.body_case = IPC__ENVELOPE__BODY_EXAMINE;
+	m.examine = &x;
+	if (child_state(s->child[SLICE_CACHE]) != CHILD_UP ||
+	    child_send(s->child[SLICE_CACHE], &m) < 0)
+		return err_set(e, ERR_STATE, "the cache, which would look, is down");
+	return 0;
+}
+
+int supervisor_takeover(struct supervisor *s, struct err *e)
+{
+	Ipc__Envelope m;
+	Ipc__Takeover t;
+
+	if (!config_bool(s->config, CFG_SYNC_DISTRIBUTED))
+		return err_set(e, ERR_STATE, "this node is alone: there is no zone to take over");
+	if (!s->role.candidate)
+		return err_set(e, ERR_STATE,
+			       "this node never stands for election (zonesync.candidate: false)");
+	ipc__envelope__init(&m);
+	ipc__takeover__init(&t);
+	m.body_case = IPC__ENVELOPE__BODY_TAKEOVER;
+	m.takeover = &t;
+	return child_send(s->child[SLICE_ELECTOR], &m) < 0
+		       ? err_set(e, ERR_STATE, "the elector is down")
+		       : 0;
+}
+
 int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
 {
 	enum slice_worker who = what == RESYNC_STORE ? SLICE_CACHE : SLICE_FETCHER;

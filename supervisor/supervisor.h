@@ -43,6 +43,8 @@ int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e) MUS
 void supervisor_reopen_logs(struct supervisor *s);
 int supervisor_restart(struct supervisor *s, const char *worker, struct err *e) MUST_USE;
 int supervisor_stepdown(struct supervisor *s, struct err *e) MUST_USE;
+int supervisor_examine(struct supervisor *s, struct err *e) MUST_USE;
+int supervisor_takeover(struct supervisor *s, struct err *e) MUST_USE;
 enum resync {
 	RESYNC_STORE,	      /* the cache builds its store anew */
 	RESYNC_COMPARE,	      /* the fetcher compares the source with the zone */

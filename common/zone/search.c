@@ -16,8 +16,7 @@ static const struct {
 	{ "updatedAt", "NUMERIC" },
 };
 
-/* The value behind a name in a list of both. */
-static const struct redis_reply *value_of(const struct redis_reply *list, const char *name)
+const struct redis_reply *search_value(const struct redis_reply *list, const char *name)
 {
 	size_t i;
 
@@ -29,7 +28,7 @@ static const struct redis_reply *value_of(const struct redis_reply *list, const 
 
 static bool has_prefix(const struct redis_reply *definition)
 {
-	const struct redis_reply *list = value_of(definition, "prefixes");
+	const struct redis_reply *list = search_value(definition, "prefixes");
 	size_t i;
 
 	for (i = 0; i < redis_count(list); i++)
@@ -44,28 +43,27 @@ static const struct redis_reply *attribute(const struct redis_reply *list, const
 	size_t i;
 
 	for (i = 0; i < redis_count(list); i++)
-		if (redis_is(value_of(redis_at(list, i), "attribute"), name))
+		if (redis_is(search_value(redis_at(list, i), "attribute"), name))
 			return redis_at(list, i);
 	return NULL;
 }
 
-/* True when the reference's queries find what they look for in an index of this FT.INFO. */
-static bool serves(const struct redis_reply *info, char *why, size_t n)
+bool search_serves(const struct redis_reply *info, char *why, size_t n)
 {
-	const struct redis_reply *definition = value_of(info, "index_definition");
-	const struct redis_reply *list = value_of(info, "attributes");
+	const struct redis_reply *definition = search_value(info, "index_definition");
+	const struct redis_reply *list = search_value(info, "attributes");
 	size_t i;
 
-	if (!redis_is(value_of(definition, "key_type"), "HASH") || !has_prefix(definition) ||
-	    value_of(definition, "filter") != NULL) {
+	if (!redis_is(search_value(definition, "key_type"), "HASH") || !has_prefix(definition) ||
+	    search_value(definition, "filter") != NULL) {
 		(void)snprintf(why, n, "it is not over all hashes below " EVENTS);
 		return false;
 	}
 	for (i = 0; i < ARRAY_LEN(fields); i++) {
 		const struct redis_reply *a = attribute(list, fields[i].name);
 
-		if (!redis_is(value_of(a, "identifier"), fields[i].name) ||
-		    !redis_is(value_of(a, "type"), fields[i].type)) {
+		if (!redis_is(search_value(a, "identifier"), fields[i].name) ||
+		    !redis_is(search_value(a, "type"), fields[i].type)) {
 			(void)snprintf(why, n, "%s is no %s in it", fields[i].name, fields[i].type);
 			return false;
 		}
@@ -105,7 +103,7 @@ static void on_info(void *arg, const struct redis_reply *r, const struct err *lo
 		s->fn(s->arg, SEARCH_NO_MODULE, "no search module");
 	else if (redis_error_is(r, "NOPERM"))
 		s->fn(s->arg, SEARCH_REFUSED, redis_str(r, NULL));
-	else if (!redis_is_error(r) && serves(r, why, sizeof(why)))
+	else if (!redis_is_error(r) && search_serves(r, why, sizeof(why)))
 		s->fn(s->arg, SEARCH_THERE, "there");
 	else if (!redis_is_error(r))
 		s->fn(s->arg, SEARCH_OTHER, why);

@@ -2,7 +2,7 @@
 /*
  * search - the reference's search index over the events, for Java readers (wire page 1.3).
  *
- * zonesync itself never asks it. On a server with the search module it is looked for, and
+ * A zone of ours does not need it; find.h reads by it what a Java primary wrote. On a server with the search module it is looked for, and
  * made when it is missing, as after a FLUSHALL. One of that name that cannot answer the
  * reference's queries is left alone: its owner may need it.
  *
@@ -33,6 +33,12 @@ struct search {
 	search_fn *fn;
 	void *arg;
 };
+
+/* The value behind a name in a list of both; NULL without one. */
+const struct redis_reply *search_value(const struct redis_reply *list, const char *name);
+
+/* True when the reference's queries find what they look for in an index of this FT.INFO. */
+bool search_serves(const struct redis_reply *info, char *why, size_t n);
 
 /* `fn` is called once; not at all when the connection is lost. */
 int search_keep(const struct search *s) MUST_USE;

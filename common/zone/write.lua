@@ -6,6 +6,7 @@
 --   F ...the same...                          write whatever is there: refill, repair
 --   V name hash version                       newer version of an equal event
 --   T name ref limit-revision                 tombstone; '' = no limit (a later write survives)
+--   A name hash                               what a Java primary left: its hash, unless it was written since
 --   K name ref                                keep during a refill what could not be read
 --   C ref limit                               tombstone children of a reference, `limit` at most
 --   P name revision                           forget a tombstone of that revision
@@ -31,7 +32,7 @@ if number > batch + 1 then
 end
 
 -- Everything is checked before the first write: a failed script is not rolled back.
-local width = {W = 8, F = 8, V = 4, T = 4, K = 3, C = 3, P = 3, M = 3, O = 3, Y = 3, L = 2, E = 1}
+local width = {W = 8, F = 8, V = 4, T = 4, A = 3, K = 3, C = 3, P = 3, M = 3, O = 3, Y = 3, L = 2, E = 1}
 local n = #ARGV
 local at = 8
 while at <= n do
@@ -39,6 +40,8 @@ while at <= n do
 	local o, fine = ARGV[at], w and at + w - 1 <= n
 	if fine and (o == 'W' or o == 'F') then
 		fine = #ARGV[at + 2] == 17 and string.byte(ARGV[at + 2], 1) == 68
+	elseif fine and o == 'A' then
+		fine = #ARGV[at + 2] == 17
 	elseif fine and o == 'T' then
 		fine = ARGV[at + 3] == '' or tonumber(ARGV[at + 3])
 	elseif fine and (o == 'C' or o == 'P') then
@@ -212,6 +215,15 @@ op.V = function(at)
 end
 op.T = function(at)
 	tombstone(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+end
+op.A = function(at)
+	settle()
+	local name, hash = ARGV[at + 1], ARGV[at + 2]
+	local action = call('HGET', prefix .. name, 'syncAction')
+	-- What the log holds is ours; and the hash must be of what stands there.
+	if action and string.byte(action, 1) == string.byte(hash, 1) and not call('ZSCORE', KEYS[3], name) then
+		call('HSET', prefix .. name, 'zsHash', hash, 'zsVer', '')
+	end
 end
 op.K = function(at)
 	settle()

@@ -307,6 +307,12 @@ void writer_tombstone(struct writer *w, const char *name, const char *ref, uint6
 	full(w);
 }
 
+void writer_adopt(struct writer *w, const char *name, const struct hash *h)
+{
+	add(w, &(struct write_op){ .op = 'A', .name = name, .hash = h });
+	full(w);
+}
+
 void writer_keep(struct writer *w, const char *name, const char *ref)
 {
 	add(w, &(struct write_op){ .op = 'K', .name = name, .ref = ref });

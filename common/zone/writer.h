@@ -47,8 +47,8 @@ struct writer_hooks {
 /* One operation, as the fields of a batch (write.lua tells what each letter means). */
 struct write_op {
 	char op;
-	const char *name;	 /* of the event, W F V T K P */
-	const struct hash *hash; /* W F V */
+	const char *name;	 /* of the event, W F V A T K P */
+	const struct hash *hash; /* W F V A */
 	const char *version;	 /* W F V */
 	const struct event *ev;	 /* W F */
 	const char *ref;	 /* T K P C; NULL: none */
@@ -98,6 +98,7 @@ void writer_put(struct writer *w, const struct event *ev, const struct hash *h, 
 void writer_touch(struct writer *w, const char *name, const struct hash *h, const char *version);
 /* `limit`: a write above this revision survives; UINT64_MAX: no limit. */
 void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit);
+void writer_adopt(struct writer *w, const char *name, const struct hash *h);
 void writer_keep(struct writer *w, const char *name, const char *ref);
 void writer_children(struct writer *w, const char *ref, unsigned limit);
 void writer_purge(struct writer *w, const char *name, const char *ref, uint64_t revision);

@@ -69,6 +69,10 @@ static void add(void *arg, const struct batch_head *h, const struct write_op *op
 		zone_cmd_arg(c, op->hash->b, HASH_BYTES);
 		zone_cmd_str(c, op->version);
 		break;
+	case 'A':
+		zone_cmd_str(c, op->name);
+		zone_cmd_arg(c, op->hash->b, HASH_BYTES);
+		break;
 	case 'T':
 		zone_cmd_str(c, op->name);
 		zone_cmd_str(c, ref);

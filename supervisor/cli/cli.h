@@ -31,6 +31,7 @@ typedef int verb_fn(struct cli *c); /* returns the exit code */
 
 int verb_status(struct cli *c);
 int verb_quarantine(struct cli *c);
+int verb_doctor(struct cli *c);
 int verb_daemon(struct cli *c); /* asks the daemon and prints what it says */
 int verb_get(struct cli *c);
 int verb_list(struct cli *c);

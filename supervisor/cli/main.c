@@ -25,6 +25,8 @@ static const struct {
 	{ "resolve key", verb_resolve_key },
 	{ "resolve subscription", verb_resolve_subscription },
 	{ "stepdown", verb_daemon },
+	{ "doctor", verb_doctor },
+	{ "takeover", verb_daemon },
 	{ "compare", verb_daemon },
 	{ "resync", verb_daemon },
 	{ "restart", verb_daemon },

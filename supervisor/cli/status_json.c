@@ -60,6 +60,8 @@ static void add_elector(struct buf *b, const Ipc__ElectorReport *e)
 	json_int(b, "ttl_ms", e->ttl_ms);
 	json_str(b, "error", e->error);
 	json_str(b, "redis", e->redis);
+	json_str(b, "java", e->java);
+	json_bool(b, "disputed", e->disputed);
 	json_open(b, "warnings", '[');
 	for (i = 0; i < e->n_warnings; i++)
 		json_str(b, NULL, e->warnings[i]);
@@ -132,6 +134,8 @@ static void add_cache(struct buf *b, const Ipc__CacheReport *c)
 	json_uint(b, "reads", c->reads);
 	json_int(b, "read_ms", c->read_ms);
 	json_uint(b, "errors", c->errors);
+	json_str(b, "java", c->java);
+	json_uint(b, "set_aside", c->set_aside);
 	json_close(b, '}');
 }
 

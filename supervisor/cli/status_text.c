@@ -128,6 +128,19 @@ static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 		   f->quarantined == 0 ? "" : ", see `zonesync quarantine`");
 }
 
+/* The elector knows what follows from it; a node without one has the cache's word. */
+static void add_java(struct buf *out, const struct snapshot *s)
+{
+	if (s->elector != NULL && s->elector->java[0] != '\0')
+		line(out, "java", s->elector->java);
+	else if (s->cache != NULL)
+		line(out, "java", s->cache->java);
+	if (s->cache != NULL && s->cache->set_aside > 0)
+		buf_printf(out,
+			   "%-*s%" PRIu64 " events of it cannot be read, see the cache's log\n",
+			   LABEL_COLUMNS, "", s->cache->set_aside);
+}
+
 static void add_redis(struct buf *out, const struct snapshot *s)
 {
 	size_t i;
@@ -225,6 +238,7 @@ void status_text(struct buf *out, const struct snapshot *s, bool colour)
 	add_position(out, s->cache);
 	add_lease(out, s->elector);
 	add_source(out, s->fetcher);
+	add_java(out, s);
 	add_redis(out, s);
 	if (s->cache != NULL)
 		line(out, "http", s->cache->http);

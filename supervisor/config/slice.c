@@ -161,6 +161,7 @@ static void build_elector(const struct building *b, Ipc__Configure *m)
 	part->zone = copy(b->c, CFG_ZONE_ID);
 	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
 	part->holder = copy(b->c, CFG_NODE_NAME);
+	part->java_silence_ms = u32(b->c, CFG_JAVA_SILENCE);
 	m->part_case = IPC__CONFIGURE__PART_ELECTOR;
 	m->elector = part;
 }
@@ -324,6 +325,8 @@ static void build_cache(const struct building *b, Ipc__Configure *m)
 	part->node_id = node_id(b);
 	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
 	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
+	part->java_silence_ms = u32(b->c, CFG_JAVA_SILENCE);
+	part->search_index = strcmp(config_str(b->c, CFG_REDIS_SEARCH_INDEX), "auto") == 0;
 	if (b->in->http != NULL)
 		part->http = make_http(b);
 	m->part_case = IPC__CONFIGURE__PART_CACHE;

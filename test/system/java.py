@@ -43,7 +43,7 @@ def rows(answer):
             out.append(element.get(b"extra_attributes", element))
         elif isinstance(element, list):
             out.append(dict(zip(element[::2], element[1::2])))
-    return [{k.decode(): v.decode() for k, v in r.items()} for r in out]
+    return [{k.decode(): v.decode(errors="replace") for k, v in r.items()} for r in out]
 
 
 def read(redis, command):

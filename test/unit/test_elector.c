@@ -463,6 +463,37 @@ static void a_supervisor_that_says_nothing_is_no_confirmation(void **state)
 	assert_int_equal(m.state, ELECTOR_LEAVING);
 }
 
+static void a_java_primary_bars_from_standing(void **state)
+{
+	struct elector m;
+
+	(void)state;
+	elector_init(&m, L);
+	assert_int_equal(elector_bar(&m, true, 0), 0);
+	assert_int_equal(elector_link(&m, true, 0), 0);
+	assert_int_equal(elector_stand(&m, NONCE_A, NULL, 0, 0), 0);
+	assert_int_equal(elector_wake(&m, 0, 5), 0);
+	assert_int_equal(elector_tick(&m, elector_next_ms(&m)), 0);
+	assert_true(elector_next_ms(&m) > 0 && elector_next_ms(&m) < INT64_MAX);
+	assert_int_equal(elector_link(&m, true, 50), 0);
+	assert_int_equal(elector_bar(&m, false, 100), ELECTOR_ACQUIRE);
+}
+
+static void a_java_primary_takes_the_lease_from_nobody_but_is_given_way(void **state)
+{
+	struct elector m;
+
+	(void)state;
+	holding(&m, 0);
+	assert_int_equal(elector_bar(&m, true, 100), ELECTOR_RELEASE);
+	elector_sent(&m, 100);
+	assert_int_equal(answer(&m, says(LEASE_FREE), 110), ELECTOR_TELL_LOST);
+	/* One that was asked for before it was seen is given back. */
+	trying(&m, 200);
+	assert_int_equal(elector_bar(&m, true, 205), 0);
+	assert_int_equal(answer(&m, held(NONCE_A), 210), ELECTOR_RELEASE);
+}
+
 static void every_ttl_keeps_its_rules(void **state)
 {
 	struct err e = { 0 };
@@ -526,6 +557,8 @@ int main(void)
 		cmocka_unit_test(a_lease_that_nobody_took_is_taken_again_after_a_ttl),
 		cmocka_unit_test(a_healthy_time_forgets_the_standing_back),
 		cmocka_unit_test(a_supervisor_that_says_nothing_is_no_confirmation),
+		cmocka_unit_test(a_java_primary_bars_from_standing),
+		cmocka_unit_test(a_java_primary_takes_the_lease_from_nobody_but_is_given_way),
 		cmocka_unit_test(every_ttl_keeps_its_rules),
 		cmocka_unit_test(every_state_has_a_name),
 	};

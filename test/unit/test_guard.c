@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "workers/fetcher/guard.h"
+#include "common/model/guard.h"
 
 static void nothing_gone_is_never_held(void **state)
 {

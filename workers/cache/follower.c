@@ -9,8 +9,11 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/worker/link.h"
+#include "common/zone/java.h"
 #include "common/zone/probe.h"
+#include "common/zone/search.h"
 #include "workers/cache/keeper.h"
+#include "workers/cache/mirror.h"
 
 #define TEND_MS		5000
 #define RESYNC_PAUSE_MS 60000 /* after a resync that could not be proven */
@@ -18,7 +21,10 @@
 #define BEHIND_LEASES	3     /* an older epoch is accepted after so many TTLs of renewals */
 #define NODE_REPORT_MS	1000
 
-enum mode { MODE_START, MODE_WAITING, MODE_FOLLOWING, MODE_RESYNCING, MODE_BEHIND };
+enum mode { MODE_START, MODE_WAITING, MODE_FOLLOWING, MODE_RESYNCING, MODE_BEHIND, MODE_MIRRORING };
+
+static const char *const mode_names[] = { "starting",  "waiting", "following",
+					  "resyncing", "behind",  "following" };
 
 struct follower {
 	struct upstream base;
@@ -48,6 +54,14 @@ struct follower {
 	uint64_t lease_seq; /* of an older epoch's lease */
 	int64_t lease_since_ms;
 	char *node_id;
+	/* A zone that a Java primary writes. */
+	struct mirror *mirror;
+	struct java_watch java;
+	char java_node[sizeof(((struct java_watch *)0)->node)]; /* of the last round */
+	char java_says[320];
+	struct search index; /* which is made where it is missing */
+	bool keep_index;
+	uint64_t set_aside;
 	uv_timer_t poll;
 	uv_timer_t tend;
 	struct err down;  /* of Redis */
@@ -86,13 +100,11 @@ static void arm_poll(struct follower *f, int64_t ms)
 
 static void set_mode(struct follower *f, enum mode m)
 {
-	static const char *const names[] = { "starting", "waiting", "following", "resyncing",
-					     "behind" };
-
 	if (f->mode == m)
 		return;
 	f->mode = m;
-	log_note(EV("follow_state"), KV("state", names[m]), KV("revision", f->pos.revision));
+	log_note(EV("follow_state"), KV("state", m == MODE_MIRRORING ? "mirroring" : mode_names[m]),
+		 KV("revision", f->pos.revision));
 	worker_report(f->w);
 }
 
@@ -348,6 +360,106 @@ static void judge(struct follower *f, struct page *page)
 	}
 }
 
+/* --- a Java primary --- */
+
+static void on_java(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct follower *f = arg;
+
+	if (lost == NULL && !redis_is_error(r))
+		java_take(&f->java, r, clock_boot_ms());
+}
+
+/*
+ * Who holds our lease leads, whatever a Java gateway does. Without one, a log that ends
+ * before a Java primary wrote is history; and who follows one does not go back to it.
+ */
+static bool java_leads(struct follower *f)
+{
+	enum java_verdict v = java_judge(&f->java, clock_boot_ms());
+
+	if (f->head.lease[0] != '\0' || f->mode == MODE_RESYNCING)
+		return false;
+	if (f->head.lineage[0] == '\0')
+		return v != JAVA_NONE || f->pos.lineage[0] == '\0' ||
+		       mirror_is_ours(f->pos.lineage);
+	return v == JAVA_WRITES || v == JAVA_SILENT || mirror_is_ours(f->pos.lineage);
+}
+
+static void begin_round(struct follower *f)
+{
+	bool other = f->java.foreign && !str_equal(f->java.node, f->java_node) &&
+		     f->java_node[0] != '\0';
+
+	if (f->java.foreign)
+		str_copy(f->java_node, sizeof(f->java_node), f->java.node);
+	if (f->forced)
+		mirror_renew(f->mirror);
+	f->forced = false;
+	f->again = false;
+	java_text(&f->java, java_judge(&f->java, clock_boot_ms()), f->java_says,
+		  sizeof(f->java_says));
+	mirror_begin(f->mirror, f->java.foreign ? f->java.to_ms : 0, other);
+}
+
+static void on_index(void *arg, enum search_verdict v, const char *why)
+{
+	UNUSED(arg);
+	if (v == SEARCH_CREATED)
+		log_note(EV("index_created"), KV("index", SEARCH_INDEX));
+	else if (v != SEARCH_THERE)
+		log_warn(EV("index_unfit"), KV("index", SEARCH_INDEX), KV("why", why));
+}
+
+static void on_mirrored(void *arg, const struct store_position *p, bool switched)
+{
+	struct follower *f = arg;
+
+	from_store(p, &f->pos);
+	f->applied_ms = clock_wall_ms();
+	f->progress++;
+	if (switched) {
+		log_note(EV("resync_done"), KV("revision", f->pos.revision),
+			 KV("count", f->pos.digest.count),
+			 KV("generation", store_generation(f->store)));
+		f->failures = 0;
+	}
+	if (f->base.changed != NULL)
+		f->base.changed(f->base.changed_arg, switched);
+}
+
+static void on_round(void *arg, const struct mirror_round *r)
+{
+	struct follower *f = arg;
+	bool was = f->proven;
+
+	if (r->err.code < 0 && !f->java.known && f->pos.lineage[0] == '\0') {
+		/* Nobody ever wrote here, and there is no index to tell otherwise. */
+		set_mode(f, MODE_WAITING);
+		arm_poll(f, f->again ? 1 : 0);
+		return;
+	}
+	f->set_aside = r->set_aside;
+	f->proven = r->level && r->err.code == 0;
+	if (r->no_index && f->keep_index && search_keep(&f->index) < 0)
+		redis_fail(zone_conn_redis(f->z), ERR_BUSY, "too much is under way");
+	if (r->err.code < 0) {
+		fail(f, &r->err);
+		if (f->pos.lineage[0] == '\0')
+			set_mode(f, MODE_WAITING);
+		return;
+	}
+	f->error = (struct err){ 0 };
+	set_mode(f, f->pos.lineage[0] == '\0' ? MODE_WAITING : MODE_MIRRORING);
+	if (f->proven && !was)
+		log_note(EV("proven"), KV("revision", f->pos.revision),
+			 KV("count", f->pos.digest.count));
+	if (f->proven != was)
+		worker_report(f->w);
+	report_node(f);
+	arm_poll(f, f->again ? 1 : 0);
+}
+
 static void on_page(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct follower *f = arg;
@@ -367,6 +479,8 @@ static void on_page(void *arg, const struct redis_reply *r, const struct err *lo
 	f->read_ms = clock_wall_ms();
 	if (keeper_busy(f->keeper)) /* a job of an older page: look again when it is done */
 		f->again = true;
+	else if (java_leads(f))
+		begin_round(f);
 	else
 		judge(f, &page);
 	follow_page_reset(&page);
@@ -377,13 +491,15 @@ static void look(struct follower *f)
 {
 	const struct position *p = target_position(f);
 
-	if (f->reading || keeper_busy(f->keeper)) {
+	if (f->reading || keeper_busy(f->keeper) || mirror_busy(f->mirror)) {
 		f->again = true;
 		return;
 	}
 	if (!zone_conn_is_up(f->z))
 		return;
-	if (follow_read(f->z, p, FOLLOW_PAGE_EVENTS, on_page, f) == 0)
+	/* Whose zone is it: the answers come in this order. */
+	if (java_ask(f->z, on_java, f) == 0 &&
+	    follow_read(f->z, p, FOLLOW_PAGE_EVENTS, on_page, f) == 0)
 		f->reading = true;
 	else
 		arm_poll(f, RETRY_MS);
@@ -431,6 +547,8 @@ static void on_kept(void *arg, struct keeper_job *job)
 {
 	struct follower *f = arg;
 
+	if (mirror_kept(f->mirror, job))
+		return;
 	if (job->rc < 0) {
 		if (job->what != KEEPER_APPLY || job->target == STORE_NEXT)
 			abandon_resync(f);
@@ -457,7 +575,7 @@ static void on_kept(void *arg, struct keeper_job *job)
 		}
 		break;
 	case KEEPER_PUBLISH:
-		break; /* the intake's */
+		break; /* the mirror's */
 	}
 }
 
@@ -505,6 +623,7 @@ static void on_down(void *arg, const struct err *why)
 	f->errors++;
 	f->reading = false;
 	f->proven = false;
+	mirror_dropped(f->mirror);
 	if (f->mode == MODE_RESYNCING && !keeper_busy(f->keeper))
 		abandon_resync(f);
 }
@@ -563,8 +682,6 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	const struct follower *f = (const struct follower *)u;
 	static char redis[ERR_TEXT_BYTES + 8];
 	static char digest[36];
-	static const char *const names[] = { "starting", "waiting", "following", "resyncing",
-					     "behind" };
 	bool up = f->down.code == 0;
 
 	str_copy(redis, sizeof(redis), up ? "connected" : "down: ");
@@ -572,7 +689,7 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 		str_copy(redis + 6, sizeof(redis) - 6, f->down.text);
 	(void)snprintf(digest, sizeof(digest), "%08x%08x%08x%08x", f->pos.digest.lane[0],
 		       f->pos.digest.lane[1], f->pos.digest.lane[2], f->pos.digest.lane[3]);
-	out->state = (char *)(uintptr_t)names[f->mode];
+	out->state = (char *)(uintptr_t)mode_names[f->mode];
 	out->lineage = (char *)(uintptr_t)f->pos.lineage;
 	out->revision = f->pos.revision;
 	out->count = f->pos.digest.count;
@@ -587,6 +704,18 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	out->reads = f->reads;
 	out->read_ms = f->read_ms;
 	out->errors = f->errors;
+	if (mirror_is_ours(f->pos.lineage) || f->mode == MODE_MIRRORING) {
+		out->java = (char *)(uintptr_t)(f->java_says[0] == '\0'
+							? "a Java primary wrote this zone"
+							: f->java_says);
+		out->set_aside = f->set_aside;
+		out->head_revision = f->pos.revision;
+	}
+}
+
+static struct zone_conn *zone_of(struct upstream *u)
+{
+	return self_of(u)->z;
 }
 
 static void close_it(struct upstream *u);
@@ -594,10 +723,12 @@ static void close_it(struct upstream *u);
 int follower_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c,
 		  struct store *s, struct err *e)
 {
-	static const struct upstream_ops ops = { report, proven, resync, close_it };
+	static const struct upstream_ops ops = { report, proven, resync, zone_of, close_it };
 	struct follower *f = mem_zalloc(sizeof(*f));
 	const struct zone_hooks zh = { f, on_up, on_down };
 	const struct redis_hooks lh = { f, on_listener_up, on_listener_down, on_wake };
+	const struct mirror_hooks mh = { f, on_mirrored, on_round };
+	struct mirror_about about;
 	struct store_position p;
 	struct redis_opts o;
 	int rc;
@@ -624,7 +755,14 @@ int follower_open(struct upstream **out, struct worker *w, const Ipc__CacheConfi
 	rc = zone_conn_open(&f->z, worker_loop(w), &o, c->zone, &zh, e);
 	if (rc == 0)
 		rc = redis_open(&f->listener, worker_loop(w), &o, &lh, e);
-	return rc;
+	if (rc < 0)
+		return rc;
+	f->java.silence_ms = c->java_silence_ms;
+	f->keep_index = c->search_index;
+	f->index = (struct search){ zone_conn_redis(f->z), on_index, f };
+	about = (struct mirror_about){ f->z, f->keeper, s, c->entity_max_bytes };
+	f->mirror = mirror_create(worker_loop(w), &about, &mh);
+	return 0;
 }
 
 static void on_own_closed(uv_handle_t *h)
@@ -644,6 +782,7 @@ static void close_it(struct upstream *u)
 	zone_conn_close(&f->z);
 	redis_close(&f->listener);
 	keeper_close(&f->keeper);
+	mirror_close(&f->mirror);
 	f->handles = 2;
 	uv_close((uv_handle_t *)&f->poll, on_own_closed);
 	uv_close((uv_handle_t *)&f->tend, on_own_closed);

@@ -661,6 +661,12 @@ static void resync(struct upstream *u, const char *why)
 	want_refill(self_of(u));
 }
 
+static struct zone_conn *no_zone(struct upstream *u)
+{
+	UNUSED(u);
+	return NULL;
+}
+
 static void on_tend(uv_timer_t *t)
 {
 	struct intake *k = t->data;
@@ -711,7 +717,7 @@ static int listen_at(struct intake *k, struct err *e)
 int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c, struct store *s,
 		struct err *e)
 {
-	static const struct upstream_ops ops = { report, proven, resync, close_it };
+	static const struct upstream_ops ops = { report, proven, resync, no_zone, close_it };
 	struct intake *k = mem_zalloc(sizeof(*k));
 
 	k->base.ops = &ops;

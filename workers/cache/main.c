@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "workers/cache/doctor.h"
 #include "workers/cache/follower.h"
 #include "workers/cache/http.h"
 #include "workers/cache/intake.h"
@@ -50,6 +51,7 @@ struct cache {
 	struct store *store;
 	struct upstream *upstream;
 	struct serve *serve;
+	struct doctor *doctor;
 	struct http *http; /* NULL: off */
 	char *http_url;	   /* owned; where it listens */
 	bool done;
@@ -65,7 +67,28 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 	return 0;
 }
 
+static int on_examine(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct cache *c = self;
+
+	UNUSED(e);
+	doctor_begin(c->doctor, m->examine->candidate);
+	return 0;
+}
+
+static void on_examined(void *arg, const Ipc__Examined *found)
+{
+	struct cache *c = arg;
+	Ipc__Envelope m;
+
+	ipc__envelope__init(&m);
+	m.body_case = IPC__ENVELOPE__BODY_EXAMINED;
+	m.examined = (Ipc__Examined *)(uintptr_t)found;
+	worker_send(c->w, &m);
+}
+
 static const struct route rows[] = {
+	[IPC__ENVELOPE__BODY_EXAMINE] = { FROM_SUPERVISOR, WORKER_UP, on_examine },
 	[IPC__ENVELOPE__BODY_RESYNC] = { FROM_SUPERVISOR, WORKER_UP, on_resync },
 };
 static const struct route_table routes = { rows, ARRAY_LEN(rows) };
@@ -112,6 +135,7 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 	if (rc == 0)
 		rc = open_http(c, cc, e);
 	if (rc == 0) {
+		c->doctor = doctor_create(c->upstream->ops->zone(c->upstream), on_examined, c);
 		c->upstream->changed = on_changed;
 		c->upstream->changed_arg = c;
 		worker_ready(w);
@@ -147,6 +171,7 @@ static void stop(void *arg, bool lost)
 	if (c->upstream != NULL)
 		c->upstream->ops->close(c->upstream);
 	c->upstream = NULL;
+	doctor_free(&c->doctor);
 	store_close(&c->store);
 	mem_free(c->http_url);
 	worker_done(c->w);

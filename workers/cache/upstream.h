@@ -16,12 +16,15 @@
 typedef void upstream_changed_fn(void *arg, bool reset);
 
 struct upstream;
+struct zone_conn;
 
 struct upstream_ops {
 	void (*report)(const struct upstream *u, Ipc__CacheReport *out);
 	bool (*proven)(
 		const struct upstream *u); /* the store is at the head, and it is all there */
 	void (*resync)(struct upstream *u, const char *why);
+	struct zone_conn *(*zone)(
+		struct upstream *u); /* the connection; NULL: this node is alone */
 	void (*close)(struct upstream *u);
 };
 

@@ -7,8 +7,11 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/worker/link.h"
+#include "common/zone/java.h"
 #include "common/zone/probe.h"
 #include "workers/elector/elector.h"
+
+#define LOOK_MS 1000 /* how often the state of a Java primary is looked at */
 
 struct election {
 	struct worker *w;
@@ -23,6 +26,13 @@ struct election {
 	bool stopping;
 	bool finished;
 	uint64_t renewals;
+	struct java_watch java;
+	enum java_verdict verdict;
+	bool linked;	 /* this connection has been looked at, and the machine told */
+	bool told;	 /* a person said: take over */
+	int64_t told_ms; /* when, or when the Java primary last wrote since */
+	uv_timer_t look;
+	char java_says[420];
 	char *warnings[1]; /* for the report */
 };
 
@@ -59,8 +69,10 @@ static void finish(struct election *x)
 	x->finished = true;
 	zone_conn_close(&x->z);
 	redis_close(&x->listener);
-	if (!uv_is_closing((uv_handle_t *)&x->timer))
+	if (!uv_is_closing((uv_handle_t *)&x->timer)) {
 		uv_close((uv_handle_t *)&x->timer, NULL);
+		uv_close((uv_handle_t *)&x->look, NULL);
+	}
 	worker_done(x->w);
 }
 
@@ -164,6 +176,88 @@ static void act(struct election *x, unsigned what)
 		elector_sent(&x->m, now);
 }
 
+/* --- a Java primary --- */
+
+static bool is_barred(const struct election *x)
+{
+	if (x->told)
+		return false;
+	if (x->m.state == ELECTOR_HELD) /* what has only just appeared may be a remnant */
+		return x->verdict == JAVA_WRITES;
+	return x->verdict == JAVA_WRITES || x->verdict == JAVA_UNSURE || x->verdict == JAVA_SILENT;
+}
+
+/* A person's word holds until the Java primary has been silent for long enough. */
+static void forget_word(struct election *x, int64_t now)
+{
+	if (x->verdict == JAVA_WRITES)
+		x->told_ms = now;
+	if (x->told && x->verdict == JAVA_NONE && now - x->told_ms > x->java.silence_ms)
+		x->told = false;
+}
+
+static void tell_java(struct election *x, enum java_verdict was)
+{
+	const char *what = "";
+
+	java_text(&x->java, x->verdict, x->java_says, sizeof(x->java_says));
+	if (x->verdict == JAVA_SILENT && !x->told)
+		what = "; `zonesync takeover` lets this node be primary";
+	else if (is_barred(x))
+		what = "; this node follows, and does not stand for election";
+	else if (x->verdict == JAVA_WRITES)
+		what = "; so does this node, as a person said: stop one of the two";
+	str_copy(x->java_says + strlen(x->java_says), sizeof(x->java_says) - strlen(x->java_says),
+		 what);
+	if (was == x->verdict)
+		return;
+	if (x->verdict == JAVA_NONE)
+		log_note(EV("java_primary_over"));
+	else
+		log_warn(EV("java_primary"), KV("text", x->java_says));
+	worker_report(x->w);
+}
+
+static void on_state(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct election *x = arg;
+	enum java_verdict was = x->verdict;
+	int64_t now = clock_boot_ms();
+	struct err e = { 0 };
+	unsigned what;
+
+	if (lost != NULL || x->stopping)
+		return;
+	/* Who may not read the state cannot see a Java primary: the rights are told by the probe. */
+	if (zone_check(x->z, r, lost, &e) < 0)
+		log_debug(EV("java_unseen"), KV("err", e.text));
+	else
+		java_take(&x->java, r, now);
+	x->verdict = java_judge(&x->java, now);
+	forget_word(x, now);
+	what = elector_bar(&x->m, is_barred(x), now);
+	tell_java(x, was);
+	if (!x->linked && zone_conn_is_up(x->z)) {
+		x->linked = true;
+		what |= elector_link(&x->m, true, now);
+	}
+	step(x, what);
+}
+
+static void look(struct election *x)
+{
+	if (zone_conn_is_up(x->z) && java_ask(x->z, on_state, x) < 0)
+		redis_fail(zone_conn_redis(x->z), ERR_BUSY, "too much is under way");
+}
+
+static void on_look(uv_timer_t *t)
+{
+	struct election *x = t->data;
+
+	if (x->linked)
+		look(x);
+}
+
 /* --- the links --- */
 
 static void on_probed(void *arg, const struct probe *p)
@@ -184,7 +278,7 @@ static void on_probed(void *arg, const struct probe *p)
 	}
 	x->down = (struct err){ 0 };
 	worker_report(x->w);
-	step(x, elector_link(&x->m, true, clock_boot_ms()));
+	look(x); /* nobody stands before he has looked for a Java primary */
 }
 
 static void on_up(void *arg)
@@ -205,6 +299,7 @@ static void on_down(void *arg, const struct err *why)
 	x->down = *why;
 	if (was_up)
 		worker_report(x->w);
+	x->linked = false;
 	step(x, elector_link(&x->m, false, clock_boot_ms()));
 }
 
@@ -271,11 +366,27 @@ static int on_fitness(void *self, const Ipc__Envelope *m, struct err *e)
 	return 0;
 }
 
+static int on_takeover(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct election *x = *(struct election **)self;
+	int64_t now = clock_boot_ms();
+
+	UNUSED(m);
+	UNUSED(e);
+	log_warn(EV("takeover"), KV("text", x->java_says));
+	x->told = true;
+	x->told_ms = now;
+	step(x, elector_bar(&x->m, false, now));
+	tell_java(x, x->verdict);
+	return 0;
+}
+
 static const struct route rows[] = {
 	[IPC__ENVELOPE__BODY_STAND] = { FROM_SUPERVISOR, WORKER_UP, on_stand },
 	[IPC__ENVELOPE__BODY_STAND_BACK] = { FROM_SUPERVISOR, WORKER_UP, on_stand_back },
 	[IPC__ENVELOPE__BODY_FITNESS] = { FROM_SUPERVISOR, WORKER_UP | WORKER_STOPPING,
 					  on_fitness },
+	[IPC__ENVELOPE__BODY_TAKEOVER] = { FROM_SUPERVISOR, WORKER_UP, on_takeover },
 };
 const struct route_table election_routes = { rows, ARRAY_LEN(rows) };
 
@@ -292,11 +403,15 @@ int election_open(struct election **out, struct worker *w, const Ipc__Configure 
 
 	x->w = w;
 	CHECK(uv_timer_init(worker_loop(w), &x->timer) == 0);
+	CHECK(uv_timer_init(worker_loop(w), &x->look) == 0);
 	x->timer.data = x;
+	x->look.data = x;
 	*out = x;
 	if (c->part_case != IPC__CONFIGURE__PART_ELECTOR || ec->redis == NULL)
 		return err_set(e, ERR_CONFIG, "this is no configuration of an elector");
 	x->holder = mem_strdup(ec->holder);
+	x->java.silence_ms = ec->java_silence_ms;
+	CHECK(uv_timer_start(&x->look, on_look, LOOK_MS, LOOK_MS) == 0);
 	elector_init(&x->m, ec->lease_ttl_ms);
 	(void)err_set(&x->down, ERR_STATE, "connecting");
 	link_opts(ec->redis, "zonesync-elector", &o);
@@ -318,7 +433,11 @@ void election_report(struct election *x, Ipc__Report *out)
 	bool up = x->down.code == 0;
 
 	ipc__elector_report__init(&r);
-	r.state = (char *)(uintptr_t)elector_state_name(x->m.state);
+	r.state = (char *)(uintptr_t)(x->m.barred && x->m.state == ELECTOR_TRYING
+					      ? "barred"
+					      : elector_state_name(x->m.state));
+	r.java = x->java_says;
+	r.disputed = x->m.state == ELECTOR_HELD && x->verdict == JAVA_WRITES;
 	r.token = x->m.token;
 	r.holder = x->m.state == ELECTOR_HELD ? x->holder : x->m.seen.holder;
 	r.ttl_ms = x->m.seen.left_ms;

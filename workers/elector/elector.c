@@ -46,7 +46,7 @@ static unsigned leave(struct elector *m, const char *why, int64_t now)
 
 static unsigned try_now(struct elector *m)
 {
-	return m->up && !m->asking ? ELECTOR_ACQUIRE : 0;
+	return m->up && !m->asking && !m->barred ? ELECTOR_ACQUIRE : 0;
 }
 
 unsigned elector_stand(struct elector *m, const char *nonce, const char *const *previous, size_t n,
@@ -110,11 +110,25 @@ unsigned elector_link(struct elector *m, bool up, int64_t now)
 	if (!up)
 		return elector_tick(m, now);
 	if (m->state == ELECTOR_TRYING && now >= m->back_until_ms)
-		return ELECTOR_ACQUIRE;
+		return try_now(m);
 	if (m->state == ELECTOR_HELD)
 		return ELECTOR_RENEW;
 	if (m->state == ELECTOR_LEAVING)
 		return ELECTOR_RELEASE;
+	return 0;
+}
+
+unsigned elector_bar(struct elector *m, bool barred, int64_t now)
+{
+	bool was = m->barred;
+
+	m->barred = barred;
+	if (barred && m->state == ELECTOR_HELD)
+		return leave(m, "a Java primary writes this zone", now);
+	if (!barred && was && m->state == ELECTOR_TRYING && now >= m->back_until_ms) {
+		m->next_ms = now;
+		return elector_tick(m, now);
+	}
 	return 0;
 }
 
@@ -175,6 +189,10 @@ static unsigned granted(struct elector *m, const struct lease_reply *r, int64_t 
 	}
 	if (m->state != ELECTOR_HELD && m->state != ELECTOR_TRYING)
 		return 0;
+	if (m->barred) { /* asked for before the Java primary was seen */
+		str_copy(m->token, sizeof(m->token), r->token);
+		return leave(m, "a Java primary writes this zone", now);
+	}
 	/* It has worked for as long as it last stood back: that is forgotten. */
 	if (m->state == ELECTOR_HELD && m->fit && now - m->back_until_ms >= m->back_ms)
 		m->back_ms = 0;

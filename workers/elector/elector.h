@@ -45,6 +45,7 @@ struct elector {
 	bool up;		       /* Redis is reachable and fit for candidacy */
 	bool asking;		       /* a request is out */
 	bool woken;		       /* the lease was released meanwhile */
+	bool barred;		       /* a Java primary writes the zone: it is not fought */
 	int64_t sent_ms;	       /* when it was sent */
 	int64_t good_ms;	       /* when the last granted one was sent */
 	int64_t next_ms;	       /* when to look again */
@@ -70,6 +71,7 @@ unsigned elector_stand(struct elector *m, const char *nonce, const char *const *
 unsigned elector_stand_back(struct elector *m, int64_t now); /* asked to: give it up */
 unsigned elector_fitness(struct elector *m, bool fit, int64_t now);
 unsigned elector_link(struct elector *m, bool up, int64_t now);
+unsigned elector_bar(struct elector *m, bool barred, int64_t now);
 unsigned elector_wake(struct elector *m, uint32_t random, int64_t now);
 unsigned elector_tick(struct elector *m, int64_t now);
 unsigned elector_reply(struct elector *m, const struct lease_reply *r, uint32_t random,

@@ -27,6 +27,7 @@ struct end_state {
 	const char *const *cursor_fields;
 	const char *const *cursor_values;
 	size_t n_cursors;
+	bool java; /* a Java primary wrote there last */
 };
 
 struct end_name { /* borrowed */
@@ -40,6 +41,17 @@ struct end_name { /* borrowed */
 	int64_t updated_ms;
 };
 
+struct end_found { /* borrowed; an event of this zone, whoever wrote it */
+	const char *name;
+	const char *kind;
+	const char *id;
+	const char *action;
+	const void *hash; /* of ours, as it stands there */
+	size_t hash_len;
+	const void *payload;
+	size_t payload_len;
+};
+
 struct end_hooks {
 	void *arg;
 	void (*up)(void *arg, const char *token); /* token: to write with; NULL: the lease's */
@@ -47,6 +59,8 @@ struct end_hooks {
 	void (*state)(void *arg, const struct end_state *s);
 	/* A page in the order of revisions; `last`: there is no further one. */
 	void (*names)(void *arg, const struct end_name *v, size_t n, bool last);
+	/* An answer to ask_found(), whose cursor the next question has; "0": that was all. */
+	void (*found)(void *arg, const struct end_found *v, size_t n, const char *cursor);
 	void (*suspects)(void *arg, const char *const *names, size_t n); /* damaged there */
 	void (*refused)(void *arg, const struct err *why);
 };
@@ -56,6 +70,8 @@ struct end_ops {
 	void (*ask_state)(struct end *e);
 	/* Behind a revision; `old`: of what an unfinished refill set aside. */
 	void (*ask_names)(struct end *e, bool old, uint64_t after);
+	/* All there is, step by step from "0"; NULL where nobody else can have written. */
+	void (*ask_found)(struct end *e, const char *cursor);
 	bool (*ask_suspects)(struct end *e); /* false: not now, or there are none */
 	bool (*settle_suspect)(struct end *e, const char *name); /* false: it was not told */
 	void (*fail)(struct end *e, const struct err *why);	 /* closes; it comes up again */
@@ -70,7 +86,8 @@ struct end {
 	struct writer_end writer_end;
 };
 
-#define END_NAMES 1000 /* in one page */
+#define END_NAMES	1000	    /* in one page */
+#define END_FOUND_BYTES (16U << 20) /* of payloads in one answer to ask_found() */
 
 /* The writer is made by the caller with `writer_end`, and outlives the end. */
 int end_zone_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *c,

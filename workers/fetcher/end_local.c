@@ -500,10 +500,9 @@ static void local_close(struct end *base)
 int end_local_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *c,
 		   const struct end_hooks *h, struct err *e)
 {
-	static const struct end_ops ops = { local_is_up,	  local_ask_state,
-					    local_ask_names,	  local_ask_suspects,
-					    local_settle_suspect, local_fail,
-					    local_close };
+	static const struct end_ops ops = { local_is_up, local_ask_state,    local_ask_names,
+					    NULL,	 local_ask_suspects, local_settle_suspect,
+					    local_fail,	 local_close };
 	struct end_local *l;
 	struct sockaddr_un a;
 

@@ -5,6 +5,7 @@
 #include "common/worker/link.h"
 #include "common/worker/worker.h"
 #include "common/zone/follow.h"
+#include "common/zone/java.h"
 #include "common/zone/search.h"
 #include "common/zone/zone_end.h"
 #include "workers/fetcher/end.h"
@@ -21,6 +22,7 @@ struct end_zone {
 	char **cursors; /* owned: field, value, field, ... */
 	size_t n_cursors;
 	bool whole_head;
+	bool java; /* as end_state has it */
 	struct search search;
 	bool keep_index;
 };
@@ -108,10 +110,23 @@ static void on_cursors(void *arg, const struct redis_reply *r, const struct err 
 		e->cursors[e->n_cursors++] = text_of(redis_at(r, i));
 }
 
+static void on_java(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct end_zone *e = arg;
+	struct java_watch w = { 0 };
+
+	if (lost != NULL)
+		return;
+	java_take(&w, r, 0); /* an error is no state */
+	e->java = w.foreign;
+}
+
 static void on_mapping(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct end_zone *e = arg;
-	struct end_state s = { .lineage = e->head.lineage, .complete = e->head.complete };
+	struct end_state s = { .lineage = e->head.lineage,
+			       .complete = e->head.complete,
+			       .java = e->java };
 	struct err why = { 0 };
 	const char **fields;
 	size_t i;
@@ -151,7 +166,7 @@ static void zone_ask_state(struct end *base)
 
 	if (!zone_conn_is_up(e->z))
 		return;
-	if (follow_read(e->z, &nowhere, 0, on_head, e) < 0 ||
+	if (follow_read(e->z, &nowhere, 0, on_head, e) < 0 || java_ask(e->z, on_java, e) < 0 ||
 	    redis_sendv(redis, on_cursors, e, "HGETALL", k->cursor, NULL) < 0 ||
 	    redis_sendv(redis, on_mapping, e, "HGET", k->meta, "mapping", NULL) < 0)
 		cannot_ask(e);
@@ -220,6 +235,81 @@ static void zone_ask_names(struct end *base, bool old, uint64_t after)
 	zone_cmd_i64(&c, END_NAMES);
 	zone_cmd_str(&c, k->event_prefix);
 	if (zone_cmd_send(e->z, &c, on_manifest, e) < 0)
+		cannot_ask(e);
+}
+
+/* --- what a Java primary left --- */
+
+static void on_found(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct end_zone *e = arg;
+	const struct redis_reply *list = redis_at(r, 1);
+	size_t n = redis_count(list);
+	struct end_found *v;
+	char *(*texts)[4];
+	struct err why = { 0 };
+	char *cursor;
+	size_t i, k;
+
+	if (lost != NULL)
+		return;
+	if (zone_check(e->z, r, lost, &why) < 0) {
+		refused(e, &why);
+		return;
+	}
+	v = mem_zalloc((n + 1) * sizeof(*v));
+	texts = mem_zalloc((n + 1) * sizeof(*texts));
+	for (i = 0; i < n; i++) {
+		const struct redis_reply *one = redis_at(list, i);
+
+		for (k = 0; k < ARRAY_LEN(texts[i]); k++)
+			texts[i][k] = text_of(redis_at(one, k));
+		v[i] = (struct end_found){ .name = texts[i][0],
+					   .id = texts[i][1],
+					   .kind = texts[i][2],
+					   .action = texts[i][3] };
+		v[i].hash = redis_str(redis_at(one, 4), &v[i].hash_len);
+		v[i].payload = redis_str(redis_at(one, 5), &v[i].payload_len);
+	}
+	cursor = text_of(redis_at(r, 0));
+	e->base.hooks.found(e->base.hooks.arg, v, n, cursor);
+	mem_free(cursor);
+	for (i = 0; i < n; i++)
+		for (k = 0; k < ARRAY_LEN(texts[i]); k++)
+			mem_free(texts[i][k]);
+	mem_free(texts);
+	mem_free(v);
+}
+
+/* The pattern of a prefix in which nothing is special. */
+static void pattern_of(struct buf *out, const char *prefix)
+{
+	for (; *prefix != '\0'; prefix++) {
+		if (strchr("*?[]\\", *prefix) != NULL)
+			buf_addc(out, '\\');
+		buf_addc(out, *prefix);
+	}
+	buf_addc(out, '*');
+}
+
+static void zone_ask_found(struct end *base, const char *cursor)
+{
+	struct end_zone *e = self_of(base);
+	const struct zone_keys *k = zone_conn_keys(e->z);
+	struct buf pattern = { 0 };
+	struct zone_cmd c;
+
+	if (!zone_conn_is_up(e->z))
+		return;
+	pattern_of(&pattern, k->event_prefix);
+	zone_cmd_begin(e->z, &c, SCRIPT_ADOPT, NULL);
+	zone_cmd_str(&c, cursor);
+	zone_cmd_str(&c, buf_cstr(&pattern));
+	zone_cmd_str(&c, k->event_prefix);
+	zone_cmd_str(&c, k->zone);
+	zone_cmd_i64(&c, END_FOUND_BYTES);
+	buf_reset(&pattern);
+	if (zone_cmd_send(e->z, &c, on_found, e) < 0)
 		cannot_ask(e);
 }
 
@@ -307,9 +397,9 @@ static void zone_close(struct end *base)
 int end_zone_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *c,
 		  const struct end_hooks *h, struct err *e)
 {
-	static const struct end_ops ops = { zone_is_up,	       zone_ask_state,	    zone_ask_names,
-					    zone_ask_suspects, zone_settle_suspect, zone_fail,
-					    zone_close };
+	static const struct end_ops ops = { zone_is_up,	    zone_ask_state,    zone_ask_names,
+					    zone_ask_found, zone_ask_suspects, zone_settle_suspect,
+					    zone_fail,	    zone_close };
 	struct end_zone *z = mem_zalloc(sizeof(*z));
 	const struct zone_hooks zh = { z, on_up, on_down };
 	struct redis_opts o;

@@ -432,9 +432,10 @@ static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct fetcher *f = mem_zalloc(sizeof(*f));
-	const struct end_hooks eh = { f,	   on_up,      on_down,
-				      load_state,  load_names, pass_take_suspects,
-				      load_refused };
+	const struct end_hooks eh = {
+		f,	     on_up, on_down, load_state, load_names, load_found, pass_take_suspects,
+		load_refused
+	};
 	const struct writer_hooks wh = { f, send_done, on_over, on_trouble };
 	int rc;
 

@@ -49,7 +49,7 @@ struct quarantined {
 };
 
 struct chore {	 /* an operation without a payload, sent when the outbox is empty */
-	char op; /* 'K' keep, 'T' tombstone, 'P' purge */
+	char op; /* 'A' adopt, 'K' keep, 'T' tombstone, 'P' purge */
 	char *name;
 	char *ref; /* NULL: none */
 	uint64_t revision;
@@ -75,9 +75,11 @@ struct fetcher {
 	struct known known;
 	struct table cursors; /* field -> value, owned: of the zone, as loaded */
 	uint64_t load_after;
-	bool load_old; /* the log set aside by a refill is being read */
-	bool refill;   /* everything is written anew, under a new lineage */
-	bool reload;   /* compare all again when there is a quiet moment */
+	bool load_old;	  /* the log set aside by a refill is being read */
+	bool adopt;	  /* others may have written there: all keys are looked at, */
+	uint64_t adopted; /* and so many learned */
+	bool refill;	  /* everything is written anew, under a new lineage */
+	bool reload;	  /* compare all again when there is a quiet moment */
 	bool want_refill;
 	int64_t refilled_ms;
 
@@ -111,7 +113,6 @@ struct fetcher {
 	uint64_t published;
 	uint64_t acked;
 	bool asking_suspects;
-
 	uv_timer_t retry;
 	uv_timer_t reconcile;
 	uv_timer_t drain;
@@ -131,6 +132,7 @@ void load_begin(struct fetcher *f);
 void load_reset(struct fetcher *f);
 void load_state(void *arg, const struct end_state *s); /* hooks of the end */
 void load_names(void *arg, const struct end_name *v, size_t n, bool last);
+void load_found(void *arg, const struct end_found *v, size_t n, const char *cursor);
 void load_refused(void *arg, const struct err *why);
 void load_done(struct fetcher *f); /* fetcher.c: the zone is known */
 

@@ -87,7 +87,10 @@ void load_names(void *arg, const struct end_name *v, size_t n, bool last)
 			learn_entry(f, &v[i]);
 	}
 	if (last && (f->load_old || !f->refill)) {
-		load_done(f);
+		if (f->adopt)
+			f->end->ops->ask_found(f->end, "0");
+		else
+			load_done(f);
 		return;
 	}
 	if (last) {
@@ -95,6 +98,59 @@ void load_names(void *arg, const struct end_name *v, size_t n, bool last)
 		f->load_after = 0;
 	}
 	f->end->ops->ask_names(f->end, f->load_old, f->load_after);
+}
+
+/* What others wrote is known by its content from now on, and so is what they withdrew of ours. */
+static void adopt_one(struct fetcher *f, const struct end_found *one)
+{
+	struct known_entry *e = known_get(&f->known, one->name);
+	enum action action = ACTION_DEPLOY;
+	const char *ref = NULL;
+	struct hash h;
+	enum kind k = KIND_API;
+	size_t n = 0;
+	bool live;
+
+	if (!kind_parse(one->kind, strlen(one->kind), &k) || one->id[0] == '\0' ||
+	    !action_parse(one->action, strlen(one->action), &action) ||
+	    event_name_ref(one->name, k, one->id, &ref, &n, NULL) < 0)
+		return; /* no event of ours, whatever it is */
+	live = action == ACTION_DEPLOY;
+	if (live ? one->payload_len == 0 : e == NULL)
+		return;
+	hash_event(&h, (char)action, one->name, one->payload, live ? one->payload_len : 0);
+	if (e != NULL && one->hash_len == HASH_BYTES && memcmp(one->hash, h.b, HASH_BYTES) == 0)
+		return;
+	if (e == NULL) {
+		char *copy = ref == NULL ? NULL : mem_dup(ref, n);
+
+		e = known_put(&f->known, one->name, k, copy);
+		mem_free(copy);
+	}
+	if (live)
+		known_set(&f->known, e, &h, "");
+	else
+		known_withdraw(&f->known, e);
+	f->adopted++;
+	send_chore(f, 'A', one->name, NULL, 0);
+}
+
+void load_found(void *arg, const struct end_found *v, size_t n, const char *cursor)
+{
+	struct fetcher *f = arg;
+	size_t i;
+
+	if (f->state != FETCH_LOADING)
+		return;
+	for (i = 0; i < n; i++)
+		adopt_one(f, &v[i]);
+	if (!str_equal(cursor, "0")) {
+		f->end->ops->ask_found(f->end, cursor);
+		return;
+	}
+	if (f->adopted > 0)
+		log_note(EV("adopted"), KV("events", f->adopted));
+	load_done(f);
 }
 
 void load_state(void *arg, const struct end_state *s)
@@ -108,12 +164,16 @@ void load_state(void *arg, const struct end_state *s)
 	for (i = 0; i < s->n_cursors; i++)
 		mem_free(table_set(&f->cursors, s->cursor_fields[i],
 				   mem_strdup(s->cursor_values[i])));
-	f->refill = f->want_refill || s->lineage[0] == '\0' || !s->complete ||
+	f->refill = f->want_refill || s->lineage[0] == '\0' || !s->complete || s->java ||
 		    !str_equal(s->mapping, f->mapping);
+	f->adopt = (s->lineage[0] == '\0' || s->java || !s->complete) &&
+		   f->end->ops->ask_found != NULL;
+	f->adopted = 0;
 	if (f->refill)
 		log_warn(EV("refill"),
 			 KV("why", f->want_refill	   ? "the zone is damaged"
 				   : s->lineage[0] == '\0' ? "the zone is empty"
+				   : s->java		   ? "a Java primary wrote the zone"
 				   : !s->complete
 					   ? "a refill was not finished"
 					   : "the zone was made with another configuration"));

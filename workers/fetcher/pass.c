@@ -6,7 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/fetcher/fetcher.h"
-#include "workers/fetcher/guard.h"
+#include "common/model/guard.h"
 
 /* --- held removals --- */
 

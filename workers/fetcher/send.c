@@ -114,8 +114,11 @@ static void begin_undeploy(struct fetcher *f, struct outbox_item *i)
 static void do_chore(struct fetcher *f)
 {
 	struct chore *c = &f->chores[f->next_chore++];
+	struct known_entry *e = c->op == 'A' ? known_get(&f->known, c->name) : NULL;
 
-	if (c->op == 'K')
+	if (e != NULL)
+		writer_adopt(f->writer, c->name, &e->hash);
+	else if (c->op == 'K')
 		writer_keep(f->writer, c->name, c->ref);
 	else if (c->op == 'T')
 		writer_tombstone(f->writer, c->name, c->ref, UINT64_MAX);

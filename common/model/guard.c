@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/guard.h"
+#include "common/model/guard.h"
 
 #include "common/base/cdefs.h"
 
