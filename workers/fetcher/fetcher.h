@@ -110,8 +110,7 @@ struct fetcher {
 	bool caught;
 	struct err error;
 	unsigned refusals; /* since the last batch that was taken */
-	uint64_t published;
-	uint64_t acked;
+	uint64_t published, acked;
 	bool asking_suspects;
 	uv_timer_t retry;
 	uv_timer_t reconcile;
