@@ -210,7 +210,7 @@ def test_a_member_called_id_beside_the_id_means_nothing(zone):
 
 def test_types_of_events_that_are_not_distributed_are_no_damage(zone):
     n = fill(zone)
-    for type in ("START_DICTIONARY", "PUBLISH_API_RESULT", "DEPLOY_SHARED_POLICY_GROUP", "PUBLISH_ORGANIZATION_LICENSE",
+    for type in ("START_DICTIONARY", "PUBLISH_API_RESULT", "PUBLISH_ORGANIZATION_LICENSE",
                  "GATEWAY_STARTED", "PUBLISH_AUTHZ_PDP", "DEBUG_API", "DEPLOY_CLUSTER"):
         zone.event(f"x-{type}", type, "{}")
     zone.compare()
