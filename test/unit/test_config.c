@@ -958,14 +958,16 @@ static void secrets_stay_out_of_problems(void **state)
 {
 	char *yaml = mem_printf("%sdistributed-sync.redis.password: %05000d\n"
 				"api.properties.encryption.secret: hunter2\n"
-				"services.core.http.authentication.users: {'a:b': hunter2}\n",
+				"services.core.http.authentication.users: {'a:b': hunter2}\n"
+				"management.mongodb.uri: \"mongodb://u:hunter2@h/\\t\"\n"
+				"management.jdbc.url: \"jdbc:postgresql:d?password=hunter2\\t\"\n",
 				BASE, 7);
 	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	UNUSED(state);
 	assert_int_equal(load(&c, yaml, NULL, &p), ERR_CONFIG);
-	assert_int_equal(p.errors, 3);
+	assert_int_equal(p.errors, 5);
 	assert_false(has(&p, PROBLEM_ERROR, "0000000"));
 	assert_false(has(&p, PROBLEM_ERROR, "hunter2"));
 	problems_reset(&p);
@@ -981,7 +983,9 @@ static void uris_are_masked(void **state)
 		{ "http://h:80/x", "http://h:80/x" },
 		{ "redis://u@h", "redis://u@h" },
 		{ "a,b://c:d@e,f://g:h@i", "a,b://c:********@e,f://g:********@i" },
-		{ "?PASSWORD=x;y=z", "?PASSWORD=********;y=z" },
+		{ "?PASSWORD=x;y&z=1", "?PASSWORD=********&z=1" }, /* PostgreSQL's may hold a ; */
+		{ "?tlsCertificateKeyFilePassword=x&y=z",
+		  "?tlsCertificateKeyFilePassword=********&y=z" },
 	};
 	size_t i;
 
