@@ -160,7 +160,7 @@ static void what_is_wrong_with_a_keystore_is_said(void **state)
 		{ { "pem", "client.pem", NULL, NULL, NULL }, "holds no private key" },
 		{ { "pem", "absent.pem", NULL, NULL, NULL }, "No such file" },
 		{ { "pem", "db", NULL, NULL, NULL }, "is no file" },
-		{ { "pem", ".done-1", NULL, NULL, NULL }, "neither PEM nor" },
+		{ { "pem", ".done-2", NULL, NULL, NULL }, "neither PEM nor" },
 		{ { "pem", NULL, NULL, NULL, NULL }, "Missing PEM keystore value" },
 		{ { "jks", NULL, NULL, NULL, NULL }, "Missing JKS keystore value" },
 		{ { "pkcs12", NULL, NULL, NULL, NULL }, "Missing PKCS12 keystore value" },
@@ -230,6 +230,9 @@ static void pairs_of_pem_files_are_read(void **state)
 	static const char *const two[] = { "client.pem", "client.key", "second.pem", "second.key" };
 	static const char *const locked[] = { "client.pem", "client-locked.key" };
 	static const char *const mixed[] = { "client.pem", "second.key" };
+	static const char *const scrypt[] = { "client.pem", "scrypt.key" };
+	static const char *const costly[] = { "client.pem", "costly.key" };
+	static const char *const memory[] = { "client.pem", "costly-scrypt.key" };
 
 	UNUSED(state);
 	assert_int_equal(load_pairs(two, 2, ""), 0);
@@ -240,6 +243,10 @@ static void pairs_of_pem_files_are_read(void **state)
 	assert_non_null(strstr(text, "is encrypted; write its keyPassword"));
 	assert_true(load_pairs(mixed, 1, "") < 0);
 	assert_non_null(strstr(text, "do not belong together"));
+	assert_int_equal(load_pairs(scrypt, 1, "storepass"), 0);
+	assert_int_equal(load_pairs(costly, 1, "storepass"), ERR_LIMIT);
+	assert_non_null(strstr(text, "iterations"));
+	assert_int_equal(load_pairs(memory, 1, "storepass"), ERR_LIMIT);
 }
 
 /* Bytes all over, damaged, and the file cut there: an error or a load, and nothing worse. */
