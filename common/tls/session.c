@@ -34,7 +34,7 @@ static int expect_name(SSL *ssl, const struct tls_context *c, const char *name, 
 		CHECK(SSL_set_tlsext_host_name(ssl, name) == 1);
 	if (c->trust_all || c->any_name)
 		return 0;
-	if (name[0] == '\0')
+	if (name[0] == '\0' || name[0] == '.') /* with a dot OpenSSL takes all names below */
 		return err_set(e, ERR_CONFIG,
 			       "TLS: there is no name that the server's certificate "
 			       "could be checked for");
