@@ -11,10 +11,11 @@
 #define PIECE_BYTES 16384 /* of one record */
 
 struct tls_session {
-	SSL *ssl;   /* owned, with both BIOs */
-	BIO *in;    /* what came from the peer */
-	BIO *out;   /* what is to go to the peer */
-	char *name; /* owned; for texts */
+	SSL *ssl;	 /* owned, with both BIOs */
+	BIO *in;	 /* what came from the peer */
+	BIO *out;	 /* what is to go to the peer */
+	char *name;	 /* owned; for texts */
+	size_t answered; /* bytes for the peer that reading made */
 };
 
 static bool is_address(const char *name)
@@ -179,11 +180,15 @@ int tls_session_shake(struct tls_session *s, struct buf *wire, struct err *e)
 
 int tls_session_read(struct tls_session *s, void *p, size_t n, struct buf *wire, struct err *e)
 {
+	size_t before = wire->len;
 	int ret;
 
 	ERR_clear_error();
 	ret = SSL_read(s->ssl, p, (int)MIN(n, (size_t)INT_MAX));
 	drain(s, wire); /* a key update is answered */
+	s->answered += wire->len - before;
+	if (s->answered > TLS_ANSWER_BYTES)
+		return err_set(e, ERR_REMOTE, "TLS: the server asks for new keys without end");
 	return ret > 0 ? ret : outcome(s, ret, e);
 }
 
