@@ -297,7 +297,8 @@ int sentinel_open(struct sentinel **out, uv_loop_t *loop, const struct redis_opt
 	s->master = mem_strdup(set->master);
 	s->o = (struct redis_opts){ .password = mem_strdup(set->password),
 				    .client_name = mem_strdup(o->client_name),
-				    .window = 4 };
+				    .window = 4,
+				    .reply_max_bytes = SENTINEL_REPLY_BYTES };
 	s->tls = tls_message_copy(o->tls);
 	s->o.tls = s->tls;
 	s->o.connect_timeout_ms = MIN(SENTINEL_TIMEOUT_MS, o->connect_timeout_ms);

@@ -18,9 +18,10 @@
 
 #include "common/redis/redis.h"
 
-#define SENTINEL_NODES_MAX  32	/* of the configuration and learned */
-#define SENTINEL_TIMEOUT_MS 500 /* for one of them to connect, and to answer */
-#define SENTINEL_HOST_BYTES 256
+#define SENTINEL_NODES_MAX   32	 /* of the configuration and learned */
+#define SENTINEL_TIMEOUT_MS  500 /* for one of them to connect, and to answer */
+#define SENTINEL_HOST_BYTES  256
+#define SENTINEL_REPLY_BYTES (1U << 20) /* of an answer: a fellow takes less than 1 KiB of it */
 
 struct sentinel;
 

@@ -246,7 +246,7 @@ static void step_tls(struct stream *s)
 	if (s->step == STEP_SHAKE) {
 		rc = tls_session_shake(s->tls, &s->wire, &e);
 		flush(s);
-		if (rc > 0)
+		if (rc > 0 && !s->closed && !s->lost)
 			opened(s);
 	}
 	while (rc > 0 && !s->closed && !s->lost) {

@@ -69,6 +69,9 @@ int pem_read_key(struct keystore *k, const Ipc__TlsStore *from, const struct buf
 		 const struct buf *key, struct err *e) MUST_USE;
 int pem_read_certs(struct keystore *k, const uint8_t *p, size_t n, struct err *e) MUST_USE;
 
+/* ERR_LIMIT: what it takes to decrypt would keep a thread busy for too long. */
+int tls_check_cost(const X509_ALGOR *a, struct err *e) MUST_USE;
+
 /* The password of the keys: that of the file unless there is one of its own. */
 const char *tls_key_password(const Ipc__TlsStore *from);
 

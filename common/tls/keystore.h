@@ -27,6 +27,7 @@
 #define KEYSTORE_ENTRIES    4096U   /* of one file */
 #define KEYSTORE_CHAIN	    32U	    /* certificates of one key */
 #define KEYSTORE_ITERATIONS 1000000 /* of a password's derivation; keytool writes 10,000 */
+#define KEYSTORE_SCRYPT	    2097152 /* N * r * p of one by scrypt; openssl writes 131,072 */
 
 struct keystore; /* opaque */
 

@@ -65,12 +65,36 @@ int pem_read_certs(struct keystore *k, const uint8_t *p, size_t n, struct err *e
 	return rc;
 }
 
+/* Of each encrypted key: OpenSSL takes the first that it can decrypt. */
+static int check_costs(const struct buf *b, struct err *e)
+{
+	BIO *bio = open_bytes(b->data, b->len);
+	char none[] = "";
+	X509_SIG *sig;
+	int rc = 0;
+
+	while (rc == 0 && (sig = PEM_read_bio_PKCS8(bio, NULL, give_password, none)) != NULL) {
+		const X509_ALGOR *algorithm = NULL;
+
+		X509_SIG_get0(sig, &algorithm, NULL);
+		rc = tls_check_cost(algorithm, e);
+		X509_SIG_free(sig);
+	}
+	ERR_clear_error();
+	BIO_free(bio);
+	return rc;
+}
+
 static int read_key(const Ipc__TlsStore *from, const struct buf *b, EVP_PKEY **out, struct err *e)
 {
 	char *password = (char *)(uintptr_t)tls_key_password(from);
-	BIO *bio = open_bytes(b->data, b->len);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, give_password, password);
+	EVP_PKEY *key;
+	BIO *bio;
 
+	if (check_costs(b, e) < 0)
+		return ERR_LIMIT;
+	bio = open_bytes(b->data, b->len);
+	key = PEM_read_bio_PrivateKey(bio, NULL, give_password, password);
 	BIO_free(bio);
 	if (key != NULL) {
 		*out = key;

@@ -61,13 +61,31 @@ static bool few(const ASN1_INTEGER *iterations)
 	return ASN1_INTEGER_get_int64(&n, iterations) == 1 && n > 0 && n <= KEYSTORE_ITERATIONS;
 }
 
-static bool pbkdf2_is_cheap(const X509_ALGOR *f)
+static bool scrypt_is_cheap(const X509_ALGOR *f)
+{
+	SCRYPT_PARAMS *s = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(SCRYPT_PARAMS), f->parameter);
+	uint64_t n = 0;
+	uint64_t r = 0;
+	uint64_t p = 0;
+	bool ok = s != NULL && ASN1_INTEGER_get_uint64(&n, s->costParameter) == 1 &&
+		  ASN1_INTEGER_get_uint64(&r, s->blockSize) == 1 &&
+		  ASN1_INTEGER_get_uint64(&p, s->parallelizationParameter) == 1 &&
+		  n <= KEYSTORE_SCRYPT && r <= KEYSTORE_SCRYPT && p <= KEYSTORE_SCRYPT &&
+		  n * r * p <= KEYSTORE_SCRYPT;
+
+	SCRYPT_PARAMS_free(s);
+	return ok;
+}
+
+static bool derivation_is_cheap(const X509_ALGOR *f)
 {
 	PBKDF2PARAM *p;
 	bool ok;
 
+	if (OBJ_obj2nid(f->algorithm) == NID_id_scrypt)
+		return scrypt_is_cheap(f);
 	if (OBJ_obj2nid(f->algorithm) != NID_id_pbkdf2)
-		return true; /* scrypt: OpenSSL bounds it */
+		return true; /* OpenSSL knows no other */
 	p = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBKDF2PARAM), f->parameter);
 	ok = p != NULL && few(p->iter);
 	PBKDF2PARAM_free(p);
@@ -75,14 +93,14 @@ static bool pbkdf2_is_cheap(const X509_ALGOR *f)
 }
 
 /* A file that asks for billions of rounds would keep a thread busy for ever. */
-static int check_cost(const X509_ALGOR *a, struct err *e)
+int tls_check_cost(const X509_ALGOR *a, struct err *e)
 {
 	bool ok = false;
 
 	if (OBJ_obj2nid(a->algorithm) == NID_pbes2) {
 		PBE2PARAM *p = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), a->parameter);
 
-		ok = p != NULL && p->keyfunc != NULL && pbkdf2_is_cheap(p->keyfunc);
+		ok = p != NULL && p->keyfunc != NULL && derivation_is_cheap(p->keyfunc);
 		PBE2PARAM_free(p);
 	} else {
 		PBEPARAM *p = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBEPARAM), a->parameter);
@@ -161,7 +179,7 @@ static int take_key(struct walk *w, PKCS12_SAFEBAG *bag, struct err *e)
 
 		if (shrouded) {
 			X509_SIG_get0(PKCS12_SAFEBAG_get0_pkcs8(bag), &algorithm, NULL);
-			rc = check_cost(algorithm, e);
+			rc = tls_check_cost(algorithm, e);
 		}
 		if (rc == 0 && shrouded)
 			info = PKCS12_decrypt_skey_ex(bag, password, (int)strlen(password), w->lib,
@@ -239,7 +257,7 @@ static int open_encrypted(struct walk *w, PKCS7 *p7, STACK_OF(PKCS12_SAFEBAG) * 
 
 	if (c == NULL || c->enc_data == NULL || c->algorithm == NULL)
 		return err_set(e, ERR_CONFIG, "is damaged");
-	rc = check_cost(c->algorithm, e);
+	rc = tls_check_cost(c->algorithm, e);
 	if (rc < 0)
 		return rc;
 	*out = PKCS12_item_decrypt_d2i_ex(c->algorithm, ASN1_ITEM_rptr(PKCS12_SAFEBAGS), password,

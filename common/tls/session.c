@@ -11,10 +11,11 @@
 #define PIECE_BYTES 16384 /* of one record */
 
 struct tls_session {
-	SSL *ssl;   /* owned, with both BIOs */
-	BIO *in;    /* what came from the peer */
-	BIO *out;   /* what is to go to the peer */
-	char *name; /* owned; for texts */
+	SSL *ssl;	 /* owned, with both BIOs */
+	BIO *in;	 /* what came from the peer */
+	BIO *out;	 /* what is to go to the peer */
+	char *name;	 /* owned; for texts */
+	size_t answered; /* bytes for the peer that reading made */
 };
 
 static bool is_address(const char *name)
@@ -31,10 +32,12 @@ static int expect_name(SSL *ssl, const struct tls_context *c, const char *name, 
 	bool address = is_address(name);
 
 	if (!address && name[0] != '\0')
-		CHECK(SSL_set_tlsext_host_name(ssl, name) == 1);
+		/* SSL_set_tlsext_host_name(), whose cast clang refuses */
+		CHECK(SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+			       (void *)(uintptr_t)name) == 1);
 	if (c->trust_all || c->any_name)
 		return 0;
-	if (name[0] == '\0')
+	if (name[0] == '\0' || name[0] == '.') /* with a dot OpenSSL takes all names below */
 		return err_set(e, ERR_CONFIG,
 			       "TLS: there is no name that the server's certificate "
 			       "could be checked for");
@@ -179,11 +182,15 @@ int tls_session_shake(struct tls_session *s, struct buf *wire, struct err *e)
 
 int tls_session_read(struct tls_session *s, void *p, size_t n, struct buf *wire, struct err *e)
 {
+	size_t before = wire->len;
 	int ret;
 
 	ERR_clear_error();
 	ret = SSL_read(s->ssl, p, (int)MIN(n, (size_t)INT_MAX));
 	drain(s, wire); /* a key update is answered */
+	s->answered += wire->len - before;
+	if (s->answered > TLS_ANSWER_BYTES)
+		return err_set(e, ERR_REMOTE, "TLS: the server asks for new keys without end");
 	return ret > 0 ? ret : outcome(s, ret, e);
 }
 

@@ -258,21 +258,40 @@ static void check_redis_tls(const struct config *c, struct problems *p)
 		       "certificate has");
 }
 
+/* The driver takes "1", "yes" and more for true, and encoded too: what is not false is. */
+static bool mongo_option_is_on(const char *uri, const char *name)
+{
+	const char *s = strchr(uri, '?');
+	size_t n = strlen(name);
+
+	for (; s != NULL; s = strpbrk(s + 1, "?&"))
+		if (strncasecmp(s + 1, name, n) == 0 && s[1 + n] == '=' &&
+		    (strcspn(s + 2 + n, "&") != strlen("false") ||
+		     strncasecmp(s + 2 + n, "false", strlen("false")) != 0))
+			return true;
+	return false;
+}
+
 static void check_mongo_protection(const struct config *c, struct problems *p)
 {
-	static const char *const insecure[] = { "tlsInsecure=true",
-						"tlsAllowInvalidCertificates=true",
-						"tlsAllowInvalidHostnames=true",
-						"sslAllowInvalidCertificates=true",
-						"sslAllowInvalidHostnames=true" };
+	static const char *const insecure[] = { "tlsInsecure", "tlsAllowInvalidCertificates",
+						"tlsAllowInvalidHostnames",
+						"sslAllowInvalidCertificates",
+						"sslAllowInvalidHostnames" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(insecure); i++)
-		if (strcasestr(config_str(c, CFG_MONGO_URI), insecure[i]) != NULL)
+		if (mongo_option_is_on(config_str(c, CFG_MONGO_URI), insecure[i]))
 			REPORT(c, p, PROBLEM_WARN, CFG_MONGO_URI,
 			       "has %s: the server is not verified, and another may be taken for "
 			       "the database; take it out",
 			       insecure[i]);
+	if (config_bool(c, CFG_MONGO_SSL) && !config_is_set(c, CFG_MONGO_TRUSTSTORE_PATH) &&
+	    (config_is_set(c, CFG_MONGO_TRUSTSTORE_TYPE) ||
+	     config_is_set(c, CFG_MONGO_TRUSTSTORE_PASSWORD)))
+		REPORT(c, p, PROBLEM_WARN, CFG_MONGO_TRUSTSTORE_PATH,
+		       "is not set, so the system's authorities vouch for the server, and type and "
+		       "password beside it have no effect; write the path of the file");
 	if (config_bool(c, CFG_MONGO_SSL) && config_bool(c, CFG_MONGO_SSL_NAME))
 		REPORT(c, p, PROBLEM_WARN, CFG_MONGO_SSL_NAME,
 		       "is true: any server with a certificate of a trusted authority is taken for "

@@ -75,14 +75,19 @@ static bool is_secret(const struct schema_row *row)
 static int refuse(struct err *e, const struct schema_row *row, const char *text, const char *what)
 {
 	struct buf want = { 0 };
+	struct buf shown = { 0 };
 	int rc;
 
 	value_wanted(&want, row);
+	if (!is_secret(row))
+		value_mask_uri(&shown, text);
 	if (is_secret(row))
 		rc = err_set(e, ERR_CONFIG, "the value %s; %s", what, buf_cstr(&want));
 	else
-		rc = err_set(e, ERR_CONFIG, "`%.60s` %s; %s", text, what, buf_cstr(&want));
+		rc = err_set(e, ERR_CONFIG, "`%.60s` %s; %s", buf_cstr(&shown), what,
+			     buf_cstr(&want));
 	buf_reset(&want);
+	buf_reset(&shown);
 	return rc;
 }
 
@@ -283,7 +288,7 @@ void value_reset(struct value *v)
 	*v = (struct value){ 0 };
 }
 
-/* "password=x" in the query of a JDBC URL. */
+/* "password=x" in the query of a URL, up to the next parameter. */
 static size_t mask_query(struct buf *out, const char *s)
 {
 	static const char word[] = "password=";
@@ -293,7 +298,7 @@ static size_t mask_query(struct buf *out, const char *s)
 		return 0;
 	buf_add(out, s, n);
 	buf_adds(out, MASK);
-	return n + strcspn(s + n, "&;");
+	return n + strcspn(s + n, "&");
 }
 
 /* "user:password@" behind "://"; the password may hold an @ itself. */

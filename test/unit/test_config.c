@@ -300,8 +300,34 @@ static void what_tls_lacks_is_said(void **state)
 		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
 }
 
+static void must_not_say(const char *added, const char *text)
+{
+	char *yaml = mem_printf("%s%s", BASE, added);
+	struct problems p = { 0 };
+	struct config *c = NULL;
+
+	assert_int_equal(load(&c, yaml, NULL, &p), 0);
+	assert_false(has(&p, PROBLEM_WARN, text));
+	problems_reset(&p);
+	config_free(&c);
+	mem_free(yaml);
+}
+
 static void connections_that_are_not_verified_are_warned_of(void **state)
 {
+	/* The driver takes all of them for true. */
+	static const char *const insecure[] = {
+		"tlsInsecure=1",
+		"TLSINSECURE=yes",
+		"tlsInsecure=%74rue",
+		"tlsInsecure=false&tlsInsecure=true",
+		"tlsAllowInvalidHostnames=t",
+		"tlsAllowInvalidCertificates=y",
+		"sslAllowInvalidHostnames=1",
+		"sslAllowInvalidCertificates=YES",
+	};
+	size_t i;
+
 	UNUSED(state);
 	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.trustAll: true\n", NULL,
 		 "f.yml:5: distributed-sync.redis.trustAll: is true: whoever answers");
@@ -312,7 +338,22 @@ static void connections_that_are_not_verified_are_warned_of(void **state)
 	must_say(PROBLEM_WARN,
 		 "management: {type: mongodb, mongodb: {uri: "
 		 "'mongodb://h/?tls=true&tlsinsecure=true'}}\n",
-		 NULL, "management.mongodb.uri: has tlsInsecure=true: the server is not verified");
+		 NULL, "management.mongodb.uri: has tlsInsecure: the server is not verified");
+	for (i = 0; i < ARRAY_LEN(insecure); i++) {
+		char *added = mem_printf("management: {type: mongodb, mongodb: {uri: "
+					 "'mongodb://u:p?q@h/?tls=true&%s'}}\n",
+					 insecure[i]);
+
+		must_say(PROBLEM_WARN, added, NULL, "the server is not verified");
+		mem_free(added);
+	}
+	must_not_say("management: {type: mongodb, mongodb: {uri: "
+		     "'mongodb://h/?tls=true&tlsInsecure=false&appName=tlsInsecure=true'}}\n",
+		     "the server is not verified");
+	must_say(
+		PROBLEM_WARN,
+		"management: {type: mongodb, mongodb: {sslEnabled: true, truststore: {type: jks}}}\n",
+		NULL, "mongodb.truststore.path: is not set, so the system's authorities");
 	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.hostnameVerificationAlgorithm: none\n",
 		 NULL, "hostnameVerificationAlgorithm: is NONE: any server");
 }
@@ -958,14 +999,16 @@ static void secrets_stay_out_of_problems(void **state)
 {
 	char *yaml = mem_printf("%sdistributed-sync.redis.password: %05000d\n"
 				"api.properties.encryption.secret: hunter2\n"
-				"services.core.http.authentication.users: {'a:b': hunter2}\n",
+				"services.core.http.authentication.users: {'a:b': hunter2}\n"
+				"management.mongodb.uri: \"mongodb://u:hunter2@h/\\t\"\n"
+				"management.jdbc.url: \"jdbc:postgresql:d?password=hunter2\\t\"\n",
 				BASE, 7);
 	struct problems p = { 0 };
 	struct config *c = NULL;
 
 	UNUSED(state);
 	assert_int_equal(load(&c, yaml, NULL, &p), ERR_CONFIG);
-	assert_int_equal(p.errors, 3);
+	assert_int_equal(p.errors, 5);
 	assert_false(has(&p, PROBLEM_ERROR, "0000000"));
 	assert_false(has(&p, PROBLEM_ERROR, "hunter2"));
 	problems_reset(&p);
@@ -981,7 +1024,9 @@ static void uris_are_masked(void **state)
 		{ "http://h:80/x", "http://h:80/x" },
 		{ "redis://u@h", "redis://u@h" },
 		{ "a,b://c:d@e,f://g:h@i", "a,b://c:********@e,f://g:********@i" },
-		{ "?PASSWORD=x;y=z", "?PASSWORD=********;y=z" },
+		{ "?PASSWORD=x;y&z=1", "?PASSWORD=********&z=1" }, /* PostgreSQL's may hold a ; */
+		{ "?tlsCertificateKeyFilePassword=x&y=z",
+		  "?tlsCertificateKeyFilePassword=********&y=z" },
 	};
 	size_t i;
 

@@ -66,7 +66,7 @@ static void parameters_become_what_libpq_calls_them(void **state)
 	must_parse(
 		"jdbc:postgresql://h/d?user=u&password=p%26%3D&sslmode=require&ssl=true&sslrootcert=/c"
 		"&ApplicationName=app&currentSchema=a,b&connectTimeout=3&socketTimeout=0"
-		"&targetServerType=preferSecondary&prepareThreshold=5&channelBinding=prefer&x",
+		"&targetServerType=preferSecondary&prepareThreshold=5&channelBinding=prefer&x&pass%77ord=y",
 		&u);
 	assert_string_equal(u.values[PG_USER], "u");
 	assert_string_equal(u.values[PG_PASSWORD], "p&=");
@@ -79,7 +79,7 @@ static void parameters_become_what_libpq_calls_them(void **state)
 	assert_int_equal(u.connect_timeout_ms, 3000);
 	assert_int_equal(u.socket_timeout_ms, PG_SOCKET_TIMEOUT_MS);
 	assert_int_equal(u.target, PG_PREFER_SECONDARY);
-	assert_int_equal(u.n_ignored, 2);
+	assert_int_equal(u.n_ignored, 3); /* names are not encoded, as for the driver */
 	assert_string_equal(u.ignored[0], "prepareThreshold");
 	assert_string_equal(u.ignored[1], "x");
 	pg_url_reset(&u);
@@ -106,6 +106,8 @@ static void urls_that_are_none_say_what_would_be_right(void **state)
 		{ "jdbc:postgresql://[::1/d", "is no host" },
 		{ "jdbc:postgresql://[::1]x/d", "is no host" },
 		{ "jdbc:postgresql://%zz/d", "is no host" },
+		{ "jdbc:postgresql://u:secret@h/d", "user= and password= behind the ?" },
+		{ "jdbc:postgresql://u:secret/@h/d", "user= and password= behind the ?" },
 		{ "jdbc:postgresql://h/%00", "is not encoded" },
 		{ "jdbc:postgresql://h/d?user=%", "encodes nothing, in user" },
 		{ "jdbc:postgresql://h/d?sslmode=maybe", "disable to verify-full" },
@@ -133,7 +135,8 @@ static void hosts_of_this_machine_are_told_from_others(void **state)
 {
 	static const char *const local[] = { "localhost", "127.0.0.1", "127.1.2.3", "::1",
 					     "/var/run" };
-	static const char *const other[] = { "h", "10.0.0.1", "localhost.example.org", "::2" };
+	static const char *const other[] = { "h",   "10.0.0.1",	       "localhost.example.org",
+					     "::2", "127.example.org", "127.0.0.1.example.org" };
 	size_t i;
 
 	UNUSED(state);

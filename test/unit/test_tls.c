@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+/* OpenSSL has a type of the name of one of our codes. */
+#define ERR_STATE OPENSSL_ERR_STATE
+#include <openssl/ssl.h>
+#undef ERR_STATE
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +17,7 @@
 #include "common/base/mem.h"
 #include "common/tls/context.h"
 #include "common/tls/keystore.h"
+#include "common/tls/session.h"
 
 static char text[ERR_TEXT_BYTES];
 
@@ -160,7 +165,7 @@ static void what_is_wrong_with_a_keystore_is_said(void **state)
 		{ { "pem", "client.pem", NULL, NULL, NULL }, "holds no private key" },
 		{ { "pem", "absent.pem", NULL, NULL, NULL }, "No such file" },
 		{ { "pem", "db", NULL, NULL, NULL }, "is no file" },
-		{ { "pem", ".done-1", NULL, NULL, NULL }, "neither PEM nor" },
+		{ { "pem", ".done-2", NULL, NULL, NULL }, "neither PEM nor" },
 		{ { "pem", NULL, NULL, NULL, NULL }, "Missing PEM keystore value" },
 		{ { "jks", NULL, NULL, NULL, NULL }, "Missing JKS keystore value" },
 		{ { "pkcs12", NULL, NULL, NULL, NULL }, "Missing PKCS12 keystore value" },
@@ -230,6 +235,9 @@ static void pairs_of_pem_files_are_read(void **state)
 	static const char *const two[] = { "client.pem", "client.key", "second.pem", "second.key" };
 	static const char *const locked[] = { "client.pem", "client-locked.key" };
 	static const char *const mixed[] = { "client.pem", "second.key" };
+	static const char *const scrypt[] = { "client.pem", "scrypt.key" };
+	static const char *const costly[] = { "client.pem", "costly.key" };
+	static const char *const memory[] = { "client.pem", "costly-scrypt.key" };
 
 	UNUSED(state);
 	assert_int_equal(load_pairs(two, 2, ""), 0);
@@ -240,6 +248,10 @@ static void pairs_of_pem_files_are_read(void **state)
 	assert_non_null(strstr(text, "is encrypted; write its keyPassword"));
 	assert_true(load_pairs(mixed, 1, "") < 0);
 	assert_non_null(strstr(text, "do not belong together"));
+	assert_int_equal(load_pairs(scrypt, 1, "storepass"), 0);
+	assert_int_equal(load_pairs(costly, 1, "storepass"), ERR_LIMIT);
+	assert_non_null(strstr(text, "iterations"));
+	assert_int_equal(load_pairs(memory, 1, "storepass"), ERR_LIMIT);
 }
 
 /* Bytes all over, damaged, and the file cut there: an error or a load, and nothing worse. */
@@ -335,6 +347,97 @@ static void versions_that_are_unsafe_are_refused(void **state)
 	assert_non_null(strstr(text, "none of them is of a version"));
 }
 
+/* --- a server in the same process --- */
+
+struct pair {
+	SSL_CTX *ctx;
+	SSL *server;
+	struct tls_context *context;
+	struct tls_session *client;
+	struct buf wire; /* for the server */
+};
+
+/* What the server has for the client. */
+static void to_client(struct pair *p)
+{
+	char *data = NULL;
+	long n = BIO_get_mem_data(SSL_get_wbio(p->server), &data);
+
+	if (n > 0)
+		tls_session_feed(p->client, data, (size_t)n);
+	(void)BIO_reset(SSL_get_wbio(p->server));
+}
+
+static void to_server(struct pair *p)
+{
+	if (p->wire.len > 0)
+		assert_true(BIO_write(SSL_get_rbio(p->server), p->wire.data, (int)p->wire.len) > 0);
+	buf_clear(&p->wire);
+}
+
+static void pair_open(struct pair *p)
+{
+	struct err e = { 0 };
+	Ipc__Tls m;
+	int rc = 0;
+
+	*p = (struct pair){ 0 };
+	ipc__tls__init(&m);
+	m.trust_all = true;
+	assert_int_equal(tls_context_create(&p->context, &m, &e), 0);
+	assert_int_equal(tls_session_open(&p->client, p->context, "localhost", &e), 0);
+	p->ctx = SSL_CTX_new(TLS_server_method());
+	assert_int_equal(
+		SSL_CTX_use_certificate_file(p->ctx, PKI_DIR "/server.pem", SSL_FILETYPE_PEM), 1);
+	assert_int_equal(
+		SSL_CTX_use_PrivateKey_file(p->ctx, PKI_DIR "/server.key", SSL_FILETYPE_PEM), 1);
+	p->server = SSL_new(p->ctx);
+	SSL_set_bio(p->server, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	SSL_set_accept_state(p->server);
+	while (rc == 0 || !SSL_is_init_finished(p->server)) {
+		if (rc == 0)
+			rc = tls_session_shake(p->client, &p->wire, &e);
+		assert_true(rc >= 0);
+		to_server(p);
+		(void)SSL_do_handshake(p->server);
+		to_client(p);
+	}
+}
+
+static void pair_close(struct pair *p)
+{
+	SSL_free(p->server);
+	SSL_CTX_free(p->ctx);
+	tls_session_free(&p->client);
+	tls_context_free(&p->context);
+	buf_reset(&p->wire);
+}
+
+/* Each is answered, and whoever asks need not read the answers. */
+static void keys_are_not_renewed_without_end(void **state)
+{
+	struct err e = { 0 };
+	struct pair p;
+	unsigned n;
+	int rc = 0;
+
+	UNUSED(state);
+	pair_open(&p);
+	for (n = 0; rc == 0 && n < 100000; n++) {
+		char data[64];
+
+		assert_int_equal(SSL_key_update(p.server, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(p.server), 1);
+		to_client(&p);
+		rc = tls_session_read(p.client, data, sizeof(data), &p.wire, &e);
+	}
+	assert_true(n > 100); /* some are fine */
+	assert_int_equal(rc, ERR_REMOTE);
+	assert_non_null(strstr(e.text, "new keys"));
+	assert_true(p.wire.len < (size_t)2 * TLS_ANSWER_BYTES);
+	pair_close(&p);
+}
+
 static int make_pki(void **state)
 {
 	UNUSED(state);
@@ -352,6 +455,7 @@ int main(void)
 		cmocka_unit_test(damaged_stores_do_no_harm),
 		cmocka_unit_test(ciphers_have_their_names_in_java_and_openssl),
 		cmocka_unit_test(versions_that_are_unsafe_are_refused),
+		cmocka_unit_test(keys_are_not_renewed_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, NULL);

@@ -89,6 +89,32 @@ static mongoc_uri_t *uri_of_parts(const Ipc__Mongo *c, bson_error_t *be)
 	return uri;
 }
 
+/* The driver quotes what it does not understand: names of options, but a password too. */
+static int refuse_uri(const char *text, struct err *e)
+{
+	struct buf b = { 0 };
+
+	for (; *text != '\0'; text++) {
+		const char *last = strrchr(text, '"');
+		bool told = str_ends(buf_cstr(&b), " option ") ||
+			    str_ends(buf_cstr(&b), " value for ");
+		const char *end = told && last > text ? strchr(text + 1, '"') : last;
+
+		if (*text != '"' || end == text) {
+			buf_addc(&b, *text);
+			continue;
+		}
+		if (told)
+			buf_add(&b, text, (size_t)(end - text) + 1);
+		else
+			buf_adds(&b, "(not shown)");
+		text = end;
+	}
+	(void)err_set(e, ERR_CONFIG, "management.mongodb: %s", buf_cstr(&b));
+	buf_reset(&b);
+	return ERR_CONFIG;
+}
+
 int mongo_client_init(struct mongo_client *out, const Ipc__Mongo *c, struct err *e)
 {
 	bson_error_t be = { 0 };
@@ -100,7 +126,7 @@ int mongo_client_init(struct mongo_client *out, const Ipc__Mongo *c, struct err 
 	}
 	uri = c->uri[0] != '\0' ? mongoc_uri_new_with_error(c->uri, &be) : uri_of_parts(c, &be);
 	if (uri == NULL)
-		return err_set(e, ERR_CONFIG, "management.mongodb: %s", be.message);
+		return refuse_uri(be.message, e);
 	set_ms(uri, MONGOC_URI_CONNECTTIMEOUTMS, c->connect_timeout_ms);
 	set_ms(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, c->server_selection_timeout_ms);
 	set_ms(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_TIMEOUT_DEFAULT_MS);
@@ -144,6 +170,7 @@ static int protect(struct mongo_client *c, struct err *e)
 
 int mongo_client_open(struct mongo_client *c, const char *name, struct err *e)
 {
+	bson_error_t be = { 0 };
 	int rc;
 
 	if (c->client != NULL)
@@ -151,9 +178,11 @@ int mongo_client_open(struct mongo_client *c, const char *name, struct err *e)
 	rc = protect(c, e);
 	if (rc < 0)
 		return rc;
-	c->client = mongoc_client_new_from_uri(c->uri);
-	if (c->client == NULL)
-		return err_set(e, ERR_CONFIG, "MongoDB: the connection string is refused");
+	c->client = mongoc_client_new_from_uri_with_error(c->uri, &be);
+	if (c->client == NULL) { /* mongodb+srv: the name service does not answer, say */
+		tls_fds_close(&c->fds);
+		return err_set(e, ERR_TIMEOUT, "MongoDB: %s", be.message);
+	}
 	(void)mongoc_client_set_error_api(c->client, MONGOC_ERROR_API_VERSION_2);
 	(void)mongoc_client_set_appname(c->client, name);
 	return 0;

@@ -8,7 +8,8 @@
  *
  * Owns:    everything in it.
  * Blocks:  mongo_client_open() on those files; a question then, as the string's timeouts say.
- * Errors:  ERR_CONFIG: no connection string; those of keystore.h.
+ * Errors:  ERR_CONFIG: no connection string; ERR_TIMEOUT: its servers are not to be found
+ *          now; those of keystore.h. Never with a password.
  * Threads: one for each.
  */
 #pragma once

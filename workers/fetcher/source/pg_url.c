@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/source/pg_url.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,7 +11,7 @@
 #define KEY	     "management.jdbc.url"
 #define PORT	     "5432"
 #define PORT_MAX     65535
-#define LOOPBACK_NET "127."
+#define LOOPBACK_NET "127." /* of an address: a name may begin so too */
 
 static const char *const modes[] = { "disable", "allow",     "prefer",
 				     "require", "verify-ca", "verify-full" };
@@ -56,7 +57,10 @@ const char *pg_setting_name(enum pg_setting s)
 
 bool pg_host_is_local(const struct pg_host *h)
 {
-	return h->name[0] == '/' || str_starts(h->name, LOOPBACK_NET) ||
+	struct in_addr v4;
+
+	return h->name[0] == '/' ||
+	       (str_starts(h->name, LOOPBACK_NET) && inet_pton(AF_INET, h->name, &v4) == 1) ||
 	       strcasecmp(h->name, "localhost") == 0 || str_equal(h->name, "::1");
 }
 
@@ -246,12 +250,12 @@ static int take_keys(struct pg_url *u, const char *s, struct err *e)
 		size_t n = strcspn(s, "&");
 		const char *equals = memchr(s, '=', n);
 		size_t key_n = equals == NULL ? n : (size_t)(equals - s);
-		char *key = decode(s, key_n);
+		char *key = mem_dup(s, key_n); /* the driver decodes values only */
 		char *value = equals == NULL ? mem_strdup("") : decode(equals + 1, n - key_n - 1);
 
-		if (key == NULL || value == NULL)
+		if (value == NULL)
 			rc = err_set(e, ERR_CONFIG, KEY ": a %% that encodes nothing, in %.40s",
-				     key == NULL ? "the name of a parameter" : key);
+				     key);
 		else if (n > 0)
 			rc = take_key(u, key, value, e);
 		mem_free(key);
@@ -282,6 +286,10 @@ static int parse(const char *text, struct pg_url *u, struct err *e)
 		s += 2;
 		n = strcspn(s, "/?");
 		rc = n == 0 ? 0 : add_hosts(u, s, n, e);
+		if (rc < 0 && memchr(s, '@', strcspn(s, "?")) != NULL)
+			rc = err_set(e, ERR_CONFIG,
+				     KEY ": user and password cannot stand before the host; "
+					 "write user= and password= behind the ?");
 		s += n;
 		s += *s == '/' ? 1 : 0;
 	}
