@@ -399,6 +399,16 @@ def test_what_a_java_primary_left_is_adopted_and_what_the_source_has_not_is_with
     assert "adopted" in n.logs("fetcher")
 
 
+def test_what_is_too_much_for_one_answer_is_adopted_too(zone, primary):
+    zone.write("apis/a.json", api("a"))
+    large = [f"large{i}" for i in range(4)]
+    for id in large:
+        primary.deploy("API", id, {"id": id, "x": "x" * (6 << 20)})
+    zone.node("n1", extra=CANDIDATE)
+    zone.settled(count=1)
+    assert [zone.redis("HGET", primary.key("API", id), "syncAction") for id in large] == ["UNDEPLOY"] * 4
+
+
 def test_the_guard_holds_for_what_is_adopted(zone, primary):
     """A mistyped source must not empty a zone that Java gateways read."""
     for i in range(30):
