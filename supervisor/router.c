@@ -183,6 +183,12 @@ void router_up(struct supervisor *s, struct child *c)
 		act(s, role_fetcher_up(&s->role));
 }
 
+void router_stopping(struct supervisor *s, struct child *c)
+{
+	if (c == fetcher(s))
+		role_fetcher_stopping(&s->role);
+}
+
 void router_gone(struct supervisor *s, struct child *c)
 {
 	if (c == elector(s))
