@@ -233,8 +233,9 @@ static int on_lost(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct supervisor *s = self;
 
-	UNUSED(m);
 	UNUSED(e);
+	if (!str_equal(m->lost->nonce, s->nonces.last[0]))
+		return 0; /* as above: what was given on it is spent already */
 	act(s, role_lost(&s->role));
 	return 0;
 }

@@ -139,6 +139,19 @@ def test_token_waits_for_the_next_fetcher_when_this_one_is_being_stopped(daemon)
     daemon.stop()
 
 
+def test_loss_of_an_older_candidacy_is_none_of_the_newer(daemon):
+    nonce = promoted(daemon)
+    daemon.order("fetcher", "token-lost")
+    again = daemon.until_event("elector", "stand", n=2).args
+    daemon.order("elector", f"held 2 {LONG}")
+    daemon.until_event("fetcher", "promote", n=2)
+    daemon.order("elector", f"lost {nonce}")
+    daemon.order("elector", f"held 2 {LONG}")
+    assert daemon.until_event("fetcher", "extend").args == [f"2:{again[0]}"]
+    assert len(daemon.events("elector", "stand")) == 2 and not daemon.events("fetcher", "demote")
+    daemon.stop()
+
+
 def test_fenced_fetcher_asks_for_a_new_candidacy(daemon):
     nonce = promoted(daemon)
     daemon.order("fetcher", "token-lost")
