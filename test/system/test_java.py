@@ -232,6 +232,20 @@ def test_other_zones_and_old_releases_are_no_part_of_it(zone, primary):
     assert n.names() == ["API:mine"]
 
 
+def test_keys_that_are_no_text_stop_nobody(zone, primary):
+    """They are events of this zone to the index, which counts them."""
+    primary.deploy("API", "a", {"id": "a"})
+    for key in (b"distributed_event:test:API:\xff", b"distributed_event:test:API:\xfe"):
+        primary.deploy("API", "bad", {"id": "bad"}, key=key)
+    primary.cycle()
+    n = follower(zone)
+    mirrored(n, 1)
+    assert n.names() == ["API:a"]
+    assert n.cache()["set_aside"] == 2
+    primary.deploy("API", "b", {"id": "b"})
+    mirrored(n, 2)
+
+
 def test_a_dropped_index_is_made_again_and_nothing_is_lost(zone, primary):
     for i in range(30):
         primary.deploy("API", f"a{i}", {"id": f"a{i}"})

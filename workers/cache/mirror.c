@@ -519,14 +519,14 @@ static void on_after(void *arg, const struct redis_reply *r, const struct err *l
 }
 
 /* Each read of all tells of what is there; one in a window is found by the next of them. */
-static void set_aside(struct mirror *m, const struct found *f, const char *key)
+static void set_aside(struct mirror *m, const struct found *f)
 {
 	if (f->live)
-		marks_add(&m->wrong, key);
+		marks_add(&m->wrong, f->key);
 	if (f->other || m->what == ROUND_WINDOW)
 		return;
 	if (m->bad_now++ < MIRROR_TOLD)
-		log_warn(EV("event_set_aside"), KV("key", key), KV("why", f->wrong));
+		log_warn(EV("event_set_aside"), KV("key", f->key), KV("why", f->wrong));
 }
 
 static void take_rows(struct mirror *m)
@@ -535,12 +535,10 @@ static void take_rows(struct mirror *m)
 
 	for (i = 0; i < m->page.len; i++) {
 		const struct found *f = &m->page.rows[i];
-		/* A key that is no text has no name to count it by. */
-		const char *key = f->key == NULL ? "" : f->key;
 
-		marks_add(&m->seen, key);
+		marks_add(&m->seen, f->key);
 		if (f->wrong != NULL)
-			set_aside(m, f, key);
+			set_aside(m, f);
 		else
 			m->seen_ms = MAX(m->seen_ms, f->updated_ms);
 	}
