@@ -390,6 +390,8 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 {
 	struct doctor *d = arg;
 
+	if (!d->running || d->step == ARRAY_LEN(steps))
+		return; /* of a run that was given up for stuck, and answers after all */
 	if (lost != NULL) {
 		add(d, true, "server", "Redis is down: %s", lost->text);
 		finish(d);
