@@ -300,6 +300,28 @@ def test_a_flushed_zone_keeps_serving(zone, primary):
     assert len(n.names()) == 12
 
 
+def test_what_was_served_from_the_log_is_not_given_up_for_a_few_events(zone, primary):
+    """The node was away when a Java primary came, and Redis was flushed."""
+    for i in range(30):
+        zone.write(f"apis/a{i}.json", api(f"a{i}"))
+    n = zone.node("n1", extra=CANDIDATE)
+    f = follower(zone)
+    zone.settled([n, f], count=30)
+    n.stop()
+    f.stop()
+    primary.redis("FLUSHALL")
+    primary.index()
+    primary.live(zone)
+    for id in ("a1", "b"):
+        primary.deploy("API", id, {"id": id})
+    f.start()
+    until("said", lambda: f.status()["health"] == "degraded" and "zonesync resync" in f.cache()["error"])
+    assert len(f.names()) == 30 and not f.cache()["proven"]
+    f.cli("resync")
+    mirrored(f, 2)
+    assert f.names() == ["API:a1", "API:b"]
+
+
 def test_pages_that_are_too_large_for_an_answer_come_one_by_one(zone, primary):
     for i in range(12):
         primary.deploy("API", f"a{i}", {"id": f"a{i}", "x": "x" * 300000})

@@ -572,6 +572,21 @@ static void next_page(struct mirror *m)
 		cannot_ask(m);
 }
 
+/* What was served from a log is not given up for an index that was flushed since. */
+static bool is_too_little(const struct mirror *m, struct err *e)
+{
+	uint64_t had = m->pos.digest.count;
+
+	if (m->what != ROUND_BUILD || m->renew || m->before >= had ||
+	    guard_judge(had, had - m->before, 1, false) == GUARD_GO)
+		return false;
+	(void)err_set(e, ERR_STATE,
+		      "the index holds %" PRIu64 " events where %" PRIu64 " are served, which are "
+		      "kept; `zonesync resync` takes the index as it is",
+		      m->before, had);
+	return true;
+}
+
 static void on_before(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct mirror *m = arg;
@@ -593,7 +608,9 @@ static void on_before(void *arg, const struct redis_reply *r, const struct err *
 		end_round(m, &round);
 		return;
 	}
-	if (find_rows(m->z, &m->query, m->page_rows, on_page, m) < 0)
+	if (is_too_little(m, &round.err))
+		fail_round(m, &round.err);
+	else if (find_rows(m->z, &m->query, m->page_rows, on_page, m) < 0)
 		cannot_ask(m);
 }
 
