@@ -20,6 +20,7 @@
 #define RETRY_MS	1000  /* after an error of the disk or the server */
 #define BEHIND_LEASES	3     /* an older epoch is accepted after so many TTLs of renewals */
 #define NODE_REPORT_MS	1000
+#define ROUND_DOUBLINGS 4 /* of RETRY_MS, after rounds that ended before their end */
 
 enum mode { MODE_START, MODE_WAITING, MODE_FOLLOWING, MODE_RESYNCING, MODE_BEHIND, MODE_MIRRORING };
 
@@ -62,6 +63,7 @@ struct follower {
 	struct search index; /* which is made where it is missing */
 	bool keep_index;
 	uint64_t set_aside;
+	unsigned cut_rounds; /* in a row */
 	uv_timer_t poll;
 	uv_timer_t tend;
 	struct err down;  /* of Redis */
@@ -368,6 +370,8 @@ static void on_java(void *arg, const struct redis_reply *r, const struct err *lo
 
 	if (lost == NULL && !redis_is_error(r))
 		java_take(&f->java, r, clock_boot_ms());
+	java_text(&f->java, java_judge(&f->java, clock_boot_ms()), f->java_says,
+		  sizeof(f->java_says));
 }
 
 /*
@@ -397,8 +401,6 @@ static void begin_round(struct follower *f)
 		mirror_renew(f->mirror);
 	f->forced = false;
 	f->again = false;
-	java_text(&f->java, java_judge(&f->java, clock_boot_ms()), f->java_says,
-		  sizeof(f->java_says));
 	mirror_begin(f->mirror, f->java.foreign ? f->java.to_ms : 0, other);
 }
 
@@ -445,11 +447,14 @@ static void on_round(void *arg, const struct mirror_round *r)
 		redis_fail(zone_conn_redis(f->z), ERR_BUSY, "too much is under way");
 	if (r->err.code < 0) {
 		fail(f, &r->err);
-		if (f->pos.lineage[0] == '\0')
-			set_mode(f, MODE_WAITING);
+		set_mode(f, f->pos.lineage[0] == '\0' ? MODE_WAITING : MODE_MIRRORING);
+		/* All is read once more, which is dear: not each second for good. */
+		f->cut_rounds = r->cut ? MIN(f->cut_rounds + 1, ROUND_DOUBLINGS) : 0;
+		arm_poll(f, f->again ? 1 : (int64_t)RETRY_MS << f->cut_rounds);
 		return;
 	}
 	f->error = (struct err){ 0 };
+	f->cut_rounds = 0;
 	set_mode(f, f->pos.lineage[0] == '\0' ? MODE_WAITING : MODE_MIRRORING);
 	if (f->proven && !was)
 		log_note(EV("proven"), KV("revision", f->pos.revision),

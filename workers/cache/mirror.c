@@ -115,7 +115,7 @@ static void end_round(struct mirror *m, struct mirror_round *r)
 
 static void fail_round(struct mirror *m, const struct err *e)
 {
-	struct mirror_round r = { .err = *e };
+	struct mirror_round r = { .err = *e, .cut = true };
 
 	r.no_index = strcasestr(e->text, "no such index") != NULL ||
 		     strcasestr(e->text, "unknown index") != NULL;
