@@ -517,6 +517,23 @@ def test_the_doctor_finds_what_breaks_java_gateways(zone, primary):
     assert said(findings(n), "server", "cannot be reached", bad=True)
 
 
+def test_the_doctor_finds_this_zone_among_a_multitude(zone, primary):
+    for i in range(600):
+        other = f"other{i}"
+        primary.redis("HSET", f"distributed_event:{other}:API:x", "clusterId", other, "id", "x", "payload", "{}",
+                      "type", "API", "syncAction", "DEPLOY", "updatedAt", "1")
+        primary.redis("HSET", f"distributed_sync_state:{other}", "clusterId", other, "nodeId", "n", "nodeVersion", "4.13.0",
+                      "from", "1", "to", "2")
+    primary.deploy("API", "x", {"id": "x"})
+    primary.cycle()
+    n = follower(zone)
+    mirrored(n, 1)
+    for _ in range(2):
+        found = findings(n)
+        assert said(found, "zone", "test (this node's): 1 events") and not said(found, "zone", bad=True)
+        assert said(found, "primary", "test: a Java primary") and said(found, "zone", "more than")
+
+
 def test_the_doctor_needs_the_cache(zone, primary):
     n = follower(zone)
     n.kill("cache", signal.SIGSTOP)
