@@ -482,7 +482,7 @@ static void read_whole(struct mirror *m)
 		level(m);
 		return;
 	}
-	m->page_rows = FIND_ROWS;
+	m->page_rows = MIN(2 * m->page_rows, FIND_ROWS); /* what was too large may be so again */
 	m->bad = m->bad_now;
 	if (m->what == ROUND_ALL) {
 		begin_walk(m);
