@@ -275,7 +275,9 @@ static void configure_child(struct supervisor *s, unsigned i)
 
 static void create_children(struct supervisor *s)
 {
-	const struct child_hooks hooks = { s, router_message, on_up, on_stopping, on_report, on_gone };
+	const struct child_hooks hooks = {
+		s, router_message, on_up, on_stopping, on_report, on_gone
+	};
 	unsigned i;
 
 	for (i = 0; i < SLICE__COUNT; i++) {
