@@ -583,6 +583,7 @@ static void terminate(struct child *c)
 	m.body_case = IPC__ENVELOPE__BODY_STOP;
 	m.stop = &stop;
 	c->state = CHILD_STOPPING;
+	c->hooks.stopping(c->hooks.arg, c);
 	(void)child_send(c, &m);
 	signal_it(c, SIGTERM);
 	signal_it(c, SIGCONT); /* a stopped process does not act on SIGTERM */

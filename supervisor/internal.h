@@ -46,6 +46,7 @@ void supervisor_reap(struct supervisor *s);
 /* router.c: between elector and fetcher */
 int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
 void router_up(struct supervisor *s, struct child *c);
+void router_stopping(struct supervisor *s, struct child *c);
 void router_gone(struct supervisor *s, struct child *c);
 void router_start(struct supervisor *s);
 void router_configure(struct supervisor *s); /* after a reload */

@@ -29,12 +29,12 @@ static unsigned demote(struct role *r)
 }
 
 /* Hands the token to the fetcher; one that had another confirms by taking this. */
-static unsigned promote(struct role *r, int64_t kill_ms)
+static unsigned promote(struct role *r)
 {
 	if (r->token[0] == '\0' || !r->fetcher_up)
 		return 0;
 	str_copy(r->given, sizeof(r->given), r->token);
-	r->kill_ms = kill_ms;
+	r->kill_ms = r->held_kill_ms;
 	r->demoting = false;
 	return ROLE_PROMOTE;
 }
@@ -56,7 +56,13 @@ unsigned role_fetcher_up(struct role *r)
 {
 	r->fetcher_up = true;
 	/* A token that no process has had yet may be handed out. */
-	return r->token[0] != '\0' && r->given[0] == '\0' ? promote(r, r->kill_ms) : 0;
+	return r->token[0] != '\0' && r->given[0] == '\0' ? promote(r) : 0;
+}
+
+/* What it was given it lays down by itself; what comes now waits for the next process. */
+void role_fetcher_stopping(struct role *r)
+{
+	r->fetcher_up = false;
 }
 
 unsigned role_fetcher_gone(struct role *r)
@@ -79,15 +85,12 @@ unsigned role_held(struct role *r, const char *token, int64_t deadline_ms, int64
 		return 0; /* renewed before the elector heard of the new candidacy */
 	str_copy(r->token, sizeof(r->token), token);
 	r->deadline_ms = deadline_ms;
+	r->held_kill_ms = kill_ms;
 	if (renewed) {
 		r->kill_ms = kill_ms;
 		return ROLE_EXTEND;
 	}
-	if (!r->fetcher_up) {
-		r->kill_ms = kill_ms;
-		return 0;
-	}
-	return promote(r, kill_ms);
+	return promote(r);
 }
 
 unsigned role_lost(struct role *r)

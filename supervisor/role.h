@@ -27,9 +27,10 @@ enum {			 /* what to do now, bits */
 struct role {
 	bool candidate;
 	bool elector_up;
-	bool fetcher_up;
+	bool fetcher_up; /* and not being stopped */
 	char token[ROLE_TOKEN_BYTES]; /* held by the elector; "" none */
 	int64_t deadline_ms;
+	int64_t held_kill_ms;	      /* the kill time that came with `token` */
 	char given[ROLE_TOKEN_BYTES]; /* what the running fetcher process writes with; "" none */
 	char spent[ROLE_TOKEN_BYTES]; /* ended with its process: never handed out again */
 	int64_t kill_ms;	      /* when `given` must be demoted; INT64_MAX none */
@@ -39,6 +40,7 @@ struct role {
 unsigned role_elector_up(struct role *r);
 unsigned role_elector_gone(struct role *r);
 unsigned role_fetcher_up(struct role *r);
+void role_fetcher_stopping(struct role *r);
 unsigned role_fetcher_gone(struct role *r);
 unsigned role_held(struct role *r, const char *token, int64_t deadline_ms, int64_t kill_ms);
 unsigned role_lost(struct role *r);

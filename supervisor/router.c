@@ -183,6 +183,12 @@ void router_up(struct supervisor *s, struct child *c)
 		act(s, role_fetcher_up(&s->role));
 }
 
+void router_stopping(struct supervisor *s, struct child *c)
+{
+	if (c == fetcher(s))
+		role_fetcher_stopping(&s->role);
+}
+
 void router_gone(struct supervisor *s, struct child *c)
 {
 	if (c == elector(s))
@@ -227,8 +233,9 @@ static int on_lost(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct supervisor *s = self;
 
-	UNUSED(m);
 	UNUSED(e);
+	if (!str_equal(m->lost->nonce, s->nonces.last[0]))
+		return 0; /* as above: what was given on it is spent already */
 	act(s, role_lost(&s->role));
 	return 0;
 }

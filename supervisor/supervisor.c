@@ -162,6 +162,11 @@ static void on_up(void *arg, struct child *c)
 	status_notify(s);
 }
 
+static void on_stopping(void *arg, struct child *c)
+{
+	router_stopping(arg, c);
+}
+
 static void close_all(struct supervisor *s)
 {
 	unsigned i;
@@ -270,7 +275,9 @@ static void configure_child(struct supervisor *s, unsigned i)
 
 static void create_children(struct supervisor *s)
 {
-	const struct child_hooks hooks = { s, router_message, on_up, on_report, on_gone };
+	const struct child_hooks hooks = {
+		s, router_message, on_up, on_stopping, on_report, on_gone
+	};
 	unsigned i;
 
 	for (i = 0; i < SLICE__COUNT; i++) {

@@ -148,6 +148,23 @@ static const char *parse_event(const struct redis_reply *row, const char *name, 
 	return NULL;
 }
 
+/* Each key another name, for they are counted: also of one that is no text. */
+static char *name_of(const struct redis_reply *key)
+{
+	struct buf b = { 0 };
+	size_t n = 0;
+	const char *s = redis_str(key, &n);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if ((unsigned char)s[i] < 0x20 || (unsigned char)s[i] >= 0x7f || s[i] == '\\')
+			buf_printf(&b, "\\x%02x", (unsigned char)s[i]);
+		else
+			buf_addc(&b, s[i]);
+	}
+	return buf_take(&b);
+}
+
 static void parse_row(const struct redis_reply *r, const struct zone_keys *k, uint64_t max_bytes,
 		      struct found *f)
 {
@@ -160,14 +177,16 @@ static void parse_row(const struct redis_reply *r, const struct zone_keys *k, ui
 	f->updated_ms = milliseconds(search_value(row, "updatedAt"));
 	f->key = dup_text(search_value(row, "__key"));
 	f->other = !redis_is(search_value(row, "clusterId"), k->zone);
-	if (f->key == NULL)
+	if (f->key == NULL) {
+		f->key = name_of(search_value(row, "__key"));
 		f->wrong = "its key is no text";
-	else if (f->other)
+	} else if (f->other) {
 		f->wrong = "it is of another zone";
-	else if (!str_starts(f->key, k->event_prefix))
+	} else if (!str_starts(f->key, k->event_prefix)) {
 		f->wrong = "its key is not of this zone";
-	else
+	} else {
 		f->wrong = parse_event(row, f->key + strlen(k->event_prefix), max_bytes, f);
+	}
 }
 
 int find_page_parse(const struct redis_reply *r, const struct zone_keys *k, uint64_t max_bytes,

@@ -22,7 +22,7 @@ struct found {
 	struct event ev;
 	struct hash hash;
 	int64_t updated_ms; /* of the clock of who wrote it; 0 unknown */
-	char *key;	    /* owned; whole */
+	char *key;	    /* owned; whole: one that is no text with its bytes escaped */
 	bool live;	    /* the index counts it as deployed, whatever it is */
 	bool other;	    /* of a zone whose id the index takes for ours: letter case, a comma */
 	const char *wrong;  /* NULL: it is an event; else a static text */

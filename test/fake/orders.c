@@ -188,10 +188,9 @@ static void on_lost(struct fake *f, const char *arg)
 	Ipc__Envelope m;
 	Ipc__Lost lost;
 
-	UNUSED(arg);
 	ipc__envelope__init(&m);
 	ipc__lost__init(&lost);
-	lost.nonce = f->nonce;
+	lost.nonce = *arg == '\0' ? f->nonce : (char *)(uintptr_t)arg; /* of an older candidacy */
 	m.body_case = IPC__ENVELOPE__BODY_LOST;
 	m.lost = &lost;
 	fake_send(f, &m);

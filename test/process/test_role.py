@@ -124,6 +124,34 @@ def test_token_waits_for_a_fetcher_that_starts(daemon):
     daemon.stop()
 
 
+def test_token_waits_for_the_next_fetcher_when_this_one_is_being_stopped(daemon):
+    daemon.script("fetcher", "ready deaf")
+    daemon.start()
+    nonce = daemon.until_event("elector", "stand").args[0]
+    old = daemon.until_event("fetcher", "ready").pid
+    daemon.script("fetcher")
+    daemon.cli("restart", "fetcher")
+    daemon.until_event("fetcher", "ignored")
+    daemon.order("elector", f"held 1 {LONG}")
+    promote = daemon.until_event("fetcher", "promote")
+    assert promote.args == [f"1:{nonce}"] and promote.pid != old
+    assert len(daemon.deaths("fetcher")) == 1
+    daemon.stop()
+
+
+def test_loss_of_an_older_candidacy_is_none_of_the_newer(daemon):
+    nonce = promoted(daemon)
+    daemon.order("fetcher", "token-lost")
+    again = daemon.until_event("elector", "stand", n=2).args
+    daemon.order("elector", f"held 2 {LONG}")
+    daemon.until_event("fetcher", "promote", n=2)
+    daemon.order("elector", f"lost {nonce}")
+    daemon.order("elector", f"held 2 {LONG}")
+    assert daemon.until_event("fetcher", "extend").args == [f"2:{again[0]}"]
+    assert len(daemon.events("elector", "stand")) == 2 and not daemon.events("fetcher", "demote")
+    daemon.stop()
+
+
 def test_fenced_fetcher_asks_for_a_new_candidacy(daemon):
     nonce = promoted(daemon)
     daemon.order("fetcher", "token-lost")

@@ -232,6 +232,20 @@ def test_other_zones_and_old_releases_are_no_part_of_it(zone, primary):
     assert n.names() == ["API:mine"]
 
 
+def test_keys_that_are_no_text_stop_nobody(zone, primary):
+    """They are events of this zone to the index, which counts them."""
+    primary.deploy("API", "a", {"id": "a"})
+    for key in (b"distributed_event:test:API:\xff", b"distributed_event:test:API:\xfe"):
+        primary.deploy("API", "bad", {"id": "bad"}, key=key)
+    primary.cycle()
+    n = follower(zone)
+    mirrored(n, 1)
+    assert n.names() == ["API:a"]
+    assert n.cache()["set_aside"] == 2
+    primary.deploy("API", "b", {"id": "b"})
+    mirrored(n, 2)
+
+
 def test_a_dropped_index_is_made_again_and_nothing_is_lost(zone, primary):
     for i in range(30):
         primary.deploy("API", f"a{i}", {"id": f"a{i}"})
@@ -284,6 +298,28 @@ def test_a_flushed_zone_keeps_serving(zone, primary):
     primary.deploy("API", "a0", {"id": "a0", "v": 2})
     until("the change", lambda: "v" in json.loads(n.get("API", "a0")))
     assert len(n.names()) == 12
+
+
+def test_what_was_served_from_the_log_is_not_given_up_for_a_few_events(zone, primary):
+    """The node was away when a Java primary came, and Redis was flushed."""
+    for i in range(30):
+        zone.write(f"apis/a{i}.json", api(f"a{i}"))
+    n = zone.node("n1", extra=CANDIDATE)
+    f = follower(zone)
+    zone.settled([n, f], count=30)
+    n.stop()
+    f.stop()
+    primary.redis("FLUSHALL")
+    primary.index()
+    primary.live(zone)
+    for id in ("a1", "b"):
+        primary.deploy("API", id, {"id": id})
+    f.start()
+    until("said", lambda: f.status()["health"] == "degraded" and "zonesync resync" in f.cache()["error"])
+    assert len(f.names()) == 30 and not f.cache()["proven"]
+    f.cli("resync")
+    mirrored(f, 2)
+    assert f.names() == ["API:a1", "API:b"]
 
 
 def test_pages_that_are_too_large_for_an_answer_come_one_by_one(zone, primary):
@@ -399,6 +435,16 @@ def test_what_a_java_primary_left_is_adopted_and_what_the_source_has_not_is_with
     assert "adopted" in n.logs("fetcher")
 
 
+def test_what_is_too_much_for_one_answer_is_adopted_too(zone, primary):
+    zone.write("apis/a.json", api("a"))
+    large = [f"large{i}" for i in range(4)]
+    for id in large:
+        primary.deploy("API", id, {"id": id, "x": "x" * (6 << 20)})
+    zone.node("n1", extra=CANDIDATE)
+    zone.settled(count=1)
+    assert [zone.redis("HGET", primary.key("API", id), "syncAction") for id in large] == ["UNDEPLOY"] * 4
+
+
 def test_the_guard_holds_for_what_is_adopted(zone, primary):
     """A mistyped source must not empty a zone that Java gateways read."""
     for i in range(30):
@@ -469,6 +515,23 @@ def test_the_doctor_finds_what_breaks_java_gateways(zone, primary):
     zone.redis.stop()
     until("Redis is down", lambda: n.cache()["redis"].startswith("down"))
     assert said(findings(n), "server", "cannot be reached", bad=True)
+
+
+def test_the_doctor_finds_this_zone_among_a_multitude(zone, primary):
+    for i in range(600):
+        other = f"other{i}"
+        primary.redis("HSET", f"distributed_event:{other}:API:x", "clusterId", other, "id", "x", "payload", "{}",
+                      "type", "API", "syncAction", "DEPLOY", "updatedAt", "1")
+        primary.redis("HSET", f"distributed_sync_state:{other}", "clusterId", other, "nodeId", "n", "nodeVersion", "4.13.0",
+                      "from", "1", "to", "2")
+    primary.deploy("API", "x", {"id": "x"})
+    primary.cycle()
+    n = follower(zone)
+    mirrored(n, 1)
+    for _ in range(2):
+        found = findings(n)
+        assert said(found, "zone", "test (this node's): 1 events") and not said(found, "zone", bad=True)
+        assert said(found, "primary", "test: a Java primary") and said(found, "zone", "more than")
 
 
 def test_the_doctor_needs_the_cache(zone, primary):

@@ -179,12 +179,48 @@ static void a_lost_token_waiting_for_a_fetcher_is_forgotten(void **state)
 	assert_int_equal(role_fetcher_up(&r), 0);
 }
 
+/* A reload restarts it, and the elector wins before it is gone. */
+static void a_fetcher_that_is_being_stopped_is_given_nothing(void **state)
+{
+	struct role r = fresh();
+
+	UNUSED(state);
+	(void)role_elector_up(&r);
+	(void)role_fetcher_up(&r);
+	role_fetcher_stopping(&r);
+	assert_int_equal(role_held(&r, "1:a", 650, 700), 0);
+	assert_int_equal(role_held(&r, "1:a", 850, 900), 0);
+	assert_int_equal(role_fetcher_gone(&r), 0);
+	assert_int_equal(role_fetcher_up(&r), ROLE_PROMOTE);
+	assert_string_equal(r.given, "1:a");
+	assert_int_equal(r.kill_ms, 900);
+}
+
+/* It writes until it has laid the token down: as long as that one lasts, and no longer. */
+static void a_primary_that_is_being_stopped_keeps_to_its_own_lease(void **state)
+{
+	struct role r = primary();
+
+	UNUSED(state);
+	role_fetcher_stopping(&r);
+	assert_int_equal(role_held(&r, "1:a", 850, 900), ROLE_EXTEND);
+	assert_int_equal(role_lost(&r), ROLE_DEMOTE | ROLE_STAND);
+	assert_int_equal(role_held(&r, "2:b", 1650, 1700), 0);
+	assert_int_equal(r.kill_ms, 900);
+	assert_int_equal(role_demoted(&r, "1:a"), 0);
+	assert_int_equal(role_fetcher_gone(&r), 0);
+	assert_int_equal(role_fetcher_up(&r), ROLE_PROMOTE);
+	assert_string_equal(r.given, "2:b");
+	assert_int_equal(r.kill_ms, 1700);
+}
+
 /* --- every fact in every state that facts can reach --- */
 
 #define TOKENS 3
 
 struct world {
 	struct role r;
+	bool alive;		/* a fetcher process is there, perhaps being stopped */
 	unsigned process;	/* number of the fetcher process */
 	unsigned owner[TOKENS]; /* process each token was handed to; 0 none */
 	char held[3];		/* what the elector holds */
@@ -200,8 +236,10 @@ static void check(struct world *w, unsigned what)
 	unsigned i;
 
 	assert_false((what & ROLE_PROMOTE) != 0 && (what & ROLE_DEMOTE) != 0);
-	if ((what & (ROLE_PROMOTE | ROLE_EXTEND | ROLE_DEMOTE)) != 0)
+	if ((what & ROLE_PROMOTE) != 0)
 		assert_true(w->r.fetcher_up);
+	if ((what & (ROLE_EXTEND | ROLE_DEMOTE)) != 0)
+		assert_true(w->alive);
 	if ((what & ROLE_STAND) != 0)
 		assert_true(w->r.candidate && w->r.elector_up);
 	if (w->r.given[0] == '\0')
@@ -227,12 +265,16 @@ static unsigned happen(struct world *w, unsigned fact)
 		w->held[0] = '\0';
 		return w->r.elector_up ? role_elector_gone(&w->r) : 0;
 	case 2:
-		if (w->r.fetcher_up)
+		if (w->alive)
 			return 0;
+		w->alive = true;
 		w->process++;
 		return role_fetcher_up(&w->r);
 	case 3:
-		return w->r.fetcher_up ? role_fetcher_gone(&w->r) : 0;
+		if (!w->alive)
+			return 0;
+		w->alive = false;
+		return role_fetcher_gone(&w->r);
 	case 4: /* a new epoch */
 		if (!w->r.elector_up || w->next == TOKENS)
 			return 0;
@@ -246,16 +288,19 @@ static unsigned happen(struct world *w, unsigned fact)
 		w->held[0] = '\0';
 		return w->r.elector_up ? role_lost(&w->r) : 0;
 	case 7:
-		return w->r.fetcher_up ? role_demoted(&w->r, w->r.given) : 0;
+		return w->alive ? role_demoted(&w->r, w->r.given) : 0;
 	case 8:
-		return w->r.fetcher_up ? role_token_lost(&w->r, w->r.given) : 0;
+		return w->alive ? role_token_lost(&w->r, w->r.given) : 0;
+	case 9:
+		role_fetcher_stopping(&w->r);
+		return 0;
 	default:
 		w->now += 100;
 		return role_tick(&w->r, w->now);
 	}
 }
 
-#define FACTS 10
+#define FACTS 11
 #define DEPTH 7
 
 static void explore(const struct world *from, unsigned depth)
@@ -299,6 +344,8 @@ int main(void)
 		cmocka_unit_test(a_token_lost_needs_a_new_epoch),
 		cmocka_unit_test(a_token_laid_down_is_not_handed_out_again),
 		cmocka_unit_test(a_lost_token_waiting_for_a_fetcher_is_forgotten),
+		cmocka_unit_test(a_fetcher_that_is_being_stopped_is_given_nothing),
+		cmocka_unit_test(a_primary_that_is_being_stopped_keeps_to_its_own_lease),
 		cmocka_unit_test(a_token_belongs_to_one_fetcher_process_whatever_happens),
 	};
 

@@ -16,7 +16,7 @@
 #include "common/zone/search.h"
 
 #define OLD_INDEX    "distributed-event-search-idx"
-#define FINDINGS_MAX (DOCTOR_CLUSTERS * 2 + 32)
+#define FINDINGS_MAX (DOCTOR_CLUSTERS * 4 + 32) /* a state, and three of each cluster */
 
 struct cluster {
 	char *id;
@@ -40,6 +40,7 @@ struct doctor {
 	struct cluster clusters[DOCTOR_CLUSTERS];
 	size_t n_clusters;
 	bool more_clusters;
+	size_t n_states;
 	Ipc__Finding *list[FINDINGS_MAX];
 	size_t n;
 };
@@ -83,6 +84,7 @@ static void forget(struct doctor *d)
 	while (d->n_clusters > 0)
 		mem_free(d->clusters[--d->n_clusters].id);
 	d->more_clusters = false;
+	d->n_states = 0;
 	d->old = 0;
 }
 
@@ -244,6 +246,9 @@ static void take_state(struct doctor *d, const struct redis_reply *r)
 	int64_t to = 0;
 	char when[32];
 
+	if (!redis_is(redis_at(r, 0), zone_conn_keys(d->z)->zone) &&
+	    d->n_states++ >= DOCTOR_CLUSTERS - 1)
+		return; /* that of this zone is told in any case */
 	(void)redis_i64(redis_at(r, 3), &to);
 	date_of(to, when);
 	add(d, false, "primary", "%.100s: a %s primary (node %.80s, %.80s) was last in step %s",
@@ -300,6 +305,8 @@ static void conclude_zone(struct doctor *d)
 		const struct cluster *c = &d->clusters[i];
 		bool own = str_equal(c->id, zone);
 
+		if (c->events == 0)
+			continue;
 		found = found || own;
 		date_of(c->last_ms, when);
 		add(d, false, "zone",
@@ -315,7 +322,7 @@ static void conclude_zone(struct doctor *d)
 			add(d, true, "zone", "%.200s has a comma, which the search index splits",
 			    c->id);
 	}
-	if (!found && d->n_clusters > 0)
+	if (!found && d->n_clusters > 1)
 		add(d, true, "zone",
 		    "nothing here is of zone %s, but of others: write the id of yours, as above, to "
 		    "zonesync.zone.id. A Java gateway's is its effective Hazelcast cluster name: the "
@@ -390,6 +397,8 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 {
 	struct doctor *d = arg;
 
+	if (!d->running || d->step == ARRAY_LEN(steps))
+		return; /* of a run that was given up for stuck, and answers after all */
 	if (lost != NULL) {
 		add(d, true, "server", "Redis is down: %s", lost->text);
 		finish(d);
@@ -424,6 +433,9 @@ void doctor_begin(struct doctor *d, bool candidate)
 	d->steps = 0;
 	d->begun_ms = clock_boot_ms();
 	str_copy(d->cursor, sizeof(d->cursor), "0");
+	if (d->z != NULL) /* this zone has its place, however many others there are */
+		d->clusters[d->n_clusters++] =
+			(struct cluster){ .id = mem_strdup(zone_conn_keys(d->z)->zone) };
 	if (d->z == NULL) {
 		add(d, false, "zone",
 		    "this node is alone and uses no Redis: there is nothing to look at");

@@ -115,7 +115,7 @@ static void end_round(struct mirror *m, struct mirror_round *r)
 
 static void fail_round(struct mirror *m, const struct err *e)
 {
-	struct mirror_round r = { .err = *e };
+	struct mirror_round r = { .err = *e, .cut = true };
 
 	r.no_index = strcasestr(e->text, "no such index") != NULL ||
 		     strcasestr(e->text, "unknown index") != NULL;
@@ -482,7 +482,7 @@ static void read_whole(struct mirror *m)
 		level(m);
 		return;
 	}
-	m->page_rows = FIND_ROWS;
+	m->page_rows = MIN(2 * m->page_rows, FIND_ROWS); /* what was too large may be so again */
 	m->bad = m->bad_now;
 	if (m->what == ROUND_ALL) {
 		begin_walk(m);
@@ -519,14 +519,14 @@ static void on_after(void *arg, const struct redis_reply *r, const struct err *l
 }
 
 /* Each read of all tells of what is there; one in a window is found by the next of them. */
-static void set_aside(struct mirror *m, const struct found *f, const char *key)
+static void set_aside(struct mirror *m, const struct found *f)
 {
 	if (f->live)
-		marks_add(&m->wrong, key);
+		marks_add(&m->wrong, f->key);
 	if (f->other || m->what == ROUND_WINDOW)
 		return;
 	if (m->bad_now++ < MIRROR_TOLD)
-		log_warn(EV("event_set_aside"), KV("key", key), KV("why", f->wrong));
+		log_warn(EV("event_set_aside"), KV("key", f->key), KV("why", f->wrong));
 }
 
 static void take_rows(struct mirror *m)
@@ -535,12 +535,10 @@ static void take_rows(struct mirror *m)
 
 	for (i = 0; i < m->page.len; i++) {
 		const struct found *f = &m->page.rows[i];
-		/* A key that is no text has no name to count it by. */
-		const char *key = f->key == NULL ? "" : f->key;
 
-		marks_add(&m->seen, key);
+		marks_add(&m->seen, f->key);
 		if (f->wrong != NULL)
-			set_aside(m, f, key);
+			set_aside(m, f);
 		else
 			m->seen_ms = MAX(m->seen_ms, f->updated_ms);
 	}
@@ -574,6 +572,21 @@ static void next_page(struct mirror *m)
 		cannot_ask(m);
 }
 
+/* What was served from a log is not given up for an index that was flushed since. */
+static bool is_too_little(const struct mirror *m, struct err *e)
+{
+	uint64_t had = m->pos.digest.count;
+
+	if (m->what != ROUND_BUILD || m->renew || m->before >= had ||
+	    guard_judge(had, had - m->before, 1, false) == GUARD_GO)
+		return false;
+	(void)err_set(e, ERR_STATE,
+		      "the index holds %" PRIu64 " events where %" PRIu64 " are served, which are "
+		      "kept; `zonesync resync` takes the index as it is",
+		      m->before, had);
+	return true;
+}
+
 static void on_before(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct mirror *m = arg;
@@ -595,7 +608,9 @@ static void on_before(void *arg, const struct redis_reply *r, const struct err *
 		end_round(m, &round);
 		return;
 	}
-	if (find_rows(m->z, &m->query, m->page_rows, on_page, m) < 0)
+	if (is_too_little(m, &round.err))
+		fail_round(m, &round.err);
+	else if (find_rows(m->z, &m->query, m->page_rows, on_page, m) < 0)
 		cannot_ask(m);
 }
 

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replay - the half of the follower that reads the zone's log: pages, proof, resync
+ * (zone-protocol 5 and 6). follower.c chooses between it and the mirror of a Java primary.
+ *
+ * Owns:    nothing; works on the follower, which both halves share.
+ * Blocks:  never.
+ * Errors:  through follower_fail(); the last known good stays.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "common/worker/worker.h"
+#include "common/zone/follow.h"
+#include "common/zone/java.h"
+#include "common/zone/probe.h"
+#include "common/zone/search.h"
+#include "workers/cache/keeper.h"
+#include "workers/cache/mirror.h"
+#include "workers/cache/upstream.h"
+
+enum mode { MODE_START, MODE_WAITING, MODE_FOLLOWING, MODE_RESYNCING, MODE_BEHIND, MODE_MIRRORING };
+
+struct follower {
+	struct upstream base;
+	struct worker *w;
+	struct store *store; /* not owned */
+	struct zone_conn *z;
+	struct redis *listener;
+	struct keeper *keeper;
+	struct probe probe;
+	enum mode mode;
+	struct position pos;   /* of the current generation */
+	struct position next;  /* of the one being built */
+	uint64_t next_horizon; /* when it was begun */
+	struct head head;      /* as last seen */
+	bool proven;
+	bool reading; /* a read is out */
+	bool again;   /* something came while it was */
+	bool forced;  /* a person asked for a resync */
+	char forced_why[64];
+	int64_t failed_ms; /* when a resync could not be proven; 0: never */
+	unsigned failures;
+	int64_t applied_ms;
+	int64_t reported_ms;
+	uint32_t poll_min_ms;
+	uint32_t poll_max_ms;
+	int64_t ttl_ms;
+	uint64_t lease_seq; /* of an older epoch's lease */
+	int64_t lease_since_ms;
+	char *node_id;
+	/* A zone that a Java primary writes. */
+	struct mirror *mirror;
+	struct java_watch java;
+	char java_node[sizeof(((struct java_watch *)0)->node)]; /* of the last round */
+	char java_says[320];
+	struct search index; /* which is made where it is missing */
+	bool keep_index;
+	uint64_t set_aside;
+	unsigned cut_rounds; /* in a row */
+	uv_timer_t poll;
+	uv_timer_t tend;
+	struct err down;  /* of Redis */
+	struct err error; /* of the store or the data; code 0: none */
+	uint64_t progress;
+	uint64_t reads;	 /* pages that came */
+	int64_t read_ms; /* wall clock of the last one */
+	uint64_t errors;
+	unsigned handles;
+};
+
+/* A page that came, judged by the head that came with it. */
+void replay_judge(struct follower *f, struct page *page);
+struct position *replay_target(struct follower *f); /* of what is being read now */
+void replay_applied(struct follower *f, const struct keeper_job *job);
+void replay_switched(struct follower *f);
+void replay_abandon(struct follower *f); /* the resync */
+void replay_position(const struct store_position *p, struct position *out);
+
+/* What follower.c has for it. */
+void follower_look(struct follower *f);		   /* asks for what lies behind our position */
+void follower_arm(struct follower *f, int64_t ms); /* looks again then; 0: as configured */
+void follower_mode(struct follower *f, enum mode m);
+void follower_fail(struct follower *f, const struct err *e);
+void follower_report_node(struct follower *f);
