@@ -33,6 +33,8 @@ struct stream {
 	} u;
 	uv_connect_t connect;
 	uv_getaddrinfo_t resolve;
+	struct addrinfo *found;	     /* owned: addresses of the host */
+	const struct addrinfo *next; /* of them, to be tried when this one refuses; NULL: none */
 	uv_work_t load;
 	struct err load_err;	     /* of the pool's thread until it has ended */
 	struct tls_context *context; /* owned; as above */
@@ -78,6 +80,7 @@ static void let_go(struct stream *s)
 	CHECK(s->closed);
 	tls_session_free(&s->tls);
 	tls_context_free(&s->context);
+	uv_freeaddrinfo(s->found);
 	buf_reset(&s->wire);
 	s->magic = 0;
 	mem_free(s);
@@ -287,6 +290,29 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 
 /* --- connecting --- */
 
+static void connect_tcp(struct stream *s);
+
+static void on_refused(uv_handle_t *h)
+{
+	struct stream *s = self_of(h->data);
+	bool closed = s->closed;
+
+	let_go(s);
+	if (!closed)
+		connect_tcp(s);
+}
+
+/* `localhost` is ::1 first, and the server may know only the other address. */
+static void refused(struct stream *s, int status)
+{
+	if (s->next == NULL) {
+		lose_uv(s, status, "connect");
+		return;
+	}
+	s->connected = false;
+	uv_close(&s->u.handle, on_refused);
+}
+
 static void on_connected(uv_connect_t *req, int status)
 {
 	struct stream *s = self_of(req->data);
@@ -296,7 +322,7 @@ static void on_connected(uv_connect_t *req, int status)
 	if (s->closed)
 		return;
 	if (status < 0) {
-		lose_uv(s, status, "connect");
+		refused(s, status);
 		return;
 	}
 	status = uv_read_start(&s->u.stream, on_alloc, on_read);
@@ -325,17 +351,20 @@ static void begin_handle(struct stream *s)
 	s->step = STEP_CONNECT;
 }
 
-static void connect_tcp(struct stream *s, const struct sockaddr *addr)
+/* To the next address. */
+static void connect_tcp(struct stream *s)
 {
+	const struct sockaddr *addr = s->next->ai_addr;
 	int rc;
 
+	s->next = s->next->ai_next;
 	CHECK(uv_tcp_init(s->loop, &s->u.tcp) == 0);
 	begin_handle(s);
 	(void)uv_tcp_nodelay(&s->u.tcp, 1);
 	rc = uv_tcp_connect(&s->connect, &s->u.tcp, addr, on_connected);
 	(void)uv_tcp_keepalive(&s->u.tcp, 1, KEEPALIVE_S);
 	if (rc < 0)
-		lose_uv(s, rc, "connect");
+		refused(s, rc);
 }
 
 static void connect_pipe(struct stream *s)
@@ -357,11 +386,12 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 {
 	struct stream *s = self_of(req->data);
 
+	s->found = res;
+	s->next = res;
 	if (!s->closed && status < 0)
 		lose_name(s, status);
 	else if (!s->closed)
-		connect_tcp(s, res->ai_addr);
-	uv_freeaddrinfo(res);
+		connect_tcp(s);
 	let_go(s);
 }
 

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+import sentinels
 from zone import api, apikey, subscription, until, DEFINITIONS
 
 
@@ -176,3 +177,21 @@ def test_a_large_entity_reaches_everybody_who_asks(zone):
     zone.write("apis/big.json", api("big", description="y" * (12 << 20)))
     until("the change", lambda: b"yyyy" in zone.nodes[1].get("API", "big"))
     assert len(zone.nodes[1].get("API", "big")) > 12 << 20
+
+
+def test_a_host_with_an_address_where_nobody_listens(zone):
+    """As `localhost` is ::1 first, and many servers listen on 127.0.0.1 only."""
+    server = sentinels.Server(zone.base / "redis", "tcp", "save ''").start()
+    zone.write("apis/a.json", api("a"))
+    hosts = zone.base / "hosts"
+    hosts.write_text("::1 two.test\n127.0.0.1 two.test\n")
+    n = zone.node("n1", start=False)
+    n.config.write_text(n.config.read_text().replace(f"    socket: {zone.redis.socket}\n", "").replace(
+        "  type: redis\n", f"  type: redis\n  redis: {{host: two.test, port: {server.port}}}\n"))
+    inside = ["unshare", "-rm", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$0" "$@"']
+    try:
+        n.start(within=inside)
+        until("it serves", lambda: n.names() == ["API:a"])
+    finally:
+        n.stop()
+        server.kill()

@@ -100,14 +100,15 @@ class Node:
         self.config.write_text(config)
         self.process = None
 
-    def start(self, wait=True, time_scale=100):
+    def start(self, wait=True, time_scale=100, within=()):
+        """`within`: a command line that ends by running what is behind it."""
         libexec = self.dir / "libexec"
         if not libexec.exists():
             libexec.mkdir()
             for w in ("elector", "fetcher", "cache"):
                 (libexec / f"zonesync-{w}").symlink_to(BUILD / "workers" / w / f"zonesync-{w}")
         self.process = subprocess.Popen(
-            [BUILD / "supervisor" / "zonesyncd", "--config", self.config, "--state-dir", self.dir / "state",
+            [*within, BUILD / "supervisor" / "zonesyncd", "--config", self.config, "--state-dir", self.dir / "state",
              "--run-dir", self.run, "--log-dir", self.log, "--libexec-dir", libexec, "--time-scale", str(time_scale)],
             stdout=open(self.dir / "out", "ab"), stderr=subprocess.STDOUT)
         if wait:
