@@ -38,7 +38,8 @@ enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_S
 struct held { /* a removal the guard has not yet let go */
 	struct event ev;
 	unsigned passes;
-	bool fresh; /* since the pass that ends now: only a look at everything judges again */
+	int64_t seen_ms; /* boot time: the end of the last of them */
+	bool fresh;	 /* since the pass that ends now: only a look at everything judges again */
 };
 
 struct quarantined {
@@ -84,7 +85,8 @@ struct fetcher {
 	int64_t refilled_ms;
 
 	/* What the source says. */
-	uint32_t pass; /* number of the full pass under way or last */
+	uint32_t pass;	  /* number of the full pass under way or last */
+	int64_t begun_ms; /* boot time: its beginning, or that of a delta since */
 	bool in_pass;
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
@@ -112,9 +114,7 @@ struct fetcher {
 	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published, acked;
 	bool asking_suspects;
-	uv_timer_t retry;
-	uv_timer_t reconcile;
-	uv_timer_t drain;
+	uv_timer_t retry, reconcile, drain;
 	int64_t drain_until_ms;
 };
 

@@ -588,7 +588,8 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 	all = full || s->list_all;
 	if (all) {
 		feed_whole(f);
-		watch_all(s); /* first: what changes during the listing is told */
+		watch_all(s);	       /* first: what changes during the listing is told */
+		(void)read_changes(s); /* and what changed before is listed, not told again */
 		rc = list_everything(s, lists, e);
 	} else {
 		mark_changes(s);
