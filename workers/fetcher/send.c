@@ -114,15 +114,15 @@ static void begin_undeploy(struct fetcher *f, struct outbox_item *i)
 static void do_chore(struct fetcher *f)
 {
 	struct chore *c = &f->chores[f->next_chore++];
-	struct known_entry *e = c->op == 'A' ? known_get(&f->known, c->name) : NULL;
+	const struct known_entry *e = known_get(&f->known, c->name);
 
-	if (e != NULL)
+	if (c->op == 'A' && e != NULL)
 		writer_adopt(f->writer, c->name, &e->hash);
 	else if (c->op == 'K')
 		writer_keep(f->writer, c->name, c->ref);
 	else if (c->op == 'T')
 		writer_tombstone(f->writer, c->name, c->ref, UINT64_MAX);
-	else
+	else if (c->op == 'P')
 		writer_purge(f->writer, c->name, c->ref, c->revision);
 	mem_free(c->name);
 	mem_free(c->ref);
