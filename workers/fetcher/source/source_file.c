@@ -159,11 +159,6 @@ static bool is_document(const char *name)
 	return name[0] != '.' && str_ends(name, ".json") && strlen(name) < NAME_MAX;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 struct names {
 	char **v;
 	size_t n, cap;
@@ -201,7 +196,7 @@ static int list_dir(const struct source_file *s, enum docs_dir dir, struct names
 	if (d != NULL)
 		(void)closedir(d);
 	if (out->n > 0)
-		qsort(out->v, out->n, sizeof(char *), by_text);
+		qsort(out->v, out->n, sizeof(char *), str_order);
 	mem_free(full);
 	return rc;
 }
@@ -310,7 +305,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 			l.v[l.n++] = mem_strdup(doc->path);
 		}
 		if (l.n > 0)
-			qsort(l.v, l.n, sizeof(char *), by_text);
+			qsort(l.v, l.n, sizeof(char *), str_order);
 		for (i = 0; i < l.n && !feed_stopping(s->feed); i++) {
 			struct doc *doc = docs_find(&s->r.docs, l.v[i]);
 
