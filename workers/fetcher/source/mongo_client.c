@@ -152,8 +152,10 @@ int mongo_client_open(struct mongo_client *c, const char *name, struct err *e)
 	if (rc < 0)
 		return rc;
 	c->client = mongoc_client_new_from_uri(c->uri);
-	if (c->client == NULL)
+	if (c->client == NULL) {
+		tls_fds_close(&c->fds);
 		return err_set(e, ERR_CONFIG, "MongoDB: the connection string is refused");
+	}
 	(void)mongoc_client_set_error_api(c->client, MONGOC_ERROR_API_VERSION_2);
 	(void)mongoc_client_set_appname(c->client, name);
 	return 0;
