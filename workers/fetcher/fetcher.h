@@ -108,8 +108,7 @@ struct fetcher {
 	size_t n_due;
 	bool finish_refill; /* when all is sent */
 	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
-	bool say_caught;
-	bool caught;
+	bool say_caught, caught;
 	struct err error;
 	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published, acked;
@@ -144,6 +143,7 @@ void pass_take_suspects(void *arg, const char *const *names, size_t n); /* hook 
 /* send.c */
 void send_pump(struct fetcher *f);
 void send_done(void *arg, const struct written *w); /* writer_hooks.done */
+void send_drop_chores(struct fetcher *f);
 void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision);
 void send_cursor(struct fetcher *f, const char *field, const char *value);
 bool send_idle(const struct fetcher *f);

@@ -45,7 +45,7 @@ static void send_due(struct fetcher *f)
 	}
 }
 
-static void chores_reset(struct fetcher *f)
+void send_drop_chores(struct fetcher *f)
 {
 	size_t i;
 
@@ -59,7 +59,7 @@ static void chores_reset(struct fetcher *f)
 
 void send_reset(struct fetcher *f)
 {
-	chores_reset(f);
+	send_drop_chores(f);
 	mem_free(f->chores);
 	f->chores = NULL;
 	f->cap_chores = 0;
