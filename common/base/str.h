@@ -33,6 +33,7 @@ const char *buf_cstr(struct buf *b);	/* NUL-terminated view, valid until the nex
 char *buf_take(struct buf *b);		/* the NUL-terminated bytes are the caller's now */
 
 bool str_equal(const char *a, const char *b); /* NULL equals NULL only */
+int str_order(const void *a, const void *b);  /* for qsort() and bsearch() of a list of texts */
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 

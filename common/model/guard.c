@@ -13,3 +13,8 @@ enum guard_verdict guard_judge(size_t live, size_t gone, unsigned passes, bool a
 		return GUARD_AGAIN;
 	return GUARD_GO;
 }
+
+bool guard_agrees(int64_t ended_ms, int64_t began_ms)
+{
+	return began_ms - ended_ms >= GUARD_AGREE_MS;
+}

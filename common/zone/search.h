@@ -2,9 +2,10 @@
 /*
  * search - the reference's search index over the events, for Java readers (wire page 1.3).
  *
- * A zone of ours does not need it; find.h reads by it what a Java primary wrote. On a server with the search module it is looked for, and
- * made when it is missing, as after a FLUSHALL. One of that name that cannot answer the
- * reference's queries is left alone: its owner may need it.
+ * A zone of ours does not need it; find.h reads by it what a Java primary wrote. On a server
+ * with the search module it is looked for, and made when it is missing, as after a FLUSHALL.
+ * One of that name that cannot answer the reference's queries is left alone: its owner may
+ * need it.
  *
  * Owns:    nothing; the index belongs to the server and serves all zones in it.
  * Blocks:  never; the server indexes what is there already in the background.

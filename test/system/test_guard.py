@@ -2,6 +2,7 @@
 """No mass deletion on thin evidence (zone-protocol 4.5)."""
 import json
 import shutil
+import time
 
 import pytest
 
@@ -102,6 +103,21 @@ def test_a_pass_that_looks_at_one_file_agrees_with_nothing(zone):
     zone.settled(count=103)
     n.cli("resync", "--accept-deletes")
     zone.settled(count=43)
+
+
+def test_a_second_look_comes_however_much_changes_meanwhile(zone):
+    fill(zone, 50)
+    zone.start(1)
+    zone.settled(count=100)
+    n = zone.nodes[0]
+    for i in range(30):
+        zone.remove(f"apis/a{i:02}.json")
+
+    def write_and_look():
+        zone.write("dictionaries/d.json", {"id": "d", "key": str(time.monotonic()), "name": "d", "environmentId": "DEFAULT"})
+        return n.names().count("API:a00") == 0
+    until("gone", write_and_look)
+    zone.settled(count=41)
 
 
 @pytest.mark.sources()

@@ -458,6 +458,17 @@ def test_the_guard_holds_for_what_is_adopted(zone, primary):
     zone.settled(count=0)
 
 
+def test_definitions_too_large_for_one_answer_are_adopted_too(zone, primary):
+    """More than one step over the keys may carry: none of them may be left to Java gateways for ever."""
+    for i in range(24):
+        primary.deploy("API", f"a{i}", {"id": f"a{i}", "pad": "x" * (1 << 20)})
+    n = zone.node("n1", extra=CANDIDATE)
+    zone.settled(count=24)
+    n.cli("resync", "--accept-deletes")
+    zone.settled(count=0)
+    assert all(zone.redis("HGET", primary.key("API", f"a{i}"), "syncAction") == "UNDEPLOY" for i in range(24))
+
+
 # --- zonesync doctor ---
 
 def findings(n, code=None):

@@ -11,6 +11,7 @@ import pytest
 import mongo as m
 import zone as z
 from test_mongo import OLD, put_api, put_key, put_sub
+from test_mongo_types import put_license
 from zone import api, apikey, subscription, until
 
 HOUR_MS = 3600000
@@ -98,6 +99,18 @@ def test_rows_with_an_old_time_are_noticed(zone):
     zone.settled(count=4)
     put_key(zone, "k", ["s"], updated=OLD + 1, revoked=True)
     until("revoked", lambda: n.get("API_KEY", "k") is None)
+    assert passes(n) == 1, "nothing was compared for that"
+
+
+@mongodb
+def test_a_license_with_an_old_time_is_noticed_whatever_is_filtered(zone):
+    for e, o in (("E1", "O1"), ("E2", "O2")):
+        zone.row("environments", {"id": e, "hrids": [e.lower()], "organizationId": o}, None)
+        zone.row("organizations", {"id": o, "hrids": [o.lower()]}, None)
+    put_license(zone, "O1", "of now")
+    n = start(zone, more="environments: [e1, e2]\n")
+    put_license(zone, "O2", "of old", updated=OLD)
+    until("the license", lambda: n.get("LICENSE", "O2") == b"of old")
     assert passes(n) == 1, "nothing was compared for that"
 
 

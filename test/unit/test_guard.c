@@ -41,12 +41,22 @@ static void all_of_a_type_need_a_person_however_often_they_are_absent(void **sta
 	assert_int_equal(guard_judge(11, 11, 1, true), GUARD_GO);
 }
 
+static void a_pass_right_after_another_agrees_with_nothing(void **state)
+{
+	(void)state;
+	assert_false(guard_agrees(5000, 5025));
+	assert_false(guard_agrees(5000, 5000 + GUARD_AGREE_MS - 1));
+	assert_false(guard_agrees(5000, 4000)); /* it began before the other one ended */
+	assert_true(guard_agrees(5000, 5000 + GUARD_AGREE_MS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_gone_is_never_held),
 		cmocka_unit_test(a_few_go_at_once),
 		cmocka_unit_test(many_need_a_second_pass_that_agrees),
+		cmocka_unit_test(a_pass_right_after_another_agrees_with_nothing),
 		cmocka_unit_test(all_of_a_type_need_a_person_however_often_they_are_absent),
 	};
 

@@ -247,6 +247,7 @@ static void names_in_lists_are_no_sql(void **state)
 	struct db_query q = { .table = DB_KEYS, .field = "subscriptions", .in = ids, .n_in = 2 };
 	struct pg_shape shape;
 	struct pg_select s;
+	char *list;
 
 	UNUSED(state);
 	full_shape(&shape);
@@ -255,6 +256,9 @@ static void names_in_lists_are_no_sql(void **state)
 	assert_null(strstr(buf_cstr(&s.text), "DROP"));
 	assert_string_equal(s.values[0], "{\"a\\\"b\\\\c\",\"'; DROP\"}");
 	pg_select_reset(&s);
+	list = pg_array(ids, 1, "p\"\\");
+	assert_string_equal(list, "{\"p\\\"\\\\a\\\"b\\\\c\"}");
+	mem_free(list);
 }
 
 static void a_table_that_is_not_there_is_named_or_empty(void **state)

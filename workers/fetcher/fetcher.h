@@ -38,7 +38,8 @@ enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_S
 struct held { /* a removal the guard has not yet let go */
 	struct event ev;
 	unsigned passes;
-	bool fresh; /* since the pass that ends now: only a look at everything judges again */
+	int64_t seen_ms; /* boot time: the end of the last of them */
+	bool fresh;	 /* since the pass that ends now: only a look at everything judges again */
 };
 
 struct quarantined {
@@ -84,7 +85,8 @@ struct fetcher {
 	int64_t refilled_ms;
 
 	/* What the source says. */
-	uint32_t pass; /* number of the full pass under way or last */
+	uint32_t pass;	  /* number of the full pass under way or last */
+	int64_t begun_ms; /* boot time: its beginning, or that of a delta since */
 	bool in_pass;
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
@@ -106,15 +108,12 @@ struct fetcher {
 	size_t n_due;
 	bool finish_refill; /* when all is sent */
 	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
-	bool say_caught;
-	bool caught;
+	bool say_caught, caught;
 	struct err error;
 	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published, acked;
 	bool asking_suspects;
-	uv_timer_t retry;
-	uv_timer_t reconcile;
-	uv_timer_t drain;
+	uv_timer_t retry, reconcile, drain;
 	int64_t drain_until_ms;
 };
 
@@ -144,6 +143,7 @@ void pass_take_suspects(void *arg, const char *const *names, size_t n); /* hook 
 /* send.c */
 void send_pump(struct fetcher *f);
 void send_done(void *arg, const struct written *w); /* writer_hooks.done */
+void send_drop_chores(struct fetcher *f);
 void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision);
 void send_cursor(struct fetcher *f, const char *field, const char *value);
 bool send_idle(const struct fetcher *f);

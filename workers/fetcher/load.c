@@ -161,6 +161,7 @@ void load_state(void *arg, const struct end_state *s)
 	if (f->state != FETCH_HEAD)
 		return;
 	load_reset(f);
+	send_drop_chores(f); /* of a load that was cut: this one finds the same again */
 	for (i = 0; i < s->n_cursors; i++)
 		mem_free(table_set(&f->cursors, s->cursor_fields[i],
 				   mem_strdup(s->cursor_values[i])));

@@ -5,8 +5,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "workers/fetcher/fetcher.h"
 #include "common/model/guard.h"
+#include "workers/fetcher/fetcher.h"
 
 /* --- held removals --- */
 
@@ -363,10 +363,19 @@ static void drop_settled(struct fetcher *f)
 	mem_free(names);
 }
 
-/* `whole`: the pass looked at everything, so that it agrees with an earlier one. Else what
-   is held already stays so: as its like comes back one by one, the rest is no small number
-   that may go. */
-static void judge_held(struct fetcher *f, bool whole)
+/* Only a pass over everything agrees with an earlier one. */
+static void count_pass(const struct fetcher *f, struct held *h, bool whole, int64_t end_ms)
+{
+	h->fresh = h->passes == 0;
+	if (!h->fresh && (!whole || !guard_agrees(h->seen_ms, f->begun_ms)))
+		return;
+	h->passes++;
+	h->seen_ms = end_ms;
+}
+
+/* `whole`: the pass looked at everything. Else what is held already stays so: as its like
+   comes back one by one, the rest is no small number that may go. */
+static void judge_held(struct fetcher *f, bool whole, int64_t end_ms)
 {
 	struct buf text = { 0 };
 	size_t at = 0;
@@ -374,13 +383,8 @@ static void judge_held(struct fetcher *f, bool whole)
 	void *v;
 
 	drop_settled(f);
-	while (table_next(&f->held, &at, NULL, &v)) {
-		struct held *h = v;
-
-		h->fresh = h->passes == 0;
-		if (whole || h->fresh)
-			h->passes++;
-	}
+	while (table_next(&f->held, &at, NULL, &v))
+		count_pass(f, v, whole, end_ms);
 	/* Children first: whether one goes with its reference is known while that is held. */
 	for (k = 0; k < KIND__COUNT; k++)
 		if (!kind_has_children((enum kind)k))
@@ -466,7 +470,7 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 	f->rows += i->rows;
 	if (i->pass != PASS_DELTA && i->whole)
 		sweep(f);
-	judge_held(f, i->whole);
+	judge_held(f, i->whole, i->at_ms);
 	/* A refill that was asked for during the pass needs one that reads everything. */
 	if (i->pass == PASS_ALL && f->refill)
 		settle_refill(f);
@@ -532,6 +536,7 @@ static void take(struct fetcher *f, struct feed_item *i)
 	switch (i->type) {
 	case FEED_BEGIN:
 		f->in_pass = true;
+		f->begun_ms = i->at_ms;
 		if (i->pass != PASS_DELTA)
 			f->pass++;
 		break;

@@ -45,7 +45,7 @@ static void send_due(struct fetcher *f)
 	}
 }
 
-static void chores_reset(struct fetcher *f)
+void send_drop_chores(struct fetcher *f)
 {
 	size_t i;
 
@@ -59,7 +59,7 @@ static void chores_reset(struct fetcher *f)
 
 void send_reset(struct fetcher *f)
 {
-	chores_reset(f);
+	send_drop_chores(f);
 	mem_free(f->chores);
 	f->chores = NULL;
 	f->cap_chores = 0;
@@ -114,15 +114,15 @@ static void begin_undeploy(struct fetcher *f, struct outbox_item *i)
 static void do_chore(struct fetcher *f)
 {
 	struct chore *c = &f->chores[f->next_chore++];
-	struct known_entry *e = c->op == 'A' ? known_get(&f->known, c->name) : NULL;
+	const struct known_entry *e = known_get(&f->known, c->name);
 
-	if (e != NULL)
+	if (c->op == 'A' && e != NULL)
 		writer_adopt(f->writer, c->name, &e->hash);
 	else if (c->op == 'K')
 		writer_keep(f->writer, c->name, c->ref);
 	else if (c->op == 'T')
 		writer_tombstone(f->writer, c->name, c->ref, UINT64_MAX);
-	else
+	else if (c->op == 'P')
 		writer_purge(f->writer, c->name, c->ref, c->revision);
 	mem_free(c->name);
 	mem_free(c->ref);

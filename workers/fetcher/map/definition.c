@@ -289,3 +289,15 @@ void map_plans_reset(struct map_plans *p)
 	mem_free(p->v);
 	*p = (struct map_plans){ 0 };
 }
+
+bool map_plans_equal(const struct map_plans *a, const struct map_plans *b)
+{
+	size_t i;
+
+	if (a->n != b->n)
+		return false;
+	for (i = 0; i < a->n; i++)
+		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
+			return false;
+	return true;
+}

@@ -123,6 +123,7 @@ struct map_plans {
 int map_plans_read(enum kind k, struct json_span payload, struct map_plans *out,
 		   struct err *e) MUST_USE;
 void map_plans_reset(struct map_plans *p);
+bool map_plans_equal(const struct map_plans *a, const struct map_plans *b);
 
 struct map_subscription {
 	char *id;	    /* owned */
@@ -141,8 +142,7 @@ struct map_key {
 	char *id;	      /* owned */
 	char **subscriptions; /* owned, and the strings too */
 	size_t n, cap;
-	bool revoked;
-	bool paused;
+	bool revoked, paused;
 	bool federated; /* never distributed */
 	int64_t updated_at;
 };

@@ -34,11 +34,6 @@ static bool keeps_flow(const struct map_ctx *ctx, struct json_span flow)
 	return !any || tag_vote_decide(&ctx->tags, &vote);
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static char *upper_text(struct json_span v)
 {
 	struct buf b = { 0 };
@@ -68,7 +63,7 @@ static void write_methods(struct json_span methods, struct buf *b)
 		v[n++] = upper_text(it.value);
 	}
 	if (n > 0)
-		qsort(v, n, sizeof(*v), by_text);
+		qsort(v, n, sizeof(*v), str_order);
 	buf_addc(b, '[');
 	for (i = 0; i < n; i++) {
 		if (i == 0 || strcmp(v[i - 1], v[i]) != 0) {

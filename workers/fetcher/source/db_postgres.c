@@ -273,7 +273,7 @@ static int go_on(struct db_postgres *m, struct asking *a, struct err *e)
 	if (a->cut) {
 		log_note(EV("snapshot_released"), KV("table", db_table_name(whole->table)),
 			 KV("ms", clock_boot_ms() - a->since_ms));
-		m->paged = true;
+		m->paged = m->snapshot != NULL; /* a comparison has none, and no end() */
 		let_go(m);
 	}
 	while (rc == 0 && left > 0) {

@@ -213,11 +213,13 @@ static void one_pass(struct feed *f, enum pass_kind what)
 	int rc;
 
 	i->pass = what;
+	i->at_ms = clock_boot_ms();
 	feed_put(f, i);
 	i = feed_item_new(FEED_END);
 	f->whole = what != PASS_DELTA;
 	rc = f->source->ops->pass(f->source, what, f, &e);
 	i->pass = what;
+	i->at_ms = clock_boot_ms();
 	i->whole = f->whole;
 	i->rc = rc < 0 ? rc : 0;
 	if (rc < 0)

@@ -28,7 +28,7 @@
 #define FEED_AGAIN_MS 5000	  /* a pass that failed comes again, though the delay is longer */
 
 enum feed_type {
-	FEED_BEGIN,	 /* a pass begins; `full`: over everything */
+	FEED_BEGIN,	 /* a pass begins */
 	FEED_EVENT,	 /* what an entity is now; `absent`: its row is gone */
 	FEED_KEPT,	 /* the event named `where` stays as it is: its row cannot be read */
 	FEED_QUARANTINE, /* `where` cannot be read: `text` says why */
@@ -58,6 +58,7 @@ struct feed_item {
 	struct feed_item *next;
 	enum feed_type type;
 	enum pass_kind pass;   /* BEGIN, END */
+	int64_t at_ms;	       /* BEGIN, END: boot time of it */
 	struct feed_ask *asks; /* not owned: the source's, which waits */
 	size_t n_asks;
 	bool whole; /* END: all of the source was looked at, read again or not */

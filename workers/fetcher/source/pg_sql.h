@@ -15,7 +15,7 @@
  * by one look at all of that table.
  *
  * Owns:    a pg_select its text and parameters. Blocks: never; pure.
- * Errors:  ERR_CONFIG: a table is not there, or may not be read.
+ * Errors:  ERR_REMOTE: a table is not there, or may not be read.
  */
 #pragma once
 

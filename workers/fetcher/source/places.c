@@ -48,18 +48,13 @@ static void ids_add(struct ids *l, const char *id)
 	l->v[l->n++] = mem_strdup(id);
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static void ids_sort(struct ids *l)
 {
 	size_t n = 0;
 	size_t i;
 
 	if (l->n > 0)
-		qsort(l->v, l->n, sizeof(*l->v), by_text);
+		qsort(l->v, l->n, sizeof(*l->v), str_order);
 	for (i = 0; i < l->n; i++) {
 		if (n > 0 && strcmp(l->v[n - 1], l->v[i]) == 0)
 			mem_free(l->v[i]);

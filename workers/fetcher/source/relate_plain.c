@@ -184,11 +184,6 @@ static void relate_license(struct relate *r, struct doc *doc, struct json_span r
 	mem_free(id);
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Of the environments that are configured by their ids, sorted, each once; not owned. */
 static size_t organizations_of(const struct relate *r, char **out)
 {
@@ -204,7 +199,7 @@ static size_t organizations_of(const struct relate *r, char **out)
 			out[n++] = env->organization;
 	}
 	if (n > 0)
-		qsort(out, n, sizeof(*out), by_text);
+		qsort(out, n, sizeof(*out), str_order);
 	for (i = 0; i < n; i++)
 		if (kept == 0 || strcmp(out[kept - 1], out[i]) != 0)
 			out[kept++] = out[i];

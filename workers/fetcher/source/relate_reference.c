@@ -70,18 +70,6 @@ void relate_leave(struct relate *r, struct doc *doc)
 		set_members(r, doc->id, &none, true);
 }
 
-static bool plans_equal(const struct map_plans *a, const struct map_plans *b)
-{
-	size_t i;
-
-	if (a->n != b->n)
-		return false;
-	for (i = 0; i < a->n; i++)
-		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
-			return false;
-	return true;
-}
-
 /* It is what its event says, or nothing (`out` is empty): the document is refused. */
 static bool identify_as(struct relate *r, struct doc *doc, const char *id)
 {
@@ -116,7 +104,7 @@ static int learn_reference(struct relate *r, struct doc *doc, const struct map_o
 		map_plans_reset(&plans);
 		return rc;
 	}
-	if (deployed != doc->deployed || !plans_equal(&plans, &doc->plans))
+	if (deployed != doc->deployed || !map_plans_equal(&plans, &doc->plans))
 		docs_mark_children(&r->docs, doc->id);
 	doc->deployed = deployed;
 	map_plans_reset(&doc->plans);

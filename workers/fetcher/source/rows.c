@@ -73,14 +73,24 @@ int page_add(void *arg, const struct db_row *row, struct err *e)
 	return p->n >= DB_PAGE_ROWS || p->bytes >= ROWS_PAGE_BYTES ? page_take(p, e) : 0;
 }
 
+void rows_query(const struct rows *r, enum db_table t, struct db_query *q)
+{
+	*q = (struct db_query){ .table = t };
+	if (t == DB_LICENSES)
+		return; /* of an organization */
+	q->environments = r->environments;
+	q->n_environments = r->n_environments;
+}
+
 int rows_look_up(struct rows *r, const struct lookup *l, db_row_fn *fn, void *arg, struct err *e)
 {
-	struct db_query q = { .table = l->table, .brief = l->brief, .field = l->field };
+	struct db_query q;
 	size_t at;
 	int rc = 0;
 
-	q.environments = r->environments;
-	q.n_environments = r->n_environments;
+	rows_query(r, l->table, &q);
+	q.brief = l->brief;
+	q.field = l->field;
 	for (at = 0; rc >= 0 && at < l->n; at += DB_PAGE_ROWS) {
 		q.in = l->ids + at;
 		q.n_in = MIN(l->n - at, (size_t)DB_PAGE_ROWS);

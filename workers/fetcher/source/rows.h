@@ -72,6 +72,9 @@ struct rows_edge { /* where a scan has come to */
 
 void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind);
 
+/* Of a table, as far as it is of this gateway's environments. */
+void rows_query(const struct rows *r, enum db_table t, struct db_query *q);
+
 /* One query of a table that is scanned. The number of its rows; the edge moves on. */
 int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge,
 	      struct err *e) MUST_USE;

@@ -66,25 +66,13 @@ enum hang ref_hang(const struct ref *a, const char *plan)
 	return a->plans_known ? HANG_NO : HANG_MAYBE;
 }
 
-static bool plans_equal(const struct map_plans *a, const struct map_plans *b)
-{
-	size_t i;
-
-	if (a->n != b->n)
-		return false;
-	for (i = 0; i < a->n; i++)
-		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
-			return false;
-	return true;
-}
-
 /* What the row's event makes of it. true: its children must be looked at again. */
 static bool ref_learn(struct ref *a, const struct map_out *out, struct map_plans *plans,
 		      int64_t version_ms)
 {
 	bool on = out->ev.action == ACTION_DEPLOY;
 	bool changed = on && (a->state != REF_ON || !a->plans_known || a->looked_up ||
-			      !plans_equal(&a->plans, plans));
+			      !map_plans_equal(&a->plans, plans));
 
 	forget_plans(a);
 	a->state = on ? REF_ON : REF_OFF;

@@ -62,18 +62,13 @@ static int add_parent(void *arg, const struct db_row *row, struct err *e)
 	return 0;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int read_parents(struct work *w, char **ids, size_t n, struct err *e)
 {
 	struct lookup l = { DB_SUBSCRIPTIONS, true, "id", ids, 0 };
 	size_t i;
 
 	if (n > 0)
-		qsort(ids, n, sizeof(*ids), by_text);
+		qsort(ids, n, sizeof(*ids), str_order);
 	for (i = 0; i < n; i++)
 		if (l.n == 0 || strcmp(ids[l.n - 1], ids[i]) != 0)
 			ids[l.n++] = ids[i];

@@ -8,16 +8,11 @@
 #include "workers/fetcher/map/plain.h"
 #include "workers/fetcher/source/rows_page.h"
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* A license of another organization than this gateway's is not there. */
 static bool is_ours(const struct rows *r, const char *organization)
 {
 	return r->n_organizations == 0 || bsearch(&organization, r->organizations,
-						  r->n_organizations, sizeof(char *), by_text);
+						  r->n_organizations, sizeof(char *), str_order);
 }
 
 static void take_row(struct row_page *p, const struct row *row)

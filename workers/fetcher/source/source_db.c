@@ -154,11 +154,8 @@ static void touch_cursors(struct source_db *s)
 
 static void base_query(const struct source_db *s, enum db_table t, struct db_query *q)
 {
-	*q = (struct db_query){ .table = t, .limit = DB_PAGE_ROWS };
-	if (t == DB_LICENSES)
-		return; /* of an organization */
-	q->environments = s->rows.environments;
-	q->n_environments = s->rows.n_environments;
+	rows_query(&s->rows, t, q);
+	q->limit = DB_PAGE_ROWS;
 }
 
 static int stopped(struct source_db *s, struct err *e)

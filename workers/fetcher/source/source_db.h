@@ -6,12 +6,18 @@
  * while after the last row it goes back by the overlap, since a row may become visible
  * later than its updatedAt says. A look at everything goes by id, so that a row which is
  * updated meanwhile does not slip past it. Environments and organizations are read with
- * each of those, and once at the start (zone-protocol 3 and 4, wire page 3.7).
+ * each of those, and once at the start (zone-protocol 3 and 4, wire page 3.7), and so are
+ * products.
+ *
+ * What the database tells of changes (watch.h) wakes a delta, which looks at those rows by
+ * their ids too; what only a comparison finds makes one, now and then. A comparison rests
+ * between its pages, and makes deltas of its own meanwhile.
  *
  * Cursors of the zone: one a table, "<ms>:<id>"; "places", a digest of environments and
- * organizations; "installation", its id: another one means that all is written anew.
+ * organizations; "members", one of the APIs in products; "installation", its id: another one
+ * means that all is written anew.
  *
- * Owns:    the database, the mapping context.
+ * Owns:    the database, the watch, the mapping context.
  * Blocks:  as the database does.
  * Errors:  of the database; ERR_STATE: filters that let nothing through.
  */

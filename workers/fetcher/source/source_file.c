@@ -37,6 +37,7 @@ struct source_file {
 	int watch[DIR__COUNT]; /* -1: none */
 	int watch_root;
 	bool list_all;		    /* the next pass lists the directories */
+	int64_t listed_ms;	    /* boot time: the end of the last that did */
 	char *changes[CHANGES_MAX]; /* "apis/a.json", owned */
 	size_t n_changes;
 	size_t doubted; /* files to read once more */
@@ -158,11 +159,6 @@ static bool is_document(const char *name)
 	return name[0] != '.' && str_ends(name, ".json") && strlen(name) < NAME_MAX;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 struct names {
 	char **v;
 	size_t n, cap;
@@ -200,7 +196,7 @@ static int list_dir(const struct source_file *s, enum docs_dir dir, struct names
 	if (d != NULL)
 		(void)closedir(d);
 	if (out->n > 0)
-		qsort(out->v, out->n, sizeof(char *), by_text);
+		qsort(out->v, out->n, sizeof(char *), str_order);
 	mem_free(full);
 	return rc;
 }
@@ -309,7 +305,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 			l.v[l.n++] = mem_strdup(doc->path);
 		}
 		if (l.n > 0)
-			qsort(l.v, l.n, sizeof(char *), by_text);
+			qsort(l.v, l.n, sizeof(char *), str_order);
 		for (i = 0; i < l.n && !feed_stopping(s->feed); i++) {
 			struct doc *doc = docs_find(&s->r.docs, l.v[i]);
 
@@ -444,16 +440,16 @@ static void file_wait(struct source *base, int wake_fd, int timeout_ms)
 	struct source_file *s = self_of(base);
 	struct pollfd p[2] = { { wake_fd, POLLIN, 0 }, { s->inotify, POLLIN, 0 } };
 	int64_t now_ms = clock_boot_ms();
-	int64_t end_ms =
-		now_ms + (s->doubted > 0 ? MIN(SOURCE_FILE_RETRY_MS, timeout_ms) : timeout_ms);
+	int64_t list_ms = s->listed_ms + timeout_ms; /* whatever is told meanwhile */
+	int64_t end_ms = s->doubted > 0 ? MIN(now_ms + SOURCE_FILE_RETRY_MS, list_ms) : list_ms;
 
 	/* Not for what is told of other files. */
 	while (now_ms < end_ms && poll(p, 2, (int)(end_ms - now_ms)) > 0) {
 		if ((p[0].revents & POLLIN) != 0 || read_changes(s))
-			return;
+			break;
 		now_ms = clock_boot_ms();
 	}
-	if (s->doubted == 0)
+	if (clock_boot_ms() >= list_ms)
 		s->list_all = true; /* the rescan */
 }
 
@@ -588,7 +584,8 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 	all = full || s->list_all;
 	if (all) {
 		feed_whole(f);
-		watch_all(s); /* first: what changes during the listing is told */
+		watch_all(s);	       /* first: what changes during the listing is told */
+		(void)read_changes(s); /* and what changed before is listed, not told again */
 		rc = list_everything(s, lists, e);
 	} else {
 		mark_changes(s);
@@ -602,6 +599,8 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 		rc = settle_doubt(s, e);
 	for (i = 0; i < DIR__COUNT; i++)
 		names_reset(&lists[i]);
+	if (all)
+		s->listed_ms = clock_boot_ms();
 	if (rc == 0) {
 		clear_changes(s);
 		s->list_all = false;

@@ -2,9 +2,10 @@
 /*
  * source_file - management state from a directory of JSON files.
  *
- *	<path>/{environments,organizations,apis,subscriptions,api-keys,dictionaries}/NAME.json
+ *	<path>/{environments,organizations,api-products,apis,...}/NAME.json (docs.c has all)
  *
- * One document a file, watched with inotify; a rescan catches what inotify does not see.
+ * One document a file. inotify wakes a pass, unless it is off or there is none; each delay
+ * all is listed anyway, for what inotify does not see.
  * A file that cannot be parsed is read once more before it is judged: it may be half
  * written. A directory that vanished is an outage: the pass fails and proves nothing.
  *
