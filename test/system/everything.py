@@ -25,8 +25,10 @@ def hashes(redis):
 
 
 def contents(zone):
-    """What a zone holds, but for when it was written."""
-    return {key: {k: v for k, v in h.items() if k not in OF_WRITING} for key, h in hashes(zone.redis).items()}
+    """What a zone holds, but for when it was written; of what is withdrawn, but for the last row that was seen of it."""
+    def told(h):
+        return OF_WRITING if h[b"syncAction"] == b"DEPLOY" else (*OF_WRITING, b"zsVer")
+    return {key: {k: v for k, v in h.items() if k not in told(h)} for key, h in hashes(zone.redis).items()}
 
 
 def license(zone, organization, text, at=None):
