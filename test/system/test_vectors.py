@@ -78,7 +78,7 @@ def test_each_definition_comes_out_of_a_follower_as_it_went_in(zone):
 # --- what passes through ---
 
 ODD = ('"z":1e400,"price":0.10,"big":12345678901234567890,"exp":1E+2,"neg":-0,"long":3.14159265358979323846264338327950288,'
-       '"Big":1,"big ":2,"b\\u0069gger":3,"esc":"\\/\\u00e9é\\ud83d\\ude00","deep":{"a":[1.0,{"b":1e-400}],"":null}')
+       '"Big":1,"big ":2,"b\\u0069gger":3,"dup":1,"dup":2.0,"esc":"\\/\\u00e9é\\ud83d\\ude00","deep":{"a":[1.0,{"b":1e-400}],"":null}')
 V4 = '"id":"%s","name":"n","definitionVersion":"4.0.0","type":"%s","plans":[{"id":"plan-1","status":"published","flows":[],%s}],%s'
 V2 = '"id":"%s","name":"n","gravitee":"2.0.0","proxy":{"virtual_hosts":[{"path":"/x"}],%s},"plans":[{"id":"plan-1","status":"PUBLISHED"}],%s'
 KINDS = ["proxy", "message", "native", "edge", "llm-proxy", "mcp-proxy", "a2a-proxy", "authz", "v2"]
