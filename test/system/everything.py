@@ -55,7 +55,7 @@ def event(zone, type, id, payload=None, property="api_id", at=m.NOW, name=None):
 
 # --- all kinds ---
 
-APIS = 24
+APIS = 60
 
 
 def fill(zone, at=OLD):
@@ -68,7 +68,7 @@ def fill(zone, at=OLD):
         zone.row("subscriptions", subscription(f"s{i}", f"a{i}", metadata={"n": str(i)}), at)
         zone.row("keys", apikey(f"k{i}", [f"s{i}"]), at)
     for i in range(4):
-        event(zone, "DEPLOY_API_PRODUCT", f"p{i}", product(f"p{i}", [f"a{6 * i + 5}", f"a{i}"]), "api_product_id", at)
+        event(zone, "DEPLOY_API_PRODUCT", f"p{i}", product(f"p{i}", [f"a{i + 8}", f"a{i}"]), "api_product_id", at)
         zone.row("subscriptions", product_subscription(f"ps{i}", f"p{i}"), at)
         zone.row("keys", apikey(f"pk{i}", [f"ps{i}"]), at)
         dictionary(zone, i, 0, at)
@@ -111,7 +111,7 @@ def change(zone, n, rng):
     event(zone, "UNPUBLISH_API" if n % 2 else "PUBLISH_API", f"a{b}", m.bean(api(f"a{b}", version=str(n), plan=rng.choice(["plan-1", "other"]))))
     zone.row("subscriptions", subscription(f"s{c}", f"a{c}", status=rng.choice(["CLOSED", "ACCEPTED", "PAUSED"]), metadata={"n": str(n)}))
     zone.row("keys", apikey(f"k{a}", [f"s{a}"], revoked=rng.random() < 0.5, paused=False))
-    event(zone, "DEPLOY_API_PRODUCT", f"p{i}", product(f"p{i}", rng.choice([[f"a{6 * i + 5}", f"a{c}"], [f"a{c}"], []]), description=str(n)), "api_product_id")
+    event(zone, "DEPLOY_API_PRODUCT", f"p{i}", product(f"p{i}", rng.choice([[f"a{i + 8}", f"a{c}"], [f"a{c}"], []]), description=str(n)), "api_product_id")
     other = (i + 1) % 4
     zone.row("keys", apikey(f"pk{other}", [f"ps{other}"], revoked=rng.random() < 0.5))
     dictionary(zone, i, n)
