@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -30,6 +31,14 @@ def pytest_configure(config):
 @pytest.fixture
 def zone(request, server):  # noqa: F811
     yield from z.fresh(request, server, SOURCES[getattr(request, "param", "file")])
+
+
+@pytest.fixture(scope="session")
+def pki():
+    """Certificates and stores, see test/pki."""
+    path = z.BUILD / "test-env" / "pki"
+    subprocess.run([z.ROOT / "test" / "pki", path], check=True, timeout=300)
+    return path
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -17,15 +17,20 @@ def free_port():
 class Server:
     """One redis-server process, on TCP: Sentinel knows nothing else."""
 
-    def __init__(self, base, name, *lines, sentinel=False, password=None):
+    def __init__(self, base, name, *lines, sentinel=False, password=None, pki=None):
         self.dir = pathlib.Path(base) / name
         self.dir.mkdir(parents=True)
         self.port = free_port()
         self.password = password
+        self.pki = pki  # TLS and nothing else, with the certificates there
+        ports = [f"port {self.port}"]
+        if pki:
+            ports = ["port 0", f"tls-port {self.port}", f"tls-cert-file {pki}/server.pem", f"tls-key-file {pki}/server.key",
+                     f"tls-ca-cert-file {pki}/ca.pem", "tls-auth-clients no", "tls-replication yes"]
         self.args = ["--sentinel"] if sentinel else []
         self.config = self.dir / "conf"  # Sentinel writes to it, so does REPLICAOF
         self.config.write_text("".join(f"{line}\n" for line in (
-            f"port {self.port}", "bind 127.0.0.1", f"dir {self.dir}", *lines)))
+            *ports, "bind 127.0.0.1", f"dir {self.dir}", *lines)))
         self.process = None
 
     def start(self):
@@ -36,7 +41,9 @@ class Server:
 
     def __call__(self, *args, check=True, raw=False):
         auth = ["-a", self.password, "--no-auth-warning"] if self.password else []
-        r = subprocess.run(["redis-cli", "-p", str(self.port), *auth, *[str(a) for a in args]],
+        if self.pki:
+            auth += ["--tls", "--cacert", str(self.pki / "ca.pem")]
+        r = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), *auth, *[str(a) for a in args]],
                            capture_output=True, timeout=20)
         out = r.stdout if raw else r.stdout.decode(errors="replace").strip()
         if check and not raw:
@@ -65,6 +72,7 @@ class Sentinels:
         self.base = pathlib.Path(base)
         self.socket = ""
         self.password, self.sentinel_password = "of-the-data", "of-the-sentinels"
+        self.pki = None
         self.servers = []
         self.sentinels = []
 
@@ -72,7 +80,7 @@ class Sentinels:
         lines = ["save ''", f"requirepass {self.password}", f"masterauth {self.password}", "repl-diskless-sync-delay 0"]
         if self.servers:
             lines.append(f"replicaof 127.0.0.1 {self.servers[0].port}")
-        s = Server(self.base, name, *lines, password=self.password).start()
+        s = Server(self.base, name, *lines, password=self.password, pki=self.pki).start()
         self.servers.append(s)
         return s
 
@@ -89,7 +97,7 @@ class Sentinels:
                 f"sentinel auth-pass {self.NAME} {self.password}",
                 f"sentinel down-after-milliseconds {self.NAME} {self.DOWN_AFTER_MS}",
                 f"sentinel failover-timeout {self.NAME} 5000",
-                sentinel=True, password=self.sentinel_password).start())
+                sentinel=True, password=self.sentinel_password, pki=self.pki).start())
         for s in self.sentinels:
             z.until("the Sentinel knows the set", lambda: self.sees(s, replicas, sentinels))
         return self

@@ -77,6 +77,35 @@ def test_writes_that_a_failover_lost_are_written_again(zone):
     assert zone.redis.meta()["lineage"] == lineage
 
 
+def by_tls(zone, authority):
+    """What a node says in its configuration for it."""
+    return (f"distributed-sync.redis.ssl: true\ndistributed-sync.redis.truststore.type: pem\n"
+            f"distributed-sync.redis.truststore.path: {authority}\n")
+
+
+def test_a_failover_by_tls_with_passwords_on_both_levels(zone, pki):
+    """Master, replica and Sentinels have no other port; a node that trusts another authority says so, and why."""
+    zone.redis.pki = pki
+    zone.write("apis/a.json", z.api("a"))
+    zone.start(2, more=by_tls(zone, pki / "ca.pem"))
+    holds(zone, ["a"])
+    stranger = zone.node("stranger", more=by_tls(zone, pki / "other.pem"))
+    for part in ("elector", "cache"):
+        z.until("told", lambda: "not accepted" in stranger.status()[part]["redis"])
+    told = stranger.status()["elector"]["redis"]
+    assert "Sentinel" in told and "the reference accepts any" in told
+    assert stranger.cache()["count"] == 0
+    stranger.stop()
+    zone.nodes.remove(stranger)
+    old = zone.redis.master()
+    old.kill()
+    zone.write("apis/b.json", z.api("b"))
+    zone.remove("apis/a.json")
+    holds(zone, ["b"])
+    assert zone.redis.master() is not old
+    assert all(n.status()["warnings"] == [] for n in zone.nodes)
+
+
 def test_a_sentinel_that_is_down_does_not_matter(zone):
     zone.write("apis/a.json", z.api("a"))
     zone.redis.start()

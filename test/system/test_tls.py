@@ -3,22 +3,14 @@
 import os
 import shutil
 import socket
-import subprocess
 
 import pytest
 
 from mongo import MongoZone
-from zone import BUILD, ROOT, Zone, api, fresh, subscription, until
+from zone import ROOT, Zone, api, fresh, subscription, until
 
 PASSWORD = "storepass"
 PREFIX = "distributed-sync.redis"
-
-
-@pytest.fixture(scope="session")
-def pki():
-    path = BUILD / "test-env" / "pki"
-    subprocess.run([ROOT / "test" / "pki", path], check=True, timeout=300)
-    return path
 
 
 def free_port():

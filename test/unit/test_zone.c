@@ -800,6 +800,75 @@ static void many_batches_survive_killed_connections(void **state)
 	assert_int_equal(page.head.revision, 302); /* no effect twice */
 }
 
+/* Case M8 of the wire page: however much waits, so many writes are on the way. */
+static void no_more_batches_than_a_window_are_on_the_way(void **state)
+{
+	unsigned n;
+
+	UNUSED(state);
+	found_zone();
+	for (n = 0; n < 100 && writer_room(pen); n++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "w%u", n);
+		put(id, NULL, "payload", "1", false);
+		writer_flush(pen, NULL);
+	}
+	assert_int_equal(n, WRITER_WINDOW);
+	assert_int_equal(done_count, 1);
+	flush();
+	assert_true(writer_room(pen));
+	assert_int_equal(last.number, 1 + WRITER_WINDOW);
+}
+
+/* Cases R3 and R4: what became of the connection is no refusal; it has its effect once. */
+static void a_write_whose_connection_ends_twice_is_written_once(void **state)
+{
+	unsigned i;
+
+	UNUSED(state);
+	found_zone();
+	put("a2", NULL, "x", "1", false);
+	writer_flush(pen, NULL);
+	for (i = 0; i < 2; i++) {
+		downed = up = false;
+		(void)kit_ask(&kit, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+		kit_until(&kit, &downed);
+		assert_false(troubled);
+		if (i == 0)
+			kit_until(&kit, &up);
+	}
+	flush();
+	assert_false(over || troubled);
+	assert_int_equal(last.number, 2);
+	prove();
+	assert_int_equal(page.head.revision, 3);
+}
+
+/* Case R5: what the server refuses is told once, with its words, and is not sent again by itself. */
+static void a_write_that_is_refused_is_told_and_waits(void **state)
+{
+	UNUSED(state);
+	found_zone();
+	(void)kit_ask(&kit, "SET", EVENT "API:a2", "malformed", NULL);
+	put("a2", NULL, "x", "1", false);
+	writer_flush(pen, NULL);
+	kit_until(&kit, &troubled);
+	assert_false(over);
+	assert_int_equal(why_over.code, ERR_REMOTE);
+	assert_non_null(strstr(why_over.text, "WRONGTYPE"));
+	troubled = false;
+	(void)kit_ask(&kit, "CONFIG", "RESETSTAT", NULL);
+	put("a3", NULL, "x", "1", false);
+	writer_flush(pen, NULL);
+	assert_null(strstr(kit_ask(&kit, "INFO", "commandstats", NULL), "evalsha"));
+	(void)kit_ask(&kit, "DEL", EVENT "API:a2", NULL);
+	writer_up(pen);
+	flush();
+	assert_false(over || troubled);
+	assert_int_equal(last.number, 3);
+}
+
 static void nothing_is_sent_after_the_deadline(void **state)
 {
 	UNUSED(state);
@@ -1094,6 +1163,9 @@ int main(void)
 		T(hostile_answers_are_refused),
 		cmocka_unit_test(a_position_is_judged_by_the_table),
 		T(many_batches_survive_killed_connections),
+		T(no_more_batches_than_a_window_are_on_the_way),
+		T(a_write_whose_connection_ends_twice_is_written_once),
+		T(a_write_that_is_refused_is_told_and_waits),
 		T(nothing_is_sent_after_the_deadline),
 		T(a_newer_lease_ends_the_writer),
 		T(batches_of_another_epoch_are_not_taken_for_ours),
