@@ -5,7 +5,8 @@ local call = redis.call
 local page = call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[2]))
 local out = {}
 for i = 1, #page, 2 do
-	local h = call('HMGET', ARGV[3] .. page[i], 'zsHash', 'zsVer', 'type', 'id', 'updatedAt')
+	-- A key that is no hash is a lost one: h.err, and no fields.
+	local h = redis.pcall('HMGET', ARGV[3] .. page[i], 'zsHash', 'zsVer', 'type', 'id', 'updatedAt')
 	out[#out + 1] = {page[i], page[i + 1], h[1] or '', h[2] or '', h[3] or '', h[4] or '', h[5] or ''}
 end
 return out

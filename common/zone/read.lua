@@ -36,7 +36,8 @@ if most > 0 then
 	local bytes = 0
 	local page = call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, most)
 	for i = 1, #page, 2 do
-		local h = call('HMGET', ARGV[5] .. page[i], 'id', 'type', 'syncAction', 'updatedAt', 'zsHash', 'zsVer', 'zsRev', 'payload')
+		-- A key that is no hash is a lost one: h.err, and no fields.
+		local h = redis.pcall('HMGET', ARGV[5] .. page[i], 'id', 'type', 'syncAction', 'updatedAt', 'zsHash', 'zsVer', 'zsRev', 'payload')
 		for f = 1, 8 do
 			h[f] = h[f] or ''
 		end

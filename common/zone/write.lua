@@ -112,9 +112,19 @@ local function log(name, at_rev)
 	pending[name] = true
 end
 
+-- What stands under a name. A key that is no hash is in the way of one, and lost.
+local function stored(key)
+	local old = redis.pcall('HMGET', key, 'zsHash', 'zsRev', 'zsVer', 'syncAction')
+	if old.err then
+		call('DEL', key)
+		return {}
+	end
+	return old
+end
+
 -- Old hash and whether it counts: only what the log holds at the same revision does.
 local function look(name)
-	local old = call('HMGET', prefix .. name, 'zsHash', 'zsRev', 'zsVer', 'syncAction')
+	local old = stored(prefix .. name)
 	if pending[name] then
 		settle()
 	end
@@ -158,7 +168,7 @@ end
 local function write(name, at, forced)
 	local hash, version, ref = ARGV[at + 2], ARGV[at + 3], ARGV[at + 6]
 	local key = prefix .. name
-	local old = call('HMGET', key, 'zsHash', 'zsRev', 'zsVer', 'syncAction')
+	local old = stored(key)
 	local score, equal
 	if old[2] then -- else nothing of it counts, whatever the log says
 		if pending[name] then
@@ -219,7 +229,7 @@ end
 op.A = function(at)
 	settle()
 	local name, hash = ARGV[at + 1], ARGV[at + 2]
-	local action = call('HGET', prefix .. name, 'syncAction')
+	local action = stored(prefix .. name)[4]
 	-- What the log holds is ours; and the hash must be of what stands there.
 	if action and string.byte(action, 1) == string.byte(hash, 1) and not call('ZSCORE', KEYS[3], name) then
 		call('HSET', prefix .. name, 'zsHash', hash, 'zsVer', '')

@@ -137,13 +137,13 @@ def test_m9_nothing_is_marked_as_done_that_could_not_be_written(zone):
     until("compared", lambda: "pass_done" in n.logs("fetcher"))
     marks = lambda: (zone.redis.hash("zonesync:{test}:cursor"), zone.redis.hash("distributed_sync_state:test"),  # noqa: E731
                      zone.redis.meta()["rev"])
-    zone.redis("SET", "distributed_event:test:API:b", "in the way")
+    zone.redis("ACL", "SETUSER", "default", "resetkeys", "~zonesync:*", "%R~distributed_*")
     before = marks()
     put_api(zone, "b")
     until("refused", lambda: n.logs("fetcher").count("event=write_refused") > 0)
     wait_for_renewals(zone, 2)
     assert marks() == before
-    zone.redis("DEL", "distributed_event:test:API:b")
+    zone.redis("ACL", "SETUSER", "default", "~*")
     names_are(n, "API:a", "API:b")
     until("the cursor moves", lambda: marks()[0] != before[0])
 

@@ -109,3 +109,22 @@ def test_an_environment_that_vanishes_needs_a_person_and_one_that_changes_does_n
     zone.settled(count=0)
     zone.write("environments/e.json", PROD)
     zone.settled(count=25)
+
+
+@pytest.mark.servers()
+def test_a_key_that_is_no_hash_stops_nothing(zone):
+    """Somebody's string where an event should be: it is lost, is written anew, and the rest goes on."""
+    for id in ("a", "b"):
+        zone.write(f"apis/{id}.json", api(id))
+    zone.start(1, extra=OFTEN)
+    zone.settled(count=2)
+    for id in ("b", "c"):
+        zone.redis("DEL", f"distributed_event:test:API:{id}")
+        zone.redis("SET", f"distributed_event:test:API:{id}", "in the way")
+    zone.nodes[0].kill("fetcher")  # the next one has to learn what the zone holds
+    zone.write("apis/a.json", api("a", version="2"))
+    zone.write("apis/c.json", api("c"))
+    late = zone.node("late", extra=OFTEN)
+    zone.settled(count=3)
+    assert late.names() == ["API:a", "API:b", "API:c"]
+    assert zone.redis.hash("distributed_event:test:API:b")["syncAction"] == "DEPLOY"

@@ -65,9 +65,11 @@ void replay_abandon(struct follower *f)
 	follower_mode(f, f->pos.lineage[0] == '\0' ? MODE_WAITING : MODE_FOLLOWING);
 }
 
+/* A zone that was filled anew may be tried at once. */
 static bool resync_allowed(const struct follower *f)
 {
-	return f->failed_ms == 0 || clock_boot_ms() - f->failed_ms >= RESYNC_PAUSE_MS;
+	return f->failed_ms == 0 || !str_equal(f->failed_lineage, f->head.lineage) ||
+	       clock_boot_ms() - f->failed_ms >= RESYNC_PAUSE_MS;
 }
 
 /* At the head of a resync: is it the zone? */
@@ -87,6 +89,7 @@ static void conclude_resync(struct follower *f)
 		      f->next.digest.count, f->head.digest.count);
 	if (f->failures >= 2) { /* once more at once, then the primary must mend it */
 		f->failed_ms = clock_boot_ms();
+		str_copy(f->failed_lineage, sizeof(f->failed_lineage), f->head.lineage);
 		suspect(f, "*");
 	}
 	replay_abandon(f);

@@ -40,7 +40,8 @@ struct follower {
 	bool again;   /* something came while it was */
 	bool forced;  /* a person asked for a resync */
 	char forced_why[64];
-	int64_t failed_ms; /* when a resync could not be proven; 0: never */
+	int64_t failed_ms;			   /* when a resync could not be proven; 0: never */
+	char failed_lineage[FOLLOW_LINEAGE_BYTES]; /* of which it was */
 	unsigned failures;
 	int64_t applied_ms;
 	int64_t reported_ms;
