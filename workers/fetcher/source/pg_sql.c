@@ -255,21 +255,25 @@ void pg_add_identifier(struct buf *b, const char *prefix, const char *name)
 	buf_addc(b, '"');
 }
 
+static void add_escaped(struct buf *b, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			buf_addc(b, '\\');
+		buf_addc(b, *s);
+	}
+}
+
 char *pg_array(char *const *v, size_t n, const char *prefix)
 {
 	struct buf b = { 0 };
 	size_t i;
-	const char *s;
 
 	buf_addc(&b, '{');
 	for (i = 0; i < n; i++) {
 		buf_adds(&b, i == 0 ? "\"" : ",\"");
-		buf_adds(&b, prefix);
-		for (s = v[i]; *s != '\0'; s++) {
-			if (*s == '"' || *s == '\\')
-				buf_addc(&b, '\\');
-			buf_addc(&b, *s);
-		}
+		add_escaped(&b, prefix);
+		add_escaped(&b, v[i]);
 		buf_addc(&b, '"');
 	}
 	buf_addc(&b, '}');
