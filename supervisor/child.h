@@ -51,7 +51,7 @@ struct child_hooks {
 	int (*message)(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
 	void (*up)(void *arg, struct child *c);
 	void (*stopping)(void *arg, struct child *c); /* it is told to stop next */
-	void (*report)(void *arg, struct child *c); /* a new report came */
+	void (*report)(void *arg, struct child *c);   /* a new report came */
 	void (*gone)(void *arg, struct child *c, const struct death *d);
 };
 

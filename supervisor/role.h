@@ -27,7 +27,7 @@ enum {			 /* what to do now, bits */
 struct role {
 	bool candidate;
 	bool elector_up;
-	bool fetcher_up; /* and not being stopped */
+	bool fetcher_up;	      /* and not being stopped */
 	char token[ROLE_TOKEN_BYTES]; /* held by the elector; "" none */
 	int64_t deadline_ms;
 	int64_t held_kill_ms;	      /* the kill time that came with `token` */

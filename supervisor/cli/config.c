@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "common/tls/context.h"
 #include "supervisor/cli/cli.h"
+#include "supervisor/cli/setup_sql.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/slice.h"
+#include "supervisor/options.h"
 
 /* Errors and warnings to stderr, as they stand: each names file, line and key. */
 static void tell(const struct problems *p)
@@ -60,6 +63,8 @@ static int check_tls(const struct config *config)
 		rc = check_stores("distributed-sync.redis", f->redis->tls);
 	if (rc == 0 && f->mongo != NULL)
 		rc = check_stores("management.mongodb", f->mongo->tls);
+	if (rc == 0 && f->postgres != NULL)
+		rc = check_stores("management.jdbc", f->postgres->tls);
 	slice_reset(&slice);
 	return rc;
 }
@@ -108,4 +113,30 @@ int verb_config_sample(struct cli *c)
 	cli_print(&out);
 	buf_reset(&out);
 	return CLI_OK;
+}
+
+int verb_setup_postgres(struct cli *c)
+{
+	const char *path = c->args.n_words > 0 ? c->args.word[0]
+					       : daemon_options[OPTION_CONFIG].dflt;
+	struct config *config = NULL;
+	struct buf out = { 0 };
+	int rc = load(&config, path);
+
+	if (rc != 0)
+		return rc;
+	if (strcmp(config_str(config, CFG_SOURCE), "jdbc") == 0) {
+		const struct setup_names names = { config_str(config, CFG_JDBC_SCHEMA),
+						   config_str(config, CFG_JDBC_URL),
+						   config_str(config, CFG_JDBC_PREFIX) };
+
+		setup_sql(&out, &names, args_has(&c->args, "--remove"));
+	} else {
+		rc = cli_fail(EX_CONFIG, "%s: management.type is %s; this is for jdbc", path,
+			      config_str(config, CFG_SOURCE));
+	}
+	config_free(&config);
+	cli_print(&out);
+	buf_reset(&out);
+	return rc;
 }

@@ -10,7 +10,8 @@
 
 const struct cli_exit cli_exits[] = {
 	{ CLI_OK, "done; `status`: all is well" },
-	{ CLI_NO, "not found, or not possible now; `status`: degraded or starting; `doctor`: something to act on" },
+	{ CLI_NO,
+	  "not found, or not possible now; `status`: degraded or starting; `doctor`: something to act on" },
 	{ CLI_RESET, "`watch`, `wait`: the position is of another history; start over" },
 	{ CLI_TIMEOUT, "`wait`: not reached in time" },
 	{ CLI_REFUSED, "`resolve`: found, but a call may not pass" },

@@ -37,6 +37,7 @@ static const struct {
 	{ "config check", verb_config_check },
 	{ "config show", verb_config_show },
 	{ "config sample", verb_config_sample },
+	{ "setup postgres-notify", verb_setup_postgres },
 	{ "version", verb_version },
 };
 

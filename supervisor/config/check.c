@@ -74,10 +74,36 @@ static void check_mongo(const struct config *c, struct problems *p)
 			       "`%.60s` is no tag; write key:value", tags[i]);
 }
 
+static void check_jdbc_stores(const struct config *c, struct problems *p)
+{
+	static const enum cfg stores[][2] = {
+		{ CFG_JDBC_KEYSTORE_PATH, CFG_JDBC_KEYSTORE_TYPE },
+		{ CFG_JDBC_TRUSTSTORE_PATH, CFG_JDBC_TRUSTSTORE_TYPE },
+	};
+	static const char *const modes[] = { "disable", "allow", "prefer", "require" };
+	const char *mode = strcasestr(config_str(c, CFG_JDBC_URL), "sslmode=");
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_LEN(stores); i++) {
+		enum cfg path = stores[i][0];
+
+		if (!config_is_set(c, path) && config_is_set(c, stores[i][1]))
+			REPORT(c, p, PROBLEM_ERROR, path,
+			       "is not set, but its type is; write the path of the file");
+		for (k = 0; config_is_set(c, path) && mode != NULL && k < ARRAY_LEN(modes); k++)
+			if (str_starts(mode + strlen("sslmode="), modes[k]))
+				REPORT(c, p, PROBLEM_WARN, path,
+				       "sslmode=%s of management.jdbc.url lets another server be "
+				       "taken for the database; take it out, for verify-full",
+				       modes[k]);
+	}
+}
+
 static void check_jdbc(const struct config *c, struct problems *p)
 {
 	const char *url = config_str(c, CFG_JDBC_URL);
 
+	check_jdbc_stores(c, p);
 	if (url[0] == '\0')
 		REPORT(c, p, PROBLEM_ERROR, CFG_JDBC_URL,
 		       "is not set; write jdbc:postgresql://host:port/database");

@@ -234,6 +234,30 @@ static Ipc__Mongo *make_mongo(const struct building *b)
 	return m;
 }
 
+/* Its presence alone changes what the URL leaves open: sslmode. */
+static Ipc__Tls *make_postgres_tls(const struct config *c)
+{
+	Ipc__Tls *m;
+
+	if (!config_is_set(c, CFG_JDBC_KEYSTORE_PATH) &&
+	    !config_is_set(c, CFG_JDBC_TRUSTSTORE_PATH))
+		return NULL;
+	m = mem_alloc(sizeof(*m));
+	ipc__tls__init(m);
+	if (config_is_set(c, CFG_JDBC_KEYSTORE_PATH)) {
+		m->keystore = make_store(c, CFG_JDBC_KEYSTORE_TYPE, CFG_JDBC_KEYSTORE_PATH,
+					 CFG_JDBC_KEYSTORE_PASSWORD);
+		m->keystore->key_password = copy(c, CFG_JDBC_KEYSTORE_KEY_PASSWORD);
+		m->keystore->alias = copy(c, CFG_JDBC_KEYSTORE_ALIAS);
+	}
+	if (config_is_set(c, CFG_JDBC_TRUSTSTORE_PATH)) {
+		m->truststore = make_store(c, CFG_JDBC_TRUSTSTORE_TYPE, CFG_JDBC_TRUSTSTORE_PATH,
+					   CFG_JDBC_TRUSTSTORE_PASSWORD);
+		m->truststore->alias = copy(c, CFG_JDBC_TRUSTSTORE_ALIAS);
+	}
+	return m;
+}
+
 static Ipc__Postgres *make_postgres(const struct building *b)
 {
 	const struct config *c = b->c;
@@ -247,6 +271,7 @@ static Ipc__Postgres *make_postgres(const struct building *b)
 	m->prefix = copy(c, CFG_JDBC_PREFIX);
 	m->timezone = copy(c, CFG_JDBC_TIMEZONE);
 	m->snapshot_ms = u32(c, CFG_JDBC_SNAPSHOT);
+	m->tls = make_postgres_tls(c);
 	m->entity_max_bytes = u64(c, CFG_ENTITY_MAX);
 	return m;
 }
@@ -434,6 +459,7 @@ static void wipe(Ipc__Configure *m)
 
 			explicit_bzero(pg->url, strlen(pg->url)); /* may hold one */
 			explicit_bzero(pg->password, strlen(pg->password));
+			wipe_tls(pg->tls);
 		}
 	}
 }

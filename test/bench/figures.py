@@ -179,6 +179,28 @@ def poll_only(zone, primary):
             primary.fetcher()["notify"] == "off", LONG_S)
 
 
+def triggers(count, zone):
+    """What they cost a writer, one row and all rows a statement; from now on they are there."""
+    times = {}
+    for when in ("without", "with"):
+        if when == "with":
+            zone.setup_notify()
+            z.until("it listens", lambda: zone.nodes[0].fetcher()["notify"] == "LISTEN/NOTIFY", LONG_S)
+        one, many = [], []
+        for _ in range(CHANGES):
+            begin = time.monotonic()
+            zone.mongo.run("UPDATE keys SET paused = false WHERE id = 'k1'")
+            one.append((time.monotonic() - begin) * 1000)
+        for _ in range(ROUNDS):
+            begin = time.monotonic()
+            zone.mongo.run("UPDATE keys SET paused = false")
+            many.append((time.monotonic() - begin) * 1000)
+        times[when] = [statistics.median(one), statistics.median(many)]
+    for i, what in enumerate(("a row", f"all {count // 2} keys")):
+        base, with_ = times["without"][i], times["with"][i]
+        line(count, f"UPDATE of {what}, with the triggers", f"p50 {with_:.2f} ms", f"without {base:.2f} ms", with_ / base, "", with_)
+
+
 def report_changes(count, what, times, base="", ratio=None, goal_ms=0):
     line(count, what, quantiles(times), base, ratio, f"<= {goal_ms} ms", statistics.median(times))
 

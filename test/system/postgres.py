@@ -264,6 +264,9 @@ class Collection:
         mine = {column(k): v for k, v in row.items() if column(k) in self.columns()}
         self.run(f'INSERT INTO "{self.table}" ({", ".join(chr(34) + k + chr(34) for k in mine)}) '
                  f'VALUES ({", ".join("%s" for _ in mine)})', *mine.values())
+        self.insert_children(id, row)
+
+    def insert_children(self, id, row):
         for (name, member), (table, parent, key, value) in CHILDREN.items():
             if name != self.name or member not in row:
                 continue
@@ -288,11 +291,14 @@ class Collection:
         wanted = id["$in"] if isinstance(id, dict) else [id]
         return [i for i, in self.run(f'SELECT id FROM "{self.table}" WHERE id = ANY(%s)', wanted).fetchall()]
 
+    def delete_children(self, id):
+        for (name, _), (table, parent, *_) in CHILDREN.items():
+            if name == self.name:
+                self.run(f'DELETE FROM "{self.database.prefix}{table}" WHERE {parent} = %s', id)
+
     def delete_many(self, query):
         for id in self.ids(query):
-            for (name, _), (table, parent, *_) in CHILDREN.items():
-                if name == self.name:
-                    self.run(f'DELETE FROM "{self.database.prefix}{table}" WHERE {parent} = %s', id)
+            self.delete_children(id)
             self.run(f'DELETE FROM "{self.table}" WHERE id = %s', id)
 
     delete_one = delete_many
@@ -316,12 +322,23 @@ class Collection:
             return out
         return None
 
+    def update_row(self, id, row):
+        """As the Management API does it: what hangs on the row is written anew."""
+        mine = {column(k): v for k, v in row.items() if column(k) in self.columns() and v is not None and k != "_id"}
+        sets = ", ".join(f'"{c}" = {"%s" if c in mine else "DEFAULT"}' for c in sorted(self.columns() - {"id"}))
+        self.run(f'UPDATE "{self.table}" SET {sets} WHERE id = %s', *(mine[c] for c in sorted(mine)), id)
+        self.delete_children(id)
+        self.insert_children(id, {k: v for k, v in row.items() if v is not None})
+
     def replace_one(self, query, row, upsert=False):
         connection = self.database.connection()
         self.run("BEGIN")
         try:
-            self.delete_many(query)
-            self.insert_one({**row, "_id": query["_id"]})
+            if "id" in self.columns() and self.ids(query):
+                self.update_row(query["_id"], row)
+            else:
+                self.delete_many(query)
+                self.insert_one({**row, "_id": query["_id"]})
             self.run("COMMIT")
         except BaseException:
             connection.cursor().execute("ROLLBACK")
@@ -395,6 +412,14 @@ class Database:
         cursor.execute(sql, args or None)
         return cursor
 
+    def psql(self, sql):
+        """As an administrator would feed it; what the server says on the way."""
+        self.start()
+        done = subprocess.run([binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.server.dir, "-p", str(self.server.port),
+                               "-U", "postgres", "-d", self.name], input=sql, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
     @property
     def db(self):
         return self
@@ -449,6 +474,14 @@ class PostgresZone(MongoZone):
     def source(self, data=None):
         return (f"management:\n  type: jdbc\n  jdbc:\n    url: {self.mongo.uri}\n    username: {self.mongo.user}\n"
                 f"    password: {self.mongo.password}\n{self.more_source}")
+
+    def setup_notify(self, *args):
+        config = self.base / "setup.yml"
+        self.mongo.start()
+        config.write_text(self.config("setup"))
+        sql = subprocess.run([z.BUILD / "supervisor/cli/zonesync", "setup", "postgres-notify", config, *args], check=True,
+                             capture_output=True, text=True).stdout
+        return self.mongo.psql(sql)
 
     def lose_source(self):
         self.mongo.kill()

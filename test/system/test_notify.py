@@ -17,10 +17,14 @@ from zone import api, apikey, subscription, until
 HOUR_MS = 3600000
 BURST = 1500
 mongodb = pytest.mark.sources("mongodb")
+databases = pytest.mark.sources("mongodb", "postgresql")
+everywhere = pytest.mark.sources("file", "mongodb", "postgresql")
+TELLS = {"file": "inotify", "mongodb": "change stream", "jdbc": "LISTEN/NOTIFY"}
 
 
 def insert_subscriptions(zone, count, updated):
-    zone.mongo.db["subscriptions"].create_index("updatedAt")
+    if zone.SOURCE == "mongodb":
+        zone.mongo.db["subscriptions"].create_index("updatedAt")
     for at in range(0, count, 250):  # a slow answer would make the driver insert again
         zone.mongo.db["subscriptions"].insert_many(
             [{**m.row_of(subscription(f"s{i:05}", "a")), "updatedAt": m.date(updated(i))}
@@ -35,19 +39,21 @@ def start(zone, by=None, **kw):
     """A node that has compared all and waits."""
     if not zone.redis.process:
         zone.redis.start()
+    if zone.SOURCE == "jdbc":
+        zone.setup_notify()
     zone.delay = HOUR_MS
     zone.ttl = 5000
     n = zone.node("n1", **kw)
     until("compared", lambda: passes(n) > 0)
-    by = by or ("inotify" if zone.SOURCE == "file" else "change stream")
+    by = by or TELLS[zone.SOURCE]
     until(by, lambda: by in n.fetcher()["notify"])
     zone.settled()
     return n
 
 
-# --- both ---
+# --- all ---
 
-@pytest.mark.sources("file", "mongodb")
+@everywhere
 def test_changes_are_seen_between_polls(zone):
     zone.write("apis/a.json", api("a"))
     n = start(zone)
@@ -62,7 +68,7 @@ def test_changes_are_seen_between_polls(zone):
     assert "notify" in n.cli("status")
 
 
-@pytest.mark.sources("file", "mongodb")
+@everywhere
 def test_what_is_told_is_off(zone):
     zone.write("apis/a.json", api("a"))
     n = start(zone, by="off", extra="  source:\n    notify: off")
@@ -71,7 +77,7 @@ def test_what_is_told_is_off(zone):
     zone.settled(count=2)
 
 
-@pytest.mark.sources("file", "mongodb")
+@everywhere
 def test_a_burst_arrives_whole_in_few_passes(zone):
     zone.write("apis/a.json", api("a"))
     n = start(zone)
@@ -87,9 +93,9 @@ def test_a_burst_arrives_whole_in_few_passes(zone):
     assert n.fetcher()["rows"] - rows < BURST * 100
 
 
-# --- MongoDB ---
+# --- databases ---
 
-@mongodb
+@databases
 def test_rows_with_an_old_time_are_noticed(zone):
     put_api(zone, "a")
     n = start(zone)
@@ -114,7 +120,7 @@ def test_a_license_with_an_old_time_is_noticed_whatever_is_filtered(zone):
     assert passes(n) == 1, "nothing was compared for that"
 
 
-@mongodb
+@databases
 def test_a_row_that_goes_is_noticed_and_the_guard_stands(zone):
     for i in range(15):
         put_api(zone, f"a{i:02}", updated=OLD)
@@ -253,7 +259,7 @@ def test_changes_arrive_during_a_comparison(zone, by):
     zone.settled(count=6004)
 
 
-@mongodb
+@databases
 def test_a_stop_does_not_wait_for_the_stream(zone):
     put_api(zone, "a")
     n = start(zone)

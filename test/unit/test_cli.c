@@ -15,6 +15,7 @@
 #include "supervisor/cli/json.h"
 #include "supervisor/cli/lines.h"
 #include "supervisor/cli/merge.h"
+#include "supervisor/cli/setup_sql.h"
 #include "supervisor/cli/status.h"
 #include "supervisor/cli/text.h"
 
@@ -344,6 +345,62 @@ static void status_of_a_bare_daemon_can_be_shown(void **state)
 	buf_reset(&b);
 }
 
+static void setup_sql_quotes_whatever_is_configured(void **state)
+{
+	static const struct {
+		struct setup_names names;
+		const char *path, *prefix; /* as the SQL has them; NULL: no such line */
+	} rows[] = {
+		{ { "", "jdbc:postgresql://h/d", "" }, NULL, "''" },
+		{ { "s", "jdbc:postgresql://h/d?currentSchema=no", "gio_" }, "\"s\"", "'gio_'" },
+		{ { "a\"; DROP", "", "it's" }, "\"a\"\"; DROP\"", "'it''s'" },
+		{ { "", "jdbc:pgsql:d?x=currentSchema=&currentSchema=a%22b%2Cc,D&y", "$zonesync$" },
+		  "\"a\"\"b\", \"c\", \"D\"",
+		  "'$zonesync$'" },
+		{ { "", "jdbc:postgresql://h/d?currentSchema=", "\\'" }, NULL, "E'\\\\'''" },
+		{ { "", "jdbc:postgresql://h/d?currentSchema=100%2", "" }, "\"100%2\"", "''" },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		char *path = rows[i].path == NULL
+				     ? NULL
+				     : mem_printf("\nSET search_path = %s;\n", rows[i].path);
+		char *prefix =
+			mem_printf("\nSET zonesync.prefix = %s;\nDO $zonesync$\n", rows[i].prefix);
+		struct buf b = { 0 };
+
+		setup_sql(&b, &rows[i].names, i % 2 != 0);
+		assert_non_null(strstr(buf_cstr(&b), prefix));
+		if (path != NULL)
+			assert_non_null(strstr(buf_cstr(&b), path));
+		else
+			assert_null(strstr(buf_cstr(&b), "\nSET search_path"));
+		buf_reset(&b);
+		mem_free(path);
+		mem_free(prefix);
+	}
+}
+
+static void setup_sql_makes_or_takes_out(void **state)
+{
+	static const struct setup_names names = { "", "", "" };
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	setup_sql(&b, &names, false);
+	assert_non_null(strstr(buf_cstr(&b), "CREATE OR REPLACE FUNCTION"));
+	assert_non_null(strstr(buf_cstr(&b), "CREATE TRIGGER"));
+	assert_null(strstr(buf_cstr(&b), "DROP FUNCTION"));
+	buf_clear(&b);
+	setup_sql(&b, &names, true);
+	assert_null(strstr(buf_cstr(&b), "CREATE"));
+	assert_non_null(strstr(buf_cstr(&b), "DROP TRIGGER"));
+	assert_non_null(strstr(buf_cstr(&b), "DROP FUNCTION"));
+	buf_reset(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +420,8 @@ int main(void)
 		cmocka_unit_test(logs_cut_lines_without_end),
 		cmocka_unit_test(receive_gives_one_message_at_a_time),
 		cmocka_unit_test(status_of_a_bare_daemon_can_be_shown),
+		cmocka_unit_test(setup_sql_quotes_whatever_is_configured),
+		cmocka_unit_test(setup_sql_makes_or_takes_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

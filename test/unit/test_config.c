@@ -354,6 +354,10 @@ static void connections_that_are_not_verified_are_warned_of(void **state)
 		PROBLEM_WARN,
 		"management: {type: mongodb, mongodb: {sslEnabled: true, truststore: {type: jks}}}\n",
 		NULL, "mongodb.truststore.path: is not set, so the system's authorities");
+	must_say(PROBLEM_WARN,
+		 "management: {type: jdbc, jdbc: {url: 'jdbc:postgresql://h/d?sslmode=require', "
+		 "truststore: {path: /t}}}\n",
+		 NULL, "management.jdbc.truststore.path: sslmode=require of management.jdbc.url");
 	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.hostnameVerificationAlgorithm: none\n",
 		 NULL, "hostnameVerificationAlgorithm: is NONE: any server");
 }
@@ -385,6 +389,8 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		  "`0` is no port" },
 		{ "management: {type: mongodb, mongodb: {readPreferenceTags: 'a:b,c'}}\n",
 		  "`c` is no tag; write key:value" },
+		{ "management: {type: jdbc, jdbc: {url: 'jdbc:postgresql:d', keystore: {type: pem}}}\n",
+		  "management.jdbc.keystore.path: is not set, but its type is" },
 		{ "management.type: nosql\n", "write one of file, mongodb, jdbc, http" },
 		{ "services.sync.enabled: false\n", "zonesync does nothing but sync" },
 		{ "services.sync.repository.enabled: false\n",
@@ -1287,6 +1293,37 @@ static void a_sql_database_is_described_by_its_url_and_what_stands_beside_it(voi
 	assert_string_equal(m->prefix, "p_");
 	assert_string_equal(m->schema, "");
 	assert_string_equal(m->timezone, "UTC");
+	assert_null(m->tls);
+	slice_reset(&s);
+	config_free(&c);
+	mem_free(all);
+}
+
+static void a_sql_database_has_the_stores_of_the_others(void **state)
+{
+	static const char text[] =
+		"management:\n  type: jdbc\n  jdbc:\n    url: jdbc:postgresql:d\n"
+		"    keystore: {path: /k.jks, type: JKS, password: x, keyPassword: y, alias: me}\n"
+		"    truststore: {path: /t.p12, password: z, alias: them}\n";
+	const struct slice_input in = { .state_dir = "/s" };
+	char *all = mem_printf("%s%s", BASE, text);
+	struct config *c = must_load(all, NULL);
+	struct slice s = { 0 };
+	const Ipc__Tls *m;
+
+	UNUSED(state);
+	slice_build(&s, c, SLICE_FETCHER, &in);
+	m = s.msg->fetcher->postgres->tls;
+	assert_string_equal(m->keystore->type, "jks");
+	assert_string_equal(m->keystore->path, "/k.jks");
+	assert_string_equal(m->keystore->password, "x");
+	assert_string_equal(m->keystore->key_password, "y");
+	assert_string_equal(m->keystore->alias, "me");
+	assert_string_equal(m->truststore->type, "");
+	assert_string_equal(m->truststore->path, "/t.p12");
+	assert_string_equal(m->truststore->password, "z");
+	assert_string_equal(m->truststore->alias, "them");
+	assert_false(m->any_name);
 	slice_reset(&s);
 	config_free(&c);
 	mem_free(all);
@@ -1372,6 +1409,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(slices_change_for_the_workers_of_the_table),
 		cmocka_unit_test(a_database_is_described_by_its_string_or_by_its_parts),
 		cmocka_unit_test(a_sql_database_is_described_by_its_url_and_what_stands_beside_it),
+		cmocka_unit_test(a_sql_database_has_the_stores_of_the_others),
 		cmocka_unit_test(file_that_cannot_be_read_is_an_errno),
 	};
 	struct buf b = { 0 };

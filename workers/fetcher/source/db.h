@@ -94,7 +94,8 @@ struct db_ops {
 	int (*rows)(struct db *d, const struct db_query *q, db_row_fn *fn, void *arg,
 		    struct err *e);
 	int (*now)(struct db *d, int64_t *ms, struct err *e); /* the server's clock */
-	/* What tells of changes, on a connection of its own (watch.h); the caller's. */
+	/* What tells of changes, on a connection of its own (watch.h); the caller's, who
+	   closes it before the database. */
 	struct watcher *(*watcher)(struct db *d);
 	void (*close)(struct db *d);
 	/* What is read between them is of one moment, as long as the database can hold it; both

@@ -6,7 +6,9 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "common/tls/message.h"
 #include "workers/fetcher/source/pg_conn.h"
+#include "workers/fetcher/source/watch_postgres.h"
 
 struct session {
 	struct pg_conn *c; /* owned; NULL: not connected */
@@ -336,6 +338,13 @@ static int postgres_now(struct db *d, int64_t *ms, struct err *e)
 
 /* --- life --- */
 
+static struct watcher *postgres_watcher(struct db *d)
+{
+	const struct db_postgres *m = (const struct db_postgres *)d;
+
+	return watcher_postgres_create(&m->o, m->prefix);
+}
+
 static void postgres_close(struct db *d)
 {
 	struct db_postgres *m = (struct db_postgres *)d;
@@ -351,6 +360,7 @@ int db_postgres_open(struct db **out, const Ipc__Postgres *c, struct err *e)
 {
 	static const struct db_ops ops = { .rows = postgres_rows,
 					   .now = postgres_now,
+					   .watcher = postgres_watcher,
 					   .close = postgres_close,
 					   .begin = postgres_begin,
 					   .end = postgres_end };
@@ -364,6 +374,7 @@ int db_postgres_open(struct db **out, const Ipc__Postgres *c, struct err *e)
 	m->o.schema = mem_strdup(c->schema);
 	m->o.timezone = mem_strdup(c->timezone);
 	m->o.snapshot_ms = c->snapshot_ms;
+	m->o.tls = tls_message_copy(c->tls);
 	m->prefix = mem_strdup(c->prefix);
 	m->entity_max_bytes = c->entity_max_bytes;
 	if (rc == 0)

@@ -13,6 +13,8 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "common/tls/fds.h"
+#include "common/tls/message.h"
 
 #define KEEPALIVE_IDLE_S     "15"
 #define KEEPALIVE_INTERVAL_S "5"
@@ -36,6 +38,8 @@ static const char *ssl_mode(const struct pg_options *o, const struct pg_host *h)
 {
 	if (o->url.values[PG_SSLMODE] != NULL)
 		return o->url.values[PG_SSLMODE];
+	if (o->tls != NULL)
+		return "verify-full";
 	return pg_host_is_local(h) ? "prefer" : "verify-full";
 }
 
@@ -55,6 +59,12 @@ static const char *system_certificates(void)
 	return NULL;
 }
 
+static bool has_truststore(const struct pg_options *o)
+{
+	return o->tls != NULL && o->tls->truststore != NULL;
+}
+
+/* Those of the URL, or the system's: where there is no truststore. */
 static const char *root_certificates(const struct pg_options *o, const struct pg_host *h)
 {
 	if (o->url.values[PG_SSLROOTCERT] != NULL)
@@ -93,7 +103,8 @@ int pg_options_check(const struct pg_options *o, struct err *e)
 
 		if (pg_host_is_local(h))
 			continue;
-		if (str_starts(mode, "verify-") && root_certificates(o, h) == NULL)
+		if (str_starts(mode, "verify-") && !has_truststore(o) &&
+		    root_certificates(o, h) == NULL)
 			return err_set(e, ERR_CONFIG,
 				       "management.jdbc.url: the certificates that this system "
 				       "trusts were not found; add sslrootcert=FILE with the one "
@@ -113,6 +124,7 @@ void pg_options_reset(struct pg_options *o)
 	mem_free_secret(o->password);
 	mem_free(o->schema);
 	mem_free(o->timezone);
+	tls_message_free(&o->tls);
 	*o = (struct pg_options){ 0 };
 }
 
@@ -174,6 +186,12 @@ static int64_t silence_deadline(const struct pg_conn *c)
 
 /* --- connecting --- */
 
+struct target {
+	const struct pg_options *o;
+	struct tls_fds fds;	/* of the stores */
+	const char *attributes; /* that a server must have */
+};
+
 struct params {
 	const char *keys[PARAMS_MAX + 1];
 	const char *values[PARAMS_MAX + 1];
@@ -189,11 +207,21 @@ static void put(struct params *p, const char *key, const char *value)
 	p->values[p->n++] = value;
 }
 
-static void make_params(struct params *p, const struct pg_options *o, const struct pg_host *h,
-			const char *attributes, const char *limit_ms)
+static void put_identity(struct params *p, const struct target *t)
 {
-	const char *mode = ssl_mode(o, h);
 	unsigned i;
+
+	for (i = PG_SSLCERT; t->fds.key == NULL && i <= PG_SSLPASSWORD; i++)
+		put(p, pg_setting_name((enum pg_setting)i), t->o->url.values[i]);
+	put(p, pg_setting_name(PG_SSLCERT), t->fds.key);
+	put(p, pg_setting_name(PG_SSLKEY), t->fds.key);
+}
+
+static void make_params(struct params *p, const struct target *t, const struct pg_host *h,
+			const char *limit_ms)
+{
+	const struct pg_options *o = t->o;
+	const char *mode = ssl_mode(o, h);
 
 	put(p, "host", h->name);
 	put(p, "port", h->port);
@@ -201,16 +229,15 @@ static void make_params(struct params *p, const struct pg_options *o, const stru
 	put(p, "password", password_of(o));
 	put(p, "dbname", o->url.database);
 	put(p, "sslmode", mode);
-	put(p, "sslrootcert", root_certificates(o, h));
+	put(p, "sslrootcert", t->fds.ca != NULL ? t->fds.ca : root_certificates(o, h));
 	put(p, "channel_binding", channel_binding(o, mode));
-	for (i = PG_SSLCERT; i <= PG_SSLPASSWORD; i++)
-		put(p, pg_setting_name((enum pg_setting)i), o->url.values[i]);
+	put_identity(p, t);
 	put(p, "gssencmode", "disable");
 	put(p, "application_name",
 	    o->url.values[PG_APPLICATION_NAME] != NULL ? o->url.values[PG_APPLICATION_NAME]
 						       : "zonesync");
 	put(p, "client_encoding", "UTF8");
-	put(p, "target_session_attrs", attributes);
+	put(p, "target_session_attrs", t->attributes);
 	put(p, "tcp_user_timeout", limit_ms);
 	put(p, "keepalives", "1");
 	put(p, "keepalives_idle", KEEPALIVE_IDLE_S);
@@ -236,20 +263,21 @@ static int await_connection(PGconn *pg, const struct pg_host *h, int64_t deadlin
 	return 0;
 }
 
-static int try_host(PGconn **out, const struct pg_options *o, const struct pg_host *h,
-		    const char *attributes, int64_t deadline_ms, struct err *e)
+static int try_host(PGconn **out, const struct target *t, const struct pg_host *h,
+		    int64_t deadline_ms, struct err *e)
 {
+	const struct pg_url *url = &t->o->url;
 	char limit[16];
 	struct params p = { .n = 0 };
 	PGconn *pg;
 	int rc;
 
-	(void)snprintf(limit, sizeof(limit), "%d", o->url.socket_timeout_ms);
-	make_params(&p, o, h, attributes, limit);
+	(void)snprintf(limit, sizeof(limit), "%d", url->socket_timeout_ms);
+	make_params(&p, t, h, limit);
 	pg = PQconnectStartParams(p.keys, p.values, 0);
 	CHECK(pg != NULL);
 	(void)PQsetNoticeProcessor(pg, ignore_notice, NULL);
-	rc = await_connection(pg, h, MIN(deadline_ms, clock_boot_ms() + o->url.connect_timeout_ms),
+	rc = await_connection(pg, h, MIN(deadline_ms, clock_boot_ms() + url->connect_timeout_ms),
 			      e);
 	if (rc == 0 && PQsetnonblocking(pg, 1) != 0)
 		rc = failed(ERR_REMOTE, "connecting", PQerrorMessage(pg), e);
@@ -271,14 +299,20 @@ static int connect_any(PGconn **out, const struct pg_options *o, struct err *e)
 		[PG_PREFER_SECONDARY] = { "standby", "any" },
 	};
 	int64_t deadline_ms = clock_boot_ms() + PG_CONNECT_ALL_MS;
-	int rc = ERR_TIMEOUT;
+	struct target t = { .o = o, .fds = TLS_FDS_NONE };
+	int rc = o->tls == NULL ? 0 : tls_fds_open(&t.fds, o->tls, e);
 	unsigned turn;
 	size_t i;
 
-	for (turn = 0; rc < 0 && turn < 2 && wishes[o->url.target][turn] != NULL; turn++)
+	if (rc < 0)
+		return err_wrap(e, "management.jdbc");
+	rc = ERR_TIMEOUT;
+	for (turn = 0; rc < 0 && turn < 2 && wishes[o->url.target][turn] != NULL; turn++) {
+		t.attributes = wishes[o->url.target][turn];
 		for (i = 0; rc < 0 && i < o->url.n_hosts; i++)
-			rc = try_host(out, o, &o->url.hosts[i], wishes[o->url.target][turn],
-				      deadline_ms, e);
+			rc = try_host(out, &t, &o->url.hosts[i], deadline_ms, e);
+	}
+	tls_fds_close(&t.fds); /* read by now: each connection is made once */
 	return rc;
 }
 
@@ -464,4 +498,29 @@ int pg_conn_next(struct pg_conn *c, struct pg_value *v, unsigned n, struct err *
 		v[i].n = null ? 0 : (size_t)PQgetlength(c->row, 0, (int)i);
 	}
 	return 1;
+}
+
+static bool take_notices(struct pg_conn *c, pg_notice_fn *fn, void *arg)
+{
+	PGnotify *n;
+	bool some = false;
+
+	while ((n = PQnotifies(c->pg)) != NULL) {
+		fn(arg, n->extra);
+		PQfreemem(n);
+		some = true;
+	}
+	return some;
+}
+
+int pg_conn_wait(struct pg_conn *c, int ms, pg_notice_fn *fn, void *arg, struct err *e)
+{
+	if (take_notices(c, fn, arg)) /* that came with an answer */
+		return 0;
+	/* Whatever poll() says: with TLS something may be left in between. */
+	(void)wait_for(c->pg, POLLIN, clock_boot_ms() + ms);
+	if (PQconsumeInput(c->pg) == 0)
+		return failed(ERR_TIMEOUT, "listening", PQerrorMessage(c->pg), e);
+	(void)take_notices(c, fn, arg);
+	return 0;
 }

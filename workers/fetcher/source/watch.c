@@ -67,6 +67,14 @@ void watch_lost(struct watch *w)
 	ring(w->told_fd);
 }
 
+void watch_row(struct watch *w, enum db_table t, const char *id)
+{
+	if (t != DB__COUNT && (db_has_brief(t) || t == DB_LICENSES || t == DB_ACCESS_POINTS))
+		watch_note(w, t, id);
+	else
+		watch_lost(w);
+}
+
 void watch_take(struct watch *w, struct watch_changes *c, char **text)
 {
 	uint64_t n;

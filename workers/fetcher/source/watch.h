@@ -12,7 +12,7 @@
  * Blocks:  watch_close() until the watcher is back: WATCH_AWAIT_MS, or the time-outs of its
  *          connection. The others never.
  * Errors:  in the text of watch_take(); it tries again by itself.
- * Threads: watch_note() and watch_lost() on the watch's own; the rest on the source's.
+ * Threads: watch_note(), watch_row() and watch_lost() on the watch's own; the rest on the source's.
  */
 #pragma once
 
@@ -57,4 +57,7 @@ void watch_changes_reset(struct watch_changes *c);
 
 /* --- for watchers --- */
 void watch_note(struct watch *w, enum db_table t, const char *id); /* NULL: of no known id */
+/* A row that was inserted or changed: notes it when rows of its table have cursors, or are
+   read with each pass; what other tables hold decides about all rows. DB__COUNT: none of ours. */
+void watch_row(struct watch *w, enum db_table t, const char *id);
 void watch_lost(struct watch *w); /* what changed cannot be named */

@@ -64,8 +64,7 @@ static const char *text_at(const bson_t *doc, const char *path, uint32_t *n)
 	return bson_iter_utf8(&at, n);
 }
 
-/* One change. Rows that have cursors are named; what else there is decides about all of
-   them, and so does a row that is gone, as nothing tells what hung on it. */
+/* One change. A row that is gone asks for a look at all: nothing tells what hung on it. */
 static void take_change(const struct watcher_mongo *m, const bson_t *doc, struct watch *to)
 {
 	uint32_t n;
@@ -79,8 +78,8 @@ static void take_change(const struct watcher_mongo *m, const bson_t *doc, struct
 
 	if (id != NULL && strlen(id) != n)
 		id = NULL; /* no id of a row that we could read */
-	if (row && (db_has_brief(t) || t == DB_LICENSES || t == DB_ACCESS_POINTS))
-		watch_note(to, t, id);
+	if (row)
+		watch_row(to, t, id);
 	else
 		watch_lost(to);
 }
