@@ -2,12 +2,13 @@
 """From a file to every node."""
 import json
 import os
+import shutil
 import signal
 
 import pytest
 
 import sentinels
-from zone import api, apikey, subscription, until, DEFINITIONS
+from zone import api, apikey, subscription, until, DEFINITIONS, ROOT
 
 
 @pytest.mark.threads
@@ -195,3 +196,17 @@ def test_a_host_with_an_address_where_nobody_listens(zone):
     finally:
         n.stop()
         server.kill()
+
+
+@pytest.mark.sources("file")
+def test_the_samples_are_a_zone_that_works(zone):
+    shutil.copytree(ROOT / "conf" / "samples", zone.data, dirs_exist_ok=True)
+    zone.start(1)
+    n = zone.nodes[0]
+    zone.settled()
+    until("all kinds", lambda: {k.split(":")[0] for k in n.names()} == {
+        "ACCESS_POINT", "API", "API_KEY", "API_PRODUCT", "DICTIONARY", "NODE_METADATA",
+        "SHARED_POLICY_GROUP", "SUBSCRIPTION"})
+    assert n.fetcher()["quarantined"] == 0
+    assert "shop-orders" in n.cli("resolve", "key", "orders", "a-key-for-trying-things-out")
+    assert "API product   basics\n" in n.cli("resolve", "key", "echo", "another-key-for-trying-things-out")
