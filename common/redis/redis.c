@@ -60,6 +60,7 @@ struct redis {
 	size_t len;
 	int64_t connect_ms; /* when the attempt began */
 	int64_t up_ms;	    /* when it was greeted */
+	int64_t moved_ms;   /* when the master was another one last; 0: never */
 	int64_t heard_ms;
 };
 
@@ -458,14 +459,17 @@ static void on_found(void *arg, const char *host, uint16_t port, const struct er
 	connect_now(r);
 }
 
-/* An old master that was cut off would go on answering; a new one need not be waited for. */
+/* An old master that was cut off would go on answering; a new one need not be waited for,
+   unless one Sentinel says so again and again. */
 static void on_moved(void *arg)
 {
 	struct redis *r = self_of(arg);
+	int64_t before_ms = r->moved_ms;
 
+	r->moved_ms = clock_boot_ms();
 	r->doubt = false;
 	redis_fail(r, ERR_STATE, "the Sentinels have made another server the master");
-	if (r->closing)
+	if (r->closing || (before_ms != 0 && r->moved_ms - before_ms < STEADY_MS))
 		return;
 	backoff_reset(&r->backoff);
 	CHECK(uv_timer_start(&r->retry, on_retry, 0, 0) == 0);
