@@ -46,7 +46,7 @@ def wait_for_renewals(zone, n):
     until(f"{n} renewals", lambda: seq() >= last)
 
 
-@pytest.mark.sources()
+@pytest.mark.sources("file", "mongodb", "postgresql")
 def test_m2_a_cold_start_finds_everything_whatever_the_state_says(zone):
     """The state of a former run is of no meaning: rows far behind it are read."""
     zone.redis.start()

@@ -7,7 +7,7 @@ import pytest
 
 from test_mongo import OLD, put_api
 from test_notify import HOUR_MS
-from test_tls import PASSWORD, TRUST, at, pki  # noqa: F401
+from test_tls import PASSWORD, TRUST, at
 from zone import until
 
 pytestmark = pytest.mark.sources("postgresql")

@@ -50,7 +50,7 @@ def text_of(line):
     return (z.DEFINITIONS / line["file"]).read_text()
 
 
-@pytest.mark.sources()
+@pytest.mark.sources("file", "mongodb", "postgresql")
 def test_each_definition_comes_out_of_a_follower_as_it_went_in(zone):
     """All 114 of them, member by member: the envelope as recorded, the definition as the input has it."""
     want = [line for line in lines("primary-definitions.jsonl") if line["events"]]
@@ -100,7 +100,7 @@ def put_definition(zone, kind):
                '"definition":%s}' % (kind, version, json.dumps(text)))
 
 
-@pytest.mark.sources()
+@pytest.mark.sources("file", "mongodb", "postgresql")
 def test_every_kind_of_api_passes_byte_for_byte(zone):
     for kind in KINDS:
         put_definition(zone, kind)
