@@ -37,20 +37,26 @@ def start(zone, count):
 
 
 def kill_in_the_first_refill(zone, rng, times):
-    """Each time what is no event stands where one is to be written: there the refill stops until its fetcher is dead."""
+    """Each time only what comes before one of the events may be written: there the refill stops until its fetcher is dead."""
     numbers = sorted(range(everything.APIS), key=str)  # as the tables are read
     names = [form.format(i) for form in ("API:a{0}", "API:a{0}:SUBSCRIPTION:s{0}", "API:a{0}:API_KEY:k{0}") for i in numbers]
-    keys = [f"distributed_event:test:{names[at]}" for at in sorted(rng.sample(range(len(names)), times))]
+    stops = sorted(rng.sample(range(len(names)), times))
+    event = "distributed_event:test:"
+    others = ["~zonesync:*", "~distributed_sync*", "%R~distributed_event:*", f"~{event}[B-Z]*", f"~{event}AC*", f"~{event}AU*",
+              f"~{event}API_*", "~distributed_event:test:zonesync-probe"]
+
+    def allow(at):
+        zone.redis("ACL", "SETUSER", "default", "resetkeys", *others, *[f"~{event}{n}" for n in names[:at]])
     refusals = lambda: sum(n.logs("fetcher").count("event=write_refused") for n in zone.nodes)  # noqa: E731
-    zone.redis("SET", keys[0], "in the way")
+    allow(stops[0])
     start(zone, 2)
-    for i, key in enumerate(keys):
+    for i in range(times):
         until("it stops there", lambda: refusals() > i)
         assert zone.redis.meta()["complete"] == "0"
-        if i + 1 < times:
-            zone.redis("SET", keys[i + 1], "in the way")
         kill_fetcher(zone.primary())
-        zone.redis("DEL", key)
+        if i + 1 < times:
+            allow(stops[i + 1])
+    zone.redis("ACL", "SETUSER", "default", "~*")
 
 
 def kill_in_a_delta(zone, rng, turn):
