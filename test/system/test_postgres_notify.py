@@ -67,7 +67,7 @@ def test_what_was_missed_until_they_are_there_is_looked_for(zone):
     put_api(zone, "b", updated=OLD)
     zone.setup_notify()
     zone.settled(count=2)
-    assert n.fetcher()["notify"] == "LISTEN/NOTIFY"
+    until("it listens", lambda: n.fetcher()["notify"] == "LISTEN/NOTIFY")
 
 
 def test_removing_leaves_nothing_and_is_noticed(zone):
