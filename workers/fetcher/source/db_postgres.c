@@ -93,17 +93,12 @@ static int read_shape(struct db_postgres *m, struct session *s, struct err *e)
 		"FROM unnest($1) n(name) JOIN pg_attribute a ON a.attrelid = "
 		"to_regclass(quote_ident(n.name)) WHERE a.attnum > 0 AND NOT a.attisdropped AND "
 		"has_column_privilege(a.attrelid, a.attnum, 'SELECT')";
-	const char *const *names = pg_table_names();
 	struct pg_shape shape = { 0 };
-	struct pg_select q = { .types = { PG_OID_TEXT_ARRAY }, .n_params = 1 };
+	struct pg_select q;
 	struct pg_value v[4];
-	size_t n = 0;
 	int rc;
 
-	while (names[n] != NULL)
-		n++;
-	buf_adds(&q.text, sql);
-	q.values[0] = pg_array((char *const *)(uintptr_t)names, n, m->prefix);
+	pg_about_tables(&q, sql, m->prefix);
 	rc = pg_conn_ask(s->c, &q, e);
 	while (rc == 0 && (rc = pg_conn_next(s->c, v, 4, e)) > 0) {
 		char *table = mem_printf("%.*s", (int)v[0].n, v[0].p);

@@ -622,3 +622,15 @@ void pg_select_reset(struct pg_select *s)
 		mem_free(s->values[i]);
 	*s = (struct pg_select){ 0 };
 }
+
+void pg_about_tables(struct pg_select *q, const char *sql, const char *prefix)
+{
+	const char *const *names = pg_table_names();
+	size_t n = 0;
+
+	while (names[n] != NULL)
+		n++;
+	*q = (struct pg_select){ .types = { PG_OID_TEXT_ARRAY }, .n_params = 1 };
+	buf_adds(&q->text, sql);
+	q->values[0] = pg_array((char *const *)(uintptr_t)names, n, prefix);
+}

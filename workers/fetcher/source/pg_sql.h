@@ -86,6 +86,8 @@ struct pg_names { /* what the configuration says of all tables */
 
 int pg_select_make(struct pg_select *out, const struct db_query *q, const struct pg_shape *s,
 		   const struct pg_names *names, struct err *e) MUST_USE;
+/* A question whose one parameter is all tables that are looked for, with the prefix. */
+void pg_about_tables(struct pg_select *q, const char *sql, const char *prefix);
 void pg_select_reset(struct pg_select *s);
 
 /* "name" with its quotes doubled. */

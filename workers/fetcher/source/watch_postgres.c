@@ -106,16 +106,11 @@ static int check(struct watcher_postgres *m, struct err *e)
 		"c.relnamespace = h.oid AND g.tgenabled IN ('O', 'A') AND g.tgname IN "
 		"('zonesync_notify_insert', 'zonesync_notify_update', 'zonesync_notify_delete', "
 		"'zonesync_notify_truncate')) t";
-	const char *const *names = pg_table_names();
-	struct pg_select q = { .types = { PG_OID_TEXT_ARRAY }, .n_params = 1 };
+	struct pg_select q;
 	struct pg_value v[3];
-	size_t n = 0;
 	int rc;
 
-	while (names[n] != NULL)
-		n++;
-	buf_adds(&q.text, sql);
-	q.values[0] = pg_array((char *const *)(uintptr_t)names, n, m->prefix);
+	pg_about_tables(&q, sql, m->prefix);
 	rc = pg_conn_ask(m->c, &q, e);
 	if (rc == 0)
 		rc = pg_conn_next(m->c, v, 3, e);
