@@ -11,7 +11,7 @@ struct keeper {
 	uv_mutex_t mutex;
 	uv_cond_t cond;
 	uv_async_t done;
-	struct keeper_job *todo; /* under the mutex, as the next two */
+	struct keeper_job *given; /* under the mutex, as the next two */
 	struct keeper_job *finished;
 	bool quit;
 	bool busy; /* of the loop */
@@ -98,10 +98,10 @@ static void thread_main(void *arg)
 
 	uv_mutex_lock(&k->mutex);
 	for (;;) {
-		while (k->todo == NULL && !k->quit)
+		while (k->given == NULL && !k->quit)
 			uv_cond_wait(&k->cond, &k->mutex);
-		job = k->todo;
-		k->todo = NULL;
+		job = k->given;
+		k->given = NULL;
 		if (job == NULL)
 			break;
 		uv_mutex_unlock(&k->mutex);
@@ -153,7 +153,7 @@ void keeper_do(struct keeper *k, struct keeper_job *job)
 	CHECK(!k->busy);
 	k->busy = true;
 	uv_mutex_lock(&k->mutex);
-	k->todo = job;
+	k->given = job;
 	uv_cond_signal(&k->cond);
 	uv_mutex_unlock(&k->mutex);
 }
@@ -175,7 +175,7 @@ void keeper_close(struct keeper **kp)
 	uv_cond_signal(&k->cond);
 	uv_mutex_unlock(&k->mutex);
 	CHECK(uv_thread_join(&k->thread) == 0);
-	keeper_job_free(k->todo);
+	keeper_job_free(k->given);
 	keeper_job_free(k->finished);
 	uv_mutex_destroy(&k->mutex);
 	uv_cond_destroy(&k->cond);
