@@ -419,6 +419,14 @@ bool json_next(struct json_iter *it)
 	return true;
 }
 
+/* Most names differ in their first character. */
+static bool is_named(struct json_span name, const char *s)
+{
+	char c = name.p[1];
+
+	return (c == s[0] || c == '\\' || s[0] == '\0') && json_equals(name, s);
+}
+
 struct json_span json_get(struct json_span v, const char *name)
 {
 	struct json_span found = { 0 };
@@ -428,7 +436,7 @@ struct json_span json_get(struct json_span v, const char *name)
 		return found;
 	json_iter_init(&it, v);
 	while (json_next(&it))
-		if (json_equals(it.name, name))
+		if (is_named(it.name, name))
 			found = it.value;
 	return found;
 }
@@ -445,7 +453,7 @@ void json_pick(struct json_span v, const char *const *names, struct json_span *o
 	json_iter_init(&it, v);
 	while (json_next(&it))
 		for (i = 0; i < n; i++)
-			if (json_equals(it.name, names[i]))
+			if (is_named(it.name, names[i]))
 				out[i] = it.value;
 }
 

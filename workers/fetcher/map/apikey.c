@@ -6,6 +6,19 @@
 #include "workers/fetcher/map/map.h"
 #include "workers/fetcher/map/members.h"
 
+/* What a row is judged by. */
+enum { ID, SUBSCRIPTIONS, SUBSCRIPTION, REVOKED, PAUSED, FEDERATED, UPDATED, CREATED, FACTS };
+static const char *const facts[FACTS] = {
+	[ID] = "id",
+	[SUBSCRIPTIONS] = "subscriptions",
+	[SUBSCRIPTION] = "subscription",
+	[REVOKED] = "revoked",
+	[PAUSED] = "paused",
+	[FEDERATED] = "federated",
+	[UPDATED] = "updatedAt",
+	[CREATED] = "createdAt",
+};
+
 static const struct member application[] = { { "application", MEMBER_TEXT } };
 static const struct member expiry[] = { { "expireAt", MEMBER_MS } };
 
@@ -17,13 +30,11 @@ struct pair {
 	bool attached;
 };
 
-static int take_flag(struct json_span row, const char *name, bool *out, struct err *e)
+static int take_flag(const struct json_span *v, int which, bool *out, struct err *e)
 {
-	struct json_span v = json_get(row, name);
-
-	if (!json_is_null(v) && json_type(v) != JSON_BOOL)
-		return err_set(e, ERR_PARSE, "%s is neither true nor false", name);
-	*out = json_is_true(v);
+	if (!json_is_null(v[which]) && json_type(v[which]) != JSON_BOOL)
+		return err_set(e, ERR_PARSE, "%s is neither true nor false", facts[which]);
+	*out = json_is_true(v[which]);
 	return 0;
 }
 
@@ -40,10 +51,10 @@ static int add_subscription(struct map_key *k, struct json_span v, struct err *e
 }
 
 /* Rows of old releases name one subscription beside the list, or instead of it. */
-static int take_subscriptions(struct json_span row, struct map_key *k, struct err *e)
+static int take_subscriptions(const struct json_span *v, struct map_key *k, struct err *e)
 {
-	struct json_span list = json_get(row, "subscriptions");
-	struct json_span single = json_get(row, "subscription");
+	struct json_span list = v[SUBSCRIPTIONS];
+	struct json_span single = v[SUBSCRIPTION];
 	struct json_iter it;
 	int rc = 0;
 
@@ -57,22 +68,24 @@ static int take_subscriptions(struct json_span row, struct map_key *k, struct er
 	return rc;
 }
 
+/* A row that was checked; what was taken stays to be reset when it fails. */
 static int read_row(struct json_span row, struct map_key *k, struct err *e)
 {
+	struct json_span v[FACTS];
 	int rc;
 
-	rc = member_take_id(json_get(row, "id"), "key id", &k->id, e);
+	json_pick(row, facts, v, FACTS);
+	rc = member_take_id(v[ID], "key id", &k->id, e);
 	if (rc == 0)
-		rc = take_subscriptions(row, k, e);
+		rc = take_subscriptions(v, k, e);
 	if (rc == 0)
-		rc = take_flag(row, "revoked", &k->revoked, e);
+		rc = take_flag(v, REVOKED, &k->revoked, e);
 	if (rc == 0)
-		rc = take_flag(row, "paused", &k->paused, e);
+		rc = take_flag(v, PAUSED, &k->paused, e);
 	if (rc == 0)
-		rc = take_flag(row, "federated", &k->federated, e);
+		rc = take_flag(v, FEDERATED, &k->federated, e);
 	if (rc == 0)
-		rc = member_take_updated(json_get(row, "updatedAt"), json_get(row, "createdAt"),
-					 &k->updated_at, e);
+		rc = member_take_updated(v[UPDATED], v[CREATED], &k->updated_at, e);
 	return rc;
 }
 
@@ -181,7 +194,7 @@ static int map_rows(struct json_span row, struct json_span subscription_row, uns
 		    struct map_out *out, struct err *e)
 {
 	struct pair p = { .row = row, .attached = (flags & MAP_ATTACHED) != 0 };
-	int rc = map_key_read(row, &p.key, e);
+	int rc = read_row(row, &p.key, e);
 
 	if (rc == 0)
 		rc = map_subscription_read(subscription_row, &p.subscription, e);

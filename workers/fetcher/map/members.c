@@ -135,16 +135,21 @@ static int write_form(struct buf *b, struct json_span v, const struct member *m,
 int member_copy(struct buf *b, struct json_span from, const struct member *list, size_t n,
 		struct err *e)
 {
+	const char *names[MEMBER_LIST_MAX] = { 0 };
+	struct json_span v[MEMBER_LIST_MAX];
 	size_t i;
 
+	CHECK(n <= MEMBER_LIST_MAX);
+	for (i = 0; i < n; i++)
+		names[i] = list[i].name;
+	json_pick(from, names, v, n);
 	for (i = 0; i < n; i++) {
-		struct json_span v = json_get(from, list[i].name);
 		int rc;
 
-		if (json_is_null(v))
+		if (json_is_null(v[i]))
 			continue;
 		json_write_name(b, list[i].name);
-		rc = write_form(b, v, &list[i], e);
+		rc = write_form(b, v[i], &list[i], e);
 		if (rc < 0)
 			return rc;
 	}

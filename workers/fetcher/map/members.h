@@ -53,7 +53,9 @@ struct member {
 	enum member_form form;
 };
 
-/* Copies in the order of the list what is there and not null. */
+#define MEMBER_LIST_MAX 16
+
+/* Copies in the order of the list, of MEMBER_LIST_MAX at most, what is there and not null. */
 int member_copy(struct buf *b, struct json_span from, const struct member *list, size_t n,
 		struct err *e) MUST_USE;
 

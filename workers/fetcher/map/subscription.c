@@ -8,6 +8,19 @@ static const char *const statuses[] = { "ACCEPTED", "CLOSED", "PAUSED", "PENDING
 static const char *const consumer_statuses[] = { "STARTED", "STOPPED", "FAILURE" };
 static const char *const types[] = { "STANDARD", "PUSH" };
 
+/* What a row is judged by. */
+enum { ID, API, REFERENCE_TYPE, REFERENCE_ID, PLAN, STATUS, UPDATED, CREATED, FACTS };
+static const char *const facts[FACTS] = {
+	[ID] = "id",
+	[API] = "api",
+	[REFERENCE_TYPE] = "referenceType",
+	[REFERENCE_ID] = "referenceId",
+	[PLAN] = "plan",
+	[STATUS] = "status",
+	[UPDATED] = "updatedAt",
+	[CREATED] = "createdAt",
+};
+
 static const struct member client[] = {
 	{ "application", MEMBER_TEXT },
 	{ "applicationName", MEMBER_TEXT },
@@ -23,10 +36,8 @@ static const struct member configuration[] = {
 };
 
 /* An entry of the table; absent or null leaves *out as it is. */
-static int take_word(struct json_span row, const char *name, const char *const *table, size_t n,
-		     const char **out)
+static int take_word(struct json_span v, const char *const *table, size_t n, const char **out)
 {
-	struct json_span v = json_get(row, name);
 	const char *word;
 
 	if (json_is_null(v))
@@ -38,33 +49,35 @@ static int take_word(struct json_span row, const char *name, const char *const *
 	return 0;
 }
 
-static int take_scope(struct json_span row, struct map_subscription *s, struct err *e)
+static int take_scope(const struct json_span *v, struct map_subscription *s, struct err *e)
 {
-	struct json_span type = json_get(row, "referenceType");
-	struct json_span scope = json_get(row, "referenceId");
+	struct json_span type = v[REFERENCE_TYPE];
+	struct json_span scope = v[REFERENCE_ID];
 
 	s->product = json_equals(type, "API_PRODUCT");
 	if (!json_is_null(type) && !s->product && !json_equals(type, "API"))
 		return err_set(e, ERR_PARSE, "subscription: unknown referenceType");
 	if (json_is_null(type) || (!s->product && json_is_null(scope)))
-		scope = json_get(row, "api");
+		scope = v[API];
 	return member_take_id(scope, "subscription's api", &s->scope, e);
 }
 
+/* A row that was checked; what was taken stays to be reset when it fails. */
 static int read_row(struct json_span row, struct map_subscription *s, struct err *e)
 {
+	struct json_span v[FACTS];
 	int rc;
 
-	rc = member_take_id(json_get(row, "id"), "subscription id", &s->id, e);
+	json_pick(row, facts, v, FACTS);
+	rc = member_take_id(v[ID], "subscription id", &s->id, e);
 	if (rc == 0)
-		rc = take_scope(row, s, e);
+		rc = take_scope(v, s, e);
 	if (rc == 0)
-		rc = member_take_id(json_get(row, "plan"), "subscription's plan", &s->plan, e);
-	if (rc == 0 && take_word(row, "status", statuses, ARRAY_LEN(statuses), &s->status) < 0)
+		rc = member_take_id(v[PLAN], "subscription's plan", &s->plan, e);
+	if (rc == 0 && take_word(v[STATUS], statuses, ARRAY_LEN(statuses), &s->status) < 0)
 		rc = err_set(e, ERR_PARSE, "subscription: unknown status");
 	if (rc == 0)
-		rc = member_take_updated(json_get(row, "updatedAt"), json_get(row, "createdAt"),
-					 &s->updated_at, e);
+		rc = member_take_updated(v[UPDATED], v[CREATED], &s->updated_at, e);
 	s->accepted = s->status == statuses[0];
 	return rc;
 }
@@ -131,7 +144,7 @@ static int write_tail(struct json_span row, const struct map_subscription *s, bo
 	const char *type = types[0];
 	int rc = write_metadata(json_get(row, "metadata"), b, e);
 
-	if (rc == 0 && take_word(row, "type", types, ARRAY_LEN(types), &type) < 0)
+	if (rc == 0 && take_word(json_get(row, "type"), types, ARRAY_LEN(types), &type) < 0)
 		rc = err_set(e, ERR_PARSE, "subscription: unknown type");
 	if (rc < 0)
 		return rc;
@@ -156,7 +169,7 @@ static int write_payload(struct json_span row, const struct map_subscription *s,
 	json_add_str(b, "api", s->product ? NULL : s->scope);
 	json_add_str(b, "plan", s->plan);
 	rc = member_copy(b, row, client, ARRAY_LEN(client), e);
-	if (rc == 0 && take_word(row, "consumerStatus", consumer_statuses,
+	if (rc == 0 && take_word(json_get(row, "consumerStatus"), consumer_statuses,
 				 ARRAY_LEN(consumer_statuses), &consumer) < 0)
 		rc = err_set(e, ERR_PARSE, "subscription: unknown consumerStatus");
 	if (rc < 0)
@@ -176,7 +189,7 @@ static int map_row(struct json_span row, unsigned flags, struct map_out *out, st
 {
 	struct map_subscription s = { 0 };
 	bool attached = (flags & MAP_ATTACHED) != 0;
-	int rc = map_subscription_read(row, &s, e);
+	int rc = read_row(row, &s, e);
 
 	if (rc == 0 && s.product && (flags & MAP_PRODUCT_KNOWN) == 0) {
 		out->reason = "product is not deployed";
