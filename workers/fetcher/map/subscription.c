@@ -164,6 +164,7 @@ static int write_payload(struct json_span row, const struct map_subscription *s,
 	const char *consumer = consumer_statuses[0];
 	int rc;
 
+	buf_reserve(b, row.n); /* about what it takes: growing step by step costs more */
 	buf_addc(b, '{');
 	json_add_str(b, "id", s->id);
 	json_add_str(b, "api", s->product ? NULL : s->scope);
