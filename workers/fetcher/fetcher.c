@@ -12,6 +12,7 @@
 #include "workers/fetcher/source/db_postgres.h"
 #include "workers/fetcher/source/source_db.h"
 #include "workers/fetcher/source/source_file.h"
+#include "workers/fetcher/work.h"
 
 static const char *state_name(const struct fetcher *f)
 {
@@ -30,15 +31,42 @@ static bool is_local(const struct fetcher *f)
 	return f->config->feed_socket[0] != '\0';
 }
 
-/* --- promotion --- */
+/* --- what follows what --- */
+
+/* Takes what the source says and sends it. The zone is learned anew when nothing is left to
+   send; the feed waits meanwhile. */
+static void advance(struct fetcher *f)
+{
+	pass_take(f);
+	if (f->state == FETCH_WORKING && pass_reload_is_due(f) && send_idle(f)) {
+		f->reload = false;
+		load_begin(f);
+	}
+	send_pump(f);
+}
 
 static void on_feed(void *arg)
 {
+	advance(arg);
+}
+
+static void on_done(void *arg, const struct written *w)
+{
 	struct fetcher *f = arg;
 
-	pass_take(f);
-	send_pump(f);
+	send_done(f, w);
+	advance(f);
 }
+
+static void on_suspects(void *arg, const char *const *names, size_t n)
+{
+	struct fetcher *f = arg;
+
+	pass_suspects(f, names, n);
+	advance(f);
+}
+
+/* --- promotion --- */
 
 /* Everything of the present token is dropped. */
 static void drop_work(struct fetcher *f)
@@ -88,7 +116,7 @@ static void open_feed(struct fetcher *f)
 }
 
 /* The zone is known: begin, or go on after a look at all of it. */
-void load_done(struct fetcher *f)
+static void zone_known(struct fetcher *f)
 {
 	unsigned char raw[16];
 	char lineage[33];
@@ -109,8 +137,23 @@ void load_done(struct fetcher *f)
 	else
 		feed_want(f->feed, f->refill ? PASS_ALL : PASS_COMPARE);
 	worker_report(f->w);
-	pass_take(f);
-	send_pump(f);
+	advance(f);
+}
+
+static void on_names(void *arg, const struct end_name *v, size_t n, bool last)
+{
+	struct fetcher *f = arg;
+
+	if (load_names(f, v, n, last))
+		zone_known(f);
+}
+
+static void on_found(void *arg, const struct end_found *v, size_t n, const char *cursor)
+{
+	struct fetcher *f = arg;
+
+	if (load_found(f, v, n, cursor))
+		zone_known(f);
 }
 
 static void on_reconcile(uv_timer_t *t)
@@ -121,7 +164,7 @@ static void on_reconcile(uv_timer_t *t)
 		return;
 	log_note(EV("reconcile"));
 	f->reload = true;
-	pass_take(f);
+	advance(f);
 }
 
 static void begin(struct fetcher *f, const char *token, int64_t deadline_ms)
@@ -349,6 +392,8 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	static char source[ERR_TEXT_BYTES + 8];
 	bool up = f->source_err.code == 0;
 
+	if (f->config == NULL)
+		return; /* nothing is known of it yet */
 	ipc__fetcher_report__init(&r);
 	(void)snprintf(source, sizeof(source), "%s%s",
 		       up ? "up" : "down: ", up ? "" : f->source_err.text);
@@ -432,11 +477,9 @@ static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct fetcher *f = mem_zalloc(sizeof(*f));
-	const struct end_hooks eh = {
-		f,	     on_up, on_down, load_state, load_names, load_found, pass_take_suspects,
-		load_refused
-	};
-	const struct writer_hooks wh = { f, send_done, on_over, on_trouble };
+	const struct end_hooks eh = { f,	on_up,	  on_down,     load_state,
+				      on_names, on_found, on_suspects, load_refused };
+	const struct writer_hooks wh = { f, on_done, on_over, on_trouble };
 	int rc;
 
 	f->w = w;

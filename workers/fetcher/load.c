@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/fetcher.h"
+#include "workers/fetcher/work.h"
 
 void load_reset(struct fetcher *f)
 {
@@ -74,13 +74,12 @@ void load_refused(void *arg, const struct err *why)
 	f->end->ops->fail(f->end, why);
 }
 
-void load_names(void *arg, const struct end_name *v, size_t n, bool last)
+bool load_names(struct fetcher *f, const struct end_name *v, size_t n, bool last)
 {
-	struct fetcher *f = arg;
 	size_t i;
 
 	if (f->state != FETCH_LOADING)
-		return; /* load_begin() comes again with the connection */
+		return false; /* load_begin() comes again with the connection */
 	for (i = 0; i < n; i++) {
 		f->load_after = v[i].revision;
 		if (v[i].name[0] != '\0')
@@ -89,15 +88,14 @@ void load_names(void *arg, const struct end_name *v, size_t n, bool last)
 	if (last && (f->load_old || !f->refill)) {
 		if (f->adopt)
 			f->end->ops->ask_found(f->end, "0");
-		else
-			load_done(f);
-		return;
+		return !f->adopt;
 	}
 	if (last) {
 		f->load_old = true; /* what an unfinished refill set aside */
 		f->load_after = 0;
 	}
 	f->end->ops->ask_names(f->end, f->load_old, f->load_after);
+	return false;
 }
 
 /* What others wrote is known by its content from now on, and so is what they withdrew of ours. */
@@ -135,22 +133,21 @@ static void adopt_one(struct fetcher *f, const struct end_found *one)
 	send_chore(f, 'A', one->name, NULL, 0);
 }
 
-void load_found(void *arg, const struct end_found *v, size_t n, const char *cursor)
+bool load_found(struct fetcher *f, const struct end_found *v, size_t n, const char *cursor)
 {
-	struct fetcher *f = arg;
 	size_t i;
 
 	if (f->state != FETCH_LOADING)
-		return;
+		return false;
 	for (i = 0; i < n; i++)
 		adopt_one(f, &v[i]);
 	if (!str_equal(cursor, "0")) {
 		f->end->ops->ask_found(f->end, cursor);
-		return;
+		return false;
 	}
 	if (f->adopted > 0)
 		log_note(EV("adopted"), KV("events", f->adopted));
-	load_done(f);
+	return true;
 }
 
 void load_state(void *arg, const struct end_state *s)

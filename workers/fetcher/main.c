@@ -13,7 +13,7 @@ static void report(void *arg, Ipc__Report *out)
 {
 	struct fetcher **f = arg;
 
-	if (*f != NULL && (*f)->config != NULL)
+	if (*f != NULL)
 		fetcher_report(*f, out);
 }
 

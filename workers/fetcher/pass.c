@@ -6,7 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/model/guard.h"
-#include "workers/fetcher/fetcher.h"
+#include "workers/fetcher/work.h"
 
 /* --- held removals --- */
 
@@ -481,7 +481,7 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 			 KV("quarantined", (uint64_t)f->quarantine.len));
 		worker_report(f->w);
 	}
-	pass_suspects(f);
+	pass_ask_suspects(f);
 }
 
 /* --- suspects --- */
@@ -507,9 +507,8 @@ static bool repair(struct fetcher *f, const char *name)
 	return f->end->ops->settle_suspect(f->end, name);
 }
 
-void pass_take_suspects(void *arg, const char *const *names, size_t n)
+void pass_suspects(struct fetcher *f, const char *const *names, size_t n)
 {
-	struct fetcher *f = arg;
 	bool any = false;
 	size_t i;
 
@@ -520,10 +519,9 @@ void pass_take_suspects(void *arg, const char *const *names, size_t n)
 		any = repair(f, names[i]) || any;
 	if (any && f->feed != NULL && !f->reload)
 		feed_want(f->feed, PASS_COMPARE);
-	pass_take(f);
 }
 
-void pass_suspects(struct fetcher *f)
+void pass_ask_suspects(struct fetcher *f)
 {
 	if (!f->asking_suspects)
 		f->asking_suspects = f->end->ops->ask_suspects(f->end);
@@ -577,7 +575,7 @@ static void take(struct fetcher *f, struct feed_item *i)
 }
 
 /* Never in the middle of a refill: its end is owed by the pass that saw everything. */
-static bool reload_is_due(const struct fetcher *f)
+bool pass_reload_is_due(const struct fetcher *f)
 {
 	return f->reload && !f->refill && !f->in_pass;
 }
@@ -589,14 +587,10 @@ void pass_take(struct fetcher *f)
 	if (f->state != FETCH_WORKING)
 		return;
 	while (!f->refill_ends && !outbox_full(&f->outbox) && f->n_chores == 0 &&
-	       f->n_due < FETCHER_CURSORS && !reload_is_due(f) && f->feed != NULL &&
+	       f->n_due < FETCHER_CURSORS && !pass_reload_is_due(f) && f->feed != NULL &&
 	       (i = feed_take(f->feed)) != NULL) {
 		take(f, i);
 		feed_item_free(i);
-	}
-	if (reload_is_due(f) && send_idle(f)) {
-		f->reload = false;
-		load_begin(f); /* learn the zone anew; the feed waits */
 	}
 }
 

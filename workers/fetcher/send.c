@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/fetcher.h"
+#include "workers/fetcher/work.h"
 
 /* What a batch's mark may be: addresses that mean something. */
 static char mark_children;
@@ -190,10 +190,8 @@ static void children_done(struct fetcher *f, const struct written *w)
 	f->undeploy = NULL;
 }
 
-void send_done(void *arg, const struct written *w)
+void send_done(struct fetcher *f, const struct written *w)
 {
-	struct fetcher *f = arg;
-
 	f->acked = w->number;
 	f->refusals = 0;
 	f->error = (struct err){ 0 };
@@ -211,6 +209,4 @@ void send_done(void *arg, const struct written *w)
 		f->caught = true;
 		worker_report(f->w);
 	}
-	pass_take(f);
-	send_pump(f);
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * work - what the parts of the fetcher share: its state, and what each part does to it.
+ * fetcher.c calls all of them; load.c and pass.c call send.c, which calls none.
+ *
+ * Owns:    see the members.
+ * Blocks:  never.
+ * Errors:  kept in the state, for the report.
+ */
+#pragma once
+
+#include "common/worker/worker.h"
+#include "common/zone/writer.h"
+#include "workers/fetcher/end.h"
+#include "workers/fetcher/source/feed.h"
+#include "workers/fetcher/known.h"
+#include "workers/fetcher/outbox.h"
+
+#define FETCHER_RETRY_MS	1000	/* after a refusal of the server */
+#define FETCHER_REFUSALS	30	/* of one batch, standalone: then all is compared anew */
+#define FETCHER_DRAIN_MS	1000	/* at the end, for what is on its way */
+#define FETCHER_SOURCE_MS	30000	/* a source unheard for so long (or 3 delays) is down */
+#define FETCHER_CHILDREN	1000	/* withdrawn in one call */
+#define FETCHER_REFILL_MS	3600000 /* at most one refill in an hour because of a digest */
+#define FETCHER_PURGE_ITEMS	1000	/* tombstones forgotten per pass */
+#define FETCHER_QUARANTINE_TOLD 200	/* entries in a report */
+#define FETCHER_CURSORS		64	/* that wait for their rows to be sent */
+#define FETCHER_MAPPING_VERSION 2	/* grows when the mapping makes other bytes of a row */
+
+enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
+
+struct held { /* a removal the guard has not yet let go */
+	struct event ev;
+	unsigned passes;
+	int64_t seen_ms; /* boot time: the end of the last of them */
+	bool fresh;	 /* since the pass that ends now: only a look at everything judges again */
+};
+
+struct quarantined {
+	enum kind kind;
+	char *id, *where, *text;
+	int64_t since_ms;
+	unsigned blocks; /* a bit for each kind it may be of: nothing of those is swept */
+};
+
+struct chore {	 /* an operation without a payload, sent when the outbox is empty */
+	char op; /* 'A' adopt, 'K' keep, 'T' tombstone, 'P' purge */
+	char *name;
+	char *ref; /* NULL: none */
+	uint64_t revision;
+};
+
+struct cursor_due { /* to be written when all that came before it is */
+	char *field, *value;
+	uint64_t seq;
+};
+
+struct fetcher {
+	struct worker *w;
+	Ipc__FetcherConfig *config; /* owned copy */
+	struct end *end;
+	struct writer *writer;
+	struct feed *feed;
+	enum fetch_state state;
+	char token[WRITER_TOKEN_BYTES];
+	int64_t deadline_ms;
+	char mapping[20]; /* fingerprint of what decides contents */
+
+	/* What the zone holds. */
+	struct known known;
+	struct table cursors; /* field -> value, owned: of the zone, as loaded */
+	uint64_t load_after;
+	bool load_old;	  /* the log set aside by a refill is being read */
+	bool adopt;	  /* others may have written there: all keys are looked at, */
+	uint64_t adopted; /* and so many learned */
+	bool refill;	  /* everything is written anew, under a new lineage */
+	bool reload;	  /* compare all again when there is a quiet moment */
+	bool want_refill;
+	int64_t refilled_ms;
+
+	/* What the source says. */
+	uint32_t pass;	  /* number of the full pass under way or last */
+	int64_t begun_ms; /* boot time: its beginning, or that of a delta since */
+	bool in_pass;
+	struct table held;	 /* name -> struct held, owned */
+	struct table quarantine; /* where -> struct quarantined, owned */
+	size_t blocks[KIND__COUNT];
+	bool accept_deletes;
+	char guard[256];
+	int64_t source_ok_ms;
+	struct err source_err;
+	char notify[ERR_TEXT_BYTES + 16]; /* how it learns of changes between polls */
+	enum pass_kind failed; /* the greatest that does since: only its like ends source_err */
+	uint64_t rows;
+
+	/* What goes out. */
+	struct outbox outbox;
+	struct chore *chores;
+	size_t n_chores, cap_chores, next_chore;
+	struct outbox_item *undeploy; /* of a reference: its children go first */
+	struct cursor_due due[FETCHER_CURSORS];
+	size_t n_due;
+	bool finish_refill; /* when all is sent */
+	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
+	bool say_caught, caught;
+	struct err error;
+	unsigned refusals; /* since the last batch that was taken */
+	uint64_t published, acked;
+	bool asking_suspects;
+	uv_timer_t retry, reconcile, drain;
+	int64_t drain_until_ms;
+};
+
+/* load.c: a look at the zone, from load_begin() until one of the others says true. */
+void load_begin(struct fetcher *f);
+void load_reset(struct fetcher *f);
+void load_state(void *arg, const struct end_state *s); /* hooks of the end */
+void load_refused(void *arg, const struct err *why);
+bool load_names(struct fetcher *f, const struct end_name *v, size_t n, bool last) MUST_USE;
+bool load_found(struct fetcher *f, const struct end_found *v, size_t n,
+		const char *cursor) MUST_USE;
+
+/* pass.c */
+void pass_take(struct fetcher *f); /* as much as the outbox has room for */
+void pass_reset(struct fetcher *f);
+/* The zone is to be learned anew, and no pass is in the way. */
+bool pass_reload_is_due(const struct fetcher *f);
+void pass_ask_suspects(struct fetcher *f);
+void pass_suspects(struct fetcher *f, const char *const *names, size_t n); /* the answer */
+
+/* send.c */
+void send_pump(struct fetcher *f);
+void send_done(struct fetcher *f, const struct written *w); /* a batch was taken */
+void send_drop_chores(struct fetcher *f);
+void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision);
+void send_cursor(struct fetcher *f, const char *field, const char *value);
+bool send_idle(const struct fetcher *f);
+void send_reset(struct fetcher *f);
