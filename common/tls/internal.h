@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * internal - what the files of this folder share: a keystore in memory.
+ * internal - what the files of this folder share: a keystore in memory (entries.c), which
+ * jks.c, pem.c and pkcs12.c fill, one format each; keystore.c chooses among them.
  *
  * Owns:    as keystore.h says. keystore_add_*() take what they are given.
  * Blocks:  never. Errors: as keystore.h says.
@@ -53,8 +54,11 @@ int keystore_add_key(struct keystore *k, char *alias, EVP_PKEY *key, STACK_OF(X5
 		     struct err *e) MUST_USE;
 int keystore_add_cert(struct keystore *k, char *alias, X509 *cert, struct err *e) MUST_USE;
 
-/* The file of a configured path, as bytes that must be overwritten: tls_wipe(). */
-int tls_read_file(const char *path, struct buf *out, struct err *e) MUST_USE;
+/* Keeps the entry named `alias` (Java ignores case) and lets the others go. */
+int keystore_choose(struct keystore *k, enum keystore_use use, const char *alias,
+		    struct err *e) MUST_USE;
+
+/* Overwrites and releases. */
 void tls_wipe(struct buf *b);
 
 /* ERR_CONFIG with `doing` and OpenSSL's own reason; empties its queue. */

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "supervisor/config/audit.h"
+#include "supervisor/config/check.h"
+#include "supervisor/config/config.h"
+#include "supervisor/config/read.h"
+#include "supervisor/config/resolve.h"
+#include "supervisor/config/slots.h"
+
+#define LIST_KEY_BYTES 160
+#define MAP_KEY_BYTES  (TREE_KEY_MAX_BYTES + 1)
+
+/* What a load works with. All borrowed. */
+struct loading {
+	struct config *c;
+	const struct resolver *r;
+	struct problems *p;
+};
+
+static void set_default(struct config *c, enum cfg id)
+{
+	const struct schema_row *row = schema_row(id);
+	struct value *v = &c->slot[id].v;
+
+	value_reset(v);
+	if (row->dflt[0] == '\0')
+		return;
+	if (row->status == STATUS_NO_EFFECT) {
+		v->text = mem_strdup(row->dflt);
+		return;
+	}
+	CHECK(value_parse(v, row, row->dflt, NULL) == 0);
+}
+
+/* Values of rows that are ignored are allowed to be wrong. */
+static bool weighs(const struct config *c, const struct schema_row *row, enum problem_level *level)
+{
+	*level = row->status == STATUS_LATER ? PROBLEM_WARN : PROBLEM_ERROR;
+	if (row->needs != 0 && c->slot[row->needs].v.num == 0)
+		return false;
+	return row->status != STATUS_NO_EFFECT;
+}
+
+static void complain(const struct loading *l, enum cfg id, const struct err *e)
+{
+	enum problem_level level;
+	struct place at;
+
+	if (!weighs(l->c, schema_row(id), &level))
+		return;
+	config_place(l->c, id, &at);
+	problems_add(l->p, level, &at, "%s%s", e->text,
+		     level == PROBLEM_WARN ? " (the key is ignored in this release)" : "");
+}
+
+/* Replaces placeholders and parses one text. 1: it was empty. */
+static int take_text(const struct loading *l, enum cfg id, const char *text)
+{
+	const struct schema_row *row = schema_row(id);
+	struct slot *s = &l->c->slot[id];
+	struct err e = { 0 };
+	char *full = NULL;
+	int rc;
+
+	rc = resolve_expand(l->r, text, &full, &e);
+	if (rc == 0 && full[0] == '\0')
+		rc = 1;
+	if (rc == 0 && row->status == STATUS_NO_EFFECT)
+		s->v.text = full[0] == '\0' ? NULL : mem_strdup(full);
+	else if (rc == 0)
+		rc = value_parse(&s->v, row, full, &e);
+	mem_free_secret(full);
+	if (rc < 0)
+		complain(l, id, &e);
+	return rc;
+}
+
+static void note_origin(struct slot *s, const struct found *f)
+{
+	mem_free(s->env);
+	s->env = mem_strdup(f->env);
+	s->line = f->line;
+}
+
+/* Number i of a list, or of a pattern "a[].b". */
+static void key_at(char *out, size_t n, const struct schema_row *row, unsigned i)
+{
+	const char *index = strstr(row->key, "[]");
+	int len;
+
+	if (index == NULL)
+		len = snprintf(out, n, "%s[%u]", row->key, i);
+	else
+		len = snprintf(out, n, "%.*s[%u]%s", (int)(index - row->key), row->key, i,
+			       index + 2);
+	CHECK(len > 0 && (size_t)len < n);
+}
+
+/* Of "a[].b" and "a[].c" the row before says how many there are, and c has its default. */
+static bool fill_gap(const struct loading *l, enum cfg id, unsigned i, struct found *f)
+{
+	const struct schema_row *row = schema_row(id);
+	const char *index = strstr(row->key, "[]");
+	const char *before = id == 0 ? "" : schema_row(id - 1)->key;
+
+	if (index == NULL || row->dflt[0] == '\0' ||
+	    strncmp(row->key, before, (size_t)(index + 2 - row->key)) != 0 ||
+	    i >= l->c->slot[id - 1].v.n)
+		return false;
+	*f = (struct found){ .value = row->dflt };
+	return true;
+}
+
+/* key[0], key[1], ... up to the first that is missing. */
+static int take_items(const struct loading *l, enum cfg id)
+{
+	struct slot *s = &l->c->slot[id];
+	char key[LIST_KEY_BYTES];
+	struct found f;
+	unsigned i;
+	int rc = 1;
+
+	for (i = 0; i <= VALUE_LIST_MAX; i++) {
+		int one;
+
+		key_at(key, sizeof(key), schema_row(id), i);
+		if (resolve_find(l->r, key, &f))
+			note_origin(s, &f);
+		else if (!fill_gap(l, id, i, &f))
+			break;
+		one = take_text(l, id, f.value);
+		if (one < 0)
+			return one;
+		rc = one == 0 ? 0 : rc;
+	}
+	return rc;
+}
+
+/* Of a pattern the first of its items decides, as in the reference. */
+static void key_of(char *out, size_t n, const struct schema_row *row)
+{
+	if (schema_is_pattern(row))
+		key_at(out, n, row, 0);
+	else
+		str_copy(out, n, row->key);
+}
+
+static void take_entry(const struct loading *l, enum cfg id, const char *key, const struct found *f)
+{
+	const struct schema_row *row = schema_row(id);
+	struct slot *s = &l->c->slot[id];
+	struct err e = { 0 };
+	char *full = NULL;
+	int rc = resolve_expand(l->r, f->value, &full, &e);
+
+	note_origin(s, f);
+	mem_free(s->key);
+	s->key = mem_strdup(key);
+	if (rc == 0 && full[0] != '\0')
+		rc = value_parse_entry(&s->v, row, key + strlen(row->key) - 1, full, &e);
+	mem_free_secret(full);
+	if (rc < 0)
+		complain(l, id, &e);
+	s->set = s->v.n > 0;
+}
+
+/* Every key below that of the row. */
+static void load_map(const struct loading *l, enum cfg id)
+{
+	const char *pattern = schema_row(id)->key;
+	size_t n = strlen(pattern) - 1;
+	char prefix[LIST_KEY_BYTES];
+	char key[MAP_KEY_BYTES];
+	struct found f;
+	size_t at = 0;
+
+	CHECK(n < sizeof(prefix));
+	str_copy(prefix, n + 1, pattern);
+	str_copy(key, sizeof(key), prefix);
+	while (resolve_below(l->r, prefix, &at, key + n, sizeof(key) - n))
+		if (!value_has_entry(&l->c->slot[id].v, key + n) && resolve_find(l->r, key, &f))
+			take_entry(l, id, key, &f);
+}
+
+static void load_row(const struct loading *l, enum cfg id)
+{
+	const struct schema_row *row = schema_row(id);
+	struct slot *s = &l->c->slot[id];
+	char key[LIST_KEY_BYTES];
+	struct found f;
+	int rc = 1;
+
+	set_default(l->c, id);
+	if (row->type == TYPE_MAP)
+		load_map(l, id);
+	if (strchr(row->key, '*') != NULL)
+		return;
+	key_of(key, sizeof(key), row);
+	if (schema_is_pattern(row))
+		s->key = mem_strdup(key);
+	if ((row->type != TYPE_LIST || !schema_is_pattern(row)) && resolve_find(l->r, key, &f)) {
+		note_origin(s, &f);
+		value_reset(&s->v);
+		rc = take_text(l, id, f.value);
+	} else if (row->type == TYPE_LIST) {
+		value_reset(&s->v);
+		rc = take_items(l, id);
+	}
+	s->set = rc == 0;
+	if (rc != 0)
+		set_default(l->c, id);
+}
+
+/* The node's name is never empty: the host's name stands in. */
+static void load_node_name(const struct loading *l, const char *hostname)
+{
+	struct slot *s = &l->c->slot[CFG_NODE_NAME];
+
+	if (s->v.text != NULL)
+		return;
+	if (hostname[0] == '\0' ||
+	    value_parse(&s->v, schema_row(CFG_NODE_NAME), hostname, NULL) < 0)
+		s->v.text = mem_strdup("localhost");
+}
+
+static struct config *load_tree(const struct config_source *src, const struct tree *tree,
+				struct problems *p)
+{
+	struct config *c = mem_zalloc(sizeof(*c));
+	struct resolver r;
+	const struct loading l = { .c = c, .r = &r, .p = p };
+	unsigned i;
+
+	c->file = mem_strdup(src->name);
+	resolver_init(&r, tree, src->env);
+	for (i = 0; i < CFG__COUNT; i++)
+		load_row(&l, (enum cfg)i);
+	load_node_name(&l, src->hostname);
+	audit_config(c, &r, p);
+	check_config(c, p);
+	resolver_reset(&r);
+	return c;
+}
+
+/* `before` counts the errors before reading: those of the tree (keys twice) refuse, too. */
+static int finish(struct config **out, const struct config_source *src, struct tree *tree,
+		  struct problems *p, size_t before)
+{
+	struct config *c = load_tree(src, tree, p);
+
+	tree_free(&tree);
+	problems_sort(p);
+	if (p->errors == before) {
+		*out = c;
+		return 0;
+	}
+	config_free(&c);
+	return ERR_CONFIG;
+}
+
+static int refuse(const char *file, const struct problems *p, struct err *e)
+{
+	return err_set(e, ERR_CONFIG, "%s: %zu error%s; mend the file and try again", file,
+		       p->errors, p->errors == 1 ? "" : "s");
+}
+
+int config_load_from(struct config **out, const struct config_source *src, struct problems *p,
+		     struct err *e)
+{
+	const struct tree_input in = { .name = src->name, .bytes = src->bytes, .n = src->n };
+	struct tree *tree = NULL;
+	size_t before = p->errors;
+	int rc = tree_read_bytes(&tree, &in, p, e);
+
+	if (rc < 0)
+		return rc;
+	rc = finish(out, src, tree, p, before);
+	return rc < 0 ? refuse(src->name, p, e) : 0;
+}
+
+int config_load(struct config **out, const char *path, struct problems *p, struct err *e)
+{
+	struct config_source src = { .name = path, .env = environ };
+	char hostname[256] = "";
+	struct tree *tree = NULL;
+	size_t before = p->errors;
+	int rc = tree_read_file(&tree, path, p, e);
+
+	if (rc < 0)
+		return rc;
+	if (gethostname(hostname, sizeof(hostname) - 1) < 0)
+		hostname[0] = '\0';
+	src.hostname = hostname;
+	rc = finish(out, &src, tree, p, before);
+	return rc < 0 ? refuse(path, p, e) : 0;
+}
