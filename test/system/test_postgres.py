@@ -556,9 +556,11 @@ def test_a_server_elsewhere_is_verified_unless_the_url_says_otherwise(zone):
     n.config.write_text(zone.config("n1").replace(zone.mongo.uri, there))
     n.start()
     until("tried", lambda: n.fetcher()["source"].startswith("down"))
-    assert "source_not_verified" not in n.logs("fetcher")
+    assert "sslmode" not in n.logs() + json.dumps(n.status()["warnings"])
     assert "event=jdbc_parameter_ignored name=reWriteBatchedInserts" in n.logs("fetcher")
     n.stop()
     n.config.write_text(zone.config("n1").replace(zone.mongo.uri, there + "&sslmode=require"))
     n.start()
-    until("said", lambda: "event=source_not_verified host=192.0.2.1 sslmode=require" in n.logs("fetcher"))
+    assert n.logs().count("has sslmode=require: another server may be taken for the database") == 1
+    assert "has sslmode=require" in json.dumps(n.status()["warnings"])
+    assert "has sslmode=require" in n.cli("config", "check", n.config, check=False).stderr
