@@ -17,6 +17,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/route.h"
 #include "common/log/log.h"
+#include "supervisor/environment.h"
 
 struct output { /* stdout and stderr of one process; outlives it */
 	uv_pipe_t pipe;
@@ -505,12 +506,14 @@ static int launch(struct child *c, int chan_fd, int out_fd)
 		io[4 + i] = (uv_stdio_container_t){ UV_INHERIT_FD, { .fd = c->spec.fds[i] } };
 	o.file = c->spec.path;
 	o.args = args;
+	o.env = environment_of_worker(environ);
 	o.stdio = io;
 	o.stdio_count = (int)(4 + c->spec.n_fds);
 	o.exit_cb = on_exit_status;
 	c->proc = mem_zalloc(sizeof(*c->proc));
 	c->proc->data = c;
 	rc = uv_spawn(c->loop, c->proc, &o);
+	mem_free(o.env);
 	if (rc < 0) {
 		uv_close((uv_handle_t *)c->proc, on_proc_closed);
 		c->proc = NULL;

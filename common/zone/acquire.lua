@@ -8,8 +8,8 @@ if token then
 	local nonce = string.match(token, '^%d+:(.*)$')
 	if nonce == ARGV[1] then
 		-- the answer to an earlier try of ours was lost
+		redis.call('PEXPIRE', KEYS[1], ARGV[2]) -- first: see renew.lua
 		redis.call('HINCRBY', KEYS[1], 'seq', 1)
-		redis.call('PEXPIRE', KEYS[1], ARGV[2])
 		return {'HELD', token}
 	end
 	local ours = ARGV[4] ~= '' and token == ARGV[4] and held[2] == ARGV[5]
@@ -27,6 +27,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local epoch = math.max(tonumber(meta[1] or '0') or 0, now) + 1
 local mine = string.format('%.0f', epoch) .. ':' .. ARGV[1]
+-- A full Redis denies a script only its first write, and never this one: all of it is done.
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'token', mine, 'seq', 1, 'ttl', ARGV[2], 'holder', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

@@ -4,7 +4,8 @@ local token = redis.call('HGET', KEYS[1], 'token')
 if token ~= ARGV[1] then
 	return {'LOST', token or ''}
 end
+-- First, since a full Redis denies a script only its first write, and never this one.
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('HSET', KEYS[1], 'ttl', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {'HELD', token}

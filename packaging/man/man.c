@@ -20,6 +20,7 @@
 #include "supervisor/command.h"
 #include "supervisor/config/schema.h"
 #include "supervisor/config/value.h"
+#include "supervisor/environment.h"
 #include "supervisor/options.h"
 
 #define MACRO_BYTES   64
@@ -206,6 +207,17 @@ static void on_kinds(struct buf *out, const char *arg)
 	}
 }
 
+static void on_environment(struct buf *out, const char *arg)
+{
+	size_t i;
+
+	UNUSED(arg);
+	for (i = 0; environment_names[i] != NULL; i++) {
+		buf_adds(out, i == 0 ? "" : ",\n");
+		add_font(out, 'B', environment_names[i], strlen(environment_names[i]));
+	}
+}
+
 /* --- keys --- */
 
 static const struct {
@@ -329,9 +341,11 @@ static const struct {
 	const char *name;
 	void (*fn)(struct buf *out, const char *arg);
 } macros[] = {
-	{ "version", on_version }, { "default", on_default },	{ "options", on_options },
-	{ "command", on_command }, { "commands", on_commands }, { "exits", on_exits },
-	{ "kinds", on_kinds },	   { "keys", on_keys },		{ "events", on_events },
+	{ "version", on_version },   { "default", on_default },
+	{ "options", on_options },   { "command", on_command },
+	{ "commands", on_commands }, { "exits", on_exits },
+	{ "kinds", on_kinds },	     { "keys", on_keys },
+	{ "events", on_events },     { "environment", on_environment },
 };
 
 static void expand(struct buf *out, char *macro)

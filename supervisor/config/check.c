@@ -80,9 +80,7 @@ static void check_jdbc_stores(const struct config *c, struct problems *p)
 		{ CFG_JDBC_KEYSTORE_PATH, CFG_JDBC_KEYSTORE_TYPE },
 		{ CFG_JDBC_TRUSTSTORE_PATH, CFG_JDBC_TRUSTSTORE_TYPE },
 	};
-	static const char *const modes[] = { "disable", "allow", "prefer", "require" };
-	const char *mode = strcasestr(config_str(c, CFG_JDBC_URL), "sslmode=");
-	size_t i, k;
+	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(stores); i++) {
 		enum cfg path = stores[i][0];
@@ -90,12 +88,6 @@ static void check_jdbc_stores(const struct config *c, struct problems *p)
 		if (!config_is_set(c, path) && config_is_set(c, stores[i][1]))
 			REPORT(c, p, PROBLEM_ERROR, path,
 			       "is not set, but its type is; write the path of the file");
-		for (k = 0; config_is_set(c, path) && mode != NULL && k < ARRAY_LEN(modes); k++)
-			if (str_starts(mode + strlen("sslmode="), modes[k]))
-				REPORT(c, p, PROBLEM_WARN, path,
-				       "sslmode=%s of management.jdbc.url lets another server be "
-				       "taken for the database; take it out, for verify-full",
-				       modes[k]);
 	}
 }
 
@@ -324,8 +316,65 @@ static void check_mongo_protection(const struct config *c, struct problems *p)
 		       "the database; set it to false, and connect by a name in the certificate");
 }
 
+/* What the last parameter of that name is, up to the next "&"; NULL: there is none. */
+static const char *jdbc_parameter(const char *url, const char *name)
+{
+	const char *s = strchr(url, '?');
+	const char *found = NULL;
+	size_t n = strlen(name);
+
+	for (; s != NULL; s = strchr(s + 1, '&'))
+		if (strncmp(s + 1, name, n) == 0 && s[1 + n] == '=')
+			found = s + 2 + n;
+	return found;
+}
+
+/* "host:port": a Unix socket's folder, or of this machine's loopback. */
+static bool is_here(const char *s, size_t n)
+{
+	size_t host = strcspn(s, ":,/?");
+
+	return n == 0 || strncasecmp(s, "%2f", strlen("%2f")) == 0 || str_starts(s, "[::1]") ||
+	       (host == strlen("localhost") && strncasecmp(s, "localhost", host) == 0) ||
+	       (str_starts(s, "127.") && strspn(s, "0123456789.") == host);
+}
+
+/* Whether a host of the URL is another machine; without one it is this. */
+static bool jdbc_is_elsewhere(const char *url)
+{
+	const char *s = strstr(url, "://");
+
+	if (s == NULL || s > url + strcspn(url, "?"))
+		return false;
+	for (s += strlen("://");; s++) {
+		size_t n = strcspn(s, ",/?");
+
+		if (!is_here(s, n))
+			return true;
+		s += n;
+		if (*s != ',')
+			return false;
+	}
+}
+
+static void check_jdbc_protection(const struct config *c, struct problems *p)
+{
+	const char *url = config_str(c, CFG_JDBC_URL);
+	const char *mode = jdbc_parameter(url, "sslmode");
+	int n = mode == NULL ? 0 : (int)strcspn(mode, "&");
+
+	if (mode != NULL && jdbc_is_elsewhere(url) &&
+	    (n != (int)strlen("verify-full") || !str_starts(mode, "verify-full")))
+		REPORT(c, p, PROBLEM_WARN, CFG_JDBC_URL,
+		       "has sslmode=%.*s: another server may be taken for the database; take it "
+		       "out, for verify-full",
+		       MIN(n, 20), mode);
+}
+
 void check_protection(const struct config *c, struct problems *p)
 {
+	if (strcmp(config_str(c, CFG_SOURCE), "jdbc") == 0)
+		check_jdbc_protection(c, p);
 	if (strcmp(config_str(c, CFG_SOURCE), "mongodb") == 0)
 		check_mongo_protection(c, p);
 	if (!by_tls(c))

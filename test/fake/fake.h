@@ -2,10 +2,11 @@
 /*
  * fake - a worker that does what a test tells it, good or bad.
  *
- * $FAKE_DIR/<worker>.script holds orders, a line each, behind the moment they are for:
+ * DIR, the folder it is started from, is a test's own.
+ * DIR/<worker>.script holds orders, a line each, behind the moment they are for:
  * "start exit 3", "configure mute", "ready garbage". Orders also come as datagrams to
- * $FAKE_DIR/<worker>.sock at any time. What the worker sees and does is appended to
- * $FAKE_DIR/events: "<worker> <pid> <what> ...".
+ * DIR/<worker>.sock at any time. What the worker sees and does is appended to
+ * DIR/events: "<worker> <pid> <what> ...".
  *
  * Owns:    its descriptors, until it ends.
  * Blocks:  in poll(2), and wherever an order says so.

@@ -305,12 +305,14 @@ static void turn(struct fake *f, struct frame_reader *r)
 
 int main(int argc, char **argv)
 {
-	struct fake f = { .dir = getenv("FAKE_DIR") };
+	struct fake f = { 0 };
 	struct frame_reader reader = { 0 };
-	const char *dash = argc < 1 ? NULL : strrchr(argv[0], '-');
+	const char *slash = argc < 1 ? NULL : strrchr(argv[0], '/');
+	const char *dash = slash == NULL ? NULL : strrchr(slash, '-');
 
-	if (dash == NULL || f.dir == NULL)
+	if (dash == NULL)
 		return EX_SOFTWARE;
+	f.dir = mem_dup(argv[0], (size_t)(slash - argv[0]));
 	f.name = dash + 1;
 	/* As the real ones (zone-protocol 8). */
 	if (str_equal(f.name, "fetcher"))

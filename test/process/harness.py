@@ -98,6 +98,8 @@ class Daemon:
         self.source = self.dir / "source"
         for d in (self.fake, self.source):
             d.mkdir()
+        for w in WORKERS:
+            (self.fake / f"zonesync-{w}").symlink_to(BUILD / "test/fake" / f"zonesync-{w}")
         self.config = self.dir / "zonesync.yml"
         self.stderr = self.dir / "stderr"
         self.proc = None
@@ -130,11 +132,11 @@ management: {{type: file, file: {{path: {self.source}}}}}
 
     def spawn(self, **changes):
         args = {"--config": self.config, "--state-dir": self.state, "--run-dir": self.run,
-                "--log-dir": self.log, "--libexec-dir": BUILD / "test/fake",
+                "--log-dir": self.log, "--libexec-dir": self.fake,
                 "--time-scale": self.time_scale, **changes}
         env = {k: v for k, v in os.environ.items()
                if k not in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "ZONESYNC_SOCKET")}
-        env.update(FAKE_DIR=str(self.fake), **self.env)
+        env.update(self.env)
         command = [str(BUILD / "supervisor/zonesyncd")]
         for name, value in args.items():
             command += [name, str(value)]
@@ -182,10 +184,10 @@ management: {{type: file, file: {{path: {self.source}}}}}
         for pid in self.strangers:
             # Only processes that are still the fake workers of this very directory.
             try:
-                env = Path(f"/proc/{pid}/environ").read_bytes()
+                command = Path(f"/proc/{pid}/cmdline").read_text()
             except OSError:
                 continue
-            if f"FAKE_DIR={self.fake}".encode() in env.split(b"\0"):
+            if command.startswith(f"{self.fake}/"):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
         for pid in killed:

@@ -2,6 +2,7 @@
 """Start, readiness, restarts, ends: what the supervisor does with one worker."""
 import os
 import signal
+from pathlib import Path
 
 from harness import WORKERS, alive, children, state_of
 
@@ -193,6 +194,18 @@ def test_workers_get_their_descriptors_and_no_other(daemon):
     assert daemon.events("elector", "fds")[0].args == ["0", "1", "2", "3"]
     assert [e.args for e in daemon.events("fetcher", "fds")] == [["0", "1", "2", "3"]] * 2
     daemon.until_up()
+    daemon.stop()
+
+
+def test_workers_inherit_no_more_of_the_environment_than_they_need(daemon):
+    no = {"PGHOST": "elsewhere", "gravitee_ds_redis_password": "secret", "HOME": "/nowhere", "ASAN": "a part of a name"}
+    yes = {"SSL_CERT_FILE": "/certs", "ASAN_OPTIONS": "exitcode=99"}
+    daemon.env = {**no, **yes}
+    daemon.start()
+    for name in WORKERS:
+        got = Path(f"/proc/{daemon.worker(name)['pid']}/environ").read_text().split("\0")
+        assert {f"{k}={v}" for k, v in yes.items()} <= set(got)
+        assert not {*no, "PYTEST_CURRENT_TEST"} & {v.partition("=")[0] for v in got}
     daemon.stop()
 
 

@@ -235,6 +235,33 @@ def test_tables_of_older_releases_lack_columns_and_tables(zone):
     names_are(n, "API:a", "API_KEY:k", "SUBSCRIPTION:s")
 
 
+def test_access_points_and_licenses_without_a_time_are_read_whole_by_each_delta(zone):
+    """access_points of 4.2 have neither a time nor a status."""
+    zone.mongo.run("ALTER TABLE access_points DROP updated_at, DROP status; ALTER TABLE licenses DROP updated_at, DROP created_at; "
+                   "ALTER TABLE access_points ALTER reference_id SET NOT NULL; CREATE INDEX ON access_points (reference_id)")
+
+    def point(id, host):
+        zone.mongo.run(f"INSERT INTO access_points (id, reference_type, reference_id, target, host, secured, overriding) VALUES "
+                       f"('{id}', 'ENVIRONMENT', 'DEFAULT', 'GATEWAY', '{host}', true, false) "
+                       f"ON CONFLICT (id) DO UPDATE SET host = '{host}'")
+
+    def see(id, host):
+        until(f"{id} is {host}", lambda: json.loads(n.get("ACCESS_POINT", id) or "{}").get("host") == host)
+
+    point("m", "old.example.org")
+    n = one_node(zone)
+    see("m", "old.example.org")
+    zone.settled(count=1)
+    compared = n.logs("fetcher").count("compare")
+    point("a", "first.example.org")  # its id is before the one that was seen last
+    see("a", "first.example.org")
+    point("m", "new.example.org")
+    see("m", "new.example.org")
+    zone.mongo.run("INSERT INTO licenses (reference_id, reference_type, license) VALUES ('DEFAULT', 'ORGANIZATION', 'text')")
+    until("the license", lambda: n.get("LICENSE", "DEFAULT") == b"text")
+    assert n.logs("fetcher").count("compare") == compared and not n.fetcher()["error"]
+
+
 def test_lists_come_whole_where_no_index_finds_them(zone):
     zone.mongo.run("DROP INDEX subscriptions_metadata_subscription_id_idx; "
                    "ALTER TABLE key_subscriptions DROP CONSTRAINT key_subscriptions_pkey")
@@ -529,9 +556,11 @@ def test_a_server_elsewhere_is_verified_unless_the_url_says_otherwise(zone):
     n.config.write_text(zone.config("n1").replace(zone.mongo.uri, there))
     n.start()
     until("tried", lambda: n.fetcher()["source"].startswith("down"))
-    assert "source_not_verified" not in n.logs("fetcher")
+    assert "sslmode" not in n.logs() + json.dumps(n.status()["warnings"])
     assert "event=jdbc_parameter_ignored name=reWriteBatchedInserts" in n.logs("fetcher")
     n.stop()
     n.config.write_text(zone.config("n1").replace(zone.mongo.uri, there + "&sslmode=require"))
     n.start()
-    until("said", lambda: "event=source_not_verified host=192.0.2.1 sslmode=require" in n.logs("fetcher"))
+    assert n.logs().count("has sslmode=require: another server may be taken for the database") == 1
+    assert "has sslmode=require" in json.dumps(n.status()["warnings"])
+    assert "has sslmode=require" in n.cli("config", "check", n.config, check=False).stderr

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Redis may do to us."""
 import json
+import re
 import shutil
 
 import pytest
@@ -99,6 +100,42 @@ def test_redis_out_of_memory_and_back(zone):
     zone.redis("CONFIG", "SET", "maxmemory", "0")
     see(zone, "2")
     zone.settled(count=1)
+
+
+def errors_of(zone):
+    """How often Redis refused something."""
+    return sum(int(n) for n in re.findall(r"^errorstat_\w+:count=(\d+)", zone.redis("INFO", "errorstats"), re.M))
+
+
+@pytest.mark.sources()
+def test_a_full_redis_takes_no_batch_and_no_lease_from_anybody(zone):
+    """What a full Redis denies are batches. The lease is renewed, and can be given on."""
+    lease = "zonesync:{test}:lease"
+    change(zone, "1")
+    zone.start(2)
+    zone.settled(count=1)
+    first = zone.primary()
+    token = zone.redis("HGET", lease, "token")
+    zone.redis("CONFIG", "SET", "maxmemory", "1")
+    change(zone, "2")
+    until("said", lambda: "out of memory" in first.fetcher()["error"])
+    seq, refused = int(zone.redis("HGET", lease, "seq")), errors_of(zone)
+    # Five renewals fill a TTL: neither its end nor a candidate that takes it for stuck has ended the lease.
+    until("renewed for four TTLs", lambda: int(zone.redis("HGET", lease, "seq")) >= seq + 20)
+    assert zone.redis("HGET", lease, "token") == token
+    assert 0 < errors_of(zone) - refused < 20, "refused batches are tried again slowly"
+    assert first.logs("fetcher").count("write_refused") == 1
+    assert first.role() == "primary" and "lease_refused" not in first.logs("elector")
+
+    other = next(n for n in zone.nodes if n is not first)
+    first.stop()
+    until("the other one holds it", lambda: other.role() == "primary")
+    until("said", lambda: "out of memory" in other.fetcher()["error"])
+    zone.redis("CONFIG", "SET", "maxmemory", "0")
+    first.start()
+    see(zone, "2")
+    assert zone.primary() is other
+    until("unsaid", lambda: not other.fetcher()["error"])
 
 
 def test_redis_hangs_and_comes_back(zone):

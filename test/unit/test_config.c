@@ -354,12 +354,48 @@ static void connections_that_are_not_verified_are_warned_of(void **state)
 		PROBLEM_WARN,
 		"management: {type: mongodb, mongodb: {sslEnabled: true, truststore: {type: jks}}}\n",
 		NULL, "mongodb.truststore.path: is not set, so the system's authorities");
-	must_say(PROBLEM_WARN,
-		 "management: {type: jdbc, jdbc: {url: 'jdbc:postgresql://h/d?sslmode=require', "
-		 "truststore: {path: /t}}}\n",
-		 NULL, "management.jdbc.truststore.path: sslmode=require of management.jdbc.url");
 	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.hostnameVerificationAlgorithm: none\n",
 		 NULL, "hostnameVerificationAlgorithm: is NONE: any server");
+}
+
+static void a_database_that_need_not_prove_itself_is_warned_of(void **state)
+{
+	static const char *const weak[] = {
+		"//h/d?sslmode=disable",
+		"//h/d?sslmode=allow",
+		"//h/d?sslmode=prefer&user=u",
+		"//h?user=u&sslmode=require",
+		"//h/d?sslmode=verify-ca",
+		"//h/d?sslmode=verify-full&sslmode=disable",
+		"//localhost,127.0.0.1.example.org:1/d?sslmode=disable",
+		"//127.0.0.1:5432,[::2]:5432/d?sslmode=disable",
+	};
+	static const char *const fine[] = {
+		"//h/d",
+		"//h/d?sslmode=verify-full&user=u",
+		"//h/d?user=sslmode=disable",
+		"//h/d?xsslmode=disable",
+		"//localhost:1/d?sslmode=disable",
+		"//127.0.0.1,[::1]:5432/d?sslmode=disable",
+		"//%2Frun%2Fpg/d?sslmode=disable",
+		"///d?sslmode=disable",
+		"d?sslmode=disable&user=://h",
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(weak) + ARRAY_LEN(fine); i++) {
+		bool is_weak = i < ARRAY_LEN(weak);
+		char *added =
+			mem_printf("management: {type: jdbc, jdbc: {url: 'jdbc:postgresql:%s'}}\n",
+				   is_weak ? weak[i] : fine[i - ARRAY_LEN(weak)]);
+
+		if (is_weak)
+			must_say(PROBLEM_WARN, added, NULL, "management.jdbc.url: has sslmode=");
+		else
+			must_not_say(added, "sslmode");
+		mem_free(added);
+	}
 }
 
 static void keys_that_change_server_or_safety_are_refused(void **state)
@@ -1382,6 +1418,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wrong_values_name_file_line_key_and_remedy),
 		cmocka_unit_test(what_tls_lacks_is_said),
 		cmocka_unit_test(connections_that_are_not_verified_are_warned_of),
+		cmocka_unit_test(a_database_that_need_not_prove_itself_is_warned_of),
 		cmocka_unit_test(keys_that_change_server_or_safety_are_refused),
 		cmocka_unit_test(http_is_refused_where_it_would_be_open),
 		cmocka_unit_test(http_users_come_from_the_file_and_the_environment),

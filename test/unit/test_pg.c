@@ -220,6 +220,27 @@ static void a_delta_goes_on_behind_the_microsecond_and_the_id(void **state)
 	pg_select_reset(&s);
 }
 
+static void a_table_without_a_time_is_read_from_the_beginning(void **state)
+{
+	struct db_query q = { .table = DB_ACCESS_POINTS, .order = DB_BY_TIME, .limit = 10 };
+	struct pg_shape shape = { 0 };
+	struct pg_select s;
+
+	UNUSED(state);
+	pg_shape_add(&shape, "access_points", "id", (struct pg_found){ true, true });
+	pg_shape_add(&shape, "access_points", "reference_id", (struct pg_found){ true, true });
+	make(&s, &q, &shape);
+	must_have(&s, "FROM \"p\"\"_access_points\" t ORDER BY t.id COLLATE \"C\" LIMIT 10");
+	assert_null(strstr(buf_cstr(&s.text), "updated_at"));
+	assert_false(s.timed);
+	pg_select_reset(&s);
+	q.after_id = "000/x";
+	make(&s, &q, &shape);
+	must_have(&s, "WHERE t.id COLLATE \"C\" > $1 ORDER BY t.id");
+	assert_string_equal(s.values[0], "x");
+	pg_select_reset(&s);
+}
+
 static void a_position_of_another_database_begins_with_its_millisecond(void **state)
 {
 	static const char *const positions[] = { "x", "", "45/x", "a56/x", "456x", "456/\xff" };
@@ -449,6 +470,7 @@ int main(void)
 		cmocka_unit_test(urls_that_are_none_say_what_would_be_right),
 		cmocka_unit_test(hosts_of_this_machine_are_told_from_others),
 		cmocka_unit_test(a_delta_goes_on_behind_the_microsecond_and_the_id),
+		cmocka_unit_test(a_table_without_a_time_is_read_from_the_beginning),
 		cmocka_unit_test(a_position_of_another_database_begins_with_its_millisecond),
 		cmocka_unit_test(names_in_lists_are_no_sql),
 		cmocka_unit_test(a_table_that_is_not_there_is_named_or_empty),

@@ -200,7 +200,7 @@ static int give(const struct db_postgres *m, struct asking *a, const struct pg_s
 	row.updated_ms = a->row.updated_ms;
 	if (a->q->odd)
 		(void)err_set(&why, ERR_PARSE, "its type is none that is known");
-	else if (followed && !a->row.updated)
+	else if (followed && s->timed && !a->row.updated)
 		(void)err_set(&why, ERR_PARSE, "its updatedAt is no date");
 	else if (rc == 0)
 		row.json = (struct json_span){ a->row.json.data, a->row.json.len };

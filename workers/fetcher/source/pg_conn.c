@@ -110,9 +110,6 @@ int pg_options_check(const struct pg_options *o, struct err *e)
 				       "trusts were not found; add sslrootcert=FILE with the one "
 				       "that vouches for %s",
 				       h->name);
-		if (first && !str_equal(mode, "verify-full"))
-			log_warn(EV("source_not_verified"), KV("host", h->name),
-				 KV("sslmode", mode));
 	}
 	return 0;
 }

@@ -384,6 +384,14 @@ static void add_column(struct making *m, unsigned i)
 	}
 }
 
+/* Access points of 4.2 have no time. */
+static bool has_time(const struct making *m)
+{
+	int updated = find(m->q->table, "updatedAt");
+
+	return updated >= 0 && is_there(m->shape, m->q->table, (unsigned)updated);
+}
+
 static void add_columns(struct making *m)
 {
 	enum db_table t = m->q->table;
@@ -393,7 +401,8 @@ static void add_columns(struct making *m)
 
 	buf_printf(b, "SELECT t.%s::text, ", id_column(t));
 	add_cell(m, "id", PG_TEXT);
-	if (updated >= 0 && is_there(m->shape, t, (unsigned)updated))
+	m->out->timed = has_time(m);
+	if (m->out->timed)
 		buf_adds(b, "t.updated_at::timestamptz");
 	else
 		buf_adds(b, "NULL::timestamptz");
@@ -472,7 +481,7 @@ static void add_all_environments(struct making *m, unsigned i)
 	int updated = find(t, "updatedAt");
 	struct buf table = { 0 };
 
-	if (t == DB_EVENTS || m->q->order != DB_BY_TIME || updated < 0 ||
+	if (t == DB_EVENTS || t == DB_ACCESS_POINTS || m->q->order != DB_BY_TIME || updated < 0 ||
 	    (m->shape->indexed[t] >> updated & 1) != 0 || (m->shape->indexed[t] >> i & 1) == 0 ||
 	    (m->shape->filled[t] >> i & 1) == 0)
 		return;
@@ -566,14 +575,20 @@ static void add_id_bound(struct making *m)
 		   param(m, OID_TEXT, mem_strdup(id), 0));
 }
 
+/* Each delta brings all rows of a table that has no time. */
+static enum db_order order_of(const struct making *m)
+{
+	return m->q->order == DB_BY_TIME && !has_time(m) ? DB_BY_ID : m->q->order;
+}
+
 static void add_order(struct making *m)
 {
 	const char *id = id_column(m->q->table);
 	struct buf *b = &m->out->text;
 
-	if (m->q->order == DB_BY_TIME)
+	if (order_of(m) == DB_BY_TIME)
 		buf_printf(b, " ORDER BY t.updated_at, t.%s COLLATE \"C\"", id);
-	else if (m->q->order == DB_BY_ID)
+	else if (order_of(m) == DB_BY_ID)
 		buf_printf(b, " ORDER BY t.%s%s", id,
 			   tables[m->q->table].small ? " COLLATE \"C\"" : "");
 	if (m->q->limit > 0)
@@ -605,9 +620,9 @@ int pg_select_make(struct pg_select *out, const struct db_query *q, const struct
 		add_types(&m);
 	add_environments(&m);
 	add_status(&m);
-	if (q->order == DB_BY_TIME)
+	if (order_of(&m) == DB_BY_TIME)
 		add_keyset(&m);
-	if (q->order == DB_BY_ID)
+	if (order_of(&m) == DB_BY_ID)
 		add_id_bound(&m);
 	add_order(&m);
 	return 0;

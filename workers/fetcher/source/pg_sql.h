@@ -69,6 +69,7 @@ void pg_shape_add(struct pg_shape *s, const char *table, const char *column, str
 
 struct pg_select {
 	struct buf text;
+	bool timed; /* rows have an updated_at: NULL is damage */
 	/* As PQsendQueryParams() takes them; values are owned. */
 	unsigned types[PG_PARAMS_MAX];
 	char *values[PG_PARAMS_MAX];

@@ -128,7 +128,9 @@ static int scan_add(void *arg, const struct db_row *row, struct err *e)
 	int rc;
 
 	edge_set(&g->id, &g->ms, row);
-	if (row->updated_ms <= g->until_ms && is_beyond(row, g->seen_id, g->seen_ms))
+	/* A row without a time is no place to go on from. */
+	if (row->updated_ms > 0 && row->updated_ms <= g->until_ms &&
+	    is_beyond(row, g->seen_id, g->seen_ms))
 		edge_set(&g->seen_id, &g->seen_ms, row);
 	s->page.redo = s->page.r->unsure && is_beyond(row, g->done_id, g->done_ms);
 	rc = page_add(&s->page, row, e);

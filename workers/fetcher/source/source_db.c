@@ -116,7 +116,7 @@ static void read_cursor(struct cursor *c, const char *text)
 {
 	const char *colon = text == NULL ? NULL : strchr(text, ':');
 
-	if (colon == NULL || !str_to_i64(text, (size_t)(colon - text), &c->ms) || c->ms < 0)
+	if (colon == NULL || !str_to_i64(text, (size_t)(colon - text), &c->ms) || c->ms <= 0)
 		return;
 	c->id = mem_strdup(colon + 1);
 	c->moved_ms = clock_boot_ms(); /* as far as we know */
