@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a follower does with a log that has holes."""
+import subprocess
+import time
+
 import pytest
 
 from zone import api, until
@@ -52,3 +55,44 @@ def test_an_empty_zone_is_answered_as_empty(zone):
     zone.start(1)
     zone.settled(count=0)
     assert zone.nodes[0].names() == []
+
+
+def calls(zone, command):
+    """How often, since CONFIG RESETSTAT; those of scripts count too."""
+    found = [line for line in zone.redis("INFO", "commandstats").split() if line.startswith(f"cmdstat_{command}:")]
+    return int(found[0].split("calls=")[1].split(",")[0]) if found else 0
+
+
+def wakes_of_a_refill(zone, count=500):
+    """Wakes whoever waits, as each batch does, and lets it look once more. Seconds that took."""
+    begin = time.monotonic()
+    subprocess.run(["redis-cli", "-s", zone.redis.socket], input=b"PUBLISH zonesync:{test}:wake 7\n" * count,
+                   stdout=subprocess.DEVNULL, check=True, timeout=60)
+    before = calls(zone, "evalsha")
+    until("it looked", lambda: calls(zone, "evalsha") > before)
+    return time.monotonic() - begin
+
+
+def test_who_waits_for_a_refill_reads_no_events(zone):
+    for id in ("a", "b", "c"):
+        zone.write(f"apis/{id}.json", api(id))
+    zone.start(1)
+    zone.settled(count=3)
+    zone.nodes[0].stop()
+    n = zone.node("n2", start=False, extra="  candidate: false")
+    for empty in (True, False):
+        zone.redis("HSET", "zonesync:{test}:meta", "complete", 0)
+        if empty:
+            n.start()
+        until("it waits", lambda: n.cache()["state"] == "waiting" and
+              zone.redis("PUBSUB", "NUMSUB", "zonesync:{test}:wake").split()[-1] == "1")
+        zone.redis("CONFIG", "RESETSTAT")
+        took = wakes_of_a_refill(zone)
+        assert calls(zone, "zrangebyscore") == 0
+        # Half of what lies between two looks: timers are not exact, and a slow machine has the time to look.
+        assert calls(zone, "evalsha") <= 4 + took / 0.025
+        zone.redis("HSET", "zonesync:{test}:meta", "complete", 1)
+        zone.redis("PUBLISH", "zonesync:{test}:wake", 7)
+        zone.settled([n], count=3)
+    assert n.names() == ["API:a", "API:b", "API:c"]
+    assert n.logs("cache").count("event=resync_begin") == 1  # what it held was of this history

@@ -14,7 +14,8 @@
 #define TEND_MS		5000
 #define RETRY_MS	1000 /* after an error of the disk or the server */
 #define NODE_REPORT_MS	1000
-#define ROUND_DOUBLINGS 4 /* of RETRY_MS, after rounds that ended before their end */
+#define WAIT_LOOK_MS	50 /* between two looks at a head that lets nothing be read */
+#define ROUND_DOUBLINGS 4  /* of RETRY_MS, after rounds that ended before their end */
 
 static const char *const mode_names[] = { "starting",  "waiting", "following",
 					  "resyncing", "behind",  "following" };
@@ -41,6 +42,13 @@ void follower_arm(struct follower *f, int64_t ms)
 	if (ms == 0)
 		ms = f->poll_min_ms + any_number() % span;
 	CHECK(uv_timer_start(&f->poll, on_poll, (uint64_t)ms, 0) == 0);
+}
+
+/* A refill wakes with each batch: none of them is missed, and not each is answered. */
+void follower_wait(struct follower *f)
+{
+	follower_arm(f, f->again ? WAIT_LOOK_MS : 0);
+	f->again = false;
 }
 
 void follower_mode(struct follower *f, enum mode m)
@@ -127,6 +135,7 @@ static void begin_round(struct follower *f)
 		mirror_renew(f->mirror);
 	f->forced = false;
 	f->again = false;
+	f->resumes = false;
 	mirror_begin(f->mirror, f->java.foreign ? f->java.to_ms : 0, other);
 }
 
@@ -217,7 +226,7 @@ static void on_page(void *arg, const struct redis_reply *r, const struct err *lo
 	follow_page_reset(&page);
 }
 
-/* Asks for what lies behind our position. One question at a time. */
+/* Asks for what lies behind our position, or for the head that allows it. One question at a time. */
 void follower_look(struct follower *f)
 {
 	const struct position *p = replay_target(f);
@@ -229,8 +238,10 @@ void follower_look(struct follower *f)
 	if (!zone_conn_is_up(f->z))
 		return;
 	/* Whose zone is it: the answers come in this order. */
+	f->whole = f->resumes;
+	f->looked_ms = clock_boot_ms();
 	if (java_ask(f->z, on_java, f) == 0 &&
-	    follow_read(f->z, p, FOLLOW_PAGE_EVENTS, on_page, f) == 0)
+	    follow_read(f->z, p, f->whole ? FOLLOW_PAGE_EVENTS : 0, on_page, f) == 0)
 		f->reading = true;
 	else
 		follower_arm(f, RETRY_MS);
@@ -342,8 +353,13 @@ static void on_listener_down(void *arg, const struct err *why)
 static void on_wake(void *arg, const char *p, size_t n)
 {
 	struct follower *f = arg;
+	int64_t early = f->looked_ms + WAIT_LOOK_MS - clock_boot_ms();
 
-	if (n > 0 && p[0] >= '0' && p[0] <= '9')
+	if (n == 0 || p[0] < '0' || p[0] > '9')
+		return;
+	if (!f->resumes && !f->reading && early > 0)
+		follower_arm(f, early);
+	else
 		follower_look(f);
 }
 

@@ -55,6 +55,7 @@ static void begin_resync(struct follower *f, const char *why)
 	str_copy(f->next.lineage, sizeof(f->next.lineage), f->head.lineage);
 	str_copy(f->next.token, sizeof(f->next.token), f->head.token);
 	f->next_horizon = f->head.horizon;
+	f->resumes = true;
 	follower_mode(f, MODE_RESYNCING);
 	job = keeper_job_new(KEEPER_NEXT);
 	keeper_do(f->keeper, job);
@@ -190,6 +191,7 @@ void replay_judge(struct follower *f, struct page *page)
 	if (f->mode == MODE_RESYNCING)
 		own.revision = MAX(own.revision, f->next_horizon);
 	v = follow_judge(&page->head, &own);
+	f->resumes = v == FOLLOW_RESUME;
 	if (v != FOLLOW_BEHIND)
 		f->lease_since_ms = 0;
 	if (f->mode == MODE_RESYNCING && v != FOLLOW_RESUME) {
@@ -203,6 +205,10 @@ void replay_judge(struct follower *f, struct page *page)
 	}
 	switch (v) {
 	case FOLLOW_RESUME:
+		if (!f->whole) {
+			follower_look(f);
+			break;
+		}
 		/* A resync applies the first page in any case: of an empty zone it holds nothing
 		   but the position, without which nobody is answered. */
 		if (page->len > 0 || replay_target(f)->revision < page->head.revision ||
@@ -217,7 +223,7 @@ void replay_judge(struct follower *f, struct page *page)
 			begin_resync(f, own.lineage[0] == '\0' ? "no data yet"
 							       : "the history is another");
 		else
-			follower_arm(f, 0);
+			follower_wait(f);
 		break;
 	case FOLLOW_BEHIND:
 		f->proven = false;
@@ -225,12 +231,12 @@ void replay_judge(struct follower *f, struct page *page)
 		if (lease_lives(f, &page->head))
 			begin_resync(f, "an older epoch is alive there");
 		else
-			follower_arm(f, 0);
+			follower_wait(f);
 		break;
 	default: /* WAIT, HOLD */
 		f->proven = false;
 		follower_mode(f, MODE_WAITING);
-		follower_arm(f, 0);
+		follower_wait(f);
 		break;
 	}
 }

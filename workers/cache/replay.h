@@ -36,9 +36,12 @@ struct follower {
 	uint64_t next_horizon; /* when it was begun */
 	struct head head;      /* as last seen */
 	bool proven;
+	bool resumes; /* the last head let events be read; else only the head is asked for */
 	bool reading; /* a read is out */
+	bool whole;   /* and it asked for events */
 	bool again;   /* something came while it was */
 	bool forced;  /* a person asked for a resync */
+	int64_t looked_ms;
 	char forced_why[64];
 	int64_t failed_ms;			   /* when a resync could not be proven; 0: never */
 	char failed_lineage[FOLLOW_LINEAGE_BYTES]; /* of which it was */
@@ -82,6 +85,7 @@ void replay_position(const struct store_position *p, struct position *out);
 /* What follower.c has for it. */
 void follower_look(struct follower *f);		   /* asks for what lies behind our position */
 void follower_arm(struct follower *f, int64_t ms); /* looks again then; 0: as configured */
+void follower_wait(struct follower *f);		   /* until events may be read there */
 void follower_mode(struct follower *f, enum mode m);
 void follower_fail(struct follower *f, const struct err *e);
 void follower_report_node(struct follower *f);
