@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a follower does with a log that has holes."""
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -96,3 +98,108 @@ def test_who_waits_for_a_refill_reads_no_events(zone):
         zone.settled([n], count=3)
     assert n.names() == ["API:a", "API:b", "API:c"]
     assert n.logs("cache").count("event=resync_begin") == 1  # what it held was of this history
+
+
+class Between(threading.Thread):
+    """Before Redis, for one node: acts once, when so many bytes of answers have passed."""
+
+    def __init__(self, zone, after, act):
+        super().__init__(daemon=True)
+        self.path = zone.base / "between.sock"
+        self.target = str(zone.redis.socket)
+        self.left, self.act, self.begun, self.acted = after, act, False, False
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(self.path))
+        self.listener.listen()
+        self.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def run(self):
+        while True:
+            try:
+                c, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(c,), daemon=True).start()
+
+    def serve(self, client):
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            server.connect(self.target)
+            threading.Thread(target=self.relay, args=(client, server), daemon=True).start()
+            self.relay(server, client, True)
+        except OSError:
+            client.close()
+
+    def relay(self, source, target, counted=False):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+                self.left -= len(data) if counted else 0
+                if self.left <= 0 and not self.begun:
+                    self.begun = True
+                    how = self.act()
+                    self.acted = True
+                    if how == "cut":
+                        break
+        except OSError:
+            pass
+        for s in (source, target):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def flush(zone):
+    zone.redis("FLUSHALL")
+
+
+def restart(zone):
+    zone.redis.stop()
+    zone.redis.start()
+
+
+def cut(zone):
+    return "cut"
+
+
+def remove_one(zone):
+    zone.remove("apis/a7.json")
+    until("removed", lambda: zone.redis.meta()["count"] == str(BIG_APIS - 1))
+
+
+BIG_APIS = 40
+BIG_PAYLOAD = "x" * 300000  # three to a page
+
+
+@pytest.mark.parametrize("act", [flush, restart, cut, remove_one])
+def test_what_happens_in_the_middle_of_a_resync_leaves_no_hole_in_it(zone, act):
+    for i in range(BIG_APIS):
+        zone.write(f"apis/a{i}.json", api(f"a{i}", description=BIG_PAYLOAD))
+    zone.start(1)
+    n1 = zone.nodes[0]
+    lineage = zone.settled(count=BIG_APIS)["lineage"]
+    with Between(zone, BIG_APIS * len(BIG_PAYLOAD) // 3, lambda: act(zone)) as between:
+        n2 = zone.node("n2", start=False, extra="  candidate: false")
+        n2.config.write_text(n2.config.read_text().replace(str(zone.redis.socket), str(between.path)))
+        n2.start()
+        until("it happened", lambda: between.acted)
+        left = BIG_APIS - (act is remove_one)
+        meta = zone.settled(count=left)
+        assert n1.names() == n2.names() and len(n2.names()) == left
+        for name in n2.names():
+            assert n1.get(*name.split(":")) == n2.get(*name.split(":"))
+        assert (meta["lineage"] != lineage) == (act in (flush, restart))
+        # It goes on where the zone is still the same.
+        assert (n2.logs("cache").count("event=resync_begin") > 1) == (act in (flush, restart))
+        assert ("event=redis_down" in n2.logs("cache")) == (act in (restart, cut))
+        assert n2.logs("cache").count("event=resync_done") == 1
+        assert "suspect" not in n2.logs("cache")
+        n2.stop()

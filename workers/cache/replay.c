@@ -104,6 +104,11 @@ struct position *replay_target(struct follower *f)
 	return f->mode == MODE_RESYNCING ? &f->next : &f->pos;
 }
 
+enum store_target replay_into(const struct follower *f)
+{
+	return f->mode == MODE_RESYNCING ? STORE_NEXT : STORE_CURRENT;
+}
+
 /* At the head in steady state: proof. */
 static void conclude_page(struct follower *f)
 {
@@ -134,6 +139,8 @@ static void next_step(struct follower *f)
 {
 	struct position *p = replay_target(f);
 
+	if (f->asked.out || f->asked.here)
+		return; /* the page behind this one was asked for: its turn comes */
 	if (p->revision < f->head.revision || f->again) {
 		f->again = false;
 		follower_look(f);
@@ -148,6 +155,7 @@ static void next_step(struct follower *f)
 static void apply(struct follower *f, struct page *page)
 {
 	struct position *p = replay_target(f);
+	struct position after;
 	struct keeper_job *job;
 	size_t i;
 
@@ -155,7 +163,7 @@ static void apply(struct follower *f, struct page *page)
 		if (page->events[i].damaged)
 			suspect(f, page->events[i].name);
 	job = keeper_job_new(KEEPER_APPLY);
-	job->target = f->mode == MODE_RESYNCING ? STORE_NEXT : STORE_CURRENT;
+	job->target = replay_into(f);
 	to_store(p, &job->position);
 	str_copy(job->position.token, sizeof(job->position.token), page->head.token);
 	job->position.revision = page->len > 0 ? page->events[page->len - 1].revision
@@ -163,7 +171,11 @@ static void apply(struct follower *f, struct page *page)
 	job->horizon = MIN(page->head.horizon, job->position.revision);
 	job->page = *page;
 	*page = (struct page){ 0 };
+	replay_position(&job->position, &after);
 	keeper_do(f->keeper, job);
+	/* Meanwhile Redis makes the next page. */
+	if (after.revision < f->head.revision && zone_conn_is_up(f->z))
+		follower_ask(f, &after);
 }
 
 static bool lease_lives(struct follower *f, const struct head *h)
@@ -205,7 +217,7 @@ void replay_judge(struct follower *f, struct page *page)
 	}
 	switch (v) {
 	case FOLLOW_RESUME:
-		if (!f->whole) {
+		if (!f->asked.whole) {
 			follower_look(f);
 			break;
 		}
