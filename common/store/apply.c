@@ -14,24 +14,19 @@ static int drop(MDB_txn *txn, MDB_dbi dbi, const struct key *k)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* The record that stands under `k` goes: out of the log, the indexes, the digest. */
-static int forget(struct gen *g, MDB_txn *txn, const struct key *k, struct digest *d, struct err *e)
+/* The record `v` that stands under `k` goes: out of the log, the indexes, the digest. */
+static int forget(struct gen *g, MDB_txn *txn, const struct key *k, const MDB_val *v,
+		  struct digest *d, struct err *e)
 {
-	MDB_val key = key_val(k);
+	MDB_val key;
 	struct store_entry old;
 	struct key log;
 	struct key child = { .n = 0 };
 	struct key found;
 	struct lookups l = { 0 };
-	MDB_val v;
 	size_t i;
-	int rc = mdb_get(txn, g->events, &key, &v);
+	int rc = record_decode(&old, v, e);
 
-	if (rc == MDB_NOTFOUND)
-		return 0;
-	if (rc != 0)
-		return lmdb_err(e, rc, "look up");
-	rc = record_decode(&old, &v, e);
 	if (rc < 0)
 		return rc;
 	digest_sub(d, &old.hash);
@@ -95,13 +90,17 @@ int gen_put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct di
 	int rc;
 
 	key_event(&k, r->ev->kind, r->ev->id, r->ev->ref_id);
-	rc = forget(g, txn, &k, d, e);
-	if (rc < 0)
-		return rc;
 	record_encode(scratch, r);
 	key = key_val(&k);
 	v = (MDB_val){ scratch->len, scratch->data };
-	rc = mdb_put(txn, g->events, &key, &v, 0);
+	rc = mdb_put(txn, g->events, &key, &v, MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST) { /* `v` is what stands there */
+		rc = forget(g, txn, &k, &v, d, e);
+		if (rc < 0)
+			return rc;
+		v = (MDB_val){ scratch->len, scratch->data };
+		rc = mdb_put(txn, g->events, &key, &v, 0);
+	}
 	if (rc == 0) {
 		key_log(&other, r->revision);
 		key = key_val(&other);

@@ -14,7 +14,8 @@
 #define TEND_MS		5000
 #define RETRY_MS	1000 /* after an error of the disk or the server */
 #define NODE_REPORT_MS	1000
-#define ROUND_DOUBLINGS 4 /* of RETRY_MS, after rounds that ended before their end */
+#define WAIT_LOOK_MS	50 /* between two looks at a head that lets nothing be read */
+#define ROUND_DOUBLINGS 4  /* of RETRY_MS, after rounds that ended before their end */
 
 static const char *const mode_names[] = { "starting",  "waiting", "following",
 					  "resyncing", "behind",  "following" };
@@ -41,6 +42,13 @@ void follower_arm(struct follower *f, int64_t ms)
 	if (ms == 0)
 		ms = f->poll_min_ms + any_number() % span;
 	CHECK(uv_timer_start(&f->poll, on_poll, (uint64_t)ms, 0) == 0);
+}
+
+/* A refill wakes with each batch: none of them is missed, and not each is answered. */
+void follower_wait(struct follower *f)
+{
+	follower_arm(f, f->again ? WAIT_LOOK_MS : 0);
+	f->again = false;
 }
 
 void follower_mode(struct follower *f, enum mode m)
@@ -127,6 +135,7 @@ static void begin_round(struct follower *f)
 		mirror_renew(f->mirror);
 	f->forced = false;
 	f->again = false;
+	f->resumes = false;
 	mirror_begin(f->mirror, f->java.foreign ? f->java.to_ms : 0, other);
 }
 
@@ -191,49 +200,88 @@ static void on_round(void *arg, const struct mirror_round *r)
 	follower_arm(f, f->again ? 1 : 0);
 }
 
-static void on_page(void *arg, const struct redis_reply *r, const struct err *lost)
+static void drop_answer(struct follower *f)
 {
-	struct follower *f = arg;
-	struct page page = { 0 };
-	struct err e = { 0 };
+	follow_page_reset(&f->asked.page);
+	f->asked.here = false;
+}
 
-	f->reading = false;
-	if (lost != NULL)
-		return; /* the link comes back and looks again */
-	if (zone_check(f->z, r, lost, &e) < 0 || follow_parse(r, &page, &e) < 0) {
-		follower_fail(f, &e);
-		return;
+static bool is_where_we_stand(struct follower *f)
+{
+	const struct position *p = replay_target(f);
+	const struct position *q = &f->asked.behind;
+
+	return f->asked.into == replay_into(f) && q->revision == p->revision &&
+	       str_equal(q->token, p->token) && str_equal(q->lineage, p->lineage);
+}
+
+/* The turn of an answer that is here: the store's thread is free. */
+static void take_answer(struct follower *f)
+{
+	struct page page = f->asked.page;
+
+	f->asked.page = (struct page){ 0 };
+	f->asked.here = false;
+	if (is_where_we_stand(f)) {
+		f->head = page.head;
+		f->progress++;
+		f->reads++;
+		f->read_ms = clock_wall_ms();
+		if (java_leads(f))
+			begin_round(f);
+		else
+			replay_judge(f, &page);
+	} else {
+		follower_arm(f, f->again ? WAIT_LOOK_MS : RETRY_MS);
+		f->again = false;
 	}
-	f->head = page.head;
-	f->progress++;
-	f->reads++;
-	f->read_ms = clock_wall_ms();
-	if (keeper_busy(f->keeper)) /* a job of an older page: look again when it is done */
-		f->again = true;
-	else if (java_leads(f))
-		begin_round(f);
-	else
-		replay_judge(f, &page);
 	follow_page_reset(&page);
 }
 
-/* Asks for what lies behind our position. One question at a time. */
+static void on_page(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct follower *f = arg;
+	struct err e = { 0 };
+
+	f->asked.out = false;
+	if (lost != NULL)
+		return; /* the link comes back and looks again */
+	if (zone_check(f->z, r, lost, &e) < 0 || follow_parse(r, &f->asked.page, &e) < 0) {
+		follower_fail(f, &e);
+		return;
+	}
+	f->asked.here = true;
+	if (!keeper_busy(f->keeper))
+		take_answer(f);
+}
+
+/* Events behind there, or the head that allows to read them. */
+void follower_ask(struct follower *f, const struct position *behind)
+{
+	struct question *q = &f->asked;
+
+	CHECK(!q->out);
+	drop_answer(f);
+	q->whole = f->resumes;
+	q->into = replay_into(f);
+	q->behind = *behind;
+	f->looked_ms = clock_boot_ms();
+	/* Whose zone is it: the answers come in this order. */
+	if (java_ask(f->z, on_java, f) == 0 &&
+	    follow_read(f->z, behind, q->whole ? FOLLOW_PAGE_EVENTS : 0, on_page, f) == 0)
+		q->out = true;
+	else
+		follower_arm(f, RETRY_MS);
+}
+
 void follower_look(struct follower *f)
 {
-	const struct position *p = replay_target(f);
-
-	if (f->reading || keeper_busy(f->keeper) || mirror_busy(f->mirror)) {
+	if (f->asked.out || keeper_busy(f->keeper) || mirror_busy(f->mirror)) {
 		f->again = true;
 		return;
 	}
-	if (!zone_conn_is_up(f->z))
-		return;
-	/* Whose zone is it: the answers come in this order. */
-	if (java_ask(f->z, on_java, f) == 0 &&
-	    follow_read(f->z, p, FOLLOW_PAGE_EVENTS, on_page, f) == 0)
-		f->reading = true;
-	else
-		follower_arm(f, RETRY_MS);
+	if (zone_conn_is_up(f->z))
+		follower_ask(f, replay_target(f));
 }
 
 /* --- the store's thread came back --- */
@@ -245,6 +293,8 @@ static void on_kept(void *arg, struct keeper_job *job)
 	if (mirror_kept(f->mirror, job))
 		return;
 	if (job->rc < 0) {
+		drop_answer(f);
+		f->again = false; /* not at once: what failed may fail again */
 		if (job->what != KEEPER_APPLY || job->target == STORE_NEXT)
 			replay_abandon(f);
 		if (job->rc == ERR_DAMAGED)
@@ -255,6 +305,8 @@ static void on_kept(void *arg, struct keeper_job *job)
 	switch (job->what) {
 	case KEEPER_APPLY:
 		replay_applied(f, job);
+		if (f->asked.here)
+			take_answer(f);
 		break;
 	case KEEPER_NEXT:
 		f->again = false;
@@ -264,7 +316,9 @@ static void on_kept(void *arg, struct keeper_job *job)
 		replay_switched(f);
 		break;
 	case KEEPER_TEND:
-		if (f->again) {
+		if (f->asked.here) {
+			take_answer(f);
+		} else if (f->again) {
 			f->again = false;
 			follower_look(f);
 		}
@@ -316,11 +370,10 @@ static void on_down(void *arg, const struct err *why)
 	}
 	f->down = *why;
 	f->errors++;
-	f->reading = false;
+	f->asked.out = false;
+	drop_answer(f);
 	f->proven = false;
 	mirror_dropped(f->mirror);
-	if (f->mode == MODE_RESYNCING && !keeper_busy(f->keeper))
-		replay_abandon(f);
 }
 
 static void on_listener_up(void *arg)
@@ -342,8 +395,13 @@ static void on_listener_down(void *arg, const struct err *why)
 static void on_wake(void *arg, const char *p, size_t n)
 {
 	struct follower *f = arg;
+	int64_t early = f->looked_ms + WAIT_LOOK_MS - clock_boot_ms();
 
-	if (n > 0 && p[0] >= '0' && p[0] <= '9')
+	if (n == 0 || p[0] < '0' || p[0] > '9')
+		return;
+	if (!f->resumes && !f->asked.out && early > 0)
+		follower_arm(f, early);
+	else
 		follower_look(f);
 }
 
@@ -477,6 +535,7 @@ static void close_it(struct upstream *u)
 	zone_conn_close(&f->z);
 	redis_close(&f->listener);
 	keeper_close(&f->keeper);
+	drop_answer(f);
 	mirror_close(&f->mirror);
 	f->handles = 2;
 	uv_close((uv_handle_t *)&f->poll, on_own_closed);

@@ -11,16 +11,11 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
-#include "feed.pb-c.h"
-#include "workers/cache/keeper.h"
+#include "workers/cache/feed.h"
 
-#define LOCAL_EPOCH   "0:"	 /* of tokens of this mode: no lease ever has it */
-#define BATCH_SLACK   (2U << 20) /* of a batch besides its largest entity */
-#define PAGE_NAMES    1000
-#define PAGE_BYTES    (FRAME_MAX_BYTES / 2)
-#define PAGE_READ     (4U << 20) /* payloads that are read for a page: their checksums */
-#define TEND_MS	      5000
-#define MAPPING_FIELD "mapping" /* every other field is a cursor */
+#define LOCAL_EPOCH "0:"       /* of tokens of this mode: no lease ever has it */
+#define BATCH_SLACK (2U << 20) /* of a batch besides its largest entity */
+#define TEND_MS	    5000
 
 struct intake {
 	struct upstream base;
@@ -66,7 +61,7 @@ static struct intake *self_of(struct upstream *u)
 static void drop_queue(struct intake *k)
 {
 	while (k->n > 0)
-		feed__request__free_unpacked(k->queue[--k->n], NULL);
+		feed_request_free(k->queue[--k->n]);
 	buf_reset(&k->parcel);
 }
 
@@ -90,38 +85,20 @@ static void protocol_error(struct intake *k, const char *why)
 	hang_up(k);
 }
 
-static void reply(struct intake *k, const Feed__Answer *m)
+static void send_answer(void *arg, const Feed__Answer *m)
 {
+	struct intake *k = arg;
+
 	if (k->chan != NULL && chan_send(k->chan, &m->base) < 0)
 		protocol_error(k, "it does not read its answers");
 }
 
-/* --- questions --- */
-
-struct fields {
-	Feed__State m;
-	char *mapping; /* owned; NULL: none */
-	Feed__Cursor *cursors;
-	size_t cap;
-};
-
-static int add_field(void *arg, const char *field, const char *value)
+static struct feed_sink sink(struct intake *k)
 {
-	struct fields *f = arg;
-	Feed__Cursor *c;
-
-	if (str_equal(field, MAPPING_FIELD)) {
-		mem_free(f->mapping);
-		f->mapping = mem_strdup(value);
-	} else {
-		f->cursors = mem_grow(f->cursors, &f->cap, f->m.n_cursors + 1, sizeof(*c));
-		c = &f->cursors[f->m.n_cursors++];
-		feed__cursor__init(c);
-		c->field = mem_strdup(field);
-		c->value = mem_strdup(value);
-	}
-	return 0;
+	return (struct feed_sink){ send_answer, k };
 }
+
+/* --- questions --- */
 
 /* What another mode made is nothing of ours, nor is what is to be built anew: it serves until
    a refill is complete. */
@@ -145,262 +122,49 @@ static void take_damage(struct intake *k, const char *why)
 
 static void answer_hello(struct intake *k)
 {
-	struct fields f = { .cursors = NULL };
+	const struct feed_sink to = sink(k);
 	struct store_view *v = NULL;
 	struct err e = { 0 };
-	Feed__Cursor **list;
-	Feed__Answer a;
-	size_t i;
 
 	if (store_view_open(k->store, &v, &e) < 0) { /* it is not empty for that */
 		protocol_error(k, e.text);
 		return;
 	}
-	feed__answer__init(&a);
-	feed__state__init(&f.m);
-	if (is_ours(k)) {
-		CHECK(store_meta(v, add_field, &f) == 0);
-		f.m.lineage = k->position.lineage;
-	}
+	feed_state(v, is_ours(k) ? k->position.lineage : NULL, k->token, &to);
 	store_view_close(&v);
-	list = mem_alloc((f.m.n_cursors + 1) * sizeof(*list));
-	for (i = 0; i < f.m.n_cursors; i++)
-		list[i] = &f.cursors[i];
-	f.m.cursors = list;
-	f.m.token = k->token;
-	if (f.mapping != NULL)
-		f.m.mapping = f.mapping;
-	a.body_case = FEED__ANSWER__BODY_STATE;
-	a.state = &f.m;
-	reply(k, &a);
-	for (i = 0; i < f.m.n_cursors; i++) {
-		mem_free(f.cursors[i].field);
-		mem_free(f.cursors[i].value);
-	}
-	mem_free(f.mapping);
-	mem_free(f.cursors);
-	mem_free(list);
-}
-
-struct names {
-	Feed__Name *v;
-	size_t n, cap, bytes;
-	size_t read;
-	uint64_t last; /* revision */
-	bool more;
-	bool damaged;
-};
-
-static int add_name(void *arg, const struct store_entry *entry)
-{
-	struct names *l = arg;
-	struct buf name = { 0 };
-	Feed__Name *m;
-	char *ref;
-
-	if (l->n == PAGE_NAMES || l->bytes > PAGE_BYTES || l->read > PAGE_READ)
-		return 1;
-	ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
-	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
-	m = &l->v[l->n++];
-	feed__name__init(m);
-	m->id = mem_dup(entry->id, entry->id_len);
-	event_name(&name, entry->kind, m->id, ref);
-	m->name = buf_take(&name);
-	m->version = mem_dup(entry->version, entry->version_len);
-	m->kind = (char *)(uintptr_t)kind_name(entry->kind);
-	m->revision = entry->revision;
-	m->updated_ms = entry->updated_ms;
-	m->hash.len = HASH_BYTES;
-	m->hash.data = mem_dup(entry->hash.b, HASH_BYTES);
-	l->last = entry->revision;
-	l->read += entry->payload_len;
-	l->bytes += 64 + strlen(m->name) + strlen(m->id) + strlen(m->version);
-	mem_free(ref);
-	return 0;
-}
-
-/* Damaged records are passed over: whoever refills keeps the others. */
-static void read_names(struct store_view *v, struct names *l)
-{
-	int rc = store_since(v, l->last, add_name, l);
-
-	while (rc == ERR_DAMAGED) {
-		l->damaged = true;
-		l->last = store_next_revision(v, l->last);
-		rc = store_since(v, l->last, add_name, l);
-	}
-	l->more = rc != 0;
-}
-
-static void send_names(struct intake *k, const struct names *l)
-{
-	Feed__NamesPage page;
-	Feed__Name **list;
-	Feed__Answer a;
-	size_t i;
-
-	feed__answer__init(&a);
-	feed__names_page__init(&page);
-	list = mem_alloc((l->n + 1) * sizeof(*list));
-	for (i = 0; i < l->n; i++)
-		list[i] = &l->v[i];
-	page.names = list;
-	page.n_names = l->n;
-	page.last = !l->more;
-	a.body_case = FEED__ANSWER__BODY_NAMES;
-	a.names = &page;
-	reply(k, &a);
-	mem_free(list);
 }
 
 static void answer_names(struct intake *k, uint64_t after)
 {
-	struct names l = { .last = after };
+	const struct feed_sink to = sink(k);
 	struct store_view *v = NULL;
 	struct err e = { 0 };
-	size_t i;
+	bool whole;
 
 	if (store_view_open(k->store, &v, &e) < 0) {
 		protocol_error(k, e.text);
 		return;
 	}
-	read_names(v, &l);
+	whole = feed_names(v, after, k->refill_due, &to);
 	store_view_close(&v);
-	if (l.damaged && !k->refill_due)
+	if (!whole)
 		take_damage(k, "a record cannot be read");
-	else
-		send_names(k, &l);
-	for (i = 0; i < l.n; i++) {
-		mem_free(l.v[i].id);
-		mem_free(l.v[i].name);
-		mem_free(l.v[i].version);
-		mem_free(l.v[i].hash.data);
-	}
-	mem_free(l.v);
 }
 
 static void answer_last(struct intake *k)
 {
-	Feed__Answer a;
-	Feed__Known known;
+	const struct feed_sink to = sink(k);
 
-	feed__answer__init(&a);
-	feed__known__init(&known);
-	known.number = k->number;
-	a.body_case = FEED__ANSWER__BODY_KNOWN;
-	a.known = &known;
-	reply(k, &a);
+	feed_known(k->number, &to);
 }
 
 /* --- batches --- */
 
 static void answer_batch(struct intake *k, Feed__Outcome outcome, const struct keeper_job *job)
 {
-	Feed__Answer a;
-	Feed__Written m;
+	const struct feed_sink to = sink(k);
 
-	feed__answer__init(&a);
-	feed__written__init(&m);
-	m.outcome = outcome;
-	m.revision = k->position.revision;
-	if (job != NULL && job->rc < 0) {
-		m.error = (char *)(uintptr_t)job->err.text;
-	} else if (job != NULL) {
-		m.revision = job->published.after.revision;
-		m.effective = job->published.effective;
-		m.left = job->published.left;
-	}
-	a.body_case = FEED__ANSWER__BODY_WRITTEN;
-	a.written = &m;
-	reply(k, &a);
-}
-
-static const char *text_or_null(const char *s)
-{
-	return s[0] == '\0' ? NULL : s;
-}
-
-static bool is_sound(const Feed__Op *m, char op)
-{
-	bool put = op == 'W' || op == 'F';
-
-	if (strlen(m->op) != 1 || !str_is_utf8(m->id, strlen(m->id)) ||
-	    !str_is_utf8(m->ref, strlen(m->ref)) || !str_is_utf8(m->version, strlen(m->version)))
-		return false;
-	if (put && (m->hash.len != HASH_BYTES || m->hash.data[0] != ACTION_DEPLOY))
-		return false;
-	return strchr("WFTKP", op) == NULL || m->id[0] != '\0';
-}
-
-/* Into `out`; false: no operation of the store, but of the batch as a whole. */
-static bool take_op(struct keeper_job *job, Feed__Op *m, struct publish_op *out)
-{
-	static const struct {
-		char op;
-		enum publish_what what;
-	} rows[] = { { 'W', PUBLISH_PUT },  { 'F', PUBLISH_FORCE },    { 'T', PUBLISH_WITHDRAW },
-		     { 'K', PUBLISH_KEEP }, { 'C', PUBLISH_CHILDREN }, { 'P', PUBLISH_PURGE },
-		     { 'M', PUBLISH_META }, { 'O', PUBLISH_META } };
-	size_t i;
-
-	job->begin_next = job->begin_next || m->op[0] == 'L';
-	job->end_next = job->end_next || m->op[0] == 'E';
-	if (m->op[0] == 'M' && str_equal(m->field, "caught"))
-		return false;
-	for (i = 0; i < ARRAY_LEN(rows) && rows[i].op != m->op[0]; i++)
-		continue;
-	if (i == ARRAY_LEN(rows))
-		return false;
-	*out = (struct publish_op){ .what = rows[i].what, .id = m->id, .number = m->number };
-	out->ref = text_or_null(m->ref);
-	out->version = m->version;
-	out->payload = m->payload.data;
-	out->payload_len = m->payload.len;
-	if (m->hash.len == HASH_BYTES)
-		memcpy(out->hash.b, m->hash.data, HASH_BYTES);
-	out->value = m->value;
-	out->field = m->field;
-	return true;
-}
-
-static void free_request(void *data)
-{
-	feed__request__free_unpacked(data, NULL);
-}
-
-static struct keeper_job *make_job(struct intake *k, Feed__Request *r)
-{
-	struct keeper_job *job = keeper_job_new(KEEPER_PUBLISH);
-	struct publish_op *ops = mem_alloc((r->batch->n_ops + 1) * sizeof(*ops));
-	size_t n = 0;
-	size_t i;
-
-	job->data = r;
-	job->free_data = free_request;
-	job->batch.ops = ops;
-	for (i = 0; i < r->batch->n_ops; i++) {
-		Feed__Op *m = r->batch->ops[i];
-		enum kind kind = KIND_API;
-
-		if (!is_sound(m, m->op[0]) ||
-		    (m->id[0] != '\0' && !kind_parse(m->kind, strlen(m->kind), &kind))) {
-			keeper_job_free(job);
-			return NULL;
-		}
-		if (m->op[0] == 'L')
-			str_copy(k->next_lineage, sizeof(k->next_lineage), m->field);
-		if (m->op[0] == 'M' && str_equal(m->field, "caught"))
-			k->caught = true;
-		if (take_op(job, m, &ops[n]))
-			ops[n++].kind = kind;
-	}
-	job->batch.n = n;
-	/* Copies: the connection may end while the thread works. */
-	str_copy(job->position.token, sizeof(job->position.token), k->token);
-	job->batch.token = job->position.token;
-	job->batch.now_ms = clock_wall_ms();
-	return job;
+	feed_written(outcome, k->position.revision, job, &to);
 }
 
 /* Into what: the generation that serves, or the one of a refill that has begun. */
@@ -421,6 +185,7 @@ static const char *aim(const struct intake *k, struct keeper_job *job)
 
 static void take_batch(struct intake *k, Feed__Request *r)
 {
+	struct feed_said said;
 	struct keeper_job *job;
 	const char *wrong;
 
@@ -428,15 +193,20 @@ static void take_batch(struct intake *k, Feed__Request *r)
 		answer_batch(
 			k, r->batch->number <= k->number ? FEED__OUTCOME__DUP : FEED__OUTCOME__LOST,
 			NULL);
-		free_request(r);
+		feed_request_free(r);
 		return;
 	}
-	k->caught = false;
-	job = make_job(k, r);
+	job = feed_job(r, &said);
 	if (job == NULL) {
 		protocol_error(k, "a malformed batch");
 		return;
 	}
+	k->caught = said.caught;
+	if (said.lineage != NULL)
+		str_copy(k->next_lineage, sizeof(k->next_lineage), said.lineage);
+	/* Copies: the connection may end while the thread works. */
+	str_copy(job->position.token, sizeof(job->position.token), k->token);
+	job->batch.token = job->position.token;
 	wrong = aim(k, job);
 	if (wrong != NULL) {
 		keeper_job_free(job);
@@ -534,7 +304,7 @@ static void next(struct intake *k)
 			protocol_error(k, "an unknown request");
 			break;
 		}
-		free_request(r);
+		feed_request_free(r);
 	}
 }
 
@@ -554,7 +324,7 @@ static int take_chunk(struct intake *k, const Feed__Chunk *c, struct err *e)
 	buf_reset(&k->parcel);
 	if (r == NULL || k->n == INTAKE_QUEUE) {
 		if (r != NULL)
-			free_request(r);
+			feed_request_free(r);
 		return err_set(e, ERR_PROTO, "more than %d requests at once, or none",
 			       INTAKE_QUEUE);
 	}
@@ -573,7 +343,7 @@ static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 	else
 		(void)err_set(e, ERR_PROTO, "no chunk of a request");
 	if (m != NULL)
-		free_request(m);
+		feed_request_free(m);
 	if (rc == 0)
 		next(k);
 	return rc;

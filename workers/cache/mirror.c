@@ -10,17 +10,11 @@
 #include "common/log/log.h"
 #include "common/model/guard.h"
 #include "common/zone/search.h"
-#include "workers/cache/marks.h"
+#include "workers/cache/absent.h"
 
 #define TOKEN "0:java" /* below every epoch of ours */
 
 enum kind_of_round { ROUND_BUILD, ROUND_ALL, ROUND_WINDOW };
-
-struct gone { /* a live record without a row */
-	enum kind kind;
-	char *id, *ref;
-	uint64_t mark;
-};
 
 struct mirror {
 	struct zone_conn *z; /* not owned, as the next two */
@@ -35,15 +29,14 @@ struct mirror {
 
 	/* What is known of the zone. */
 	struct store_position pos;
-	bool renew;	    /* the next round builds */
-	bool all_due;	    /* or reads all */
-	int64_t pause_ms;   /* between two because numbers differ */
-	int64_t all_ms;	    /* when the last such round began; CLOCK_BOOTTIME */
-	int64_t high_ms;    /* greatest time read, of the writer's clock */
-	uint64_t aside;	    /* rows of deployed events that are none, and no record either */
-	uint64_t bad;	    /* events of this zone that are none, in the last read of all */
-	struct marks doubt; /* missing in the last read of all */
-	char held[160];	    /* removals the guard holds back; "": none */
+	bool renew;	  /* the next round builds */
+	bool all_due;	  /* or reads all */
+	int64_t pause_ms; /* between two because numbers differ */
+	int64_t all_ms;	  /* when the last such round began; CLOCK_BOOTTIME */
+	int64_t high_ms;  /* greatest time read, of the writer's clock */
+	uint64_t aside;	  /* rows of deployed events that are none, and no record either */
+	uint64_t bad;	  /* events of this zone that are none, in the last read of all */
+	struct absent absent;
 
 	/* The round. */
 	bool running;
@@ -52,20 +45,12 @@ struct mirror {
 	struct find_query query;
 	unsigned page_rows;
 	bool began; /* the next generation */
-	uint64_t before, told, bad_now;
+	uint64_t before, bad_now;
 	int64_t seen_ms;
 	struct marks seen, wrong;
 	char next_lineage[STORE_LINEAGE_BYTES];
 	struct find_page page; /* on its way into the store */
 	uint64_t cursor;
-	uint64_t walked; /* revision */
-	size_t live[KIND__COUNT];
-	size_t kept_wrong;
-	uint64_t old_tombstone;
-	struct gone *gone;
-	size_t n_gone, cap_gone;
-	struct buf stale; /* id, NUL, ref, NUL of the tombstone that may go */
-	enum kind stale_kind;
 };
 
 bool mirror_is_ours(const char *lineage)
@@ -87,27 +72,18 @@ void mirror_renew(struct mirror *m)
 
 static void forget_round(struct mirror *m)
 {
-	while (m->n_gone > 0) {
-		struct gone *g = &m->gone[--m->n_gone];
-
-		mem_free(g->id);
-		mem_free(g->ref);
-	}
-	mem_free(m->gone);
-	m->gone = NULL;
-	m->cap_gone = 0;
+	absent_names_reset(&m->absent.names);
 	find_page_reset(&m->page);
 	marks_reset(&m->seen);
 	marks_reset(&m->wrong);
-	buf_reset(&m->stale);
 	(void)uv_timer_stop(&m->turn);
 	m->running = false;
 }
 
 static void end_round(struct mirror *m, struct mirror_round *r)
 {
-	if (r->err.code == 0 && m->held[0] != '\0')
-		(void)err_set(&r->err, ERR_STATE, "%s", m->held);
+	if (r->err.code == 0 && m->absent.held[0] != '\0')
+		(void)err_set(&r->err, ERR_STATE, "%s", m->absent.held);
 	r->set_aside = m->bad;
 	forget_round(m);
 	m->hooks.over(m->hooks.arg, r);
@@ -136,9 +112,7 @@ static void submit(struct mirror *m, struct keeper_job *job)
 
 struct baggage { /* what a job's operations point at */
 	struct find_page page;
-	struct gone *gone;
-	size_t n_gone;
-	struct buf stale;
+	struct absent_names names;
 	char lineage[STORE_LINEAGE_BYTES];
 };
 
@@ -146,13 +120,8 @@ static void free_baggage(void *data)
 {
 	struct baggage *b = data;
 
-	while (b->n_gone > 0) {
-		mem_free(b->gone[--b->n_gone].id);
-		mem_free(b->gone[b->n_gone].ref);
-	}
-	mem_free(b->gone);
+	absent_names_reset(&b->names);
 	find_page_reset(&b->page);
-	buf_reset(&b->stale);
 	mem_free(b);
 }
 
@@ -242,161 +211,34 @@ static void send_switch(struct mirror *m)
 
 /* --- what is gone --- */
 
-static int walk_one(void *arg, const struct store_entry *entry)
-{
-	struct mirror *m = arg;
-	struct buf name = { 0 };
-	struct gone g = { .kind = entry->kind };
-	bool there;
-
-	m->walked = entry->revision;
-	if (m->told++ >= MIRROR_WALK)
-		return 1;
-	if (entry->action != ACTION_DEPLOY) {
-		if (entry->updated_ms < clock_wall_ms() - MIRROR_FORGET_MS) {
-			m->old_tombstone = entry->revision;
-			m->stale_kind = entry->kind;
-			buf_clear(&m->stale);
-			buf_add(&m->stale, entry->id, entry->id_len);
-			buf_addc(&m->stale, '\0');
-			buf_add(&m->stale, entry->ref, entry->ref_len);
-			buf_addc(&m->stale, '\0');
-		}
-		return 0;
-	}
-	m->live[entry->kind]++;
-	g.id = mem_dup(entry->id, entry->id_len);
-	g.ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
-	buf_adds(&name, zone_conn_keys(m->z)->event_prefix);
-	event_name(&name, entry->kind, g.id, g.ref);
-	g.mark = marks_hash(buf_cstr(&name));
-	buf_reset(&name);
-	m->kept_wrong += marks_have(&m->wrong, g.mark);
-	there = marks_have(&m->seen, g.mark);
-	if (there) {
-		mem_free(g.id);
-		mem_free(g.ref);
-		return 0;
-	}
-	m->gone = mem_grow(m->gone, &m->cap_gone, m->n_gone + 1, sizeof(*m->gone));
-	m->gone[m->n_gone++] = g;
-	return 0;
-}
-
-/* What two reads of all did not find may go, as far as the guard lets it. */
-static bool may_go(struct mirror *m, const struct gone *g)
-{
-	size_t agreed = 0;
-	size_t i;
-
-	for (i = 0; i < m->n_gone; i++)
-		if (m->gone[i].kind == g->kind && marks_have(&m->doubt, m->gone[i].mark))
-			agreed++;
-	if (!marks_have(&m->doubt, g->mark))
-		return false;
-	/* A Java primary never deletes a key: many that are missing were flushed. */
-	if (guard_judge(m->live[g->kind], agreed, 1, false) == GUARD_GO)
-		return true;
-	(void)snprintf(
-		m->held, sizeof(m->held),
-		"%zu of %zu %s are missing in the index: kept until they are back; `zonesync "
-		"resync` takes the index as it is",
-		agreed, m->live[g->kind], kind_name(g->kind));
-	return false;
-}
-
-static bool send_removals(struct mirror *m)
-{
-	struct publish_op *ops;
-	struct keeper_job *job = new_job(m, m->n_gone + 1, &ops);
-	struct baggage *b = job->data;
-	bool decided[KIND__COUNT] = { false };
-	bool goes[KIND__COUNT] = { false };
-	size_t i;
-
-	m->held[0] = '\0';
-	for (i = 0; i < m->n_gone; i++) {
-		const struct gone *g = &m->gone[i];
-
-		if (!marks_have(&m->doubt, g->mark))
-			continue;
-		if (!decided[g->kind])
-			goes[g->kind] = may_go(m, g);
-		decided[g->kind] = true;
-		if (!goes[g->kind])
-			continue;
-		log_note(EV("removed"), KV("kind", kind_name(g->kind)), KV("id", g->id));
-		ops[job->batch.n++] = (struct publish_op){ .what = PUBLISH_WITHDRAW,
-							   .kind = g->kind,
-							   .id = g->id,
-							   .ref = g->ref,
-							   .number = UINT64_MAX };
-	}
-	if (m->old_tombstone > 0) {
-		const char *id = buf_cstr(&m->stale);
-		const char *ref = id + strlen(id) + 1;
-
-		ops[job->batch.n++] = (struct publish_op){ .what = PUBLISH_PURGE,
-							   .kind = m->stale_kind,
-							   .id = id,
-							   .ref = ref[0] == '\0' ? NULL : ref,
-							   .number = m->old_tombstone };
-	}
-	marks_reset(&m->doubt);
-	for (i = 0; i < m->n_gone; i++)
-		marks_add_hash(&m->doubt, m->gone[i].mark);
-	marks_settle(&m->doubt);
-	if (job->batch.n == 0) {
-		keeper_job_free(job);
-		return false;
-	}
-	b->gone = m->gone;
-	b->n_gone = m->n_gone;
-	b->stale = m->stale;
-	m->gone = NULL;
-	m->n_gone = 0;
-	m->stale = (struct buf){ 0 };
-	submit(m, job);
-	return true;
-}
-
 static void level(struct mirror *m);
 
 static void walk_done(struct mirror *m)
 {
-	/* Missing for the first time: look again soon. */
-	bool fresh = false;
-	size_t i;
+	struct publish_op *ops;
+	struct keeper_job *job = new_job(m, m->absent.names.n + 1, &ops);
 
-	for (i = 0; i < m->n_gone; i++)
-		fresh = fresh || !marks_have(&m->doubt, m->gone[i].mark);
-	m->aside = m->wrong.n - MIN(m->kept_wrong, m->wrong.n);
-	m->all_due = fresh;
-	if (!send_removals(m))
+	m->aside = m->wrong.n - MIN(m->absent.kept_wrong, m->wrong.n);
+	m->all_due = absent_is_fresh(&m->absent); /* look again soon */
+	job->batch.n = absent_removals(&m->absent, ops);
+	if (job->batch.n == 0) {
+		keeper_job_free(job);
 		level(m);
+		return;
+	}
+	((struct baggage *)job->data)->names = m->absent.names;
+	m->absent.names = (struct absent_names){ 0 };
+	submit(m, job);
 }
 
 static void on_turn(uv_timer_t *t)
 {
 	struct mirror *m = t->data;
-	struct store_view *v = NULL;
 	struct err e = { 0 };
-	uint64_t after = m->walked;
-	int rc;
+	int rc = absent_step(&m->absent, &e);
 
-	if (store_view_open(m->store, &v, &e) < 0) {
-		fail_round(m, &e);
-		return;
-	}
-	m->told = 0;
-	rc = store_since(v, after, walk_one, m);
-	if (rc > 0) /* the one it stopped at comes again */
-		m->walked--;
-	store_view_close(&v);
 	if (rc < 0) {
-		m->renew = true;
-		(void)err_set(&e, rc,
-			      "a record of the local store cannot be read; it is built anew");
+		m->renew = m->renew || rc == ERR_DAMAGED;
 		fail_round(m, &e);
 	} else if (rc > 0) {
 		CHECK(uv_timer_start(&m->turn, on_turn, 0, 0) == 0);
@@ -407,10 +249,7 @@ static void on_turn(uv_timer_t *t)
 
 static void begin_walk(struct mirror *m)
 {
-	m->walked = 0;
-	m->kept_wrong = 0;
-	m->old_tombstone = 0;
-	memset(m->live, 0, sizeof(m->live));
+	absent_begin(&m->absent, &m->seen, &m->wrong);
 	CHECK(uv_timer_start(&m->turn, on_turn, 0, 0) == 0);
 }
 
@@ -455,7 +294,8 @@ static void on_level(void *arg, const struct redis_reply *r, const struct err *l
 		m->pause_ms = MIRROR_PAUSE_MS;
 	else if (m->what == ROUND_ALL)
 		m->pause_ms = MIN(2 * m->pause_ms, MIRROR_FULL_MS);
-	if ((!round.level || m->held[0] != '\0') && clock_boot_ms() - m->all_ms >= m->pause_ms)
+	if ((!round.level || m->absent.held[0] != '\0') &&
+	    clock_boot_ms() - m->all_ms >= m->pause_ms)
 		m->all_due = true;
 	if (n == 0 && m->pos.digest.count > 0)
 		(void)err_set(&round.err, ERR_STATE,
@@ -489,7 +329,7 @@ static void read_whole(struct mirror *m)
 		return;
 	}
 	m->aside = m->wrong.n;
-	marks_reset(&m->doubt);
+	marks_reset(&m->absent.doubt);
 	send_switch(m);
 }
 
@@ -750,6 +590,8 @@ struct mirror *mirror_create(uv_loop_t *loop, const struct mirror_about *a,
 	m->z = a->z;
 	m->keeper = a->keeper;
 	m->store = a->store;
+	m->absent.store = a->store;
+	m->absent.prefix = zone_conn_keys(a->z)->event_prefix;
 	m->max_bytes = a->entity_max_bytes;
 	m->hooks = *h;
 	m->page_rows = FIND_ROWS;
@@ -774,6 +616,6 @@ void mirror_close(struct mirror **mp)
 	keeper_job_free(m->waiting);
 	m->waiting = NULL;
 	forget_round(m);
-	marks_reset(&m->doubt);
+	absent_reset(&m->absent);
 	uv_close((uv_handle_t *)&m->turn, on_closed);
 }

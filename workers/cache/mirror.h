@@ -12,7 +12,7 @@
  * before and after it; a tombstone removes, a missing row only when two reads of all agree
  * and the guard against mass removal lets it go.
  *
- * Owns:    its round and the lists of it; the connection, the keeper and the store are the
+ * Owns:    its round and the lists of it (absent.h: what is gone); the connection, the keeper and the store are the
  *          follower's. All answers of a round come before the next, or not at all.
  * Blocks:  never.
  * Errors:  of a round, through hooks.over; the last known good stays.
@@ -32,8 +32,6 @@
 #define MIRROR_FULL_MS	  900000 /* all is read again so often, */
 #define MIRROR_PAUSE_MS	  5000 /* and for other numbers this long after, doubled when it was no use */
 #define MIRROR_TOLD	  20   /* events set aside that are logged of one read of all */
-#define MIRROR_WALK	  2000	   /* records of the store looked at in one turn of the loop */
-#define MIRROR_FORGET_MS  86400000 /* a tombstone is kept for a day */
 
 struct mirror;
 

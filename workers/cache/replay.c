@@ -55,6 +55,7 @@ static void begin_resync(struct follower *f, const char *why)
 	str_copy(f->next.lineage, sizeof(f->next.lineage), f->head.lineage);
 	str_copy(f->next.token, sizeof(f->next.token), f->head.token);
 	f->next_horizon = f->head.horizon;
+	f->resumes = true;
 	follower_mode(f, MODE_RESYNCING);
 	job = keeper_job_new(KEEPER_NEXT);
 	keeper_do(f->keeper, job);
@@ -103,6 +104,11 @@ struct position *replay_target(struct follower *f)
 	return f->mode == MODE_RESYNCING ? &f->next : &f->pos;
 }
 
+enum store_target replay_into(const struct follower *f)
+{
+	return f->mode == MODE_RESYNCING ? STORE_NEXT : STORE_CURRENT;
+}
+
 /* At the head in steady state: proof. */
 static void conclude_page(struct follower *f)
 {
@@ -133,6 +139,8 @@ static void next_step(struct follower *f)
 {
 	struct position *p = replay_target(f);
 
+	if (f->asked.out || f->asked.here)
+		return; /* the page behind this one was asked for: its turn comes */
 	if (p->revision < f->head.revision || f->again) {
 		f->again = false;
 		follower_look(f);
@@ -147,6 +155,7 @@ static void next_step(struct follower *f)
 static void apply(struct follower *f, struct page *page)
 {
 	struct position *p = replay_target(f);
+	struct position after;
 	struct keeper_job *job;
 	size_t i;
 
@@ -154,7 +163,7 @@ static void apply(struct follower *f, struct page *page)
 		if (page->events[i].damaged)
 			suspect(f, page->events[i].name);
 	job = keeper_job_new(KEEPER_APPLY);
-	job->target = f->mode == MODE_RESYNCING ? STORE_NEXT : STORE_CURRENT;
+	job->target = replay_into(f);
 	to_store(p, &job->position);
 	str_copy(job->position.token, sizeof(job->position.token), page->head.token);
 	job->position.revision = page->len > 0 ? page->events[page->len - 1].revision
@@ -162,7 +171,11 @@ static void apply(struct follower *f, struct page *page)
 	job->horizon = MIN(page->head.horizon, job->position.revision);
 	job->page = *page;
 	*page = (struct page){ 0 };
+	replay_position(&job->position, &after);
 	keeper_do(f->keeper, job);
+	/* Meanwhile Redis makes the next page. */
+	if (after.revision < f->head.revision && zone_conn_is_up(f->z))
+		follower_ask(f, &after);
 }
 
 static bool lease_lives(struct follower *f, const struct head *h)
@@ -190,6 +203,7 @@ void replay_judge(struct follower *f, struct page *page)
 	if (f->mode == MODE_RESYNCING)
 		own.revision = MAX(own.revision, f->next_horizon);
 	v = follow_judge(&page->head, &own);
+	f->resumes = v == FOLLOW_RESUME;
 	if (v != FOLLOW_BEHIND)
 		f->lease_since_ms = 0;
 	if (f->mode == MODE_RESYNCING && v != FOLLOW_RESUME) {
@@ -203,6 +217,10 @@ void replay_judge(struct follower *f, struct page *page)
 	}
 	switch (v) {
 	case FOLLOW_RESUME:
+		if (!f->asked.whole) {
+			follower_look(f);
+			break;
+		}
 		/* A resync applies the first page in any case: of an empty zone it holds nothing
 		   but the position, without which nobody is answered. */
 		if (page->len > 0 || replay_target(f)->revision < page->head.revision ||
@@ -217,7 +235,7 @@ void replay_judge(struct follower *f, struct page *page)
 			begin_resync(f, own.lineage[0] == '\0' ? "no data yet"
 							       : "the history is another");
 		else
-			follower_arm(f, 0);
+			follower_wait(f);
 		break;
 	case FOLLOW_BEHIND:
 		f->proven = false;
@@ -225,12 +243,12 @@ void replay_judge(struct follower *f, struct page *page)
 		if (lease_lives(f, &page->head))
 			begin_resync(f, "an older epoch is alive there");
 		else
-			follower_arm(f, 0);
+			follower_wait(f);
 		break;
 	default: /* WAIT, HOLD */
 		f->proven = false;
 		follower_mode(f, MODE_WAITING);
-		follower_arm(f, 0);
+		follower_wait(f);
 		break;
 	}
 }

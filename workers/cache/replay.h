@@ -20,6 +20,24 @@
 #include "workers/cache/mirror.h"
 #include "workers/cache/upstream.h"
 
+/*
+ * A question to the zone, one at a time, and its answer until it is its turn.
+ *
+ * While the store's thread applies a page the next one is asked for, behind the end of the first:
+ * one page ahead, no more. A page counts only where it was read: its turn comes when the thread
+ * is free, and if `into` and `behind` are not where replay_target() stands then, it is dropped
+ * unjudged. So whoever moves, begins, gives up or fails need not think of what was read ahead.
+ * Its head becomes follower.head, and is judged, not before that turn.
+ */
+struct question {
+	bool out;   /* until the answer comes, or the connection is lost */
+	bool here;  /* `page` is the answer */
+	bool whole; /* events were asked for, not the head alone */
+	enum store_target into;
+	struct position behind; /* its digest does not count */
+	struct page page;	/* owned */
+};
+
 enum mode { MODE_START, MODE_WAITING, MODE_FOLLOWING, MODE_RESYNCING, MODE_BEHIND, MODE_MIRRORING };
 
 struct follower {
@@ -34,11 +52,13 @@ struct follower {
 	struct position pos;   /* of the current generation */
 	struct position next;  /* of the one being built */
 	uint64_t next_horizon; /* when it was begun */
-	struct head head;      /* as last seen */
+	struct head head;      /* of the last page judged */
 	bool proven;
-	bool reading; /* a read is out */
-	bool again;   /* something came while it was */
+	bool resumes; /* the last head let events be read; else only the head is asked for */
+	bool again;   /* something came while a question was out, or the thread at work */
 	bool forced;  /* a person asked for a resync */
+	struct question asked;
+	int64_t looked_ms;
 	char forced_why[64];
 	int64_t failed_ms;			   /* when a resync could not be proven; 0: never */
 	char failed_lineage[FOLLOW_LINEAGE_BYTES]; /* of which it was */
@@ -74,14 +94,17 @@ struct follower {
 /* A page that came, judged by the head that came with it. */
 void replay_judge(struct follower *f, struct page *page);
 struct position *replay_target(struct follower *f); /* of what is being read now */
+enum store_target replay_into(const struct follower *f);
 void replay_applied(struct follower *f, const struct keeper_job *job);
 void replay_switched(struct follower *f);
 void replay_abandon(struct follower *f); /* the resync */
 void replay_position(const struct store_position *p, struct position *out);
 
 /* What follower.c has for it. */
-void follower_look(struct follower *f);		   /* asks for what lies behind our position */
+void follower_look(struct follower *f); /* asks for what lies behind our position */
+void follower_ask(struct follower *f, const struct position *behind); /* none must be out */
 void follower_arm(struct follower *f, int64_t ms); /* looks again then; 0: as configured */
+void follower_wait(struct follower *f);		   /* until events may be read there */
 void follower_mode(struct follower *f, enum mode m);
 void follower_fail(struct follower *f, const struct err *e);
 void follower_report_node(struct follower *f);
