@@ -120,6 +120,37 @@ def test_a_second_look_comes_however_much_changes_meanwhile(zone):
     zone.settled(count=41)
 
 
+@pytest.mark.sources("mongodb", "postgresql")
+def test_rows_that_are_gone_from_a_database_go_with_a_second_look_that_comes_by_itself(zone):
+    fill(zone, 30)
+    zone.start(1)
+    zone.settled(count=60)
+    n = zone.nodes[0]
+    zone.mongo.db["events_latest"].delete_many({"_id": {"$in": [f"a{i:02}" for i in range(20)]}})
+    zone.compare()
+    zone.settled(count=20)
+    assert n.names("API") == [f"API:a{i:02}" for i in range(20, 30)]
+    assert "waiting for a second pass" in n.logs("fetcher") and "event=second_look" in n.logs("fetcher")
+
+
+@pytest.mark.sources("mongodb", "postgresql")
+def test_a_second_look_that_sees_the_rows_again_removes_nothing(zone):
+    fill(zone, 30)
+    zone.delay = 60000  # it does not come by itself while we put them back
+    zone.start(1, extra="  source:\n    notify: off")
+    zone.settled(count=60)
+    n = zone.nodes[0]
+    events = zone.mongo.db["events_latest"]
+    rows = [events.find_one({"_id": f"a{i:02}"}) for i in range(20)]
+    events.delete_many({"_id": {"$in": [r["_id"] for r in rows]}})
+    zone.compare()
+    until("held", lambda: "waiting for a second pass" in n.fetcher()["guard"])
+    events.insert_many(rows)
+    zone.compare()
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
+    assert "event=removed" not in n.logs("fetcher") and len(n.names()) == 60
+
+
 @pytest.mark.sources()
 def test_what_disappeared_while_nobody_was_primary_is_withdrawn(zone):
     fill(zone, 12)

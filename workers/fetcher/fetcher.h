@@ -91,7 +91,7 @@ struct fetcher {
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
 	size_t blocks[KIND__COUNT];
-	bool accept_deletes;
+	bool accept_deletes, undecided; /* undecided: some wait for a second pass that agrees */
 	char guard[256];
 	int64_t source_ok_ms;
 	struct err source_err;
@@ -113,7 +113,7 @@ struct fetcher {
 	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published, acked;
 	bool asking_suspects;
-	uv_timer_t retry, reconcile, drain;
+	uv_timer_t retry, reconcile, drain, agree;
 	int64_t drain_until_ms;
 };
 

@@ -8,6 +8,8 @@
 #include "common/model/guard.h"
 #include "workers/fetcher/fetcher.h"
 
+#define AGREE_MS (2 * GUARD_AGREE_MS) /* until everything is looked at again, or one delay */
+
 /* --- held removals --- */
 
 static void held_free(struct held *h)
@@ -314,6 +316,7 @@ static void judge_kind(struct fetcher *f, enum kind k, bool whole, struct buf *t
 	if (gone == 0)
 		return;
 	v = guard_judge(f->known.live[k], gone, passes, f->accept_deletes);
+	f->undecided = f->undecided || v == GUARD_AGAIN;
 	if (v != GUARD_GO) {
 		buf_printf(text, "%s%zu of %zu %s would be removed: %s", text->len > 0 ? "; " : "",
 			   gone, f->known.live[k], kind_name(k),
@@ -373,6 +376,24 @@ static void count_pass(const struct fetcher *f, struct held *h, bool whole, int6
 	h->seen_ms = end_ms;
 }
 
+static void on_agree(uv_timer_t *t)
+{
+	struct fetcher *f = t->data;
+
+	log_note(EV("second_look"));
+	feed_want(f->feed, PASS_COMPARE);
+}
+
+/* Polls of a database do not look at everything: it would be long until one agrees. */
+static void look_again(struct fetcher *f)
+{
+	if (!f->undecided)
+		(void)uv_timer_stop(&f->agree);
+	else if (!uv_is_active((uv_handle_t *)&f->agree))
+		CHECK(uv_timer_start(&f->agree, on_agree, MAX(AGREE_MS, f->config->sync_delay_ms),
+				     0) == 0);
+}
+
 /* `whole`: the pass looked at everything. Else what is held already stays so: as its like
    comes back one by one, the rest is no small number that may go. */
 static void judge_held(struct fetcher *f, bool whole, int64_t end_ms)
@@ -383,6 +404,7 @@ static void judge_held(struct fetcher *f, bool whole, int64_t end_ms)
 	void *v;
 
 	drop_settled(f);
+	f->undecided = false;
 	while (table_next(&f->held, &at, NULL, &v))
 		count_pass(f, v, whole, end_ms);
 	/* Children first: whether one goes with its reference is known while that is held. */
@@ -399,6 +421,7 @@ static void judge_held(struct fetcher *f, bool whole, int64_t end_ms)
 	if (text.len > 0 && !str_equal(f->guard, buf_cstr(&text)))
 		log_error(EV("removals_held"), KV("text", text.data));
 	str_copy(f->guard, sizeof(f->guard), text.len == 0 ? "" : text.data);
+	look_again(f);
 	if (whole) /* a delta that was under way has not seen what is accepted */
 		f->accept_deletes = false;
 	buf_reset(&text);
@@ -616,5 +639,6 @@ void pass_reset(struct fetcher *f)
 	f->in_pass = false;
 	f->guard[0] = '\0';
 	f->accept_deletes = false;
+	f->undecided = false;
 	f->asking_suspects = false;
 }
