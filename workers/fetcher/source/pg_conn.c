@@ -36,6 +36,8 @@ struct pg_conn {
 
 static const char *ssl_mode(const struct pg_options *o, const struct pg_host *h)
 {
+	if (pg_host_is_socket(h)) /* libpq speaks no TLS there, whatever it is asked for */
+		return "disable";
 	if (o->url.values[PG_SSLMODE] != NULL)
 		return o->url.values[PG_SSLMODE];
 	if (o->tls != NULL)
