@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which server of a URL is read from, and what stands between: a standby, one that is promoted, a Unix socket, a pooler."""
+import os
+import shutil
+import signal
+import subprocess
 import urllib.parse
 
+import psycopg2
 import pytest
 
 import postgres as pg
 from test_mongo import OLD, names_are, put_api, put_key, put_sub
+from test_notify import HOUR_MS
 from zone import until
 
 pytestmark = pytest.mark.sources("postgresql")
@@ -116,3 +122,66 @@ def test_a_unix_socket_has_no_tls_and_needs_none(zone, pki, more, store):
     until("read", lambda: n.fetcher()["source"] == "up" and n.names() == ["API:a"])
     used = zone.mongo.run("SELECT client_addr FROM pg_stat_activity WHERE usename = 'reader' AND datname = current_database()").fetchall()
     assert used and all(addr is None for addr, in used)
+
+
+# --- a pooler ---
+
+class Pooler:
+    """A pgbouncer in front of a server."""
+
+    def __init__(self, server):
+        self.dir, self.server, self.port = server.dir / f"pool-{os.urandom(3).hex()}", server, pg.free_port()
+        self.dir.mkdir()
+        self.mode("transaction")
+        if server.user:
+            os.chown(self.dir, server.user["user"], server.user["group"])
+        self.process = subprocess.Popen(
+            [shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", self.dir / "ini"], stdout=subprocess.DEVNULL,
+            stderr=open(self.dir / "out", "ab"), cwd=self.dir, **server.user)
+        until("it answers", lambda: self.connect("template"))
+
+    def mode(self, mode):
+        (self.dir / "ini").write_text(
+            f"[databases]\n* = host={self.server.dir} port={self.server.port} user={pg.READER}\n[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n")
+
+    def connect(self, database):
+        try:
+            return psycopg2.connect(host="127.0.0.1", port=self.port, user=pg.READER, dbname=database)
+        except psycopg2.Error as e:
+            return ValueError(e)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.dir)
+
+
+@pytest.fixture
+def pooler(zone):
+    zone.mongo.start()
+    p = Pooler(zone.mongo.server)
+    yield p
+    p.stop()
+
+
+def test_a_pooler_that_shares_sessions_is_refused_and_one_that_does_not_is_fine(zone, pooler):
+    put_api(zone, "a", updated=OLD)
+    zone.setup_notify()
+    n = node(zone, [pooler], notify="auto")
+    until("said", lambda: "pool_mode=session" in n.fetcher()["source"])
+    cursor = pooler.connect(zone.mongo.name).cursor()
+    for name, value in (("default_transaction_read_only", "off"), ("statement_timeout", "0")):
+        cursor.execute(f"SHOW {name}")
+        assert cursor.fetchone() == (value,), "nobody else has our settings"
+    cursor.connection.close()
+    pooler.mode("session")
+    pooler.process.send_signal(signal.SIGHUP)
+    names_are(n, "API:a")
+    until("told", lambda: n.fetcher()["notify"] == "LISTEN/NOTIFY")
+    zone.delay = HOUR_MS
+    configure(zone, n, [pooler], notify="auto")
+    n.cli("reload")
+    until("told", lambda: n.logs("fetcher").count("event=notify by=LISTEN/NOTIFY") == 2)
+    put_api(zone, "b", updated=OLD)
+    until("read when it was told", lambda: n.get("API", "b"))
