@@ -92,6 +92,7 @@ struct fetcher {
 	struct table quarantine; /* where -> struct quarantined, owned */
 	size_t blocks[KIND__COUNT];
 	bool accept_deletes, undecided; /* undecided: some wait for a second pass that agrees */
+	unsigned returned; /* a bit for each kind of which some were held and are there again */
 	char guard[256];
 	int64_t source_ok_ms;
 	struct err source_err;
@@ -108,11 +109,10 @@ struct fetcher {
 	size_t n_due;
 	bool finish_refill; /* when all is sent */
 	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
-	bool say_caught, caught;
+	bool say_caught, caught, asking_suspects;
 	struct err error;
 	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published, acked;
-	bool asking_suspects;
 	uv_timer_t retry, reconcile, drain, agree;
 	int64_t drain_until_ms;
 };

@@ -25,6 +25,16 @@ static void unhold(struct fetcher *f, const char *name)
 	held_free(table_del(&f->held, name));
 }
 
+/* The row is there: one that was held is not gone, and those of its like may come back too. */
+static void is_there(struct fetcher *f, const char *name)
+{
+	struct held *h = table_del(&f->held, name);
+
+	if (h != NULL && h->passes > 0)
+		f->returned |= 1U << h->ev.kind;
+	held_free(h);
+}
+
 static void hold(struct fetcher *f, const char *name, struct event *ev)
 {
 	struct held *h = table_get(&f->held, name);
@@ -123,7 +133,7 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 	if (i->ev.action == ACTION_DEPLOY) {
 		bool settled = is_settled(f, e, i);
 
-		unhold(f, name);
+		is_there(f, name);
 		if (e == NULL)
 			e = known_put(&f->known, name, i->ev.kind, i->ev.ref_id);
 		e->pass = f->pass;
@@ -168,7 +178,7 @@ static void take_asks(struct fetcher *f, struct feed_item *i)
 			a->verdict = ASK_OTHER;
 		if (live && a->verdict == ASK_SAME) {
 			e->pass = f->pass;
-			unhold(f, a->name);
+			is_there(f, a->name);
 		}
 	}
 	feed_answer(f->feed);
@@ -218,7 +228,7 @@ static void take_kept(struct fetcher *f, const char *name)
 
 	if (e != NULL)
 		e->pass = f->pass;
-	unhold(f, name);
+	is_there(f, name);
 }
 
 static void take_quarantine(struct fetcher *f, struct feed_item *i)
@@ -366,13 +376,16 @@ static void drop_settled(struct fetcher *f)
 	mem_free(names);
 }
 
-/* Only a pass over everything agrees with an earlier one. */
+/* Only a pass over everything agrees with an earlier one, and not when some came back since:
+   a table that is being restored is no evidence of what is not in it yet. */
 static void count_pass(const struct fetcher *f, struct held *h, bool whole, int64_t end_ms)
 {
+	bool differs = whole && (f->returned & 1U << h->ev.kind) != 0;
+
 	h->fresh = h->passes == 0;
-	if (!h->fresh && (!whole || !guard_agrees(h->seen_ms, f->begun_ms)))
+	if (!h->fresh && !differs && (!whole || !guard_agrees(h->seen_ms, f->begun_ms)))
 		return;
-	h->passes++;
+	h->passes = differs ? 1 : h->passes + 1;
 	h->seen_ms = end_ms;
 }
 
@@ -422,8 +435,10 @@ static void judge_held(struct fetcher *f, bool whole, int64_t end_ms)
 		log_error(EV("removals_held"), KV("text", text.data));
 	str_copy(f->guard, sizeof(f->guard), text.len == 0 ? "" : text.data);
 	look_again(f);
-	if (whole) /* a delta that was under way has not seen what is accepted */
-		f->accept_deletes = false;
+	if (whole) {
+		f->accept_deletes = false; /* a delta that was under way has not seen it */
+		f->returned = 0;
+	}
 	buf_reset(&text);
 }
 
@@ -640,5 +655,6 @@ void pass_reset(struct fetcher *f)
 	f->guard[0] = '\0';
 	f->accept_deletes = false;
 	f->undecided = false;
+	f->returned = 0;
 	f->asking_suspects = false;
 }
