@@ -587,9 +587,11 @@ static void terminate(struct child *c)
 	m.stop = &stop;
 	c->state = CHILD_STOPPING;
 	c->hooks.stopping(c->hooks.arg, c);
+	/* A stopped process does not act on SIGTERM. First: a leak checker stops the process that
+	   ends, and SIGCONT would take its SIGSTOP away. */
+	signal_it(c, SIGCONT);
 	(void)child_send(c, &m);
 	signal_it(c, SIGTERM);
-	signal_it(c, SIGCONT); /* a stopped process does not act on SIGTERM */
 	CHECK(uv_timer_start(&c->timer, on_timer, scaled_to(c, CHILD_STOP_MS, CHILD_STOP_FLOOR_MS),
 			     0) == 0);
 }

@@ -17,7 +17,7 @@ struct node {
 enum asking {
 	ASK_NOBODY,
 	ASK_MASTER, /* sentinel_ask() waits for the answer of nodes[0] */
-	ASK_LISTEN  /* it was given; nodes[0] is listened to */
+	ASK_LISTEN  /* it was given; nodes[0] is listened to, or will be */
 };
 
 struct sentinel {
@@ -34,10 +34,12 @@ struct sentinel {
 	enum asking asking;
 	char host[SENTINEL_HOST_BYTES]; /* where the master was found last */
 	uint16_t port;
-	struct redis *link; /* to nodes[0] */
+	struct redis *link; /* to nodes[0]; NULL: none */
+	uv_timer_t listen;  /* runs until the next one is listened to */
 };
 
 static void ask_next(struct sentinel *s);
+static void listen_to_next(struct sentinel *s);
 
 bool sentinel_parse(const char *text, char host[SENTINEL_HOST_BYTES], uint16_t *port)
 {
@@ -117,6 +119,7 @@ static const char *field(const struct redis_reply *r, const char *name)
 
 static void hang_up(struct sentinel *s)
 {
+	(void)uv_timer_stop(&s->listen);
 	redis_close(&s->link);
 	s->asking = ASK_NOBODY;
 }
@@ -158,7 +161,7 @@ static void on_fellows(void *arg, const struct redis_reply *r, const struct err 
 	CHECK(redis_subscribe(s->link, CHANNEL) == 0);
 }
 
-/* nodes[0] was listened to, and is back: perhaps its news was missed. */
+/* One that was listened to is back, or another is in its place: perhaps news was missed. */
 static void look_again(struct sentinel *s, const char *host, uint16_t port)
 {
 	if (port == s->port && strcmp(host, s->host) == 0)
@@ -185,8 +188,11 @@ static void on_master(void *arg, const struct redis_reply *r, const struct err *
 		ask_next(s);
 		return;
 	}
-	if (!known ||
-	    redis_sendv(s->link, on_fellows, s, "SENTINEL", "SENTINELS", s->master, NULL) < 0)
+	if (!known) {
+		listen_to_next(s);
+		return;
+	}
+	if (redis_sendv(s->link, on_fellows, s, "SENTINEL", "SENTINELS", s->master, NULL) < 0)
 		return;
 	if (s->asking == ASK_LISTEN) {
 		look_again(s, host, port);
@@ -210,8 +216,10 @@ static void on_down(void *arg, const struct err *why)
 {
 	struct sentinel *s = arg;
 
-	if (s->asking == ASK_LISTEN)
-		return; /* it is tried again, with backoff */
+	if (s->asking == ASK_LISTEN) {
+		listen_to_next(s);
+		return;
+	}
 	s->last = *why;
 	to_the_back(s);
 	ask_next(s);
@@ -242,22 +250,42 @@ static void give_up(struct sentinel *s)
 	s->hooks.found(s->hooks.arg, NULL, 0, &e);
 }
 
-static void ask_next(struct sentinel *s)
+static void call_first(struct sentinel *s, enum asking what)
 {
 	const struct redis_hooks h = {
 		.arg = s, .up = on_up, .down = on_down, .message = on_message
 	};
 
+	s->o.host = s->nodes[0].host;
+	s->o.port = s->nodes[0].port;
+	s->asking = what;
+	CHECK(redis_open(&s->link, s->loop, &s->o, &h, NULL) == 0);
+}
+
+static void ask_next(struct sentinel *s)
+{
 	hang_up(s);
 	if (s->asked == s->n) {
 		give_up(s);
 		return;
 	}
 	s->asked++;
-	s->o.host = s->nodes[0].host;
-	s->o.port = s->nodes[0].port;
-	s->asking = ASK_MASTER;
-	CHECK(redis_open(&s->link, s->loop, &s->o, &h, NULL) == 0);
+	call_first(s, ASK_MASTER);
+}
+
+static void on_listen(uv_timer_t *t)
+{
+	call_first(t->data, ASK_LISTEN);
+}
+
+/* The one that was listened to may never come back, and a master that was cut off from them
+   all goes on answering. */
+static void listen_to_next(struct sentinel *s)
+{
+	hang_up(s);
+	to_the_back(s);
+	s->asking = ASK_LISTEN;
+	CHECK(uv_timer_start(&s->listen, on_listen, SENTINEL_LISTEN_MS, 0) == 0);
 }
 
 void sentinel_ask(struct sentinel *s, bool doubt)
@@ -304,8 +332,15 @@ int sentinel_open(struct sentinel **out, uv_loop_t *loop, const struct redis_opt
 	s->o.connect_timeout_ms = MIN(SENTINEL_TIMEOUT_MS, o->connect_timeout_ms);
 	s->o.command_timeout_ms = s->o.connect_timeout_ms;
 	s->o.idle_ping_ms = s->o.connect_timeout_ms;
+	CHECK(uv_timer_init(loop, &s->listen) == 0);
+	s->listen.data = s;
 	*out = s;
 	return 0;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	mem_free(h->data);
 }
 
 void sentinel_close(struct sentinel **sp)
@@ -320,5 +355,5 @@ void sentinel_close(struct sentinel **sp)
 	mem_free((void *)(uintptr_t)s->o.client_name);
 	tls_message_free(&s->tls);
 	mem_free(s->master);
-	mem_free(s);
+	uv_close((uv_handle_t *)&s->listen, on_closed);
 }

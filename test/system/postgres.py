@@ -65,7 +65,7 @@ class Server:
         subprocess.run([binary("initdb"), "-D", self.dir / "db", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8",
                         "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"],
                        check=True, capture_output=True, cwd=self.dir, **self.user)
-        (self.dir / "db" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        (self.dir / "db" / "pg_hba.conf").write_text("local all,replication all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         self.start()
         with self.connect("postgres") as c:
             c.cursor().execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD}'")
@@ -120,6 +120,24 @@ class Server:
     def remove(self):
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Standby(Server):
+    """A copy of a cluster that follows it until it is promoted."""
+
+    def __init__(self, primary):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="zs-pg-"))
+        self.port = free_port()
+        self.process = None
+        self.user = primary.user
+        if self.user:
+            os.chown(self.dir, self.user["user"], self.user["group"])
+        subprocess.run([binary("pg_basebackup"), "-h", primary.dir, "-p", str(primary.port), "-U", "postgres", "-D", self.dir / "db",
+                        "-R", "-c", "fast", "--no-sync"], check=True, capture_output=True, cwd=self.dir, **self.user)
+        self.start("-c", "wal_receiver_status_interval=1")
+
+    def promote(self):
+        self.connect("postgres").cursor().execute("SELECT pg_promote()")
 
 
 class Proxy(threading.Thread):

@@ -120,6 +120,30 @@ def test_a_second_look_comes_however_much_changes_meanwhile(zone):
     zone.settled(count=41)
 
 
+@pytest.mark.sources("mongodb", "postgresql")
+def test_rows_that_come_back_are_waited_for(zone):
+    """As when a table is restored: what is not there yet is not gone because it was not there a while ago."""
+    fill(zone, 30)
+    zone.delay = 60000  # it looks at all only when we ask
+    zone.start(1, extra="  source:\n    notify: off")
+    zone.settled(count=60)
+    n = zone.nodes[0]
+    events = zone.mongo.db["events_latest"]
+    rows = [events.find_one({"_id": f"a{i:02}"}) for i in range(20)]
+    events.delete_many({"_id": {"$in": [r["_id"] for r in rows]}})
+    zone.compare()
+    until("held", lambda: "20 of 30 API would be removed: waiting for a second pass" in n.fetcher()["guard"])
+    since = time.monotonic()
+    until("a pass would agree", lambda: time.monotonic() - since > 1.2)
+    events.insert_many(rows[:5])
+    zone.compare()
+    until("held", lambda: "15 of 30 API would be removed: waiting for a second pass" in n.fetcher()["guard"])
+    events.insert_many(rows[5:])
+    zone.compare()
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
+    assert "event=removed" not in n.logs("fetcher") and len(n.names()) == 60
+
+
 @pytest.mark.sources()
 def test_what_disappeared_while_nobody_was_primary_is_withdrawn(zone):
     fill(zone, 12)

@@ -42,6 +42,65 @@ def test_changes_go_on_arriving_through_a_failover(zone):
     z.until("the old one is a replica", lambda: old.role() == "slave")
 
 
+def told_to_move(zone, n):
+    """The processes of a node that left a master because a Sentinel said so, and for no other reason."""
+    return [w for w in ("elector", "fetcher", "cache") if "the Sentinels have made another server the master" in n.logs(w)]
+
+
+def connected(server):
+    """The names under which nodes are connected to it."""
+    return {line.split(" name=")[1].split(" ")[0] for line in server("CLIENT", "LIST").split("\n") if " name=zonesync" in line}
+
+
+def listeners(server):
+    """The same of those that listen to a Sentinel."""
+    return {line.split(" name=")[1].split(" ")[0] for line in server("CLIENT", "LIST").split("\n") if " name=zonesync" in line
+            and " sub=1 " in line}
+
+
+def keep_on_as_a_master(server):
+    """It can be told nothing by the Sentinels, and closes no connection: so is one cut off from them, and from nobody else."""
+    server("ACL", "SETUSER", "default", "-slaveof", "-replicaof")
+
+
+def test_a_node_leaves_a_master_that_goes_on_answering_when_it_is_told(zone):
+    zone.write("apis/a.json", z.api("a"))
+    zone.start(1)
+    holds(zone, ["a"])
+    n = zone.nodes[0]
+    old = zone.redis.master()
+    keep_on_as_a_master(old)
+    zone.redis.sentinels[0]("SENTINEL", "FAILOVER", zone.redis.NAME)
+    z.until("it was told", lambda: len(told_to_move(zone, n)) == 3)
+    z.until("it left", lambda: not connected(old))
+    assert old.role() == "master"
+    zone.write("apis/b.json", z.api("b"))
+    holds(zone, ["a", "b"])
+    assert zone.redis.master() is not old
+    assert zone.redis("EXISTS", "distributed_event:test:API:b") == "1"
+    assert old("EXISTS", "distributed_event:test:API:b") == "0"
+
+
+def test_a_sentinel_that_is_gone_is_not_the_only_one_listened_to(zone):
+    """The one that was asked first dies, and another one tells of the new master."""
+    zone.write("apis/a.json", z.api("a"))
+    zone.start(1)
+    holds(zone, ["a"])
+    n = zone.nodes[0]
+    old = zone.redis.master()
+    keep_on_as_a_master(old)
+    first, second = zone.redis.sentinels[:2]
+    z.until("the first one is listened to", lambda: len(listeners(first)) >= 3)
+    first.kill()
+    z.until("another one is listened to", lambda: sum(len(listeners(s)) for s in zone.redis.sentinels[1:]) >= 3)
+    second("SENTINEL", "FAILOVER", zone.redis.NAME)
+    z.until("it was told", lambda: len(told_to_move(zone, n)) == 3)
+    z.until("it left", lambda: not connected(old))
+    zone.write("apis/b.json", z.api("b"))
+    holds(zone, ["a", "b"])
+    assert old("EXISTS", "distributed_event:test:API:b") == "0"
+
+
 def test_a_master_that_dies_is_replaced_and_nothing_is_lost(zone):
     zone.write("apis/a.json", z.api("a"))
     zone.write("apis/b.json", z.api("b"))

@@ -107,6 +107,8 @@ static void urls_that_are_none_say_what_would_be_right(void **state)
 		{ "jdbc:postgresql://[::1]x/d", "is no host" },
 		{ "jdbc:postgresql://%zz/d", "is no host" },
 		{ "jdbc:postgresql://u:secret@h/d", "user= and password= behind the ?" },
+		{ "jdbc:postgresql://u@h/d", "user= and password= behind the ?" },
+		{ "jdbc:postgresql://@h/d", "user= and password= behind the ?" },
 		{ "jdbc:postgresql://u:secret/@h/d", "user= and password= behind the ?" },
 		{ "jdbc:postgresql://h/%00", "is not encoded" },
 		{ "jdbc:postgresql://h/d?user=%", "encodes nothing, in user" },

@@ -85,6 +85,7 @@ static void drop_work(struct fetcher *f)
 	f->notify[0] = '\0';
 	(void)uv_timer_stop(&f->retry);
 	(void)uv_timer_stop(&f->reconcile);
+	(void)uv_timer_stop(&f->agree);
 }
 
 /* NULL in *out: the source is none. */
@@ -486,9 +487,11 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	CHECK(uv_timer_init(worker_loop(w), &f->retry) == 0);
 	CHECK(uv_timer_init(worker_loop(w), &f->reconcile) == 0);
 	CHECK(uv_timer_init(worker_loop(w), &f->drain) == 0);
+	CHECK(uv_timer_init(worker_loop(w), &f->agree) == 0);
 	f->retry.data = f;
 	f->reconcile.data = f;
 	f->drain.data = f;
+	f->agree.data = f;
 	*out = f;
 	if (c->part_case != IPC__CONFIGURE__PART_FETCHER)
 		return err_set(e, ERR_CONFIG, "this is no configuration of a fetcher");
@@ -528,6 +531,7 @@ static void finish(struct fetcher *f)
 	uv_close((uv_handle_t *)&f->retry, NULL);
 	uv_close((uv_handle_t *)&f->reconcile, NULL);
 	uv_close((uv_handle_t *)&f->drain, NULL);
+	uv_close((uv_handle_t *)&f->agree, NULL);
 	worker_done(f->w);
 }
 

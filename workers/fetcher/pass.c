@@ -8,6 +8,8 @@
 #include "common/model/guard.h"
 #include "workers/fetcher/work.h"
 
+#define AGREE_MS (2 * GUARD_AGREE_MS) /* until everything is looked at again, or one delay */
+
 /* --- held removals --- */
 
 static void held_free(struct held *h)
@@ -21,6 +23,16 @@ static void held_free(struct held *h)
 static void unhold(struct fetcher *f, const char *name)
 {
 	held_free(table_del(&f->held, name));
+}
+
+/* The row is there: one that was held is not gone, and those of its like may come back too. */
+static void is_there(struct fetcher *f, const char *name)
+{
+	struct held *h = table_del(&f->held, name);
+
+	if (h != NULL && h->passes > 0)
+		f->returned |= 1U << h->ev.kind;
+	held_free(h);
 }
 
 static void hold(struct fetcher *f, const char *name, struct event *ev)
@@ -121,7 +133,7 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 	if (i->ev.action == ACTION_DEPLOY) {
 		bool settled = is_settled(f, e, i);
 
-		unhold(f, name);
+		is_there(f, name);
 		if (e == NULL)
 			e = known_put(&f->known, name, i->ev.kind, i->ev.ref_id);
 		e->pass = f->pass;
@@ -166,7 +178,7 @@ static void take_asks(struct fetcher *f, struct feed_item *i)
 			a->verdict = ASK_OTHER;
 		if (live && a->verdict == ASK_SAME) {
 			e->pass = f->pass;
-			unhold(f, a->name);
+			is_there(f, a->name);
 		}
 	}
 	feed_answer(f->feed);
@@ -216,7 +228,7 @@ static void take_kept(struct fetcher *f, const char *name)
 
 	if (e != NULL)
 		e->pass = f->pass;
-	unhold(f, name);
+	is_there(f, name);
 }
 
 static void take_quarantine(struct fetcher *f, struct feed_item *i)
@@ -314,6 +326,7 @@ static void judge_kind(struct fetcher *f, enum kind k, bool whole, struct buf *t
 	if (gone == 0)
 		return;
 	v = guard_judge(f->known.live[k], gone, passes, f->accept_deletes);
+	f->undecided = f->undecided || v == GUARD_AGAIN;
 	if (v != GUARD_GO) {
 		buf_printf(text, "%s%zu of %zu %s would be removed: %s", text->len > 0 ? "; " : "",
 			   gone, f->known.live[k], kind_name(k),
@@ -363,14 +376,35 @@ static void drop_settled(struct fetcher *f)
 	mem_free(names);
 }
 
-/* Only a pass over everything agrees with an earlier one. */
+/* Only a pass over everything agrees with an earlier one, and not when some came back since:
+   a table that is being restored is no evidence of what is not in it yet. */
 static void count_pass(const struct fetcher *f, struct held *h, bool whole, int64_t end_ms)
 {
+	bool differs = whole && (f->returned & 1U << h->ev.kind) != 0;
+
 	h->fresh = h->passes == 0;
-	if (!h->fresh && (!whole || !guard_agrees(h->seen_ms, f->begun_ms)))
+	if (!h->fresh && !differs && (!whole || !guard_agrees(h->seen_ms, f->begun_ms)))
 		return;
-	h->passes++;
+	h->passes = differs ? 1 : h->passes + 1;
 	h->seen_ms = end_ms;
+}
+
+static void on_agree(uv_timer_t *t)
+{
+	struct fetcher *f = t->data;
+
+	log_note(EV("second_look"));
+	feed_want(f->feed, PASS_COMPARE);
+}
+
+/* Polls of a database do not look at everything: it would be long until one agrees. */
+static void look_again(struct fetcher *f)
+{
+	if (!f->undecided)
+		(void)uv_timer_stop(&f->agree);
+	else if (!uv_is_active((uv_handle_t *)&f->agree))
+		CHECK(uv_timer_start(&f->agree, on_agree, MAX(AGREE_MS, f->config->sync_delay_ms),
+				     0) == 0);
 }
 
 /* `whole`: the pass looked at everything. Else what is held already stays so: as its like
@@ -383,6 +417,7 @@ static void judge_held(struct fetcher *f, bool whole, int64_t end_ms)
 	void *v;
 
 	drop_settled(f);
+	f->undecided = false;
 	while (table_next(&f->held, &at, NULL, &v))
 		count_pass(f, v, whole, end_ms);
 	/* Children first: whether one goes with its reference is known while that is held. */
@@ -399,8 +434,11 @@ static void judge_held(struct fetcher *f, bool whole, int64_t end_ms)
 	if (text.len > 0 && !str_equal(f->guard, buf_cstr(&text)))
 		log_error(EV("removals_held"), KV("text", text.data));
 	str_copy(f->guard, sizeof(f->guard), text.len == 0 ? "" : text.data);
-	if (whole) /* a delta that was under way has not seen what is accepted */
-		f->accept_deletes = false;
+	look_again(f);
+	if (whole) {
+		f->accept_deletes = false; /* a delta that was under way has not seen it */
+		f->returned = 0;
+	}
 	buf_reset(&text);
 }
 
@@ -610,5 +648,7 @@ void pass_reset(struct fetcher *f)
 	f->in_pass = false;
 	f->guard[0] = '\0';
 	f->accept_deletes = false;
+	f->undecided = false;
+	f->returned = 0;
 	f->asking_suspects = false;
 }

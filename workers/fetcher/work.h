@@ -86,6 +86,8 @@ struct fetcher {
 	struct table quarantine; /* where -> struct quarantined, owned */
 	size_t blocks[KIND__COUNT];
 	bool accept_deletes;
+	bool undecided;	   /* some wait for a second pass that agrees */
+	unsigned returned; /* a bit for each kind of which some were held and are there again */
 	char guard[256];
 	int64_t source_ok_ms;
 	struct err source_err;
@@ -107,7 +109,7 @@ struct fetcher {
 	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published, acked;
 	bool asking_suspects;
-	uv_timer_t retry, reconcile, drain;
+	uv_timer_t retry, reconcile, drain, agree;
 	int64_t drain_until_ms;
 };
 

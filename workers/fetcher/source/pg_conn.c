@@ -21,6 +21,7 @@
 #define KEEPALIVE_COUNT	     "3"
 #define CLIENT_CHECK_MS	     5000  /* how often a server looks whether we are still there */
 #define GRACE_MS	     60000 /* beyond our own limits: the server's are for when we are gone */
+#define POOLER_MS	     2000  /* for what another session tells to arrive */
 #define VERSION_CLIENT_CHECK 140000 /* client_connection_check_interval */
 #define VERSION_JIT	     110000
 #define VERSION_SYSTEM_CERTS 160000 /* of libpq: sslrootcert=system */
@@ -36,6 +37,8 @@ struct pg_conn {
 
 static const char *ssl_mode(const struct pg_options *o, const struct pg_host *h)
 {
+	if (pg_host_is_socket(h)) /* libpq speaks no TLS there, whatever it is asked for */
+		return "disable";
 	if (o->url.values[PG_SSLMODE] != NULL)
 		return o->url.values[PG_SSLMODE];
 	if (o->tls != NULL)
@@ -313,6 +316,83 @@ static int connect_any(PGconn **out, const struct pg_options *o, struct err *e)
 	return rc;
 }
 
+/* --- poolers --- */
+
+/* A pooler makes up the process it names. On a standby nothing can be told. */
+static int ask_pooled(struct pg_conn *c, bool *pooled, struct err *e)
+{
+	struct pg_select q = { 0 };
+	struct pg_value v;
+	int rc;
+
+	buf_printf(&q.text, "SELECT pg_backend_pid() <> %d AND NOT pg_is_in_recovery()",
+		   PQbackendPID(c->pg));
+	rc = pg_conn_ask(c, &q, e);
+	pg_select_reset(&q);
+	if (rc == 0 && (rc = pg_conn_next(c, &v, 1, e)) > 0) {
+		*pooled = v.p != NULL && v.p[0] != 0;
+		rc = pg_conn_next(c, &v, 1, e); /* to the end of the answer */
+	}
+	return rc;
+}
+
+/* What another session tells comes only to one that is ours between two transactions, too. */
+static int tell_from_another(const struct pg_conn *c, const char *channel, struct err *e)
+{
+	struct pg_conn other = { .o = c->o };
+	struct buf sql = { 0 };
+	int rc = connect_any(&other.pg, c->o, e);
+
+	if (rc < 0)
+		return rc;
+	buf_printf(&sql, "NOTIFY %s", channel);
+	rc = pg_conn_run(&other, buf_cstr(&sql), e);
+	buf_reset(&sql);
+	PQfinish(other.pg);
+	return rc;
+}
+
+static void on_told(void *arg, const char *payload)
+{
+	UNUSED(payload);
+	*(bool *)arg = true;
+}
+
+/* One that gives a session to others between two transactions would give them our settings,
+   and us theirs: another time zone, say, or no right to write. */
+static int check_pooler(struct pg_conn *c, struct err *e)
+{
+	struct buf sql = { 0 };
+	bool pooled = false;
+	bool told = false;
+	int64_t until_ms;
+	char *channel;
+	int rc = ask_pooled(c, &pooled, e);
+
+	if (rc < 0 || !pooled)
+		return rc;
+	channel = mem_printf("zonesync_session_%d_%" PRId64, PQbackendPID(c->pg), clock_boot_us());
+	buf_printf(&sql, "LISTEN %s", channel);
+	rc = pg_conn_run(c, buf_cstr(&sql), e);
+	if (rc == 0)
+		rc = tell_from_another(c, channel, e);
+	until_ms = clock_boot_ms() + POOLER_MS;
+	while (rc == 0 && !told && clock_boot_ms() < until_ms)
+		rc = pg_conn_wait(c, POOLER_MS, on_told, &told, e);
+	buf_clear(&sql);
+	buf_printf(&sql, "UNLISTEN %s", channel);
+	if (rc == 0)
+		rc = pg_conn_run(c, buf_cstr(&sql), e);
+	if (rc == 0 && !told)
+		rc = err_set(e, ERR_REMOTE,
+			     "PostgreSQL: a connection pooler stands between that gives sessions "
+			     "to others between transactions; name the server itself in "
+			     "management.jdbc.url, or set pool_mode=session for this user");
+	buf_reset(&sql);
+	mem_free(channel);
+	return rc;
+}
+
 /* --- setting up --- */
 
 static void set_text(const struct pg_conn *c, struct buf *b, const char *name, const char *value)
@@ -389,7 +469,9 @@ int pg_conn_open(struct pg_conn **out, const struct pg_options *o, struct err *e
 	c = mem_zalloc(sizeof(*c));
 	c->pg = pg;
 	c->o = o;
-	rc = set_up(c, e);
+	rc = check_pooler(c, e);
+	if (rc == 0)
+		rc = set_up(c, e);
 	if (rc < 0)
 		pg_conn_close(&c);
 	else

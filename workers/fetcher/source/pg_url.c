@@ -55,11 +55,16 @@ const char *pg_setting_name(enum pg_setting s)
 	return settings[s].name;
 }
 
+bool pg_host_is_socket(const struct pg_host *h)
+{
+	return h->name[0] == '/';
+}
+
 bool pg_host_is_local(const struct pg_host *h)
 {
 	struct in_addr v4;
 
-	return h->name[0] == '/' ||
+	return pg_host_is_socket(h) ||
 	       (str_starts(h->name, LOOPBACK_NET) && inet_pton(AF_INET, h->name, &v4) == 1) ||
 	       strcasecmp(h->name, "localhost") == 0 || str_equal(h->name, "::1");
 }
@@ -126,7 +131,7 @@ static int add_host(struct pg_url *u, const char *s, size_t n, struct err *e)
 	}
 	u->n_hosts++;
 	h->port = mem_strdup(PORT);
-	if (h->name == NULL || h->name[0] == '\0')
+	if (h->name == NULL || h->name[0] == '\0' || strchr(h->name, '@') != NULL)
 		return bad_host(s, n, e);
 	if (port == s + n)
 		return 0;

@@ -59,4 +59,5 @@ struct pg_url {
 int pg_url_parse(const char *text, struct pg_url *out, struct err *e) MUST_USE;
 void pg_url_reset(struct pg_url *u); /* wipes the secrets */
 
-bool pg_host_is_local(const struct pg_host *h); /* a Unix socket, or of this machine's loopback */
+bool pg_host_is_socket(const struct pg_host *h); /* a folder of one */
+bool pg_host_is_local(const struct pg_host *h);	 /* that, or of this machine's loopback */

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which server of a URL is read from, and what stands between: a standby, one that is promoted, a Unix socket, a pooler."""
+import os
+import shutil
+import signal
+import subprocess
+import urllib.parse
+
+import psycopg2
+import pytest
+
+import postgres as pg
+from test_mongo import OLD, names_are, put_api, put_key, put_sub
+from test_notify import HOUR_MS
+from zone import until
+
+pytestmark = pytest.mark.sources("postgresql")
+
+
+def configure(zone, n, hosts, more="", notify="off"):
+    """Has the node read from `hosts`, each a server or its address."""
+    where = ",".join(h if isinstance(h, str) else f"127.0.0.1:{h.port}" for h in hosts)
+    url = f"jdbc:postgresql://{where}/{zone.mongo.name}?connectTimeout=5&socketTimeout=5{more}"
+    n.config.write_text(zone.config("n1", extra=f"  source:\n    notify: {notify}").replace(zone.mongo.uri, url))
+
+
+def node(zone, *args, **kw):
+    zone.mongo.start()
+    zone.redis.start()
+    zone.delay, zone.ttl = 200, 5000
+    n = zone.node("n1", start=False)
+    configure(zone, n, *args, **kw)
+    return n.start()
+
+
+def reads_from(zone, server):
+    """Whether the sessions of the node are there."""
+    c = server.connect(zone.mongo.name)
+    cursor = c.cursor()
+    cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND datname = current_database()", (pg.READER,))
+    return cursor.fetchone()[0] > 0
+
+
+@pytest.fixture
+def standby(zone):
+    zone.mongo.start()
+    s = pg.Standby(zone.mongo.server)
+    yield s
+    s.remove()
+
+
+# --- a standby ---
+
+def test_the_url_says_whether_a_primary_or_a_standby_is_read(zone, standby):
+    put_api(zone, "a", updated=OLD)
+    zone.setup_notify()
+    primary = zone.mongo.server
+    n = node(zone, [primary, standby], "&targetServerType=secondary", notify="auto")
+    names_are(n, "API:a")
+    until("a standby tells of no changes, and is polled", lambda: "recovery" in n.fetcher()["notify"])
+    assert reads_from(zone, standby) and not reads_from(zone, primary)
+    wishes = [([standby, primary], "primary", primary), ([standby, primary], "preferPrimary", primary),
+              ([standby, primary], "any", standby), ([primary, standby], "any", primary),
+              ([primary, standby], "preferSecondary", standby)]
+    for i, (hosts, wish, wanted) in enumerate(wishes):
+        configure(zone, n, hosts, f"&targetServerType={wish}")
+        n.cli("reload")
+        put_api(zone, f"a{i}")
+        until(f"{wish}: read", lambda: n.get("API", f"a{i}"))
+        until(wish, lambda: reads_from(zone, wanted) and not reads_from(zone, standby if wanted is primary else primary))
+    standby.stop()
+    put_api(zone, "b")
+    until("a primary when there is no other", lambda: n.get("API", "b"))
+    configure(zone, n, [primary, standby], "&targetServerType=secondary")
+    n.cli("reload")
+    until("none is left", lambda: n.fetcher()["source"].startswith("down"))
+    assert "API:b" in n.names()
+
+
+def test_a_standby_that_is_promoted_is_read_when_the_primary_is_dead(zone, standby):
+    for i in range(12):
+        put_api(zone, f"a{i:02}", updated=OLD)
+        put_sub(zone, f"s{i:02}", f"a{i:02}")
+    put_key(zone, "k", ["s03"])
+    n = node(zone, [zone.mongo.server, standby], "&targetServerType=primary")
+    zone.settled(count=25)
+    put_api(zone, "last")
+    until("read", lambda: n.get("API", "last"))
+    with standby.connect(zone.mongo.name) as c:
+        until("it has it too", lambda: holds(c, "last"))
+    zone.mongo.kill()
+    until("no primary", lambda: n.fetcher()["source"].startswith("down"))
+    assert len(n.names()) == 26
+    standby.promote()
+    until("up", lambda: n.fetcher()["source"] == "up")
+    with standby.connect(zone.mongo.name) as c:
+        c.cursor().execute("UPDATE keys SET revoked = true, updated_at = timezone('UTC', now())")
+    until("the key is revoked", lambda: "API_KEY:k" not in n.names())
+    compared = n.logs("fetcher").count("pass_done")
+    n.cli("compare")
+    until("compared", lambda: n.logs("fetcher").count("pass_done") > compared)
+    zone.settled(count=25)
+    assert "event=removed" not in n.logs("fetcher")
+
+
+def holds(connection, id):
+    cursor = connection.cursor()
+    cursor.execute("SELECT 1 FROM events_latest WHERE id = %s", (id,))
+    return cursor.fetchone()
+
+
+# --- a Unix socket ---
+
+@pytest.mark.parametrize("more,store", [("", False), ("&sslmode=require", False), ("&sslmode=verify-full", False), ("", True)],
+                         ids=["default", "require", "verify-full", "truststore"])
+def test_a_unix_socket_has_no_tls_and_needs_none(zone, pki, more, store):
+    put_api(zone, "a", updated=OLD)
+    server = zone.mongo.server
+    if store:
+        zone.more_source = f"management.jdbc.truststore.type: pem\nmanagement.jdbc.truststore.path: {pki}/ca.pem\n"
+    n = node(zone, [urllib.parse.quote(str(server.dir), safe="") + f":{server.port}"], more)
+    until("read", lambda: n.fetcher()["source"] == "up" and n.names() == ["API:a"])
+    used = zone.mongo.run("SELECT client_addr FROM pg_stat_activity WHERE usename = 'reader' AND datname = current_database()").fetchall()
+    assert used and all(addr is None for addr, in used)
+
+
+# --- a pooler ---
+
+class Pooler:
+    """A pgbouncer in front of a server."""
+
+    def __init__(self, server):
+        self.dir, self.server, self.port = server.dir / f"pool-{os.urandom(3).hex()}", server, pg.free_port()
+        self.dir.mkdir()
+        self.mode("transaction")
+        if server.user:
+            os.chown(self.dir, server.user["user"], server.user["group"])
+        self.process = subprocess.Popen(
+            [shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", self.dir / "ini"], stdout=subprocess.DEVNULL,
+            stderr=open(self.dir / "out", "ab"), cwd=self.dir, **server.user)
+        until("it answers", lambda: self.connect("template"))
+
+    def mode(self, mode):
+        (self.dir / "ini").write_text(
+            f"[databases]\n* = host={self.server.dir} port={self.server.port} user={pg.READER}\n[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n")
+
+    def connect(self, database):
+        try:
+            return psycopg2.connect(host="127.0.0.1", port=self.port, user=pg.READER, dbname=database)
+        except psycopg2.Error as e:
+            return ValueError(e)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.dir)
+
+
+@pytest.fixture
+def pooler(zone):
+    zone.mongo.start()
+    p = Pooler(zone.mongo.server)
+    yield p
+    p.stop()
+
+
+def test_a_pooler_that_shares_sessions_is_refused_and_one_that_does_not_is_fine(zone, pooler):
+    put_api(zone, "a", updated=OLD)
+    zone.setup_notify()
+    n = node(zone, [pooler], notify="auto")
+    until("said", lambda: "pool_mode=session" in n.fetcher()["source"])
+    cursor = pooler.connect(zone.mongo.name).cursor()
+    for name, value in (("default_transaction_read_only", "off"), ("statement_timeout", "0")):
+        cursor.execute(f"SHOW {name}")
+        assert cursor.fetchone() == (value,), "nobody else has our settings"
+    cursor.connection.close()
+    pooler.mode("session")
+    pooler.process.send_signal(signal.SIGHUP)
+    names_are(n, "API:a")
+    until("told", lambda: n.fetcher()["notify"] == "LISTEN/NOTIFY")
+    zone.delay = HOUR_MS
+    configure(zone, n, [pooler], notify="auto")
+    n.cli("reload")
+    until("told", lambda: n.logs("fetcher").count("event=notify by=LISTEN/NOTIFY") == 2)
+    put_api(zone, "b", updated=OLD)
+    until("read when it was told", lambda: n.get("API", "b"))
