@@ -136,6 +136,7 @@ static void add_cache(struct buf *b, const Ipc__CacheReport *c)
 	json_uint(b, "errors", c->errors);
 	json_str(b, "java", c->java);
 	json_uint(b, "set_aside", c->set_aside);
+	json_bool(b, "unwritten", c->unwritten);
 	json_close(b, '}');
 }
 

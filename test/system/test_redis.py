@@ -108,6 +108,7 @@ def test_redis_hangs_and_comes_back(zone):
     zone.redis.pause()
     for n in zone.nodes:
         until("noticed", lambda: "down" in n.cache()["redis"])
+        until("said", lambda: (s := n.status())["health"] == "degraded" and "Redis is down" in s["reason"])
         assert n.get("API", "a")
     zone.redis.resume()
     change(zone, "2")
@@ -121,6 +122,7 @@ def test_a_wrong_password_is_named(zone):
     zone.redis.start()
     n = zone.node("n1", more="")
     until("said", lambda: "NOAUTH" in n.cache()["redis"])
+    assert "NOAUTH" in n.status()["reason"] and "not known" in n.cli("status", check=False).stdout
     n.config.write_text(zone.config("n1").replace("type: redis", "type: redis\n  redis:\n    password: wrong"))
     n.cli("reload")
     until("said", lambda: "WRONGPASS" in n.cache()["redis"])
