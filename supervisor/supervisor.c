@@ -480,6 +480,9 @@ int supervisor_takeover(struct supervisor *s, struct err *e)
 	if (!s->role.candidate)
 		return err_set(e, ERR_STATE,
 			       "this node never stands for election (zonesync.candidate: false)");
+	if (role_is_primary(&s->role) && !supervisor_sees_java(s))
+		return err_set(e, ERR_STATE,
+			       "this node is the primary, and no Java gateway writes this zone");
 	ipc__envelope__init(&m);
 	ipc__takeover__init(&t);
 	m.body_case = IPC__ENVELOPE__BODY_TAKEOVER;
