@@ -95,6 +95,10 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 		(void)snprintf(text, n, "Redis is %s; what was last known is served", c->redis);
 		return text;
 	}
+	if (l != NULL && l->unfit && !str_starts(c->redis, "down")) {
+		(void)snprintf(text, n, "this node cannot be primary: %s", l->error);
+		return text;
+	}
 	if (c->unwritten)
 		return l != NULL && l->java[0] != '\0' ? l->java : c->java;
 	return "";

@@ -115,9 +115,8 @@ static void on_rights(void *arg, const struct redis_reply *r, const struct err *
 	if (redis_is_error(r) || first != NULL)
 		(void)snprintf(
 			p->barred, sizeof(p->barred),
-			"this user may not do all that a primary does (%.150s); give it: "
-			"~distributed_event:* ~distributed_sync_state:* ~zonesync:* &zonesync:* "
-			"+@read +@write +@scripting +@pubsub +@connection +info +time",
+			"this user may not do all that a primary does (%.120s); zonesyncd(8) has under REDIS "
+			"the ACL SETUSER that is needed",
 			redis_str(first != NULL ? first : r, NULL));
 	answered(p);
 }

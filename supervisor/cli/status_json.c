@@ -62,6 +62,7 @@ static void add_elector(struct buf *b, const Ipc__ElectorReport *e)
 	json_str(b, "redis", e->redis);
 	json_str(b, "java", e->java);
 	json_bool(b, "disputed", e->disputed);
+	json_bool(b, "unfit", e->unfit);
 	json_open(b, "warnings", '[');
 	for (i = 0; i < e->n_warnings; i++)
 		json_str(b, NULL, e->warnings[i]);

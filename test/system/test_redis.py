@@ -141,8 +141,12 @@ def test_an_eviction_policy_that_can_take_events_bars_candidacy(zone):
     n = zone.nodes[0]
     until("barred", lambda: "noeviction" in json.dumps(n.status()["elector"]))
     assert n.role() == "secondary"
+    until("said", lambda: (s := n.status())["health"] == "degraded" and "cannot be primary" in s["reason"])
     zone.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
     zone.settled(count=1)
+    log = n.logs("elector")
+    assert log.count("redis_unfit") <= 1 + log.count("redis_down"), "once, however often it was tried"
+    until("well", lambda: n.status()["health"] == "ok")
 
 
 def test_scripts_flushed_in_the_middle(zone):

@@ -197,7 +197,9 @@ static void take_index(struct doctor *d, const struct redis_reply *r)
 	if (is_unknown(r))
 		return;
 	if (redis_error_is(r, "NOPERM"))
-		add(d, true, "index", "this user may not look at it: +ft.info ~" SEARCH_INDEX);
+		add(d, true, "index",
+		    "this user may not look at it, so no Java gateway could be followed: give it "
+		    "+ft.info ~" SEARCH_INDEX " and what else zonesyncd(8) has under REDIS");
 	else if (redis_is_error(r))
 		add(d, true, "index",
 		    SEARCH_INDEX
