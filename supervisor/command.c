@@ -23,7 +23,7 @@ const struct command commands[] = {
 	{ "config check", "FILE", "check a configuration file", AT_CLI, 1, 1 },
 	{ "config show", "[FILE]", "effective values and where they come from; secrets masked", AT_CLI, 0, 1 },
 	{ "config sample", "", "print a configuration with every key explained", AT_CLI, 0, 0 },
-	{ "setup postgres-notify", "[FILE] [--remove]", "print the SQL by which a PostgreSQL tells of changes, or that takes it out again: pipe it to psql URL", AT_CLI, 0, 1 },
+	{ "setup postgres-notify", "[FILE] [--remove]", "print the SQL by which a PostgreSQL tells of changes, or that takes it out again: pipe it to psql -v ON_ERROR_STOP=1 URL", AT_CLI, 0, 1 },
 	{ "version", "", "print the version", AT_CLI, 0, 0 },
 };
 /* clang-format on */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,6 +36,13 @@ static const Ipc__ElectorReport *elector_report(struct supervisor *s)
 	return r != NULL && r->part_case == IPC__REPORT__PART_ELECTOR ? r->elector : NULL;
 }
 
+bool supervisor_sees_java(struct supervisor *s)
+{
+	const Ipc__ElectorReport *e = elector_report(s);
+
+	return e == NULL || e->java[0] != '\0';
+}
+
 bool supervisor_publishes(const struct supervisor *s)
 {
 	return !is_zone(s) || role_is_primary(&s->role);
@@ -47,47 +55,84 @@ static const char *role_name(const struct supervisor *s)
 	return role_is_primary(&s->role) ? "primary" : "secondary";
 }
 
+/* Why there is nothing to serve yet; "" when it is only a matter of a moment. */
+static const char *why_starting(struct supervisor *s, const Ipc__CacheReport *c,
+				const Ipc__FetcherReport *f, char *text, size_t n)
+{
+	text[0] = '\0';
+	if (is_zone(s) && str_starts(c->redis, "down"))
+		(void)snprintf(text, n, "Redis is %s", c->redis);
+	else if (f != NULL && supervisor_publishes(s) && str_starts(f->source, "down"))
+		(void)snprintf(text, n, "the source is %s", f->source);
+	else if (is_zone(s) && str_equal(c->state, "waiting"))
+		str_copy(text, n,
+			 "nothing complete is in this zone yet; if there should be, "
+			 "`zonesync doctor` tells which zones this Redis holds");
+	return text;
+}
+
+/* What is wrong with a node that works; "" for nothing. */
+static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
+				const Ipc__FetcherReport *f, char *text, size_t n)
+{
+	const Ipc__ElectorReport *l = elector_report(s);
+	bool publishes = f != NULL && supervisor_publishes(s);
+
+	if (c->error[0] != '\0')
+		return c->error;
+	if (l != NULL && l->disputed)
+		return l->java;
+	if (f != NULL && f->guard[0] != '\0')
+		return f->guard;
+	if (publishes && f->error[0] != '\0')
+		return f->error;
+	if (publishes && !f->source_heard) {
+		(void)snprintf(text, n, "the source is %s",
+			       str_starts(f->source, "down") ? f->source : "not heard");
+		return text;
+	}
+	if (is_zone(s) && c->serving && str_starts(c->redis, "down")) {
+		(void)snprintf(text, n, "Redis is %s; what was last known is served", c->redis);
+		return text;
+	}
+	if (l != NULL && l->unfit && !str_starts(c->redis, "down")) {
+		(void)snprintf(text, n, "this node cannot be primary: %s", l->error);
+		return text;
+	}
+	if (c->unwritten)
+		return l != NULL && l->java[0] != '\0' ? l->java : c->java;
+	return "";
+}
+
 const char *status_health(struct supervisor *s, const char **reason)
 {
+	static char text[ERR_TEXT_BYTES + 80]; /* until the next call */
 	const Ipc__CacheReport *c = cache_report(s);
 	const Ipc__FetcherReport *f = fetcher_report(s);
-	const Ipc__ElectorReport *l = elector_report(s);
 	unsigned i;
 
-	*reason = "";
+	*reason = text;
 	for (i = 0; i < SLICE__COUNT; i++) {
-		if (child_given_up(s->child[i])) {
-			*reason = "a worker's configuration cannot work";
-			return "degraded";
-		}
-		if (child_in_ring(s->child[i])) {
-			*reason = "a worker keeps dying";
-			return "degraded";
-		}
+		bool given_up = child_given_up(s->child[i]);
+
+		if (!given_up && !child_in_ring(s->child[i]))
+			continue;
+		(void)snprintf(text, sizeof(text), "the %s %s: see `zonesync logs %s`",
+			       child_name(s->child[i]),
+			       given_up ? "cannot work with this configuration" : "keeps dying",
+			       child_name(s->child[i]));
+		return "degraded";
 	}
+	*reason = "";
 	if (c == NULL || child_state(s->child[SLICE_CACHE]) != CHILD_UP)
 		return "starting";
-	if (c->error[0] != '\0') {
-		*reason = c->error;
+	*reason = why_degraded(s, c, f, text, sizeof(text));
+	if ((*reason)[0] != '\0')
 		return "degraded";
-	}
-	if (l != NULL && l->disputed) {
-		*reason = l->java;
-		return "degraded";
-	}
-	if (f != NULL && f->guard[0] != '\0') {
-		*reason = f->guard;
-		return "degraded";
-	}
-	if (f != NULL && supervisor_publishes(s) && f->error[0] != '\0') {
-		*reason = f->error;
-		return "degraded";
-	}
-	if (f != NULL && supervisor_publishes(s) && !f->source_heard) {
-		*reason = "the source is not heard";
-		return "degraded";
-	}
-	return c->serving ? "ok" : "starting";
+	if (c->serving)
+		return "ok";
+	*reason = why_starting(s, c, f, text, sizeof(text));
+	return "starting";
 }
 
 /* A line break in what a worker says would be another message to systemd: MAINPID=... */

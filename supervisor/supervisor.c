@@ -351,7 +351,9 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		s->slices[i] = next;
 		configure_child(s, i);
 		child_forgive(s->child[i]);
-		buf_printf(text, "restarting %s: its part changed\n", child_name(s->child[i]));
+		if (child_wanted(s->child[i]))
+			buf_printf(text, "restarting %s: its part changed\n",
+				   child_name(s->child[i]));
 		log_note(EV("config_changed"), KV("child", child_name(s->child[i])));
 		if (child_state(s->child[i]) != CHILD_DOWN)
 			child_restart(s->child[i], "its configuration changed");
@@ -428,6 +430,8 @@ int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
 			       worker);
 	if (c != s->child[SLICE_CACHE] && !s->role.candidate)
 		return err_set(e, ERR_STATE, "this node is a follower: it runs no %s", worker);
+	if (c == s->child[SLICE_ELECTOR] && !config_bool(s->config, CFG_SYNC_DISTRIBUTED))
+		return err_set(e, ERR_STATE, "this node is alone: it runs no elector");
 	child_forgive(c);
 	child_restart(c, "asked to restart");
 	return 0;
@@ -480,6 +484,9 @@ int supervisor_takeover(struct supervisor *s, struct err *e)
 	if (!s->role.candidate)
 		return err_set(e, ERR_STATE,
 			       "this node never stands for election (zonesync.candidate: false)");
+	if (role_is_primary(&s->role) && !supervisor_sees_java(s))
+		return err_set(e, ERR_STATE,
+			       "this node is the primary, and no Java gateway writes this zone");
 	ipc__envelope__init(&m);
 	ipc__takeover__init(&t);
 	m.body_case = IPC__ENVELOPE__BODY_TAKEOVER;

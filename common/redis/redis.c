@@ -300,7 +300,12 @@ static bool unwelcome(const struct redis_reply *reply, enum greeting what, struc
 	if (what == GREET_MAY)
 		return false;
 	if (redis_is_error(reply))
-		return err_set(e, ERR_REMOTE, "%s", redis_str(reply, NULL)) < 0;
+		return err_set(e, ERR_REMOTE, "%s%s", redis_str(reply, NULL),
+			       redis_error_is(reply, "NOAUTH")
+				       ? " (distributed-sync.redis.password is not set)"
+			       : redis_error_is(reply, "WRONGPASS")
+				       ? " (see distributed-sync.redis.username and password)"
+				       : "") < 0;
 	if (what == GREET_ROLE && (role == NULL || strcmp(role, "master") != 0))
 		return err_set(e, ERR_REMOTE,
 			       "the Sentinels named a server that is no master yet: %s",

@@ -306,7 +306,15 @@ static void on_refused(uv_handle_t *h)
 static void refused(struct stream *s, int status)
 {
 	if (s->next == NULL) {
-		lose_uv(s, status, "connect");
+		struct err e = { 0 };
+
+		if (s->to.socket[0] != '\0')
+			(void)err_set(&e, status, "connect to %s: %s", s->to.socket,
+				      uv_strerror(status));
+		else
+			(void)err_set(&e, status, "connect to %s port %u: %s", s->to.host,
+				      s->to.port, uv_strerror(status));
+		lose(s, &e);
 		return;
 	}
 	s->connected = false;

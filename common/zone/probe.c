@@ -70,8 +70,8 @@ static void answered(struct probe *p)
 	if (p->aof_off && p->save_off && p->warning[0] == '\0')
 		str_copy(
 			p->warning, sizeof(p->warning),
-			"this Redis keeps nothing on disk: after its restart the zone is refilled from "
-			"the source; turn on appendonly or save");
+			"this Redis keeps nothing on disk: after its restart the zone is empty until a "
+			"primary fills it from the source; turn on appendonly or save");
 	p->done = true;
 	p->fn(p->arg, p);
 }
@@ -115,8 +115,8 @@ static void on_rights(void *arg, const struct redis_reply *r, const struct err *
 	if (redis_is_error(r) || first != NULL)
 		(void)snprintf(
 			p->barred, sizeof(p->barred),
-			"this user may not do all that a primary does (%.150s); give it: ~* &* "
-			"+@read +@write +@scripting +@pubsub +@connection +info +time",
+			"this user may not do all that a primary does (%.120s); zonesyncd(8) has under REDIS "
+			"the ACL SETUSER that is needed",
 			redis_str(first != NULL ? first : r, NULL));
 	answered(p);
 }

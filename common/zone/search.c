@@ -78,6 +78,18 @@ static bool says(const struct redis_reply *r, const char *words)
 	return redis_is_error(r) && text != NULL && strstr(text, words) != NULL;
 }
 
+static void refused(const struct search *s, const struct redis_reply *r)
+{
+	char why[240];
+
+	(void)snprintf(
+		why, sizeof(why), "%.140s%s", redis_str(r, NULL),
+		redis_error_is(r, "NOPERM")
+			? " (see REDIS in zonesyncd(8), or set zonesync.redis.search_index: off)"
+			: "");
+	s->fn(s->arg, SEARCH_REFUSED, why);
+}
+
 static void on_created(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	const struct search *s = arg;
@@ -87,7 +99,7 @@ static void on_created(void *arg, const struct redis_reply *r, const struct err 
 	if (says(r, "already exists")) /* somebody else was faster */
 		s->fn(s->arg, SEARCH_THERE, "there");
 	else if (redis_is_error(r))
-		s->fn(s->arg, SEARCH_REFUSED, redis_str(r, NULL));
+		refused(s, r);
 	else
 		s->fn(s->arg, SEARCH_CREATED, "created");
 }
@@ -102,7 +114,7 @@ static void on_info(void *arg, const struct redis_reply *r, const struct err *lo
 	if (says(r, "unknown command"))
 		s->fn(s->arg, SEARCH_NO_MODULE, "no search module");
 	else if (redis_error_is(r, "NOPERM"))
-		s->fn(s->arg, SEARCH_REFUSED, redis_str(r, NULL));
+		refused(s, r);
 	else if (!redis_is_error(r) && search_serves(r, why, sizeof(why)))
 		s->fn(s->arg, SEARCH_THERE, "there");
 	else if (!redis_is_error(r))

@@ -5,7 +5,8 @@ local call = redis.call
 local page = call('SCAN', ARGV[1], 'MATCH', 'distributed_*', 'COUNT', tonumber(ARGV[2]))
 local old, zones, order, states = 0, {}, {}, {}
 for _, key in ipairs(page[2]) do
-	if call('TYPE', key).ok ~= 'hash' then
+	local kind = redis.pcall('TYPE', key) -- an ACL may hide a key that only begins like the reference's
+	if kind.ok ~= 'hash' then
 		-- none of the reference's
 	elseif string.sub(key, 1, 18) == 'distributed_event:' then
 		local h = call('HMGET', key, 'clusterId', 'syncAction', 'updatedAt')

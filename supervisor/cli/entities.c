@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/model/kind.h"
 #include "supervisor/cli/daemon.h"
 #include "supervisor/cli/gather.h"
 #include "supervisor/cli/lines.h"
@@ -26,13 +27,15 @@ static int broken(const struct query *q, int rc, struct err *e)
 
 static int kind_of(struct cli *c, char *kind)
 {
+	enum kind known;
+
 	if (c->args.n_words == 0) {
 		kind[0] = '\0';
 		return 0;
 	}
-	if (lines_kind(kind, KIND_BYTES, c->args.word[0]))
+	if (lines_kind(kind, KIND_BYTES, c->args.word[0]) && kind_parse(kind, strlen(kind), &known))
 		return 0;
-	return cli_fail(EX_USAGE, "there is no such type");
+	return cli_fail(EX_USAGE, "there is no type %s; see `zonesync help list`", c->args.word[0]);
 }
 
 /* The id in --ref; *ref is NULL when it was not given. */

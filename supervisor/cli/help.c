@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/cli/help.h"
 
+#include <string.h>
 #include <sysexits.h>
 
+#include "common/model/kind.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/options.h"
 
@@ -16,7 +18,11 @@ const struct cli_exit cli_exits[] = {
 	{ CLI_TIMEOUT, "`wait`: not reached in time" },
 	{ CLI_REFUSED, "`resolve`: found, but a call may not pass" },
 	{ EX_USAGE, "wrong usage" },
-	{ EX_UNAVAILABLE, "the daemon is not there, or has no data yet" },
+	{ EX_NOINPUT, "`logs`: there is no such file" },
+	{ EX_UNAVAILABLE, "the daemon is not there, is stopping or full, or has no data yet" },
+	{ EX_SOFTWARE, "the answer is too large" },
+	{ EX_IOERR, "stdin or stdout failed" },
+	{ EX_PROTOCOL, "the daemon is of another version" },
 	{ EX_NOPERM, "access refused" },
 	{ EX_CONFIG, "the configuration has errors" },
 };
@@ -44,6 +50,16 @@ static void help_of_option(struct buf *out, const struct option_row *o)
 		   o->dflt == NULL ? "" : ", else ", o->dflt == NULL ? "" : o->dflt);
 }
 
+static void help_of_types(struct buf *out)
+{
+	unsigned k;
+
+	buf_adds(out, "\nTYPE is one of");
+	for (k = 0; k < KIND__COUNT; k++)
+		buf_printf(out, "%s %s", k == 0 ? "" : ",", kind_name((enum kind)k));
+	buf_addc(out, '\n');
+}
+
 void help_text(struct buf *out, const struct command *one)
 {
 	size_t i;
@@ -51,6 +67,9 @@ void help_text(struct buf *out, const struct command *one)
 	if (one != NULL) {
 		buf_printf(out, "usage: zonesync [--socket PATH] %s%s%s\n\n%s\n", one->verb,
 			   one->args[0] == '\0' ? "" : " ", one->args, one->help);
+		if (strstr(one->args, "TYPE") != NULL)
+			help_of_types(out);
+		buf_adds(out, "\nmore in zonesync(1)\n");
 		return;
 	}
 	buf_adds(out, "usage: zonesync [--socket PATH] COMMAND\n\n");
@@ -61,7 +80,7 @@ void help_text(struct buf *out, const struct command *one)
 	buf_addc(out, '\n');
 	for (i = 0; i < CLI_OPTION__COUNT; i++)
 		help_of_option(out, &cli_options[i]);
-	buf_adds(out, "\nexit codes\n");
+	buf_adds(out, "\nmore in zonesync(1)\n\nexit codes\n");
 	for (i = 0; i < cli_exits_len; i++)
 		buf_printf(out, "  %3d  %s\n", cli_exits[i].code, cli_exits[i].what);
 }

@@ -88,7 +88,9 @@ static const char drop_triggers[] =
 "    rel := to_regclass(quote_ident(the_prefix || item[1]));\n"
 "    CONTINUE WHEN rel IS NULL OR (SELECT relnamespace FROM pg_class WHERE oid = rel) <> home;\n"
 "    FOREACH op IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP\n"
-"      EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', 'zonesync_notify_' || op, rel);\n";
+"      IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = rel AND tgname = 'zonesync_notify_' || op) THEN\n"
+"        EXECUTE format('DROP TRIGGER %I ON %s', 'zonesync_notify_' || op, rel);\n"
+"      END IF;\n";
 
 static const char create_trigger[] =
 "      EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s(%L, %L, %L)',\n"
@@ -192,7 +194,7 @@ void setup_sql(struct buf *out, const struct setup_names *n, bool remove)
 	buf_printf(out,
 		   "-- %s\n"
 		   "-- Run it as the owner of the tables, and not within a transaction:\n"
-		   "--   zonesync setup postgres-notify%s | psql URL\n",
+		   "--   zonesync setup postgres-notify%s | psql -v ON_ERROR_STOP=1 URL\n",
 		   remove ? "Takes out the triggers that tell zonesync of changes."
 			  : "Triggers that tell zonesync of changes, in PostgreSQL 11 or newer.",
 		   remove ? " --remove" : "");

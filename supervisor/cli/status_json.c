@@ -62,6 +62,7 @@ static void add_elector(struct buf *b, const Ipc__ElectorReport *e)
 	json_str(b, "redis", e->redis);
 	json_str(b, "java", e->java);
 	json_bool(b, "disputed", e->disputed);
+	json_bool(b, "unfit", e->unfit);
 	json_open(b, "warnings", '[');
 	for (i = 0; i < e->n_warnings; i++)
 		json_str(b, NULL, e->warnings[i]);
@@ -136,6 +137,7 @@ static void add_cache(struct buf *b, const Ipc__CacheReport *c)
 	json_uint(b, "errors", c->errors);
 	json_str(b, "java", c->java);
 	json_uint(b, "set_aside", c->set_aside);
+	json_bool(b, "unwritten", c->unwritten);
 	json_close(b, '}');
 }
 

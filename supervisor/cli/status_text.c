@@ -88,14 +88,15 @@ static void add_lease(struct buf *out, const Ipc__ElectorReport *e)
 	if (e == NULL)
 		return;
 	label(out, "lease");
+	/* Who holds it is known by what the elector was answered last: it need not be so now. */
 	if (e->token[0] != '\0')
 		buf_printf(out, "ours, epoch %.*s", (int)strcspn(e->token, ":"), e->token);
 	else if (e->holder[0] != '\0') {
-		buf_adds(out, "held by ");
+		buf_adds(out, e->error[0] == '\0' ? "held by " : "not known, last held by ");
 		text_clean(out, e->holder);
 	} else
-		buf_adds(out, "free");
-	if (e->ttl_ms > 0) {
+		buf_adds(out, "not known to be held");
+	if (e->ttl_ms > 0 && e->error[0] == '\0') {
 		buf_adds(out, ", ");
 		text_ms(out, e->ttl_ms);
 		buf_adds(out, " left");
@@ -114,7 +115,10 @@ static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 	if (f == NULL)
 		return;
 	label(out, "source");
-	text_clean(out, f->source[0] == '\0' ? "-" : f->source);
+	/* It looks at the source when it is promoted, not before. */
+	text_clean(out, str_equal(f->state, "idle") ? "not read by this node"
+			: f->source[0] == '\0'	    ? "-"
+						    : f->source);
 	buf_adds(out, ", fetcher ");
 	text_clean(out, f->state);
 	buf_printf(out, ", %" PRIu64 " rows read, %" PRIu64 " published, %" PRIu64 " waiting\n",
@@ -137,7 +141,7 @@ static void add_java(struct buf *out, const struct snapshot *s)
 		line(out, "java", s->cache->java);
 	if (s->cache != NULL && s->cache->set_aside > 0)
 		buf_printf(out,
-			   "%-*s%" PRIu64 " events of it cannot be read, see the cache's log\n",
+			   "%-*s%" PRIu64 " of its events cannot be read: `zonesync logs cache`\n",
 			   LABEL_COLUMNS, "", s->cache->set_aside);
 }
 
@@ -254,8 +258,13 @@ void quarantine_text(struct buf *out, const struct snapshot *s)
 	size_t i;
 
 	if (f == NULL || f->n_quarantine == 0) {
-		buf_adds(out, f == NULL ? "the fetcher has not reported\n"
-					: "nothing is in quarantine\n");
+		if (str_equal(s->status->role, "secondary"))
+			buf_adds(out,
+				 "nothing here: only the primary reads the source; ask it there "
+				 "(see `zonesync status`)\n");
+		else
+			buf_adds(out, f == NULL ? "the fetcher has not reported\n"
+						: "nothing is in quarantine\n");
 		return;
 	}
 	for (i = 0; i < ARRAY_LEN(heads); i++)

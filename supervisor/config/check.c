@@ -91,11 +91,34 @@ static void check_jdbc_stores(const struct config *c, struct problems *p)
 	}
 }
 
+/* A misspelt one would only be found by the fetcher, which cannot work with it. */
+static void check_sslmode(const struct config *c, struct problems *p)
+{
+	static const char *const modes[] = { "disable", "allow",     "prefer",
+					     "require", "verify-ca", "verify-full" };
+	const char *mode = strstr(config_str(c, CFG_JDBC_URL), "sslmode=");
+	size_t n, i;
+
+	if (mode == NULL || (mode[-1] != '?' && mode[-1] != '&'))
+		return;
+	mode += strlen("sslmode=");
+	n = strcspn(mode, "&");
+	for (i = 0; i < ARRAY_LEN(modes); i++)
+		if (strlen(modes[i]) == n && memcmp(modes[i], mode, n) == 0)
+			return;
+	if (memchr(mode, '%', n) == NULL)
+		REPORT(c, p, PROBLEM_ERROR, CFG_JDBC_URL,
+		       "has sslmode=%.*s; write one of disable, allow, prefer, require, verify-ca, "
+		       "verify-full, or take it out",
+		       (int)MIN(n, (size_t)30), mode);
+}
+
 static void check_jdbc(const struct config *c, struct problems *p)
 {
 	const char *url = config_str(c, CFG_JDBC_URL);
 
 	check_jdbc_stores(c, p);
+	check_sslmode(c, p);
 	if (url[0] == '\0')
 		REPORT(c, p, PROBLEM_ERROR, CFG_JDBC_URL,
 		       "is not set; write jdbc:postgresql://host:port/database");
@@ -132,8 +155,8 @@ static void check_zone(const struct config *c, struct problems *p)
 	if (hazelcast)
 		REPORT(c, p, PROBLEM_ERROR, CFG_ZONE_ID,
 		       "is required with cluster.type: hazelcast; set it to the effective cluster "
-		       "name, which stands in the keys that the gateways wrote (redis-cli --scan "
-		       "--pattern 'distributed_event:*': between the first and the second colon), "
+		       "name, which is the field clusterId of what the gateways wrote (redis-cli --scan "
+		       "--pattern 'distributed_event:*', then redis-cli HGET KEY clusterId), "
 		       "for instance gio-apim-gateway-cluster-hz57");
 	else
 		REPORT(c, p, PROBLEM_WARN, CFG_ZONE_ID,
@@ -263,6 +286,12 @@ static void check_redis_tls(const struct config *c, struct problems *p)
 						      CFG__COUNT };
 	bool trust_all = config_bool(c, CFG_REDIS_TRUST_ALL);
 
+	if (config_bool(c, CFG_SYNC_DISTRIBUTED) && !config_bool(c, CFG_REDIS_SSL) &&
+	    (config_is_set(c, CFG_REDIS_KEYSTORE_TYPE) ||
+	     config_is_set(c, CFG_REDIS_TRUSTSTORE_TYPE)))
+		REPORT(c, p, PROBLEM_WARN, CFG_REDIS_SSL,
+		       "is false, so nothing is encrypted, and keystore and truststore beside it have "
+		       "no effect; set it to true, or take them out");
 	if (!by_tls(c))
 		return;
 	check_protocols(c, CFG_REDIS_TLS_PROTOCOLS, p);

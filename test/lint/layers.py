@@ -30,9 +30,9 @@ MAY = {
                    "proto", "supervisor/config"},
     # proto: slices are Configure messages; model: the timing rules are checked with the file
     "supervisor/config": {"common/base", "common/json", "common/model", "proto"},
-    # tls: `config check` reads keys and certificates
-    "supervisor/cli": {"common/base", "common/ipc", "common/client", "common/tls", "proto", "supervisor/config",
-                       "supervisor/command.h", "supervisor/options.h"},
+    # tls: `config check` reads keys and certificates; model: the names of the types
+    "supervisor/cli": {"common/base", "common/ipc", "common/client", "common/model", "common/tls", "proto",
+                       "supervisor/config", "supervisor/command.h", "supervisor/options.h"},
     "workers/elector": None,
     "workers/fetcher": None,
     "workers/cache": None,

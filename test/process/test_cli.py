@@ -74,7 +74,7 @@ def test_status_watch_goes_on_until_interrupted(daemon):
 def test_quarantine_is_a_table_or_json(daemon):
     daemon.start()
     daemon.until(lambda: daemon.status()["fetcher"], "its first report")
-    assert "nothing is in quarantine" in daemon.cli("quarantine").stdout
+    assert "only the primary reads the source" in daemon.cli("quarantine").stdout
     daemon.order("fetcher", "quarantine 3")
     daemon.until(lambda: daemon.status()["fetcher"]["quarantined"] == 3, "reported")
     out = daemon.cli("quarantine").stdout

@@ -54,7 +54,7 @@ def test_death_ring_is_degraded_and_the_supervisor_lives(daemon):
     daemon.until_up("cache", "elector")
     daemon.until(lambda: daemon.status()["health"] == "degraded", "degraded")
     st = daemon.status()
-    assert st["reason"] == "a worker keeps dying"
+    assert st["reason"].endswith("keeps dying: see `zonesync logs %s`" % st["reason"].split()[1])
     assert daemon.worker("fetcher")["error"] == "keeps dying"
     assert daemon.cli("status", code=1).stdout.count("exit 1") > 0
     # It goes on trying, and a fetcher that works again is used.

@@ -145,6 +145,7 @@ def test_redis_hangs_and_comes_back(zone):
     zone.redis.pause()
     for n in zone.nodes:
         until("noticed", lambda: "down" in n.cache()["redis"])
+        until("said", lambda: (s := n.status())["health"] == "degraded" and "Redis is down" in s["reason"])
         assert n.get("API", "a")
     zone.redis.resume()
     change(zone, "2")
@@ -158,6 +159,7 @@ def test_a_wrong_password_is_named(zone):
     zone.redis.start()
     n = zone.node("n1", more="")
     until("said", lambda: "NOAUTH" in n.cache()["redis"])
+    assert "NOAUTH" in n.status()["reason"] and "not known" in n.cli("status", check=False).stdout
     n.config.write_text(zone.config("n1").replace("type: redis", "type: redis\n  redis:\n    password: wrong"))
     n.cli("reload")
     until("said", lambda: "WRONGPASS" in n.cache()["redis"])
@@ -176,8 +178,12 @@ def test_an_eviction_policy_that_can_take_events_bars_candidacy(zone):
     n = zone.nodes[0]
     until("barred", lambda: "noeviction" in json.dumps(n.status()["elector"]))
     assert n.role() == "secondary"
+    until("said", lambda: (s := n.status())["health"] == "degraded" and "cannot be primary" in s["reason"])
     zone.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
     zone.settled(count=1)
+    log = n.logs("elector")
+    assert log.count("redis_unfit") <= 1 + log.count("redis_down"), "once, however often it was tried"
+    until("well", lambda: n.status()["health"] == "ok")
 
 
 def test_scripts_flushed_in_the_middle(zone):

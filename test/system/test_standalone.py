@@ -40,6 +40,8 @@ def test_a_node_alone_does_what_a_zone_does(zone):
     settled(n, 3)
     st = n.status()
     assert (st["mode"], st["role"], st["health"]) == ("standalone", "standalone", "ok")
+    r = n.cli("restart", "elector", check=False)
+    assert r.returncode == 1 and "it runs no elector" in r.stderr and n.pid("elector") == 0
     assert json.loads(n.get("API", "a"))["definition"] == api("a")
     zone.write("apis/a.json", api("a", version="2"))
     until("the change", lambda: json.loads(n.get("API", "a"))["definition"]["apiVersion"] == "2")

@@ -356,6 +356,15 @@ static void connections_that_are_not_verified_are_warned_of(void **state)
 		NULL, "mongodb.truststore.path: is not set, so the system's authorities");
 	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.hostnameVerificationAlgorithm: none\n",
 		 NULL, "hostnameVerificationAlgorithm: is NONE: any server");
+	must_say(PROBLEM_WARN, "distributed-sync.redis.truststore: {type: pem, path: /t}\n", NULL,
+		 "distributed-sync.redis.ssl: is false, so nothing is encrypted");
+	must_say(
+		PROBLEM_ERROR,
+		"management: {type: jdbc, jdbc: {url: 'jdbc:postgresql://h/d?a=b&sslmode=full&c=d'}}\n",
+		NULL, "has sslmode=full; write one of");
+	must_not_say("management: {type: jdbc, jdbc: {url: "
+		     "'jdbc:postgresql://h/d?sslmode=verify-full&c=d'}}\n",
+		     "has sslmode=");
 }
 
 static void a_database_that_need_not_prove_itself_is_warned_of(void **state)

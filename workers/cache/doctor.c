@@ -131,11 +131,14 @@ static void take_version(struct doctor *d, const struct redis_reply *r)
 {
 	size_t n = 0;
 	const char *s = redis_str(r, &n);
+	const char *valkey = s == NULL ? NULL : memmem(s, n, "valkey_version:", 15);
 	const char *at = s == NULL ? NULL : memmem(s, n, "redis_version:", 14);
 
-	if (at != NULL)
-		add(d, false, "server", "Redis %.*s, or what calls itself so",
-		    (int)strcspn(at + 14, "\r\n"), at + 14);
+	if (valkey != NULL)
+		add(d, false, "server", "Valkey %.*s", (int)strcspn(valkey + 15, "\r\n"),
+		    valkey + 15);
+	else if (at != NULL)
+		add(d, false, "server", "Redis %.*s", (int)strcspn(at + 14, "\r\n"), at + 14);
 }
 
 static void take_time(struct doctor *d, const struct redis_reply *r)
@@ -163,7 +166,7 @@ static void take_modules(struct doctor *d, const struct redis_reply *r)
 	size_t i;
 
 	if (redis_is_error(r))
-		return;
+		return; /* FT.INFO tells, where this user may not ask */
 	for (i = 0; i < redis_count(r); i++) {
 		const struct redis_reply *m = redis_at(r, i);
 
@@ -194,7 +197,9 @@ static void take_index(struct doctor *d, const struct redis_reply *r)
 	if (is_unknown(r))
 		return;
 	if (redis_error_is(r, "NOPERM"))
-		add(d, true, "index", "this user may not look at it: +ft.info ~" SEARCH_INDEX);
+		add(d, true, "index",
+		    "this user may not look at it, so no Java gateway could be followed: give it "
+		    "+ft.info ~" SEARCH_INDEX " and what else zonesyncd(8) has under REDIS");
 	else if (redis_is_error(r))
 		add(d, true, "index",
 		    SEARCH_INDEX

@@ -101,11 +101,13 @@ void follower_fail(struct follower *f, const struct err *e)
 static void on_java(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct follower *f = arg;
+	enum java_verdict v;
 
 	if (lost == NULL && !redis_is_error(r))
 		java_take(&f->java, r, clock_boot_ms());
-	java_text(&f->java, java_judge(&f->java, clock_boot_ms()), f->java_says,
-		  sizeof(f->java_says));
+	v = java_judge(&f->java, clock_boot_ms());
+	f->java_unwritten = v == JAVA_SILENT || v == JAVA_GONE;
+	java_text(&f->java, v, f->java_says, sizeof(f->java_says));
 }
 
 /*
@@ -458,6 +460,7 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	out->read_ms = f->read_ms;
 	out->errors = f->errors;
 	if (mirror_is_ours(f->pos.lineage) || f->mode == MODE_MIRRORING) {
+		out->unwritten = up && f->java_unwritten;
 		out->java = (char *)(uintptr_t)(f->java_says[0] == '\0'
 							? "a Java primary wrote this zone"
 							: f->java_says);

@@ -76,6 +76,7 @@ struct follower {
 	struct java_watch java;
 	char java_node[sizeof(((struct java_watch *)0)->node)]; /* of the last round */
 	char java_says[320];
+	bool java_unwritten; /* it wrote, and does no more, as of the last look */
 	struct search index; /* which is made where it is missing */
 	bool keep_index;
 	uint64_t set_aside;

@@ -269,13 +269,18 @@ static void on_probed(void *arg, const struct probe *p)
 		log_warn(EV("redis_warning"), KV("text", p->warning));
 	str_copy(x->told_warning, sizeof(x->told_warning), p->warning);
 	if (!fine) {
+		bool told = x->down.code == ERR_CONFIG; /* it is tried again and again */
+		struct err before = x->down;
+
 		(void)err_set(&x->down, ERR_CONFIG, "%s",
 			      p->refused[0] != '\0' ? p->refused : p->barred);
-		log_error(EV("redis_unfit"), KV("err", x->down.text));
+		if (!told || !str_equal(before.text, x->down.text))
+			log_error(EV("redis_unfit"), KV("err", x->down.text));
 		worker_report(x->w);
 		redis_fail(zone_conn_redis(x->z), ERR_CONFIG, x->down.text);
 		return;
 	}
+	log_note(EV("redis_up"));
 	x->down = (struct err){ 0 };
 	worker_report(x->w);
 	look(x); /* nobody stands before he has looked for a Java primary */
@@ -285,7 +290,6 @@ static void on_up(void *arg)
 {
 	struct election *x = arg;
 
-	log_note(EV("redis_up"));
 	CHECK(probe_server(x->z, &x->probe, true, on_probed, x) == 0);
 }
 
@@ -446,6 +450,7 @@ void election_report(struct election *x, Ipc__Report *out)
 		str_copy(redis + 6, sizeof(redis) - 6, x->down.text);
 	r.redis = redis;
 	r.error = up ? (char *)(uintptr_t) "" : x->down.text;
+	r.unfit = x->down.code == ERR_CONFIG;
 	if (x->told_warning[0] != '\0') {
 		x->warnings[0] = x->told_warning;
 		r.warnings = x->warnings;
