@@ -14,7 +14,7 @@
 #include "common/zone/lease.h"
 
 #define FOLLOW_PAGE_BYTES    (1U << 20)
-#define FOLLOW_PAGE_EVENTS   1000
+#define FOLLOW_PAGE_EVENTS   1024 /* more than the children one call withdraws, and their parent */
 #define FOLLOW_LINEAGE_BYTES 40
 
 /* Where a follower stands: stored with the data, in one transaction. */
