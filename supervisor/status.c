@@ -86,7 +86,9 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 		return f->guard;
 	if (publishes && f->error[0] != '\0')
 		return f->error;
-	if (publishes && !f->source_heard) {
+	/* Heard lately is enough to stay primary, and not to be well: who is elected again and
+	   again without a source would seem well most of the time. */
+	if (publishes && (!f->source_heard || (c->serving && str_starts(f->source, "down")))) {
 		(void)snprintf(text, n, "the source is %s",
 			       str_starts(f->source, "down") ? f->source : "not heard");
 		return text;

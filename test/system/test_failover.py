@@ -33,6 +33,7 @@ def test_a_node_joins_while_the_source_is_down(zone):
     zone.lose_source()
     late = zone.node("late")
     zone.settled(nodes=[late], count=len(ids))
+    until("said", lambda: any("the source is down" in n.status()["reason"] for n in zone.nodes))
     assert late.get("API", ids[0]) == zone.nodes[0].get("API", ids[0])
     zone.return_source()
 
