@@ -1102,7 +1102,7 @@ static void a_user_without_rights_is_told_the_cure(void **state)
 		      "+@connection", NULL);
 	reopen_as("u");
 	ask_probe();
-	assert_non_null(strstr(seen.barred, "+@write"));
+	assert_non_null(strstr(seen.barred, "ACL SETUSER"));
 	(void)kit_ask(&kit, "ACL", "SETUSER", "u", "+@write", "+@pubsub", "+info", NULL);
 	ask_probe();
 	assert_non_null(strstr(seen.barred, "TIME"));
