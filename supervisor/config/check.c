@@ -91,17 +91,29 @@ static void check_jdbc_stores(const struct config *c, struct problems *p)
 	}
 }
 
+/* What the last parameter of that name is, up to the next "&"; NULL: there is none. */
+static const char *jdbc_parameter(const char *url, const char *name)
+{
+	const char *s = strchr(url, '?');
+	const char *found = NULL;
+	size_t n = strlen(name);
+
+	for (; s != NULL; s = strchr(s + 1, '&'))
+		if (strncmp(s + 1, name, n) == 0 && s[1 + n] == '=')
+			found = s + 2 + n;
+	return found;
+}
+
 /* A misspelt one would only be found by the fetcher, which cannot work with it. */
 static void check_sslmode(const struct config *c, struct problems *p)
 {
 	static const char *const modes[] = { "disable", "allow",     "prefer",
 					     "require", "verify-ca", "verify-full" };
-	const char *mode = strstr(config_str(c, CFG_JDBC_URL), "sslmode=");
+	const char *mode = jdbc_parameter(config_str(c, CFG_JDBC_URL), "sslmode");
 	size_t n, i;
 
-	if (mode == NULL || (mode[-1] != '?' && mode[-1] != '&'))
+	if (mode == NULL)
 		return;
-	mode += strlen("sslmode=");
 	n = strcspn(mode, "&");
 	for (i = 0; i < ARRAY_LEN(modes); i++)
 		if (strlen(modes[i]) == n && memcmp(modes[i], mode, n) == 0)
@@ -343,19 +355,6 @@ static void check_mongo_protection(const struct config *c, struct problems *p)
 		REPORT(c, p, PROBLEM_WARN, CFG_MONGO_SSL_NAME,
 		       "is true: any server with a certificate of a trusted authority is taken for "
 		       "the database; set it to false, and connect by a name in the certificate");
-}
-
-/* What the last parameter of that name is, up to the next "&"; NULL: there is none. */
-static const char *jdbc_parameter(const char *url, const char *name)
-{
-	const char *s = strchr(url, '?');
-	const char *found = NULL;
-	size_t n = strlen(name);
-
-	for (; s != NULL; s = strchr(s + 1, '&'))
-		if (strncmp(s + 1, name, n) == 0 && s[1 + n] == '=')
-			found = s + 2 + n;
-	return found;
 }
 
 /* "host:port": a Unix socket's folder, or of this machine's loopback. */
