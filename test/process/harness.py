@@ -148,9 +148,10 @@ management: {{type: file, file: {{path: {self.source}}}}}
 
     def follow(self, *args, **more):
         """A `zonesync` that goes on until it is interrupted."""
+        # A shell's background job ignores SIGINT, and so would what it starts.
         p = subprocess.Popen([str(BUILD / "supervisor/cli/zonesync"), "--socket",
                               str(self.run / "control.sock"), *args], stdout=subprocess.PIPE,
-                             **more)
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **more)
         self.procs.append(p)
         return p
 
