@@ -21,7 +21,7 @@
 enum guard_verdict { GUARD_GO, GUARD_AGAIN, GUARD_PERSON };
 
 /*
- * `live`: entities of the type in the zone, those to go included. `gone`: how many would
+ * `live`: entities of the type that were in the zone, those to go included. `gone`: how many would
  * go. `passes`: passes in a row, this one included, in which they were absent.
  */
 enum guard_verdict guard_judge(size_t live, size_t gone, unsigned passes, bool accepted);

@@ -51,6 +51,29 @@ def test_an_empty_directory_removes_nothing_until_a_person_says_so(zone):
     until("the guard is quiet", lambda: p.fetcher()["guard"] == "")
 
 
+def test_a_source_that_holds_something_else_removes_nothing_until_a_person_says_so(zone):
+    """As much as there was, and none of it: a wrong database, or directory."""
+    fill(zone, 13)
+    zone.start(1)
+    zone.settled(count=26)
+    n = zone.nodes[0]
+    other = zone.base / "other"
+    other.mkdir()
+    for i in range(15):
+        (other / f"x{i}.json").write_text(json.dumps(api(f"x{i}")))
+    (zone.data / "apis").rename(zone.base / "apis")
+    other.rename(zone.data / "apis")
+    until("held back", lambda: "accept-deletes" in n.fetcher()["guard"])
+    zone.settled(count=41)
+    rows = n.fetcher()["rows"]
+    n.cli("compare")
+    until("compared", lambda: n.fetcher()["rows"] > rows)
+    assert "13 of 28 API" in n.fetcher()["guard"] and len(n.names()) == 41
+    n.cli("resync", "--accept-deletes")
+    zone.settled(count=15)
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
+
+
 def test_many_removals_need_a_second_pass_that_agrees(zone):
     fill(zone, 50)
     zone.start(1)

@@ -466,6 +466,19 @@ def test_the_guard_holds_for_what_is_adopted(zone, primary):
     zone.settled(count=0)
 
 
+def test_another_source_does_not_take_the_place_of_what_is_adopted(zone, primary):
+    for i in range(13):
+        primary.deploy("API", f"a{i}", {"id": f"a{i}"})
+    for i in range(15):
+        zone.write(f"apis/x{i}.json", api(f"x{i}"))
+    n = zone.node("n1", extra=CANDIDATE)
+    zone.settled(count=28)
+    until("held back", lambda: "13 of 28 API would be removed: held back" in n.fetcher()["guard"])
+    assert all(zone.redis("HGET", primary.key("API", f"a{i}"), "syncAction") == "DEPLOY" for i in range(13))
+    n.cli("resync", "--accept-deletes")
+    zone.settled(count=15)
+
+
 def test_definitions_too_large_for_one_answer_are_adopted_too(zone, primary):
     """More than one step over the keys may carry: none of them may be left to Java gateways for ever."""
     for i in range(24):

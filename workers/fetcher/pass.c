@@ -140,6 +140,8 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 		if (!settled) {
 			bool forced = f->refill || e->repair;
 
+			if (!known_live(e))
+				f->added[e->kind]++;
 			known_set(&f->known, e, &i->hash, i->ev.version);
 			outbox_add(&f->outbox, &i->ev, &i->hash,
 				   forced ? OUTBOX_FORCED : OUTBOX_PLAIN, 0);
@@ -304,6 +306,19 @@ static void sweep(struct fetcher *f)
 	}
 }
 
+/* How many were there before this source brought more: all of them gone is the look of a
+   wrong source, however much it holds. Those that come while some are held count as new;
+   never fewer than are gone, when new ones go too. Java gateways leave node metadata under
+   one more id at each start, in the place of which comes a single one. */
+static size_t were_live(const struct fetcher *f, enum kind k, size_t gone)
+{
+	size_t live = f->known.live[k];
+
+	if (k == KIND_NODE_METADATA)
+		return live;
+	return MAX(live - MIN(live, f->added[k]), gone);
+}
+
 /* Lets go what the guard allows, of one kind. */
 static void judge_kind(struct fetcher *f, enum kind k, bool whole, struct buf *text)
 {
@@ -323,9 +338,11 @@ static void judge_kind(struct fetcher *f, enum kind k, bool whole, struct buf *t
 			passes = MIN(passes, h->passes);
 		}
 	}
-	if (gone == 0)
+	if (gone == 0) {
+		f->added[k] = whole ? 0 : f->added[k];
 		return;
-	v = guard_judge(f->known.live[k], gone, passes, f->accept_deletes);
+	}
+	v = guard_judge(were_live(f, k, gone), gone, passes, f->accept_deletes);
 	f->undecided = f->undecided || v == GUARD_AGAIN;
 	if (v != GUARD_GO) {
 		buf_printf(text, "%s%zu of %zu %s would be removed: %s", text->len > 0 ? "; " : "",
@@ -650,5 +667,6 @@ void pass_reset(struct fetcher *f)
 	f->accept_deletes = false;
 	f->undecided = false;
 	f->returned = 0;
+	memset(f->added, 0, sizeof(f->added));
 	f->asking_suspects = false;
 }

@@ -85,6 +85,7 @@ struct fetcher {
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
 	size_t blocks[KIND__COUNT];
+	size_t added[KIND__COUNT]; /* new since a whole pass last missed none of the kind */
 	bool accept_deletes;
 	bool undecided;	   /* some wait for a second pass that agrees */
 	unsigned returned; /* a bit for each kind of which some were held and are there again */
