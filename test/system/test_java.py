@@ -388,15 +388,23 @@ def test_told_to_it_takes_over_from_a_living_one_and_says_so(zone, primary):
     zone.write("apis/a.json", api("a"))
     primary.live(zone)
     primary.deploy("API", "theirs", {"id": "theirs"})
-    n = follower(zone, extra=CANDIDATE)
+    n = follower(zone, extra=CANDIDATE + "\n  reconcile:\n    interval: 10000")
     until("barred", lambda: "writes this zone as" in n.status()["elector"]["java"])
     n.cli("takeover")
     until("primary", lambda: n.role() == "primary")
     s = until("disputed", lambda: (s := n.status())["health"] == "degraded" and "stop one of the two" in s["reason"] and s)
     assert s["elector"]["disputed"]
+    until("filled", lambda: zone.redis.meta().get("complete") == "1")
+    until("and written over", lambda: zone.redis("HGET", "distributed_sync_state:test", "nodeVersion") != "zonesync")
     primary.die()
     until("over", lambda: n.status()["health"] == "ok")
     assert n.role() == "primary"
+    # The next reconcile takes the zone back whole: what the other wrote meanwhile is adopted.
+    until("ours", lambda: zone.redis("HGET", "distributed_sync_state:test", "nodeVersion") == "zonesync")
+    until("forgotten", lambda: n.status()["elector"]["java"] == "")
+    zone.settled(count=1)
+    assert n.names() == ["API:a"]
+    assert zone.redis("HGET", primary.key("API", "theirs"), "syncAction") == "UNDEPLOY"
 
 
 def test_takeover_is_refused_where_it_means_nothing(zone, primary):
