@@ -51,7 +51,8 @@ class Server:
         return out
 
     def role(self):
-        return self("ROLE").split("\n")[0]
+        """Not "master" nor "slave" while it cannot be asked: who becomes the other drops its connections."""
+        return self("ROLE", check=False).split("\n")[0]
 
     def kill(self):
         if self.process:
@@ -122,12 +123,9 @@ class Sentinels:
     def __call__(self, *args, **kw):
         return self.master()(*args, **kw)
 
-    def hash(self, key):
-        flat = self("HGETALL", key).split("\n")
-        return dict(zip(flat[::2], flat[1::2]))
-
     def meta(self, zone="test"):
-        return self.hash(f"zonesync:{{{zone}}}:meta")
+        flat = self("HGETALL", f"zonesync:{{{zone}}}:meta").split("\n")  # of texts only
+        return dict(zip(flat[::2], flat[1::2]))
 
     def stop(self):
         for s in self.sentinels + self.servers:

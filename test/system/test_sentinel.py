@@ -21,7 +21,7 @@ def test_the_master_is_found_with_passwords_on_both_levels(zone):
     zone.write("apis/a.json", z.api("a"))
     zone.start(2)
     holds(zone, ["a"])
-    assert zone.redis.hash("distributed_event:test:API:a")["syncAction"] == "DEPLOY"
+    assert zone.redis("HGET", "distributed_event:test:API:a", "syncAction") == "DEPLOY"
     assert zone.primary().status()["elector"]["redis"] == "connected"
 
 
