@@ -46,8 +46,8 @@ class Server:
         r = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), *auth, *[str(a) for a in args]],
                            capture_output=True, timeout=20)
         out = r.stdout if raw else r.stdout.decode(errors="replace").strip()
-        if check and not raw:
-            assert r.returncode == 0, out + r.stderr.decode()
+        if check and not raw and r.returncode != 0:
+            raise subprocess.SubprocessError(out + r.stderr.decode())  # who waits asks again
         return out
 
     def role(self):
