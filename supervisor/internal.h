@@ -54,5 +54,6 @@ void router_configure(struct supervisor *s); /* after a reload */
 /* status.c */
 bool supervisor_publishes(const struct supervisor *s); /* its fetcher reads the source */
 bool supervisor_sees_java(struct supervisor *s);       /* or may, for all we know */
+bool status_is_behind(struct supervisor *s);	       /* what its cache built may not serve yet */
 const char *status_health(struct supervisor *s, const char **reason);
 void status_notify(struct supervisor *s); /* to systemd, when it changed */

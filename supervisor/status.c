@@ -36,6 +36,13 @@ static const Ipc__ElectorReport *elector_report(struct supervisor *s)
 	return r != NULL && r->part_case == IPC__REPORT__PART_ELECTOR ? r->elector : NULL;
 }
 
+bool status_is_behind(struct supervisor *s)
+{
+	const Ipc__CacheReport *c = cache_report(s);
+
+	return c != NULL && c->behind[0] != '\0';
+}
+
 bool supervisor_sees_java(struct supervisor *s)
 {
 	const Ipc__ElectorReport *e = elector_report(s);
@@ -80,6 +87,8 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 
 	if (c->error[0] != '\0')
 		return c->error;
+	if (c->behind[0] != '\0')
+		return c->behind;
 	if (l != NULL && l->disputed)
 		return l->java;
 	if (f != NULL && f->guard[0] != '\0')
@@ -99,6 +108,10 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 	}
 	if (l != NULL && l->unfit && !str_starts(c->redis, "down")) {
 		(void)snprintf(text, n, "this node cannot be primary: %s", l->error);
+		return text;
+	}
+	if (!publishes && c->held[0] != '\0') {
+		(void)snprintf(text, n, "the primary holds removals back: %s", c->held);
 		return text;
 	}
 	if (c->unwritten)

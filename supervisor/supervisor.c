@@ -496,16 +496,11 @@ int supervisor_takeover(struct supervisor *s, struct err *e)
 		       : 0;
 }
 
-int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
+static int send_resync(struct supervisor *s, enum slice_worker who, enum resync what, struct err *e)
 {
-	enum slice_worker who = what == RESYNC_STORE ? SLICE_CACHE : SLICE_FETCHER;
 	Ipc__Envelope m;
 	Ipc__Resync r;
 
-	if (who == SLICE_FETCHER && !supervisor_publishes(s))
-		return err_set(
-			e, ERR_STATE,
-			"only the primary reads the source; ask it there (see `zonesync status`)");
 	ipc__envelope__init(&m);
 	ipc__resync__init(&r);
 	r.accept_deletes = what == RESYNC_ACCEPT_DELETES;
@@ -514,6 +509,23 @@ int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
 	if (child_state(s->child[who]) != CHILD_UP || child_send(s->child[who], &m) < 0)
 		return err_set(e, ERR_STATE, "the %s is down", child_name(s->child[who]));
 	return 0;
+}
+
+/* What is missing may keep a zone from serving on a node that is not its primary, too. */
+int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
+{
+	bool here = what == RESYNC_ACCEPT_DELETES && status_is_behind(s);
+	int rc = 0;
+
+	if (what == RESYNC_STORE || here)
+		rc = send_resync(s, SLICE_CACHE, what, e);
+	if (what == RESYNC_STORE || rc < 0 || (here && !supervisor_publishes(s)))
+		return rc;
+	if (!supervisor_publishes(s))
+		return err_set(
+			e, ERR_STATE,
+			"only the primary reads the source; ask it there (see `zonesync status`)");
+	return send_resync(s, SLICE_FETCHER, what, e);
 }
 
 void supervisor_show_config(struct supervisor *s, struct buf *text)

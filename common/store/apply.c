@@ -244,3 +244,66 @@ int store_apply(struct store *s, enum store_target t, const struct store_batch *
 
 	return gen_write(g, fill, (void *)(uintptr_t)b, after, e);
 }
+
+/* --- withdrawals of an epoch that is not served yet --- */
+
+/* 1 when it was live, else 0. */
+static int withdraw_one(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
+			struct buf *scratch, struct err *e)
+{
+	struct store_record tomb = *r;
+	struct store_entry old;
+	struct key k;
+	MDB_val key;
+	MDB_val v;
+	int rc;
+
+	key_event(&k, r->ev->kind, r->ev->id, r->ev->ref_id);
+	key = key_val(&k);
+	rc = mdb_get(txn, g->events, &key, &v);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	rc = rc == 0 ? record_decode(&old, &v, e) : lmdb_err(e, rc, "withdraw");
+	if (rc < 0 || old.action != ACTION_DEPLOY || !entry_is(&old, r->ev->id, r->ev->ref_id))
+		return rc;
+	tomb.revision = old.revision; /* the log stays as it is */
+	rc = gen_put(g, txn, &tomb, d, scratch, e);
+	return rc < 0 ? rc : 1;
+}
+
+static int fill_withdrawals(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after,
+			    struct err *e)
+{
+	struct store_batch *b = arg;
+	struct store_ahead ahead = { .revision = b->position.revision };
+	struct buf scratch = { 0 };
+	int gone = 0;
+	int rc = 0;
+	size_t i;
+
+	*after = g->position;
+	for (i = 0; rc >= 0 && i < b->len; i++) {
+		rc = withdraw_one(g, txn, &b->records[i], &after->digest, &scratch, e);
+		gone += rc > 0;
+	}
+	buf_reset(&scratch);
+	if (rc < 0)
+		return rc;
+	str_copy(ahead.token, sizeof(ahead.token), b->position.token);
+	rc = lmdb_err(e, gen_put_meta(g, txn, "ahead", &ahead, sizeof(ahead)), "write ahead");
+	b->len = (size_t)gone;
+	return rc < 0 ? rc : gen_seal(g, txn, after, 0, e);
+}
+
+int store_withdraw(struct store *s, const struct store_batch *b, struct store_position *after,
+		   struct err *e)
+{
+	struct store_batch mine = *b; /* its length is the answer */
+	int rc = gen_write(&s->current, fill_withdrawals, &mine, after, e);
+
+	if (rc < 0)
+		return rc;
+	s->current.ahead = (struct store_ahead){ .revision = b->position.revision };
+	str_copy(s->current.ahead.token, sizeof(s->current.ahead.token), b->position.token);
+	return (int)mine.len;
+}

@@ -6,7 +6,7 @@
  *	log	<revision, 8 bytes big-endian>	-> key in events
  *	refs	<ref>\0<key in events>		-> nothing; live children only
  *	lookups	<lookup.h's 17 bytes><key in events>	-> nothing; live events only
- *	meta	"format", "position", "history"; "m:<field>" of publish.h
+ *	meta	"format", "position", "history", "ahead"; "m:<field>" of publish.h
  *
  * Owns: nothing of its own. Blocks: on the disk. Errors: as store.h.
  */
@@ -31,6 +31,7 @@ struct gen {
 	uint64_t number;
 	struct store_position position;
 	uint64_t history; /* see store_history_start() */
+	struct store_ahead ahead;
 };
 
 struct store {
@@ -59,6 +60,9 @@ void record_encode(struct buf *out, const struct store_record *r);
 int record_decode(struct store_entry *out, const MDB_val *v, struct err *e) MUST_USE;
 bool record_peek(struct store_entry *out, const MDB_val *v); /* without the checksum */
 
+/* Keys that were cut to a hash may collide: the record knows its whole names. `ref` NULL: none. */
+bool entry_is(const struct store_entry *x, const char *id, const char *ref);
+
 void position_encode(struct buf *out, const struct store_position *p);
 bool position_decode(struct store_position *out, const MDB_val *v);
 
@@ -74,6 +78,9 @@ typedef int gen_fill_fn(void *arg, struct gen *g, MDB_txn *txn, struct store_pos
 			struct err *e);
 int gen_write(struct gen *g, gen_fill_fn *fill, void *arg, struct store_position *after,
 	      struct err *e) MUST_USE;
+
+/* "position" of a generation of this format, and what stands beside it. */
+int gen_read_meta(struct gen *g, MDB_txn *txn);
 
 /* store_verify() of one generation. */
 int gen_verify(const struct gen *g, struct err *e) MUST_USE;

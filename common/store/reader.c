@@ -60,6 +60,13 @@ void store_view_position(const struct store_view *v, struct store_position *out)
 		*out = (struct store_position){ 0 };
 }
 
+bool store_view_is_ahead(const struct store_view *v)
+{
+	MDB_val raw;
+
+	return read_meta(&v->s, "ahead", &raw) == 0;
+}
+
 uint64_t store_history_start(struct store_view *v)
 {
 	uint64_t start = 0;
@@ -206,13 +213,6 @@ int store_lookup(struct store_view *v, const struct lookup *l, store_each_fn *fn
 	return walk(s, &w, NULL);
 }
 
-/* Keys that were cut to a hash may collide: the record knows its whole names. */
-static bool is_named(const struct store_entry *x, const char *id, const char *ref)
-{
-	return x->id_len == strlen(id) && memcmp(x->id, id, x->id_len) == 0 &&
-	       x->ref_len == strlen(ref) && memcmp(x->ref, ref, x->ref_len) == 0;
-}
-
 static int get_one(struct store *s, const struct key *k, MDB_val *v)
 {
 	MDB_val key = key_val(k);
@@ -233,7 +233,7 @@ int store_find(struct store_view *v, enum kind k, const char *id, const char *re
 		rc = record_decode(out, &raw, e);
 	else
 		rc = lmdb_err(e, rc, "find");
-	if (rc == 0 && !is_named(out, id, ref))
+	if (rc == 0 && !entry_is(out, id, ref))
 		rc = err_set(e, ERR_NOTFOUND, "there is no %s %s", kind_name(k), id);
 	return rc;
 }
@@ -246,7 +246,7 @@ bool store_is_live(struct store_view *v, enum kind k, const char *id)
 
 	key_event(&key, k, id, NULL);
 	return get_one(store_of(v), &key, &raw) == 0 && record_peek(&x, &raw) &&
-	       is_named(&x, id, "") && x.action == ACTION_DEPLOY;
+	       entry_is(&x, id, "") && x.action == ACTION_DEPLOY;
 }
 
 int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *arg)

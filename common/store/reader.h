@@ -29,6 +29,7 @@ struct store_view;
 /* Nested views are not possible: one at a time. */
 int store_view_open(struct store *s, struct store_view **out, struct err *e) MUST_USE;
 void store_view_close(struct store_view **v);
+bool store_view_is_ahead(const struct store_view *v); /* see struct store_ahead */
 void store_view_position(const struct store_view *v, struct store_position *out);
 
 /* 0 to go on, anything else stops and is returned. */

@@ -129,6 +129,14 @@ void record_encode(struct buf *out, const struct store_record *r)
 	memcpy(out->data, &h.check, sizeof(h.check));
 }
 
+bool entry_is(const struct store_entry *x, const char *id, const char *ref)
+{
+	size_t n = ref == NULL ? 0 : strlen(ref);
+
+	return x->id_len == strlen(id) && memcmp(x->id, id, x->id_len) == 0 && x->ref_len == n &&
+	       (n == 0 || memcmp(x->ref, ref, n) == 0);
+}
+
 bool record_peek(struct store_entry *out, const MDB_val *v)
 {
 	const char *p = v->mv_data;
@@ -175,6 +183,30 @@ void position_encode(struct buf *out, const struct store_position *p)
 {
 	buf_clear(out);
 	buf_add(out, p, sizeof(*p));
+}
+
+static int get_meta(const struct gen *g, MDB_txn *txn, const char *name, MDB_val *v)
+{
+	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
+
+	return mdb_get(txn, g->meta, &key, v);
+}
+
+int gen_read_meta(struct gen *g, MDB_txn *txn)
+{
+	MDB_val v;
+	int rc = get_meta(g, txn, "position", &v);
+
+	if (rc != 0) /* created and never written */
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	if (!position_decode(&g->position, &v))
+		return MDB_INVALID;
+	if (get_meta(g, txn, "history", &v) == 0 && v.mv_size == sizeof(g->history))
+		memcpy(&g->history, v.mv_data, sizeof(g->history));
+	if (get_meta(g, txn, "ahead", &v) == 0 && v.mv_size == sizeof(g->ahead))
+		memcpy(&g->ahead, v.mv_data, sizeof(g->ahead));
+	g->ahead.token[sizeof(g->ahead.token) - 1] = '\0';
+	return 0;
 }
 
 bool position_decode(struct store_position *out, const MDB_val *v)

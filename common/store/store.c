@@ -176,18 +176,8 @@ static int open_tables(struct gen *g, bool fresh, struct err *e)
 		rc = mdb_dbi_open(txn, "refs", flags, &g->refs);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "lookups", flags, &g->lookups);
-	if (rc == 0 && !fresh) {
-		MDB_val p = { 8, (void *)(uintptr_t) "position" };
-
-		rc = mdb_get(txn, g->meta, &p, &v);
-		if (rc == 0 && !position_decode(&g->position, &v))
-			rc = MDB_INVALID;
-		p = (MDB_val){ 7, (void *)(uintptr_t) "history" };
-		if (rc == 0 && mdb_get(txn, g->meta, &p, &v) == 0 && v.mv_size == 8)
-			memcpy(&g->history, v.mv_data, 8);
-		if (rc == MDB_NOTFOUND)
-			rc = 0; /* created and never written */
-	}
+	if (rc == 0 && !fresh)
+		rc = gen_read_meta(g, txn);
 	if (rc == 0)
 		rc = mdb_txn_commit(txn);
 	else if (txn != NULL)
@@ -396,6 +386,11 @@ void store_close(struct store **sp)
 void store_position(const struct store *s, struct store_position *out)
 {
 	*out = s->current.position;
+}
+
+void store_ahead(const struct store *s, struct store_ahead *out)
+{
+	*out = s->current.ahead;
 }
 
 uint64_t store_generation(const struct store *s)

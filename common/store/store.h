@@ -40,6 +40,15 @@ struct store_position {
 	struct digest digest; /* kept by the store: of all live records */
 };
 
+/*
+ * A newer epoch withdrew names, and the rest of its state is not served yet (zone-protocol 5):
+ * how far its withdrawals were taken. No history goes on from such a state.
+ */
+struct store_ahead {
+	char token[STORE_TOKEN_BYTES]; /* "": none were */
+	uint64_t revision;
+};
+
 struct store_record {
 	const struct event *ev; /* not owned */
 	struct hash hash;
@@ -75,6 +84,27 @@ void store_next_drop(struct store *s);
 /* One transaction. *after is the position with its new digest. */
 int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
 		struct store_position *after, struct err *e) MUST_USE;
+
+/*
+ * Of the current generation: those of `b` that are live become tombstones where they stand, so
+ * that position and log stay, and `b->position` says of what epoch and revision they are. Nothing
+ * else of `b` counts. >= 0: how many there were.
+ */
+int store_withdraw(struct store *s, const struct store_batch *b, struct store_position *after,
+		   struct err *e) MUST_USE;
+void store_ahead(const struct store *s, struct store_ahead *out);
+
+struct store_difference {
+	size_t differs; /* names that are not the same in both */
+	size_t live[KIND__COUNT];
+	size_t lacks
+		[KIND__COUNT]; /* live, and not in the next; but for what went with its reference */
+	bool told;	       /* one of the `names` differs */
+};
+
+/* The current generation beside the next. `names`: of events, a line each. */
+int store_compare(struct store *s, const char *names, struct store_difference *out,
+		  struct err *e) MUST_USE;
 
 /* Syncs the next generation and makes CURRENT name it: durable when it returns. */
 int store_switch(struct store *s, struct err *e) MUST_USE;

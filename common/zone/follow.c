@@ -5,8 +5,7 @@
 
 #include "common/base/mem.h"
 
-int follow_read(struct zone_conn *z, const struct position *pos, unsigned events,
-		redis_reply_fn *fn, void *arg)
+int follow_read(struct zone_conn *z, const struct follow_ask *a, redis_reply_fn *fn, void *arg)
 {
 	const struct zone_keys *k = zone_conn_keys(z);
 	struct zone_cmd c;
@@ -14,11 +13,12 @@ int follow_read(struct zone_conn *z, const struct position *pos, unsigned events
 	if (!zone_conn_is_up(z))
 		return ERR_STATE;
 	zone_cmd_begin(z, &c, SCRIPT_READ, k->meta, k->log, k->epochs, k->lease, NULL);
-	zone_cmd_i64(&c, (int64_t)pos->revision);
+	zone_cmd_i64(&c, (int64_t)a->behind->revision);
 	zone_cmd_i64(&c, FOLLOW_PAGE_BYTES);
-	zone_cmd_i64(&c, events);
-	zone_cmd_str(&c, pos->token);
+	zone_cmd_i64(&c, a->events);
+	zone_cmd_str(&c, a->behind->token);
 	zone_cmd_str(&c, k->event_prefix);
+	zone_cmd_str(&c, a->served);
 	return zone_cmd_send(z, &c, fn, arg);
 }
 
@@ -32,6 +32,17 @@ static bool text(const struct redis_reply *r, char *dst, size_t n)
 	memcpy(dst, s, len);
 	dst[len] = '\0';
 	return true;
+}
+
+/* For people only: a long one is cut. */
+static void words(const struct redis_reply *r, char *dst, size_t n)
+{
+	size_t len = 0;
+	const char *s = redis_str(r, &len);
+	char *copy = s == NULL ? NULL : mem_dup(s, len);
+
+	str_copy(dst, n, copy == NULL ? "" : copy);
+	mem_free(copy);
 }
 
 static bool number_or_zero(const struct redis_reply *r, uint64_t *out)
@@ -50,7 +61,10 @@ static bool parse_head(const struct redis_reply *r, struct head *h)
 			return false;
 		h->digest.lane[i] = (uint32_t)lane;
 	}
-	h->complete = redis_is(redis_at(r, 8), "1");
+	h->complete = redis_is(redis_at(r, 8), "1")	  ? ZONE_COMPLETE
+		      : redis_is(redis_at(r, 8), "empty") ? ZONE_EMPTY
+							  : ZONE_FILLING;
+	words(redis_at(r, 17), h->held, sizeof(h->held));
 	return text(redis_at(r, 0), h->lineage, sizeof(h->lineage)) &&
 	       text(redis_at(r, 1), h->token, sizeof(h->token)) &&
 	       number_or_zero(redis_at(r, 2), &h->revision) &&
@@ -59,7 +73,11 @@ static bool parse_head(const struct redis_reply *r, struct head *h)
 	       number_or_zero(redis_at(r, 10), &h->horizon) &&
 	       redis_i64(redis_at(r, 11), &h->own_end) &&
 	       text(redis_at(r, 12), h->lease, sizeof(h->lease)) &&
-	       number_or_zero(redis_at(r, 13), &h->lease_seq);
+	       number_or_zero(redis_at(r, 13), &h->lease_seq) &&
+	       number_or_zero(redis_at(r, 14), &h->polls) &&
+	       text(redis_at(r, 15), h->unread, sizeof(h->unread)) &&
+	       text(redis_at(r, 16), h->accepted, sizeof(h->accepted)) &&
+	       redis_i64(redis_at(r, 18), &h->above);
 }
 
 static char *dup_text(const struct redis_reply *r)
@@ -148,30 +166,68 @@ void follow_page_reset(struct page *p)
 	*p = (struct page){ 0 };
 }
 
-enum verdict follow_judge(const struct head *h, const struct position *own)
+enum verdict follow_judge(const struct head *h, const struct position *own, const char *ahead)
 {
-	if (h->lineage[0] == '\0' || !h->complete)
+	uint64_t newest = MAX(token_epoch(own->token), token_epoch(ahead));
+
+	if (h->lineage[0] == '\0' || h->complete == ZONE_FILLING)
 		return FOLLOW_WAIT;
 	if (own->lineage[0] == '\0')
 		return FOLLOW_RESYNC;
 	/* Epochs are never below Redis' clock, so they compare across lineages too. */
-	if (token_epoch(h->token) < token_epoch(own->token))
+	if (token_epoch(h->token) < newest)
 		return FOLLOW_BEHIND;
-	if (str_equal(h->lineage, own->lineage) &&
+	if (ahead[0] == '\0' && str_equal(h->lineage, own->lineage) &&
 	    (h->own_end == -1 || (h->own_end >= 0 && (uint64_t)h->own_end >= own->revision)) &&
 	    own->revision >= h->horizon && own->revision <= h->revision)
 		return FOLLOW_RESUME;
-	/* Redis lost its tail, or another dump stands there: proven and complete, and yet it may
-	 * be older than what we hold until a primary with a new token has polled once. The
-	 * token of the lost tail itself proves nothing: it had polled before. */
-	if (str_equal(h->token, own->token) && own->revision > h->revision)
-		return FOLLOW_HOLD;
-	return str_equal(h->caught, h->token) ? FOLLOW_RESYNC : FOLLOW_HOLD;
+	return FOLLOW_RESYNC;
 }
 
-const char *verdict_name(enum verdict v)
+/* A number that fell is of a zone that was restored: all looks before were at another one. */
+void follow_look(struct looks *l, const struct head *h)
 {
-	static const char *const names[] = { "wait", "resume", "resync", "hold", "behind" };
+	if (str_equal(l->token, h->token) && h->polls >= l->polls)
+		return;
+	str_copy(l->token, sizeof(l->token), h->token);
+	l->polls = h->polls;
+}
 
-	return names[v];
+/* The first poll that ends after a look may have begun before it; the second did not. */
+static bool has_polled(const struct head *h, const struct looks *l)
+{
+	return str_equal(h->caught, h->token) && str_equal(l->token, h->token) &&
+	       h->polls >= l->polls + 2;
+}
+
+static bool is_accepted(const struct head *h)
+{
+	size_t n = strlen(h->lineage);
+
+	return str_starts(h->accepted, h->lineage) && h->accepted[n] == ' ';
+}
+
+enum switch_verdict follow_switch(const struct head *h, const struct looks *l,
+				  const struct doubt *d, bool compared)
+{
+	bool accepted = d->accepted || is_accepted(h);
+
+	if (!d->serves || d->equal)
+		return SWITCH_NOW;
+	if (h->complete == ZONE_EMPTY && !accepted)
+		return SWITCH_EMPTY;
+	if (!has_polled(h, l))
+		return SWITCH_POLLS;
+	if (!compared)
+		return SWITCH_COMPARE;
+	if (d->unread)
+		return SWITCH_UNREAD;
+	return d->other_lineage && d->halved && !accepted ? SWITCH_HALVED : SWITCH_NOW;
+}
+
+uint64_t follow_withdrawals_above(const struct head *h, const char *served_lineage)
+{
+	if (h->above < 0 || !str_equal(h->lineage, served_lineage))
+		return UINT64_MAX;
+	return (uint64_t)h->above;
 }

@@ -16,6 +16,7 @@
 #define FOLLOW_PAGE_BYTES    (1U << 20)
 #define FOLLOW_PAGE_EVENTS   1024 /* more than the children one call withdraws, and their parent */
 #define FOLLOW_LINEAGE_BYTES 40
+#define FOLLOW_UNREAD_BYTES  4500 /* of names; more are none that a primary of ours writes */
 
 /* Where a follower stands: stored with the data, in one transaction. */
 struct position {
@@ -25,18 +26,29 @@ struct position {
 	struct digest digest;
 };
 
+enum completeness {
+	ZONE_FILLING, /* a refill is under way, or was not finished */
+	ZONE_EMPTY,   /* one found nothing in the source */
+	ZONE_COMPLETE
+};
+
 struct head {
 	char lineage[FOLLOW_LINEAGE_BYTES]; /* "": nobody ever filled this zone */
 	char token[LEASE_TOKEN_BYTES];	    /* newest epoch */
-	char caught[LEASE_TOKEN_BYTES];	    /* newest epoch that finished a poll */
+	char caught[LEASE_TOKEN_BYTES];	    /* newest token that settled everything */
 	char lease[LEASE_TOKEN_BYTES];	    /* who holds the lease now, "" nobody */
 	uint64_t lease_seq;
 	uint64_t revision;
 	uint64_t horizon; /* greatest purged tombstone */
-	bool complete;
+	enum completeness complete;
 	struct digest digest;
 	int64_t own_end; /* revision at which the epoch after ours began; -1 ours is the newest;
 			    -2 ours is not in the list */
+	uint64_t polls;	 /* of the source that ended whole */
+	int64_t above; /* revision at which the oldest epoch above the served one began; -1 none */
+	char accepted[128]; /* removals a person accepted: their lineage, and which they were */
+	char held[256];	    /* removals the primary holds back, for people */
+	char unread[FOLLOW_UNREAD_BYTES]; /* names that `caught` says nothing of, a line each */
 };
 
 struct followed {
@@ -54,9 +66,14 @@ struct page {
 	size_t len;
 };
 
-/* Reads behind `pos`; `events` 0 asks for the head alone. */
-int follow_read(struct zone_conn *z, const struct position *pos, unsigned events,
-		redis_reply_fn *fn, void *arg) MUST_USE;
+struct follow_ask {
+	const struct position *behind; /* whose events are wanted */
+	const char *served;	       /* token of the state that is served: `above` is for it */
+	unsigned events;	       /* 0: the head alone */
+};
+
+int follow_read(struct zone_conn *z, const struct follow_ask *a, redis_reply_fn *fn,
+		void *arg) MUST_USE;
 int follow_parse(const struct redis_reply *r, struct page *out, struct err *e) MUST_USE;
 void follow_page_reset(struct page *p);
 
@@ -64,9 +81,48 @@ enum verdict {
 	FOLLOW_WAIT,   /* nothing to follow yet: empty zone, or a refill is running */
 	FOLLOW_RESUME, /* the own position is part of this history */
 	FOLLOW_RESYNC, /* it is not: build anew */
-	FOLLOW_HOLD,   /* a resync would go back: wait until the new primary has polled */
 	FOLLOW_BEHIND  /* the zone's epoch is older than ours: an old master came back */
 };
 
-enum verdict follow_judge(const struct head *h, const struct position *own);
-const char *verdict_name(enum verdict v);
+/* `ahead`: the newest token whose withdrawals were applied beyond `own`; "" none were. */
+enum verdict follow_judge(const struct head *h, const struct position *own, const char *ahead);
+
+/*
+ * A zone that was restored, or lost its tail, is proven and complete, and yet holds what was
+ * withdrawn since. So what was built of it is served only when a primary that came later has
+ * looked at all of the source.
+ */
+struct looks { /* at the head of one token */
+	char token[LEASE_TOKEN_BYTES];
+	uint64_t polls; /* at the first of them */
+};
+
+void follow_look(struct looks *l, const struct head *h); /* { 0 } at the beginning of a resync */
+
+struct doubt {		    /* what serves beside what was built */
+	bool serves;	    /* else nothing can be lost */
+	bool equal;	    /* no name differs */
+	bool other_lineage; /* than the zone's: no tombstone tells what is gone */
+	bool accepted;	    /* a person said at this node that it may go */
+	bool unread;	    /* a name that the primary could not read differs */
+	bool halved;	    /* more than half of a type, 3 at least, is not there any more */
+};
+
+enum switch_verdict {
+	SWITCH_NOW,
+	SWITCH_COMPARE, /* all but what a comparison of both says: `unread` and `halved` */
+	SWITCH_POLLS,	/* not before a primary has looked at all of the source */
+	SWITCH_EMPTY,	/* a refill found nothing */
+	SWITCH_UNREAD,
+	SWITCH_HALVED
+};
+
+#define FOLLOW_HALVED_LEAST 3 /* so many of a type may always be gone, less one */
+
+/* `compared`: `unread` and `halved` are known. */
+enum switch_verdict follow_switch(const struct head *h, const struct looks *l,
+				  const struct doubt *d, bool compared);
+
+/* The revision above which withdrawals hold for what is served, though it is not yet what was
+   built; UINT64_MAX: none do. */
+uint64_t follow_withdrawals_above(const struct head *h, const char *served_lineage);

@@ -1,35 +1,44 @@
 -- One page of the log behind a revision, with the head, in one answer. zone-protocol 5.
 -- KEYS: meta, log, epochs, lease
--- ARGV: after, most bytes, most events, own token, event key prefix
+-- ARGV: after, most bytes, most events, own token, event key prefix, token of what the reader serves
 -- -> {head, {event...}}
---    head  = {lineage, epoch token, rev, count, d0, d1, d2, d3, complete, caught, horizon, own, lease, lease seq}
+--    head  = {lineage, epoch token, rev, count, d0, d1, d2, d3, complete, caught, horizon, own, lease, lease seq,
+--             polls, unread, accepted, held, above}
 --    own   = -2 the own token is not among the epochs; -1 it is the newest; else the revision at which the next began
+--    above = the revision at which the oldest epoch above the one that is served began; -1 there is none
 --    event = {name, revision, id, type, action, updatedAt, hash, version, revision in the hash, payload}
 local call = redis.call
-local m = call('HMGET', KEYS[1], 'lineage', 'rev', 'count', 'd0', 'd1', 'd2', 'd3', 'complete', 'caught', 'horizon')
-for i = 1, 10 do
+local m = call('HMGET', KEYS[1], 'lineage', 'rev', 'count', 'd0', 'd1', 'd2', 'd3', 'complete', 'caught', 'horizon',
+	'polls', 'unread', 'accepted', 'held')
+for i = 1, 14 do
 	m[i] = m[i] or ''
 end
 local newest = call('LINDEX', KEYS[3], -1) or ''
-local own = -2
-if ARGV[4] ~= '' then
-	local function is_own(entry)
-		return string.sub(entry, 1, #ARGV[4] + 1) == ARGV[4] .. ' '
-	end
-	if is_own(newest) then
-		own = -1
-	else
-		local all = call('LRANGE', KEYS[3], 0, -1)
-		for i = 1, #all - 1 do
-			if is_own(all[i]) then
-				own = tonumber(string.match(all[i + 1], ' (%d+)$')) or -2
-			end
+local own, above = -2, -1
+local function is_own(entry)
+	return ARGV[4] ~= '' and string.sub(entry, 1, #ARGV[4] + 1) == ARGV[4] .. ' '
+end
+local function epoch_of(entry)
+	return tonumber(string.match(entry, '^(%d+):')) or 0
+end
+if is_own(newest) then
+	own = -1
+end
+if own == -2 or epoch_of(newest) > epoch_of(ARGV[6]) then
+	local all = call('LRANGE', KEYS[3], 0, -1)
+	for i = 1, #all do
+		local began = tonumber(string.match(all[i], ' (%d+)$'))
+		if own == -2 and i > 1 and is_own(all[i - 1]) then
+			own = began or -2
+		end
+		if above == -1 and epoch_of(all[i]) > epoch_of(ARGV[6]) then
+			above = began or -1
 		end
 	end
 end
 local lease = call('HMGET', KEYS[4], 'token', 'seq')
 local head = {m[1], string.match(newest, '^(%S*)') or '', m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
-	string.format('%.0f', own), lease[1] or '', lease[2] or ''}
+	string.format('%.0f', own), lease[1] or '', lease[2] or '', m[11], m[12], m[13], m[14], string.format('%.0f', above)}
 local events = {}
 local most_bytes, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 if most > 0 then

@@ -276,6 +276,15 @@ static void on_lease(void *arg, const struct redis_reply *r, const struct err *l
 /* --- drain --- */
 
 /* The bare client: parsed by hiredis, looked at only for where to go on. */
+static redis_reply_fn on_page;
+
+static void drain_on(struct bench *b)
+{
+	const struct follow_ask ask = { &b->pos, "", FOLLOW_PAGE_EVENTS };
+
+	CHECK(follow_read(b->z, &ask, on_page, b) == 0);
+}
+
 static void on_page(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct bench *b = arg;
@@ -290,7 +299,7 @@ static void on_page(void *arg, const struct redis_reply *r, const struct err *lo
 	}
 	b->events += n;
 	CHECK(redis_u64(redis_at(redis_at(events, n - 1), 1), &b->pos.revision));
-	CHECK(follow_read(b->z, &b->pos, FOLLOW_PAGE_EVENTS, on_page, b) == 0);
+	drain_on(b);
 }
 
 static void on_up(void *arg)
@@ -305,7 +314,7 @@ static void on_up(void *arg)
 
 	b->begin_us = clock_boot_us();
 	if (str_equal(b->mode, "drain")) {
-		CHECK(follow_read(b->z, &b->pos, FOLLOW_PAGE_EVENTS, on_page, b) == 0);
+		drain_on(b);
 		return;
 	}
 	b->end = zone_end_create(b->z, &b->w);

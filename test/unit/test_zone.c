@@ -301,9 +301,11 @@ static void on_page(void *arg, const struct redis_reply *r, const struct err *lo
 
 static void read_page(const struct position *pos, unsigned events)
 {
+	const struct follow_ask ask = { pos, pos->token, events };
+
 	follow_page_reset(&page);
 	replied = false;
-	assert_int_equal(follow_read(zone, pos, events, on_page, NULL), 0);
+	assert_int_equal(follow_read(zone, &ask, on_page, NULL), 0);
 	kit_until(&kit, &replied);
 	assert_int_equal(page_rc, 0);
 }
@@ -336,7 +338,7 @@ static void a_write_shows_in_log_references_count_and_digest(void **state)
 	prove();
 	assert_int_equal(page.head.revision, 2);
 	assert_int_equal(page.head.digest.count, 2);
-	assert_true(page.head.complete);
+	assert_int_equal(page.head.complete, ZONE_COMPLETE);
 	assert_string_equal(page.head.lineage, "l1");
 	assert_string_equal(page.head.caught, page.head.token);
 	assert_string_equal(kit_ask(&kit, "ZRANGE", LOG, "0", "-1", "WITHSCORES", NULL),
@@ -511,8 +513,8 @@ static void a_refill_broken_off_and_begun_again_forgets_nobody(void **state)
 	put("a1", NULL, "one", "10", true);
 	assert_int_equal(written(), 1);
 	read_page(&(struct position){ 0 }, 0);
-	assert_false(page.head.complete);
-	assert_int_equal(follow_judge(&page.head, &(struct position){ 0 }), FOLLOW_WAIT);
+	assert_int_equal(page.head.complete, ZONE_FILLING);
+	assert_int_equal(follow_judge(&page.head, &(struct position){ 0 }, ""), FOLLOW_WAIT);
 	hold(NONCE_A);
 	writer_refill_begin(pen, "l3");
 	assert_int_equal(written(), 0);
@@ -527,7 +529,7 @@ static void a_refill_broken_off_and_begun_again_forgets_nobody(void **state)
 	assert_int_equal(written(), 4);
 	prove();
 	assert_int_equal(page.head.digest.count, 2);
-	assert_true(page.head.complete);
+	assert_int_equal(page.head.complete, ZONE_COMPLETE);
 	assert_string_equal(page.head.lineage, "l3");
 	assert_string_equal(kit_ask(&kit, "EXISTS", OLD_LOG, NULL), "0");
 }
@@ -623,7 +625,7 @@ static int hostile(const char *lua)
 
 static void hostile_answers_are_refused(void **state)
 {
-#define HEAD	      "{'l','1:a','5','1','1','2','3','4','1','1:a','0','-1','','0'}"
+#define HEAD	      "{'l','1:a','5','1','1','2','3','4','1','1:a','0','-1','','0','2','','','','-1'}"
 #define EV(name, rev) "{" name "," rev ",'a1','API','DEPLOY','1','h','1','5','p'}"
 	UNUSED(state);
 	assert_int_equal(hostile("return {" HEAD ",{" EV("'API:a1'", "'5'") "}}"), 0);
@@ -659,28 +661,37 @@ struct judged {
 	struct head h;
 	struct position own;
 	enum verdict want;
+	const char *ahead; /* NULL: "" */
 };
 
 static const struct judged judged[] = {
 	{ "an empty zone", { .token = "5:a" }, { .lineage = "l" }, FOLLOW_WAIT },
 	{ "a refill", { .lineage = "l", .token = "5:a" }, { .lineage = "" }, FOLLOW_WAIT },
 	{ "an empty node",
-	  { .lineage = "l", .token = "5:a", .complete = true },
+	  { .lineage = "l", .token = "5:a", .complete = ZONE_COMPLETE },
 	  { .lineage = "" },
 	  FOLLOW_RESYNC },
 	{ "the same epoch",
-	  { .lineage = "l", .token = "5:a", .complete = true, .revision = 9, .own_end = -1 },
+	  { .lineage = "l",
+	    .token = "5:a",
+	    .complete = ZONE_COMPLETE,
+	    .revision = 9,
+	    .own_end = -1 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
 	  FOLLOW_RESUME },
 	{ "a next epoch that began here",
-	  { .lineage = "l", .token = "6:b", .complete = true, .revision = 12, .own_end = 9 },
+	  { .lineage = "l",
+	    .token = "6:b",
+	    .complete = ZONE_COMPLETE,
+	    .revision = 12,
+	    .own_end = 9 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
 	  FOLLOW_RESUME },
 	{ "a next epoch that began before",
 	  { .lineage = "l",
 	    .token = "6:b",
 	    .caught = "6:b",
-	    .complete = true,
+	    .complete = ZONE_COMPLETE,
 	    .revision = 12,
 	    .own_end = 8 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
@@ -689,16 +700,16 @@ static const struct judged judged[] = {
 	  { .lineage = "l",
 	    .token = "6:b",
 	    .caught = "5:a",
-	    .complete = true,
+	    .complete = ZONE_COMPLETE,
 	    .revision = 12,
 	    .own_end = 8 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
-	  FOLLOW_HOLD },
+	  FOLLOW_RESYNC },
 	{ "an epoch that is not in the list",
 	  { .lineage = "l",
 	    .token = "6:b",
 	    .caught = "6:b",
-	    .complete = true,
+	    .complete = ZONE_COMPLETE,
 	    .revision = 12,
 	    .own_end = -2 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
@@ -707,7 +718,7 @@ static const struct judged judged[] = {
 	  { .lineage = "l",
 	    .token = "5:a",
 	    .caught = "5:a",
-	    .complete = true,
+	    .complete = ZONE_COMPLETE,
 	    .revision = 12,
 	    .horizon = 10,
 	    .own_end = -1 },
@@ -716,7 +727,7 @@ static const struct judged judged[] = {
 	{ "the last purged tombstone seen",
 	  { .lineage = "l",
 	    .token = "5:a",
-	    .complete = true,
+	    .complete = ZONE_COMPLETE,
 	    .revision = 12,
 	    .horizon = 9,
 	    .own_end = -1 },
@@ -726,33 +737,60 @@ static const struct judged judged[] = {
 	  { .lineage = "l",
 	    .token = "5:a",
 	    .caught = "5:a",
-	    .complete = true,
+	    .complete = ZONE_COMPLETE,
 	    .revision = 8,
 	    .own_end = -1 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
-	  FOLLOW_HOLD },
+	  FOLLOW_RESYNC },
 	{ "a head behind us, and the next token has polled",
 	  { .lineage = "l",
 	    .token = "6:b",
 	    .caught = "6:b",
-	    .complete = true,
+	    .complete = ZONE_COMPLETE,
 	    .revision = 8,
 	    .own_end = 7 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
 	  FOLLOW_RESYNC },
 	{ "another lineage, polled",
-	  { .lineage = "m", .token = "6:b", .caught = "6:b", .complete = true, .own_end = -2 },
+	  { .lineage = "m",
+	    .token = "6:b",
+	    .caught = "6:b",
+	    .complete = ZONE_COMPLETE,
+	    .own_end = -2 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
 	  FOLLOW_RESYNC },
 	{ "an older master",
 	  { .lineage = "l",
 	    .token = "4:z",
 	    .caught = "4:z",
-	    .complete = true,
+	    .complete = ZONE_COMPLETE,
 	    .revision = 20,
 	    .own_end = -2 },
 	  { .lineage = "l", .token = "5:a", .revision = 9 },
 	  FOLLOW_BEHIND },
+	{ "an older master than the one whose withdrawals were taken",
+	  { .lineage = "l",
+	    .token = "6:b",
+	    .caught = "6:b",
+	    .complete = ZONE_COMPLETE,
+	    .revision = 20,
+	    .own_end = 9 },
+	  { .lineage = "l", .token = "5:a", .revision = 9 },
+	  FOLLOW_BEHIND,
+	  "7:c" },
+	{ "the same history, of which withdrawals were taken",
+	  { .lineage = "l",
+	    .token = "7:c",
+	    .complete = ZONE_COMPLETE,
+	    .revision = 20,
+	    .own_end = 9 },
+	  { .lineage = "l", .token = "5:a", .revision = 9 },
+	  FOLLOW_RESYNC,
+	  "7:c" },
+	{ "a zone whose refill found nothing",
+	  { .lineage = "m", .token = "7:c", .complete = ZONE_EMPTY, .own_end = -2 },
+	  { .lineage = "l", .token = "5:a", .revision = 9 },
+	  FOLLOW_RESYNC },
 };
 
 static void a_position_is_judged_by_the_table(void **state)
@@ -761,11 +799,144 @@ static void a_position_is_judged_by_the_table(void **state)
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(judged); i++) {
-		enum verdict v = follow_judge(&judged[i].h, &judged[i].own);
+		const char *ahead = judged[i].ahead == NULL ? "" : judged[i].ahead;
+		enum verdict v = follow_judge(&judged[i].h, &judged[i].own, ahead);
 
 		if (v != judged[i].want)
-			fail_msg("%s: %s", judged[i].what, verdict_name(v));
+			fail_msg("%s: %d", judged[i].what, v);
 	}
+}
+
+struct waited {
+	const char *what;
+	struct head h;
+	struct looks looks;
+	struct doubt doubt;
+	enum switch_verdict want;
+};
+
+#define POLLED(n)                                                                                  \
+	.lineage = "m", .token = "6:b", .caught = "6:b", .polls = (n), .complete = ZONE_COMPLETE
+#define LOOKED                                                                                     \
+	{                                                                                          \
+		"6:b", 4                                                                           \
+	}
+
+static const struct waited waited[] = {
+	{ "an empty node", { .complete = ZONE_EMPTY }, { "", 0 }, { .serves = false }, SWITCH_NOW },
+	{ "no name differs",
+	  { .lineage = "l", .token = "6:b", .complete = ZONE_COMPLETE },
+	  LOOKED,
+	  { .serves = true, .equal = true },
+	  SWITCH_NOW },
+	{ "polled, and settled", { POLLED(6) }, LOOKED, { .serves = true }, SWITCH_NOW },
+	{ "the poll may have begun before the look",
+	  { POLLED(5) },
+	  LOOKED,
+	  { .serves = true },
+	  SWITCH_POLLS },
+	{ "polled, and not settled",
+	  { .lineage = "l",
+	    .token = "6:b",
+	    .caught = "5:a",
+	    .polls = 9,
+	    .complete = ZONE_COMPLETE },
+	  LOOKED,
+	  { .serves = true },
+	  SWITCH_POLLS },
+	{ "the looks were at another token's head",
+	  { POLLED(9) },
+	  { "5:a", 4 },
+	  { .serves = true },
+	  SWITCH_POLLS },
+	{ "nothing was found",
+	  { .lineage = "l", .token = "6:b", .caught = "6:b", .polls = 9, .complete = ZONE_EMPTY },
+	  LOOKED,
+	  { .serves = true },
+	  SWITCH_EMPTY },
+	{ "nothing was found, and a person says so",
+	  { .lineage = "l", .token = "6:b", .caught = "6:b", .polls = 9, .complete = ZONE_EMPTY },
+	  LOOKED,
+	  { .serves = true, .accepted = true },
+	  SWITCH_NOW },
+	{ "what could not be read differs",
+	  { POLLED(6) },
+	  LOOKED,
+	  { .serves = true, .unread = true },
+	  SWITCH_UNREAD },
+	{ "half of a type is gone, and tombstones say so",
+	  { POLLED(6) },
+	  LOOKED,
+	  { .serves = true, .halved = true },
+	  SWITCH_NOW },
+	{ "half of a type is gone from another lineage",
+	  { POLLED(6) },
+	  LOOKED,
+	  { .serves = true, .halved = true, .other_lineage = true },
+	  SWITCH_HALVED },
+	{ "which was accepted",
+	  { POLLED(6), .accepted = "m 4 00" },
+	  LOOKED,
+	  { .serves = true, .halved = true, .other_lineage = true },
+	  SWITCH_NOW },
+	{ "another was accepted",
+	  { POLLED(6), .accepted = "mm 4 00" },
+	  LOOKED,
+	  { .serves = true, .halved = true, .other_lineage = true },
+	  SWITCH_HALVED },
+};
+
+static void what_was_built_serves_by_the_table(void **state)
+{
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(waited); i++) {
+		const struct waited *w = &waited[i];
+		enum switch_verdict v = follow_switch(&w->h, &w->looks, &w->doubt, true);
+
+		if (v != w->want)
+			fail_msg("%s: %d", w->what, v);
+	}
+}
+
+static void looks_begin_anew_with_a_token_and_with_a_number_that_fell(void **state)
+{
+	struct looks l = { "", 0 };
+	struct head h = { .token = "5:a", .polls = 7 };
+
+	UNUSED(state);
+	follow_look(&l, &h);
+	assert_int_equal(l.polls, 7);
+	h.polls = 9;
+	follow_look(&l, &h);
+	assert_int_equal(l.polls, 7);
+	h.polls = 3;
+	follow_look(&l, &h);
+	assert_int_equal(l.polls, 3);
+	h = (struct head){ .token = "6:b", .polls = 8 };
+	follow_look(&l, &h);
+	assert_int_equal(l.polls, 8);
+}
+
+/* Epochs 1 and 2, of which the first served: withdrawals of the second hold. */
+static void withdrawals_hold_above_the_oldest_epoch_above_ours(void **state)
+{
+	struct position own = { .lineage = "l1", .revision = 2 };
+
+	UNUSED(state);
+	found_zone();
+	str_copy(own.token, sizeof(own.token), lease.token);
+	read_page(&own, 0);
+	assert_true(follow_withdrawals_above(&page.head, "l1") == UINT64_MAX);
+	put("a2", NULL, "two", "1", false);
+	assert_int_equal(written(), 1);
+	hold(NONCE_B);
+	hold(NONCE_A);
+	read_page(&own, 0);
+	assert_int_equal(page.head.above, 3);
+	assert_true(follow_withdrawals_above(&page.head, "l1") == 3);
+	assert_true(follow_withdrawals_above(&page.head, "l2") == UINT64_MAX);
 }
 
 /* --- the writer's connection --- */
@@ -1162,7 +1333,10 @@ int main(void)
 		T(pages_end_at_their_events_or_bytes),
 		T(damage_in_redis_is_seen),
 		T(hostile_answers_are_refused),
+		T(withdrawals_hold_above_the_oldest_epoch_above_ours),
 		cmocka_unit_test(a_position_is_judged_by_the_table),
+		cmocka_unit_test(what_was_built_serves_by_the_table),
+		cmocka_unit_test(looks_begin_anew_with_a_token_and_with_a_number_that_fell),
 		T(many_batches_survive_killed_connections),
 		T(no_more_batches_than_a_window_are_on_the_way),
 		T(a_write_whose_connection_ends_twice_is_written_once),

@@ -88,6 +88,7 @@ int client_message(void *client, const uint8_t *body, size_t n, struct err *e) M
 
 int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
 int on_wait(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
+void watch_lost(struct pending *p); /* its revision is none of the history here */
 int pump_client(struct client *c, struct store_view *v) MUST_USE;
 
 /* --- serve.c --- */

@@ -11,6 +11,8 @@
 #define PAGE_BYTES    (FRAME_MAX_BYTES / 2)
 #define PAGE_READ     (4U << 20) /* payloads that are read for a page: their checksums */
 #define MAPPING_FIELD "mapping"	 /* every other field is a cursor */
+#define CAUGHT_FIELD  "caught"	 /* is said, not kept */
+#define UNREAD_FIELD  "unread"	 /* is for those who follow a zone */
 
 /* --- answers --- */
 
@@ -230,7 +232,8 @@ static bool take_op(struct keeper_job *job, Feed__Op *m, struct publish_op *out)
 
 	job->begin_next = job->begin_next || m->op[0] == 'L';
 	job->end_next = job->end_next || m->op[0] == 'E';
-	if (m->op[0] == 'M' && str_equal(m->field, "caught"))
+	if (m->op[0] == 'M' &&
+	    (str_equal(m->field, CAUGHT_FIELD) || str_equal(m->field, UNREAD_FIELD)))
 		return false;
 	for (i = 0; i < ARRAY_LEN(rows) && rows[i].op != m->op[0]; i++)
 		continue;
@@ -275,7 +278,7 @@ struct keeper_job *feed_job(Feed__Request *r, struct feed_said *out)
 		}
 		if (m->op[0] == 'L')
 			said.lineage = m->field;
-		if (m->op[0] == 'M' && str_equal(m->field, "caught"))
+		if (m->op[0] == 'M' && str_equal(m->field, CAUGHT_FIELD))
 			said.caught = true;
 		if (take_op(job, m, &ops[n]))
 			ops[n++].kind = kind;

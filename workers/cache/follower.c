@@ -131,6 +131,8 @@ static void begin_round(struct follower *f)
 	bool other = f->java.foreign && !str_equal(f->java.node, f->java_node) &&
 		     f->java_node[0] != '\0';
 
+	if (f->building)
+		replay_abandon(f); /* the round builds the next generation, if any does */
 	if (f->java.foreign)
 		str_copy(f->java_node, sizeof(f->java_node), f->java.node);
 	if (f->forced)
@@ -261,16 +263,18 @@ static void on_page(void *arg, const struct redis_reply *r, const struct err *lo
 void follower_ask(struct follower *f, const struct position *behind)
 {
 	struct question *q = &f->asked;
+	struct follow_ask ask = { .behind = behind };
 
 	CHECK(!q->out);
 	drop_answer(f);
 	q->whole = f->resumes;
 	q->into = replay_into(f);
 	q->behind = *behind;
+	ask.served = f->pos.token;
+	ask.events = q->whole ? FOLLOW_PAGE_EVENTS : 0;
 	f->looked_ms = clock_boot_ms();
 	/* Whose zone is it: the answers come in this order. */
-	if (java_ask(f->z, on_java, f) == 0 &&
-	    follow_read(f->z, behind, q->whole ? FOLLOW_PAGE_EVENTS : 0, on_page, f) == 0)
+	if (java_ask(f->z, on_java, f) == 0 && follow_read(f->z, &ask, on_page, f) == 0)
 		q->out = true;
 	else
 		follower_arm(f, RETRY_MS);
@@ -313,6 +317,9 @@ static void on_kept(void *arg, struct keeper_job *job)
 	case KEEPER_NEXT:
 		f->again = false;
 		follower_look(f);
+		break;
+	case KEEPER_COMPARE:
+		replay_compared(f, job);
 		break;
 	case KEEPER_SWITCH:
 		replay_switched(f);
@@ -432,11 +439,20 @@ static void resync(struct upstream *u, const char *why)
 	force_resync(self_of(u), why);
 }
 
+static void accept_it(struct upstream *u)
+{
+	struct follower *f = self_of(u);
+
+	f->accepted = f->building;
+	follower_look(f);
+}
+
 static void report(const struct upstream *u, Ipc__CacheReport *out)
 {
 	const struct follower *f = (const struct follower *)u;
 	static char redis[ERR_TEXT_BYTES + 8];
 	static char digest[36];
+	static char behind[320];
 	bool up = f->down.code == 0;
 
 	str_copy(redis, sizeof(redis), up ? "connected" : "down: ");
@@ -455,6 +471,9 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	out->error = (char *)(uintptr_t)f->error.text;
 	out->generation = store_generation(f->store);
 	out->applied_ms = f->applied_ms;
+	replay_behind(f, behind, sizeof(behind));
+	out->behind = behind;
+	out->held = (char *)(uintptr_t)f->head.held;
 	out->redis = redis;
 	out->reads = f->reads;
 	out->read_ms = f->read_ms;
@@ -479,7 +498,8 @@ static void close_it(struct upstream *u);
 int follower_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c,
 		  struct store *s, struct err *e)
 {
-	static const struct upstream_ops ops = { report, proven, resync, zone_of, close_it };
+	static const struct upstream_ops ops = { report,    proven,  resync,
+						 accept_it, zone_of, close_it };
 	struct follower *f = mem_zalloc(sizeof(*f));
 	const struct zone_hooks zh = { f, on_up, on_down };
 	const struct redis_hooks lh = { f, on_listener_up, on_listener_down, on_wake };
@@ -498,6 +518,7 @@ int follower_open(struct upstream **out, struct worker *w, const Ipc__CacheConfi
 	f->node_id = mem_strdup(c->node_id);
 	store_position(s, &p);
 	replay_position(&p, &f->pos);
+	store_ahead(s, &f->ahead);
 	(void)err_set(&f->down, ERR_STATE, "connecting");
 	CHECK(uv_timer_init(worker_loop(w), &f->poll) == 0);
 	CHECK(uv_timer_init(worker_loop(w), &f->tend) == 0);

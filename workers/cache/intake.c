@@ -425,6 +425,11 @@ static bool proven(const struct upstream *u)
 	return ((const struct intake *)u)->proven;
 }
 
+static void accept_nothing(struct upstream *u)
+{
+	UNUSED(u); /* what the publisher of this node writes serves at once */
+}
+
 static void resync(struct upstream *u, const char *why)
 {
 	log_note(EV("resync_begin"), KV("why", why));
@@ -487,7 +492,8 @@ static int listen_at(struct intake *k, struct err *e)
 int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c, struct store *s,
 		struct err *e)
 {
-	static const struct upstream_ops ops = { report, proven, resync, no_zone, close_it };
+	static const struct upstream_ops ops = { report,	 proven,  resync,
+						 accept_nothing, no_zone, close_it };
 	struct intake *k = mem_zalloc(sizeof(*k));
 
 	k->base.ops = &ops;

@@ -22,6 +22,7 @@ struct keeper_job *keeper_job_new(enum keeper_what what)
 	struct keeper_job *job = mem_zalloc(sizeof(*job));
 
 	job->what = what;
+	job->withdraw_above = UINT64_MAX;
 	return job;
 }
 
@@ -31,9 +32,27 @@ void keeper_job_free(struct keeper_job *job)
 		return;
 	follow_page_reset(&job->page);
 	mem_free((void *)(uintptr_t)job->batch.ops);
+	mem_free(job->names);
 	if (job->free_data != NULL)
 		job->free_data(job->data);
 	mem_free(job);
+}
+
+/* What is served loses what a newer epoch withdrew, though it gains nothing yet. */
+static void withdraw(struct store *s, struct keeper_job *job, struct store_batch *b)
+{
+	size_t n = 0;
+	size_t i;
+
+	for (i = 0; i < b->len; i++)
+		if (b->records[i].ev->action == ACTION_UNDEPLOY &&
+		    b->records[i].revision > job->withdraw_above)
+			b->records[n++] = b->records[i];
+	b->len = n;
+	if (n > 0)
+		job->withdrawn = store_withdraw(s, b, &job->served, &job->err);
+	if (job->withdrawn < 0)
+		job->rc = job->withdrawn;
 }
 
 /* Damaged events are left out: the last good version of such an entity stays. */
@@ -54,6 +73,8 @@ static void apply(struct store *s, struct keeper_job *job)
 			(struct store_record){ &f->ev, f->hash, f->revision, f->updated_ms };
 	}
 	job->rc = store_apply(s, job->target, &b, &job->after, &job->err);
+	if (job->rc == 0 && job->withdraw_above != UINT64_MAX)
+		withdraw(s, job, &b);
 	mem_free(b.records);
 }
 
@@ -76,6 +97,9 @@ static void run(struct store *s, struct keeper_job *job)
 		break;
 	case KEEPER_NEXT:
 		job->rc = store_next_begin(s, &job->err);
+		break;
+	case KEEPER_COMPARE:
+		job->rc = store_compare(s, job->names, &job->difference, &job->err);
 		break;
 	case KEEPER_SWITCH:
 		job->rc = store_switch(s, &job->err);

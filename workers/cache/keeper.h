@@ -16,7 +16,14 @@
 #include "common/store/publish.h"
 #include "common/zone/follow.h"
 
-enum keeper_what { KEEPER_APPLY, KEEPER_NEXT, KEEPER_SWITCH, KEEPER_TEND, KEEPER_PUBLISH };
+enum keeper_what {
+	KEEPER_APPLY,
+	KEEPER_NEXT,
+	KEEPER_COMPARE, /* what serves with the next generation */
+	KEEPER_SWITCH,
+	KEEPER_TEND,
+	KEEPER_PUBLISH
+};
 
 struct keeper_job {
 	enum keeper_what what;
@@ -24,7 +31,10 @@ struct keeper_job {
 	struct page page;		/* APPLY: owned */
 	struct store_position position; /* APPLY: after it */
 	uint64_t horizon;
-	bool drop_next; /* TEND: nobody fills the next generation any more */
+	uint64_t withdraw_above; /* APPLY to the next: withdrawals above it are also taken where it
+				    is served; UINT64_MAX: none are */
+	char *names;		 /* COMPARE: owned; see store_compare() */
+	bool drop_next;		 /* TEND: nobody fills the next generation any more */
 	/* PUBLISH: a batch of this node's publisher; its strings live in `data`. */
 	struct publish_batch batch;
 	bool begin_next; /* a refill begins with it */
@@ -36,6 +46,9 @@ struct keeper_job {
 	struct err err;
 	struct store_position after;
 	unsigned damaged; /* events that were left out */
+	int withdrawn;	  /* of what is served, which is at `served` now */
+	struct store_position served;
+	struct store_difference difference;
 	struct published published;
 };
 

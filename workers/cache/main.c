@@ -61,9 +61,11 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct cache *c = self;
 
-	UNUSED(m);
 	UNUSED(e);
-	c->upstream->ops->resync(c->upstream, "asked by a person");
+	if (m->resync->accept_deletes)
+		c->upstream->ops->accept(c->upstream);
+	else
+		c->upstream->ops->resync(c->upstream, "asked by a person");
 	return 0;
 }
 

@@ -2,11 +2,47 @@
 #include "workers/cache/replay.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/mem.h"
 
 #define RESYNC_PAUSE_MS 60000 /* after a resync that could not be proven */
 #define BEHIND_LEASES	3     /* an older epoch is accepted after so many TTLs of renewals */
+#define COMPARE_MS	5000  /* between two comparisons of what serves with what was built */
+#define NOT_COMPARED	SIZE_MAX
+
+static const char *switch_text(enum switch_verdict v)
+{
+	static const char *const texts[] = {
+		[SWITCH_POLLS] = "the zone may be older than what is served, which stays until its "
+				 "primary has looked at all of the source",
+		[SWITCH_EMPTY] = "a refill of the zone found nothing in the source: what was known "
+				 "last is served",
+		[SWITCH_UNREAD] = "the zone differs from what is served in rows that its primary "
+				  "cannot read: what was known last is served",
+		[SWITCH_HALVED] =
+			"the zone was filled anew and lacks more than half of a type: what "
+			"was known last is served until `zonesync resync "
+			"--accept-deletes`, here or on the primary",
+	};
+
+	return v < ARRAY_LEN(texts) && texts[v] != NULL ? texts[v] : "";
+}
+
+void replay_behind(const struct follower *f, char *text, size_t n)
+{
+	bool known = f->doubtful != NOT_COMPARED;
+
+	text[0] = '\0';
+	if (f->waits == SWITCH_NOW)
+		return;
+	(void)snprintf(text, n, "%s", switch_text(f->waits));
+	if (known)
+		(void)snprintf(text + strlen(text), n - strlen(text), " (%zu names are in doubt)",
+			       f->doubtful);
+}
 
 static void to_store(const struct position *p, struct store_position *out)
 {
@@ -40,7 +76,7 @@ static void suspect(struct follower *f, const char *name)
 
 /* --- resync --- */
 
-static void begin_resync(struct follower *f, const char *why)
+static void begin_resync(struct follower *f, const char *why, enum verdict v)
 {
 	struct keeper_job *job;
 
@@ -51,6 +87,13 @@ static void begin_resync(struct follower *f, const char *why)
 	log_note(EV("resync_begin"), KV("why", why), KV("lineage", f->head.lineage),
 		 KV("head", f->head.revision));
 	f->forced = false;
+	f->building = true;
+	f->waits = SWITCH_NOW;
+	f->doubtful = NOT_COMPARED;
+	f->compared_ms = 0;
+	f->other_history = v != FOLLOW_RESUME;
+	f->looks = (struct looks){ 0 };
+	follow_look(&f->looks, &f->head);
 	f->next = (struct position){ 0 };
 	str_copy(f->next.lineage, sizeof(f->next.lineage), f->head.lineage);
 	str_copy(f->next.token, sizeof(f->next.token), f->head.token);
@@ -63,6 +106,8 @@ static void begin_resync(struct follower *f, const char *why)
 
 void replay_abandon(struct follower *f)
 {
+	f->building = false;
+	f->waits = SWITCH_NOW;
 	follower_mode(f, f->pos.lineage[0] == '\0' ? MODE_WAITING : MODE_FOLLOWING);
 }
 
@@ -73,6 +118,80 @@ static bool resync_allowed(const struct follower *f)
 	       clock_boot_ms() - f->failed_ms >= RESYNC_PAUSE_MS;
 }
 
+/* --- may what was built serve? --- */
+
+static void compare(struct follower *f)
+{
+	struct keeper_job *job = keeper_job_new(KEEPER_COMPARE);
+
+	job->names = mem_strdup(f->head.unread);
+	keeper_do(f->keeper, job);
+}
+
+static struct doubt doubt_of(const struct follower *f)
+{
+	return (struct doubt){ .serves = f->pos.lineage[0] != '\0',
+			       .equal = digest_equal(&f->pos.digest, &f->next.digest),
+			       .other_lineage = !str_equal(f->pos.lineage, f->next.lineage),
+			       .accepted = f->accepted };
+}
+
+/* The zone goes on being followed there, and is asked again at its next look. */
+static void wait_to_switch(struct follower *f, enum switch_verdict v)
+{
+	if (f->waits != v)
+		log_warn(EV("switch_waits"), KV("why", switch_text(v)));
+	f->waits = v;
+	f->proven = false;
+	follower_mode(f, MODE_BEHIND);
+	worker_report(f->w);
+	follower_arm(f, 0);
+}
+
+static void try_switch(struct follower *f)
+{
+	struct doubt d = doubt_of(f);
+	enum switch_verdict v = follow_switch(&f->head, &f->looks, &d, false);
+
+	if (v == SWITCH_NOW) {
+		keeper_do(f->keeper, keeper_job_new(KEEPER_SWITCH));
+	} else if (v == SWITCH_COMPARE && clock_boot_ms() - f->compared_ms >= COMPARE_MS) {
+		f->compared_ms = clock_boot_ms();
+		compare(f);
+	} else if (f->doubtful == NOT_COMPARED) { /* for people */
+		wait_to_switch(f, v);
+		compare(f);
+	} else {
+		wait_to_switch(f, v == SWITCH_COMPARE ? f->waits : v);
+	}
+}
+
+static bool is_halved(const struct store_difference *d)
+{
+	unsigned k;
+
+	for (k = 0; k < KIND__COUNT; k++)
+		if (k != KIND_NODE_METADATA && d->lacks[k] >= FOLLOW_HALVED_LEAST &&
+		    d->lacks[k] > d->live[k] / 2)
+			return true;
+	return false;
+}
+
+void replay_compared(struct follower *f, const struct keeper_job *job)
+{
+	struct doubt d = doubt_of(f);
+	enum switch_verdict v;
+
+	f->doubtful = job->difference.differs;
+	d.unread = job->difference.told;
+	d.halved = is_halved(&job->difference);
+	v = follow_switch(&f->head, &f->looks, &d, true);
+	if (v == SWITCH_NOW)
+		keeper_do(f->keeper, keeper_job_new(KEEPER_SWITCH));
+	else
+		wait_to_switch(f, v);
+}
+
 /* At the head of a resync: is it the zone? */
 static void conclude_resync(struct follower *f)
 {
@@ -81,7 +200,7 @@ static void conclude_resync(struct follower *f)
 	if (digest_equal(&f->next.digest, &f->head.digest)) {
 		f->failures = 0;
 		f->failed_ms = 0;
-		keeper_do(f->keeper, keeper_job_new(KEEPER_SWITCH));
+		try_switch(f);
 		return;
 	}
 	f->failures++;
@@ -101,12 +220,12 @@ static void conclude_resync(struct follower *f)
 
 struct position *replay_target(struct follower *f)
 {
-	return f->mode == MODE_RESYNCING ? &f->next : &f->pos;
+	return f->building ? &f->next : &f->pos;
 }
 
 enum store_target replay_into(const struct follower *f)
 {
-	return f->mode == MODE_RESYNCING ? STORE_NEXT : STORE_CURRENT;
+	return f->building ? STORE_NEXT : STORE_CURRENT;
 }
 
 /* At the head in steady state: proof. */
@@ -129,7 +248,7 @@ static void conclude_page(struct follower *f)
 	}
 	f->proven = false;
 	if (resync_allowed(f)) {
-		begin_resync(f, "the digest differs from the zone's");
+		begin_resync(f, "the digest differs from the zone's", FOLLOW_RESYNC);
 		return;
 	}
 	follower_arm(f, 0);
@@ -146,7 +265,7 @@ static void next_step(struct follower *f)
 		follower_look(f);
 		return;
 	}
-	if (f->mode == MODE_RESYNCING)
+	if (f->building)
 		conclude_resync(f);
 	else
 		conclude_page(f);
@@ -169,6 +288,8 @@ static void apply(struct follower *f, struct page *page)
 	job->position.revision = page->len > 0 ? page->events[page->len - 1].revision
 					       : page->head.revision;
 	job->horizon = MIN(page->head.horizon, job->position.revision);
+	if (f->building)
+		job->withdraw_above = follow_withdrawals_above(&page->head, f->pos.lineage);
 	job->page = *page;
 	*page = (struct page){ 0 };
 	replay_position(&job->position, &after);
@@ -200,19 +321,21 @@ void replay_judge(struct follower *f, struct page *page)
 	struct position own = *replay_target(f);
 	enum verdict v;
 
-	if (f->mode == MODE_RESYNCING)
+	if (f->building)
 		own.revision = MAX(own.revision, f->next_horizon);
-	v = follow_judge(&page->head, &own);
+	v = follow_judge(&page->head, &own, f->building ? "" : f->ahead.token);
 	f->resumes = v == FOLLOW_RESUME;
 	if (v != FOLLOW_BEHIND)
 		f->lease_since_ms = 0;
-	if (f->mode == MODE_RESYNCING && v != FOLLOW_RESUME) {
+	if (f->building && v != FOLLOW_RESUME) {
 		replay_abandon(f);
 		follower_look(f); /* judge it again from where we really stand */
 		return;
 	}
-	if (f->forced && f->mode != MODE_RESYNCING && (v == FOLLOW_RESUME || v == FOLLOW_RESYNC)) {
-		begin_resync(f, f->forced_why);
+	if (f->building)
+		follow_look(&f->looks, &page->head);
+	if (f->forced && !f->building && (v == FOLLOW_RESUME || v == FOLLOW_RESYNC)) {
+		begin_resync(f, f->forced_why, v);
 		return;
 	}
 	switch (v) {
@@ -225,15 +348,17 @@ void replay_judge(struct follower *f, struct page *page)
 		   but the position, without which nobody is answered. */
 		if (page->len > 0 || replay_target(f)->revision < page->head.revision ||
 		    !str_equal(own.token, page->head.token) ||
-		    (f->mode == MODE_RESYNCING && replay_target(f)->revision == 0))
+		    (f->building && replay_target(f)->revision == 0))
 			apply(f, page);
 		else
 			next_step(f);
 		break;
 	case FOLLOW_RESYNC:
 		if (resync_allowed(f))
-			begin_resync(f, own.lineage[0] == '\0' ? "no data yet"
-							       : "the history is another");
+			begin_resync(f,
+				     own.lineage[0] == '\0' ? "no data yet"
+							    : "the history is another",
+				     v);
 		else
 			follower_wait(f);
 		break;
@@ -241,11 +366,11 @@ void replay_judge(struct follower *f, struct page *page)
 		f->proven = false;
 		follower_mode(f, MODE_BEHIND);
 		if (lease_lives(f, &page->head))
-			begin_resync(f, "an older epoch is alive there");
+			begin_resync(f, "an older epoch is alive there", v);
 		else
 			follower_wait(f);
 		break;
-	default: /* WAIT, HOLD */
+	case FOLLOW_WAIT:
 		f->proven = false;
 		follower_mode(f, MODE_WAITING);
 		follower_wait(f);
@@ -255,6 +380,20 @@ void replay_judge(struct follower *f, struct page *page)
 
 /* --- the store's thread came back --- */
 
+/* What is served lost some names, and its position stands where it stood: whoever watches looks
+   at all of it again. */
+static void withdrew(struct follower *f, const struct keeper_job *job)
+{
+	store_ahead(f->store, &f->ahead);
+	replay_position(&job->served, &f->pos);
+	f->applied_ms = clock_wall_ms();
+	f->doubtful = NOT_COMPARED;
+	log_warn(EV("withdrawn_ahead"), KV("names", (uint64_t)job->withdrawn),
+		 KV("revision", f->ahead.revision));
+	if (f->base.changed != NULL)
+		f->base.changed(f->base.changed_arg, true);
+}
+
 void replay_applied(struct follower *f, const struct keeper_job *job)
 {
 	struct position p;
@@ -263,6 +402,8 @@ void replay_applied(struct follower *f, const struct keeper_job *job)
 	replay_position(&job->after, &p);
 	if (job->target == STORE_NEXT) {
 		f->next = p;
+		if (job->withdrawn > 0)
+			withdrew(f, job);
 	} else {
 		f->pos = p;
 		f->applied_ms = clock_wall_ms();
@@ -275,10 +416,14 @@ void replay_applied(struct follower *f, const struct keeper_job *job)
 
 void replay_switched(struct follower *f)
 {
-	bool reset = !str_equal(f->pos.lineage, f->next.lineage);
+	bool reset = f->other_history || !str_equal(f->pos.lineage, f->next.lineage);
 
 	store_adopt(f->store);
 	f->pos = f->next;
+	f->building = false;
+	f->waits = SWITCH_NOW;
+	f->accepted = false;
+	store_ahead(f->store, &f->ahead);
 	f->proven = true;
 	f->error = (struct err){ 0 };
 	f->applied_ms = clock_wall_ms();

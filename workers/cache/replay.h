@@ -49,10 +49,18 @@ struct follower {
 	struct keeper *keeper;
 	struct probe probe;
 	enum mode mode;
-	struct position pos;   /* of the current generation */
-	struct position next;  /* of the one being built */
-	uint64_t next_horizon; /* when it was begun */
-	struct head head;      /* of the last page judged */
+	struct position pos;	   /* of the current generation */
+	struct store_ahead ahead;  /* withdrawals taken beyond it */
+	bool building;		   /* there is a next generation, */
+	struct position next;	   /* which is here, */
+	uint64_t next_horizon;	   /* this when it was begun, */
+	struct looks looks;	   /* and this was seen of the source's polls since */
+	enum switch_verdict waits; /* why it does not serve yet */
+	bool accepted;		   /* a person said that it may, whatever is gone */
+	size_t doubtful;	   /* names that differ, as last compared; SIZE_MAX: not yet */
+	int64_t compared_ms;	   /* boot time: when that was to decide */
+	bool other_history;	   /* than what serves, which nothing goes on from */
+	struct head head;	   /* of the last page judged */
 	bool proven;
 	bool resumes; /* the last head let events be read; else only the head is asked for */
 	bool again;   /* something came while a question was out, or the thread at work */
@@ -97,7 +105,10 @@ void replay_judge(struct follower *f, struct page *page);
 struct position *replay_target(struct follower *f); /* of what is being read now */
 enum store_target replay_into(const struct follower *f);
 void replay_applied(struct follower *f, const struct keeper_job *job);
+void replay_compared(struct follower *f, const struct keeper_job *job);
 void replay_switched(struct follower *f);
+/* Why what was built does not serve yet, for people; "" there is no such thing. */
+void replay_behind(const struct follower *f, char *text, size_t n);
 void replay_abandon(struct follower *f); /* the resync */
 void replay_position(const struct store_position *p, struct position *out);
 

@@ -58,7 +58,12 @@ void arm(struct serve *s)
 
 void serve_changed(struct serve *s, bool reset)
 {
-	UNUSED(reset); /* each watcher compares the lineage itself */
+	struct client *c;
+	size_t i;
+
+	for (c = s->clients; reset && c != NULL; c = c->next)
+		for (i = 0; i < c->n; i++)
+			watch_lost(&c->pending[i]);
 	pump_all(s);
 }
 

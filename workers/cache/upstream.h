@@ -23,6 +23,7 @@ struct upstream_ops {
 	bool (*proven)(
 		const struct upstream *u); /* the store is at the head, and it is all there */
 	void (*resync)(struct upstream *u, const char *why);
+	void (*accept)(struct upstream *u); /* a person: what is missing upstream may go here */
 	struct zone_conn *(*zone)(
 		struct upstream *u); /* the connection; NULL: this node is alone */
 	void (*close)(struct upstream *u);

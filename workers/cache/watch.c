@@ -62,7 +62,7 @@ static int check_wait(struct client *c, struct store_view *v, const struct pendi
 	store_view_position(v, &at);
 	if (p->lineage[0] != '\0' && at.lineage[0] != '\0' && !str_equal(p->lineage, at.lineage))
 		return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
-	if (at.lineage[0] != '\0' && at.revision >= p->revision)
+	if (at.lineage[0] != '\0' && at.revision >= p->revision && !store_view_is_ahead(v))
 		return reply_reached(c, v, p->id, GATEWAY__CODE__OK);
 	if (clock_boot_ms() >= p->until_ms)
 		return reply_reached(c, v, p->id, GATEWAY__CODE__TIMEOUT);
@@ -141,6 +141,13 @@ int on_wait(struct client *c, struct store_view *v, const Gateway__Request *req)
 		rc = remember(c, &p);
 	arm(c->s);
 	return rc;
+}
+
+/* Who waits for the first data follows whatever history that is of. */
+void watch_lost(struct pending *p)
+{
+	if (p->is_watch && p->lineage[0] != '\0')
+		p->revision = UINT64_MAX;
 }
 
 int pump_client(struct client *c, struct store_view *v)

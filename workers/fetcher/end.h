@@ -27,7 +27,8 @@ struct end_state {
 	const char *const *cursor_fields;
 	const char *const *cursor_values;
 	size_t n_cursors;
-	bool java; /* a Java primary wrote there last */
+	bool java;	/* a Java primary wrote there last */
+	uint64_t polls; /* of the source, as counted there */
 };
 
 struct end_name { /* borrowed */
@@ -83,6 +84,7 @@ struct end {
 	struct end_hooks hooks;
 	struct writer *writer; /* of the fetcher, set by it: who is answered */
 	char *index;	       /* owned: of the index for other readers, as last seen; or NULL */
+	bool followed;	       /* by others, who want to know of each poll */
 	struct writer_end writer_end;
 };
 

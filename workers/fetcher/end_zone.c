@@ -125,8 +125,9 @@ static void on_mapping(void *arg, const struct redis_reply *r, const struct err 
 {
 	struct end_zone *e = arg;
 	struct end_state s = { .lineage = e->head.lineage,
-			       .complete = e->head.complete,
-			       .java = e->java };
+			       .complete = e->head.complete != ZONE_FILLING,
+			       .java = e->java,
+			       .polls = e->head.polls };
 	struct err why = { 0 };
 	const char **fields;
 	size_t i;
@@ -163,10 +164,11 @@ static void zone_ask_state(struct end *base)
 	struct redis *redis = zone_conn_redis(e->z);
 	const struct zone_keys *k = zone_conn_keys(e->z);
 	const struct position nowhere = { 0 };
+	const struct follow_ask ask = { &nowhere, "", 0 };
 
 	if (!zone_conn_is_up(e->z))
 		return;
-	if (follow_read(e->z, &nowhere, 0, on_head, e) < 0 || java_ask(e->z, on_java, e) < 0 ||
+	if (follow_read(e->z, &ask, on_head, e) < 0 || java_ask(e->z, on_java, e) < 0 ||
 	    redis_sendv(redis, on_cursors, e, "HGETALL", k->cursor, NULL) < 0 ||
 	    redis_sendv(redis, on_mapping, e, "HGET", k->meta, "mapping", NULL) < 0)
 		cannot_ask(e);
@@ -406,6 +408,7 @@ int end_zone_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *
 	int rc;
 
 	z->base.ops = &ops;
+	z->base.followed = true;
 	z->base.hooks = *h;
 	*out = &z->base;
 	link_opts(c->redis, "zonesync-fetcher", &o);

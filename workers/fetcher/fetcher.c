@@ -172,6 +172,7 @@ static void begin(struct fetcher *f, const char *token, int64_t deadline_ms)
 {
 	drop_work(f);
 	str_copy(f->token, sizeof(f->token), token);
+	f->promoted_ms = clock_boot_ms();
 	f->deadline_ms = deadline_ms;
 	log_note(EV("promoted"), KV("token", f->token));
 	writer_begin(f->writer, f->token);

@@ -103,6 +103,7 @@ void known_set(struct known *k, struct known_entry *e, const struct hash *h, con
 	e->live = true;
 	e->ref_gen = e->ref == NULL ? 0 : e->ref->gen;
 	e->repair = false;
+	e->unread = false;
 	e->hash = *h;
 	e->version = fold_version(version, &e->numbered);
 }

@@ -18,6 +18,7 @@ struct known_entry {
 	struct hash hash; /* b[0] == 0: lost or damaged, to be written again */
 	bool live;	  /* read it with known_live() */
 	bool repair;	  /* a follower found it damaged: write it whatever it seems */
+	bool unread;	  /* it is kept as it is, since its row could not be read lately */
 	bool numbered;	  /* the version is a number, else a digest of its text */
 	uint32_t pass;	  /* of the last full pass that saw it */
 	uint32_t ref_gen;

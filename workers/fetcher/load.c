@@ -162,6 +162,7 @@ void load_state(void *arg, const struct end_state *s)
 	for (i = 0; i < s->n_cursors; i++)
 		mem_free(table_set(&f->cursors, s->cursor_fields[i],
 				   mem_strdup(s->cursor_values[i])));
+	f->polls = s->polls;
 	f->refill = f->want_refill || s->lineage[0] == '\0' || !s->complete || s->java ||
 		    !str_equal(s->mapping, f->mapping);
 	f->adopt = (s->lineage[0] == '\0' || s->java || !s->complete) &&

@@ -32,6 +32,7 @@ static void is_there(struct fetcher *f, const char *name)
 
 	if (h != NULL && h->passes > 0)
 		f->returned |= 1U << h->ev.kind;
+	f->settle_again = f->settle_again || h != NULL;
 	held_free(h);
 }
 
@@ -137,6 +138,7 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 		if (e == NULL)
 			e = known_put(&f->known, name, i->ev.kind, i->ev.ref_id);
 		e->pass = f->pass;
+		e->unread = false;
 		if (!settled) {
 			bool forced = f->refill || e->repair;
 
@@ -180,6 +182,7 @@ static void take_asks(struct fetcher *f, struct feed_item *i)
 			a->verdict = ASK_OTHER;
 		if (live && a->verdict == ASK_SAME) {
 			e->pass = f->pass;
+			e->unread = false;
 			is_there(f, a->name);
 		}
 	}
@@ -208,28 +211,32 @@ static void quarantined_free(struct fetcher *f, struct quarantined *q)
 	mem_free(q);
 }
 
-/* What is set aside counts as seen: its last good version stays. */
+/* What cannot be read counts as seen: its last good version stays. */
+static void keep_unread(struct fetcher *f, const char *name)
+{
+	struct known_entry *e = known_get(&f->known, name);
+
+	if (e == NULL)
+		return;
+	e->pass = f->pass;
+	e->unread = true;
+}
+
 static bool touch_by_id(struct fetcher *f, enum kind k, const char *id)
 {
-	struct known_entry *e;
 	struct buf name = { 0 };
 
 	if (id[0] == '\0' || k == KIND_SUBSCRIPTION || k == KIND_API_KEY)
 		return false;
 	event_name(&name, k, id, NULL);
-	e = known_get(&f->known, buf_cstr(&name));
-	if (e != NULL)
-		e->pass = f->pass;
+	keep_unread(f, buf_cstr(&name));
 	buf_reset(&name);
 	return true;
 }
 
 static void take_kept(struct fetcher *f, const char *name)
 {
-	struct known_entry *e = known_get(&f->known, name);
-
-	if (e != NULL)
-		e->pass = f->pass;
+	keep_unread(f, name);
 	is_there(f, name);
 }
 
@@ -481,6 +488,63 @@ static void settle_refill(struct fetcher *f)
 	f->refill_ends = true; /* or the overlap of the next delta would be written twice */
 }
 
+/*
+ * Is every name that is live in the zone what the source says it is? Not while a removal is
+ * held, or something that cannot be read may be any name of its type. Names whose own row cannot
+ * be read do not count: they go to `unread`, for followers to judge by what they serve.
+ */
+static bool all_settled(const struct fetcher *f, struct buf *unread)
+{
+	size_t at = 0;
+	const char *name;
+	void *v;
+
+	if (f->held.len > 0)
+		return false;
+	while (table_next(&f->known.names, &at, &name, &v)) {
+		const struct known_entry *e = v;
+
+		if (!known_live(e))
+			continue;
+		if (e->pass != f->pass)
+			return false;
+		if (e->unread)
+			buf_printf(unread, "%s%s", unread->len > 0 ? "\n" : "", name);
+		if (unread->len > FETCHER_UNREAD_BYTES)
+			return false;
+	}
+	return true;
+}
+
+/* Only a look at everything settles everything (zone-protocol 3). */
+static void settle(struct fetcher *f)
+{
+	struct buf unread = { 0 };
+
+	if (!all_settled(f, &unread))
+		log_note(EV("not_settled"), KV("held", (uint64_t)f->held.len));
+	else if (!f->caught || !str_equal(buf_cstr(&unread), f->unread))
+		send_caught(f, buf_cstr(&unread));
+	buf_reset(&unread);
+}
+
+/* What followers wait for: a poll that ended whole, and one that settled everything. One that may
+   have read what was true before this token proves nothing of what came since. */
+static void tell_zone(struct fetcher *f, const struct feed_item *end)
+{
+	bool whole = end->pass != PASS_DELTA && end->whole;
+	bool late = !f->end->followed || f->begun_ms - f->promoted_ms >= end->lag_ms;
+
+	if (whole && late)
+		settle(f);
+	else if (late && !f->caught && f->settle_again)
+		feed_want(f->feed, PASS_COMPARE);
+	if (whole)
+		f->settle_again = !late;
+	if (late && (whole || end->pass == PASS_DELTA) && f->end->followed)
+		send_poll(f);
+}
+
 /* Old tombstones, a few at a time. */
 static void purge(struct fetcher *f)
 {
@@ -529,7 +593,7 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 	/* A refill that was asked for during the pass needs one that reads everything. */
 	if (i->pass == PASS_ALL && f->refill)
 		settle_refill(f);
-	f->say_caught = !f->caught && !f->refill;
+	tell_zone(f, i);
 	if (i->pass != PASS_DELTA) {
 		purge(f);
 		log_note(EV("pass_done"), KV("rows", i->rows),
@@ -605,6 +669,7 @@ static void take(struct fetcher *f, struct feed_item *i)
 	case FEED_CLEARED:
 		log_note(EV("quarantine_over"), KV("where", i->where));
 		quarantined_free(f, table_del(&f->quarantine, i->where));
+		f->settle_again = true;
 		worker_report(f->w);
 		break;
 	case FEED_ASK:
@@ -642,7 +707,7 @@ void pass_take(struct fetcher *f)
 	if (f->state != FETCH_WORKING)
 		return;
 	while (!f->refill_ends && !outbox_full(&f->outbox) && f->n_chores == 0 &&
-	       f->n_due < FETCHER_CURSORS && !pass_reload_is_due(f) && f->feed != NULL &&
+	       send_has_room(f) && !pass_reload_is_due(f) && f->feed != NULL &&
 	       (i = feed_take(f->feed)) != NULL) {
 		take(f, i);
 		feed_item_free(i);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -12,8 +14,7 @@ static char mark_caught;
 bool send_idle(const struct fetcher *f)
 {
 	return f->outbox.len == 0 && f->undeploy == NULL && f->next_chore == f->n_chores &&
-	       f->n_due == 0 && !f->finish_refill && !f->say_caught &&
-	       (f->writer == NULL || writer_idle(f->writer));
+	       f->n_due == 0 && !f->finish_refill && (f->writer == NULL || writer_idle(f->writer));
 }
 
 static void drop_due(struct fetcher *f)
@@ -23,16 +24,65 @@ static void drop_due(struct fetcher *f)
 	memmove(&f->due[0], &f->due[1], (--f->n_due) * sizeof(f->due[0]));
 }
 
-/* There is room: pass_take() looks before it takes. */
-void send_cursor(struct fetcher *f, const char *field, const char *value)
+#define DUE_OF_ITEM 2 /* the end of a pass: it was one, and it settled everything */
+
+bool send_has_room(const struct fetcher *f)
 {
-	CHECK(f->n_due < FETCHER_CURSORS);
-	f->due[f->n_due++] =
-		(struct cursor_due){ mem_strdup(field), mem_strdup(value), f->outbox.seq };
+	return f->n_due + DUE_OF_ITEM <= FETCHER_DUE;
 }
 
-/* A cursor never passes a row that is not yet written (zone-protocol 3): its operation
-   stands behind the row's in the same or a later batch. */
+static void add_due(struct fetcher *f, enum due_what what, const char *field, const char *value)
+{
+	CHECK(f->n_due < FETCHER_DUE);
+	f->due[f->n_due++] =
+		(struct due){ what, mem_strdup(field), mem_strdup(value), f->outbox.seq };
+}
+
+void send_cursor(struct fetcher *f, const char *field, const char *value)
+{
+	add_due(f, DUE_CURSOR, field, value);
+}
+
+void send_poll(struct fetcher *f)
+{
+	add_due(f, DUE_POLL, NULL, NULL);
+}
+
+void send_caught(struct fetcher *f, const char *unread)
+{
+	add_due(f, DUE_CAUGHT, NULL, unread);
+}
+
+static void write_caught(struct fetcher *f, const char *unread)
+{
+	mem_free(f->unread);
+	f->unread = mem_strdup(unread);
+	writer_meta(f->writer, "unread", unread);
+	writer_meta(f->writer, "caught", f->token);
+	writer_sync_state(f->writer, f->config->node_id, "zonesync");
+}
+
+static void write_due(struct fetcher *f, const struct due *d)
+{
+	char text[24];
+
+	switch (d->what) {
+	case DUE_CURSOR:
+		writer_cursor(f->writer, d->field, d->value);
+		break;
+	case DUE_POLL:
+		(void)snprintf(text, sizeof(text), "%" PRIu64, ++f->polls);
+		writer_meta(f->writer, "polls", text);
+		break;
+	case DUE_CAUGHT:
+		write_caught(f, d->value);
+		writer_flush(f->writer, &mark_caught);
+		break;
+	}
+}
+
+/* A cursor never passes a row that is not yet written (zone-protocol 3), nor does a poll: its
+   operation stands behind the row's in the same or a later batch. */
 static void send_due(struct fetcher *f)
 {
 	uint64_t oldest = outbox_oldest(&f->outbox);
@@ -40,7 +90,7 @@ static void send_due(struct fetcher *f)
 	if (f->undeploy != NULL)
 		oldest = MIN(oldest, f->undeploy->seq);
 	while (f->n_due > 0 && f->due[0].seq < oldest && writer_room(f->writer)) {
-		writer_cursor(f->writer, f->due[0].field, f->due[0].value);
+		write_due(f, &f->due[0]);
 		drop_due(f);
 	}
 }
@@ -70,8 +120,10 @@ void send_reset(struct fetcher *f)
 	f->undeploy = NULL;
 	f->finish_refill = false;
 	f->refill_ends = false;
-	f->say_caught = false;
 	f->caught = false;
+	f->settle_again = false;
+	mem_free(f->unread);
+	f->unread = NULL;
 }
 
 void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision)
@@ -137,18 +189,9 @@ static void end_refill(struct fetcher *f)
 {
 	f->finish_refill = false;
 	writer_meta(f->writer, "mapping", f->mapping);
-	writer_meta(f->writer, "caught", f->token);
 	writer_sync_state(f->writer, f->config->node_id, "zonesync");
 	writer_refill_end(f->writer);
 	writer_flush(f->writer, &mark_refilled);
-}
-
-static void say_caught(struct fetcher *f)
-{
-	f->say_caught = false;
-	writer_meta(f->writer, "caught", f->token);
-	writer_sync_state(f->writer, f->config->node_id, "zonesync");
-	writer_flush(f->writer, &mark_caught);
 }
 
 void send_pump(struct fetcher *f)
@@ -173,8 +216,6 @@ void send_pump(struct fetcher *f)
 	writer_flush(f->writer, NULL);
 	if (f->finish_refill && writer_room(f->writer))
 		end_refill(f);
-	else if (f->say_caught && !f->refill && writer_room(f->writer))
-		say_caught(f);
 }
 
 static void children_done(struct fetcher *f, const struct written *w)
@@ -202,7 +243,6 @@ void send_done(struct fetcher *f, const struct written *w)
 		f->refill = false;
 		f->refill_ends = false;
 		f->want_refill = false;
-		f->caught = true;
 		worker_report(f->w);
 	} else if (w->mark == &mark_caught) {
 		log_note(EV("caught_up"), KV("revision", w->revision));

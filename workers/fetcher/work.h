@@ -24,7 +24,8 @@
 #define FETCHER_REFILL_MS	3600000 /* at most one refill in an hour because of a digest */
 #define FETCHER_PURGE_ITEMS	1000	/* tombstones forgotten per pass */
 #define FETCHER_QUARANTINE_TOLD 200	/* entries in a report */
-#define FETCHER_CURSORS		64	/* that wait for their rows to be sent */
+#define FETCHER_DUE		64	/* words that wait for the rows before them to be sent */
+#define FETCHER_UNREAD_BYTES	4096	/* of names whose rows cannot be read, told in the zone */
 #define FETCHER_MAPPING_VERSION 2	/* grows when the mapping makes other bytes of a row */
 
 enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
@@ -50,7 +51,14 @@ struct chore {	 /* an operation without a payload, sent when the outbox is empty
 	uint64_t revision;
 };
 
-struct cursor_due { /* to be written when all that came before it is */
+enum due_what {
+	DUE_CURSOR, /* the rows so far bring cursor `field` to `value` */
+	DUE_POLL,   /* a poll ended whole, all that it found is written */
+	DUE_CAUGHT  /* one that settled everything; `value`: the names it could not read */
+};
+
+struct due { /* to be written when all that came before it is */
+	enum due_what what;
 	char *field, *value;
 	uint64_t seq;
 };
@@ -63,6 +71,7 @@ struct fetcher {
 	struct feed *feed;
 	enum fetch_state state;
 	char token[WRITER_TOKEN_BYTES];
+	int64_t promoted_ms; /* boot time */
 	int64_t deadline_ms;
 	char mapping[20]; /* fingerprint of what decides contents */
 
@@ -101,11 +110,14 @@ struct fetcher {
 	struct chore *chores;
 	size_t n_chores, cap_chores, next_chore;
 	struct outbox_item *undeploy; /* of a reference: its children go first */
-	struct cursor_due due[FETCHER_CURSORS];
+	struct due due[FETCHER_DUE];
 	size_t n_due;
 	bool finish_refill; /* when all is sent */
 	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
-	bool say_caught, caught;
+	bool caught;	    /* all is settled since this token, and the zone was told */
+	char *unread;	    /* owned: what it was told then that could not be read */
+	bool settle_again;  /* what kept a pass from settling everything is over */
+	uint64_t polls;	    /* that ended whole, of all tokens, as the zone counts them */
 	struct err error;
 	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published, acked;
@@ -136,6 +148,9 @@ void send_pump(struct fetcher *f);
 void send_done(struct fetcher *f, const struct written *w); /* a batch was taken */
 void send_drop_chores(struct fetcher *f);
 void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision);
+bool send_has_room(const struct fetcher *f); /* for what one item of the source may make due */
 void send_cursor(struct fetcher *f, const char *field, const char *value);
+void send_poll(struct fetcher *f);
+void send_caught(struct fetcher *f, const char *unread);
 bool send_idle(const struct fetcher *f);
 void send_reset(struct fetcher *f);

@@ -27,7 +27,8 @@
 #define DB_SCAN_ROWS 100000 /* of one query of a scan of everything */
 
 #define DB_OVERLAP_MS	   30000  /* wire page 3.8 */
-#define DB_OVERLAP_WIDE_MS 150000 /* the overlap, and 120 s that a secondary may be behind */
+#define DB_LAG_MS	   120000 /* that a secondary may be behind */
+#define DB_OVERLAP_WIDE_MS (DB_OVERLAP_MS + DB_LAG_MS)
 
 enum db_table {
 	DB_EVENTS, /* events_latest */

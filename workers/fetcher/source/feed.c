@@ -221,6 +221,7 @@ static void one_pass(struct feed *f, enum pass_kind what)
 	i->pass = what;
 	i->at_ms = clock_boot_ms();
 	i->whole = f->whole;
+	i->lag_ms = f->source->lag_ms;
 	i->rc = rc < 0 ? rc : 0;
 	if (rc < 0)
 		i->text = mem_strdup(err_text(&e));

@@ -61,7 +61,8 @@ struct feed_item {
 	int64_t at_ms;	       /* BEGIN, END: boot time of it */
 	struct feed_ask *asks; /* not owned: the source's, which waits */
 	size_t n_asks;
-	bool whole; /* END: all of the source was looked at, read again or not */
+	int64_t lag_ms; /* END: what was read may be as old at BEGIN */
+	bool whole;	/* END: all of the source was looked at, read again or not */
 	bool absent;
 	int rc;
 	struct event ev;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/base/err.h"
 
@@ -32,5 +33,6 @@ struct source_ops {
 
 struct source {
 	const struct source_ops *ops;
-	bool resumes; /* its first pass may be a delta, from the cursors of the zone */
+	bool resumes;	/* its first pass may be a delta, from the cursors of the zone */
+	int64_t lag_ms; /* how long before a pass may lie what it reads; after each */
 };

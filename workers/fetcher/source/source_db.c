@@ -623,6 +623,7 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 		rc = pass(s, what, e);
 	if (held)
 		db->ops->end(db);
+	base->lag_ms = db->overlap_ms - DB_OVERLAP_MS;
 	return rc < 0 ? rc : (int)MIN(s->rows.read, (uint64_t)INT_MAX);
 }
 

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Redis that was restored, or lost its tail: what was withdrawn since stays withdrawn (zone-protocol 5)."""
+import shutil
+import threading
+
+import pytest
+
+from zone import api, apikey, subscription, until
+
+KEYS = 14
+
+
+def fill(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    for i in range(KEYS):
+        zone.write(f"api-keys/k{i:02}.json", apikey(f"k{i:02}", ["s"]))
+
+
+def save(zone):
+    zone.redis("SAVE")
+    shutil.copy(zone.redis.dir / "dump.rdb", zone.redis.dir / "old.rdb")
+
+
+def restore(zone):
+    """Redis comes back with the older dump."""
+    zone.redis.stop()
+    shutil.copy(zone.redis.dir / "old.rdb", zone.redis.dir / "dump.rdb")
+    zone.redis.start()
+
+
+class Watch:
+    """Asks each node again and again; remembers the names it answered, and those that came back."""
+
+    def __init__(self, nodes, gone):
+        self.nodes, self.gone, self.back, self.looks = nodes, set(gone), [], 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        while not self.ended.is_set():
+            for n in self.nodes:
+                try:
+                    names = n.names("API_KEY")
+                except (ConnectionError, AssertionError):
+                    continue
+                self.looks += 1
+                self.back += [(n.name, x) for x in names if x.split(":")[1] in self.gone]
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+
+def names_of(ids):
+    return [f"k{i:02}" for i in ids]
+
+
+@pytest.mark.servers()
+def test_keys_revoked_since_the_dump_do_not_come_back(zone):
+    fill(zone)
+    zone.start(2)
+    zone.settled(count=KEYS + 2)
+    save(zone)
+    for i in range(KEYS):
+        zone.write(f"api-keys/k{i:02}.json", apikey(f"k{i:02}", ["s"], revoked=True))
+    zone.settled(count=2)
+    with Watch(zone.nodes, names_of(range(KEYS))) as w:
+        restore(zone)
+        zone.settled(count=2)
+    assert w.looks > 0 and w.back == []
+
+
+def test_what_the_guard_holds_back_is_not_taken_for_the_truth(zone):
+    """All files of the keys are gone, which needs a person: until then no node goes back to the dump."""
+    fill(zone)
+    zone.start(2)
+    zone.settled(count=KEYS + 2)
+    save(zone)
+    for i in range(KEYS):
+        zone.write(f"api-keys/k{i:02}.json", apikey(f"k{i:02}", ["s"], revoked=True))
+    zone.settled(count=2)
+    for i in range(KEYS):
+        zone.remove(f"api-keys/k{i:02}.json")
+    with Watch(zone.nodes, names_of(range(KEYS))) as w:
+        restore(zone)
+        p = zone.primary()
+        until("the guard holds them", lambda: p.fetcher()["guard"])
+        for n in zone.nodes:
+            until("it is behind", lambda: n.cache()["state"] == "behind" and n.status()["health"] == "degraded")
+            assert f"{KEYS} names are in doubt" in n.status()["reason"] or n is p
+        before = int(zone.redis.meta()["polls"])
+        until("polls go by", lambda: int(zone.redis.meta()["polls"]) > before + 4)
+        assert all(n.cache()["state"] == "behind" for n in zone.nodes)
+        p.cli("resync", "--accept-deletes")
+        zone.settled(count=2)
+        for n in zone.nodes:
+            until("all is well", lambda: n.status()["health"] == "ok")
+    assert w.looks > 0 and w.back == []
+
+
+def test_a_file_that_may_be_any_key_leaves_nothing_settled(zone):
+    fill(zone)
+    zone.start(2)
+    zone.settled(count=KEYS + 2)
+    save(zone)
+    for i in range(1, KEYS):
+        zone.remove(f"api-keys/k{i:02}.json")
+    zone.settled(count=3)
+    with Watch(zone.nodes, names_of(range(1, KEYS))) as w:
+        zone.write("api-keys/other.json", '{"id": "')
+        restore(zone)
+        for n in zone.nodes:
+            until("it is behind", lambda: n.cache()["state"] == "behind")
+        zone.write("api-keys/other.json", apikey("other", ["s"]))
+        p = zone.primary()
+        until("nothing in quarantine", lambda: p.fetcher()["quarantined"] == 0)
+        if p.fetcher()["guard"]:
+            p.cli("resync", "--accept-deletes")
+        zone.settled(count=4)
+    assert w.looks > 0 and w.back == []
+
+
+def test_withdrawals_are_taken_while_a_node_waits_to_switch(zone):
+    """A node that may not serve the restored zone yet still loses what the new primary withdraws."""
+    fill(zone)
+    zone.start(2)
+    zone.settled(count=KEYS + 2)
+    save(zone)
+    zone.write("api-keys/k00.json", apikey("k00", ["s"], revoked=True))
+    zone.settled(count=KEYS + 1)
+    zone.write("api-keys/other.json", '{"id": "')  # nothing settles
+    zone.remove("api-keys/k01.json")
+    p = zone.primary()
+    until("it is held", lambda: p.fetcher()["quarantined"] == 1)
+    with Watch(zone.nodes, names_of([0])) as w:
+        restore(zone)
+        for n in zone.nodes:
+            until("it is behind", lambda: n.cache()["state"] == "behind")
+        zone.write("api-keys/k02.json", apikey("k02", ["s"], revoked=True))
+        for n in zone.nodes:
+            until("k02 is gone", lambda: n.get("API_KEY", "k02") is None)
+            assert n.cache()["state"] == "behind"
+            assert n.get("API_KEY", "k03") is not None
+            n.stop()  # what was taken outlives the process
+        zone.redis.pause()
+        for n in zone.nodes:
+            n.start()
+            until("it serves", lambda: n.get("API_KEY", "k03") is not None)
+            assert n.get("API_KEY", "k02") is None and n.get("API_KEY", "k00") is None
+        zone.redis.resume()
+        zone.write("api-keys/other.json", apikey("other", ["s"]))
+        zone.settled(count=KEYS)
+    assert w.looks > 0 and w.back == []
+    assert "API_KEY:k01" not in zone.nodes[0].names()
