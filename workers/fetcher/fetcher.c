@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "workers/fetcher/quarantine.h"
 #include "workers/fetcher/source/db_mongo.h"
 #include "workers/fetcher/source/db_postgres.h"
 #include "workers/fetcher/source/source_db.h"
@@ -364,30 +365,6 @@ static bool source_is_heard(struct fetcher *f)
 	return now - f->source_ok_ms < limit;
 }
 
-static void report_quarantine(struct fetcher *f, Ipc__FetcherReport *r)
-{
-	static Ipc__Quarantined items[FETCHER_QUARANTINE_TOLD];
-	static Ipc__Quarantined *list[FETCHER_QUARANTINE_TOLD];
-	size_t at = 0;
-	void *v;
-
-	while (r->n_quarantine < FETCHER_QUARANTINE_TOLD &&
-	       table_next(&f->quarantine, &at, NULL, &v)) {
-		struct quarantined *q = v;
-		Ipc__Quarantined *out = &items[r->n_quarantine];
-
-		ipc__quarantined__init(out);
-		out->kind = (char *)(uintptr_t)kind_name(q->kind);
-		out->id = q->id;
-		out->where = q->where;
-		out->reason = q->text;
-		out->since_ms = q->since_ms;
-		list[r->n_quarantine++] = out;
-	}
-	r->quarantine = list;
-	r->quarantined = f->quarantine.len;
-}
-
 void fetcher_report(struct fetcher *f, Ipc__Report *out)
 {
 	static Ipc__FetcherReport r;
@@ -412,7 +389,7 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	r.error = f->token[0] == '\0' && !is_local(f) ? (char *)(uintptr_t) "" : f->error.text;
 	if (f->end != NULL && f->end->index != NULL)
 		r.index = f->end->index;
-	report_quarantine(f, &r);
+	quarantine_report(f, &r);
 	out->progress = f->published + f->rows;
 	out->part_case = IPC__REPORT__PART_FETCHER;
 	out->fetcher = &r;

@@ -30,20 +30,6 @@
 
 enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
 
-struct held { /* a removal the guard has not yet let go */
-	struct event ev;
-	unsigned passes;
-	int64_t seen_ms; /* boot time: the end of the last of them */
-	bool fresh;	 /* since the pass that ends now: only a look at everything judges again */
-};
-
-struct quarantined {
-	enum kind kind;
-	char *id, *where, *text;
-	int64_t since_ms;
-	unsigned blocks; /* a bit for each kind it may be of: nothing of those is swept */
-};
-
 struct chore {	 /* an operation without a payload, sent when the outbox is empty */
 	char op; /* 'A' adopt, 'K' keep, 'T' tombstone, 'P' purge */
 	char *name;
