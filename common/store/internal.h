@@ -42,6 +42,7 @@ struct store {
 	struct gen retired; /* switched away from, until store_adopt() */
 	MDB_txn *reader;    /* of `current`, reset between views */
 	bool viewing;
+	bool recovered; /* see store_recovered() */
 };
 
 struct key {
@@ -84,6 +85,43 @@ int gen_read_meta(struct gen *g, MDB_txn *txn);
 
 /* store_verify() of one generation. */
 int gen_verify(const struct gen *g, struct err *e) MUST_USE;
+
+/* --- files.c: what lies in the directory of the store, besides LMDB's own --- */
+
+char *gen_path(const struct store *s, uint64_t number) MUST_USE;
+int sync_dir(const char *dir, struct err *e) MUST_USE;
+uint64_t gen_after(uint64_t number); /* never 0 */
+/* A number above all and above `above`, which nothing in the directory has. */
+int gen_unused(const struct store *s, uint64_t above, uint64_t *out, struct err *e) MUST_USE;
+void gen_remove(const struct store *s, uint64_t number);
+void gen_set_aside(const struct store *s, uint64_t number, const char *why, char aside[200]);
+void gens_sweep(const struct store *s); /* all but the current one */
+
+/* Replaced whole, and durable. What is no file is moved out of the way. */
+int current_write(const struct store *s, uint64_t number, struct err *e) MUST_USE;
+/* ERR_NOTFOUND and 0: there is none, or it names nothing. */
+int current_read(const struct store *s, uint64_t *out, struct err *e) MUST_USE;
+
+/* SEALED of a generation says that it was finished: "<number> <lineage>". */
+struct sealed {
+	uint64_t number;
+	bool has_data; /* the lineage is not "" */
+	bool named;    /* by CURRENT */
+};
+struct sealed_list {	  /* `{ 0 }` is empty */
+	struct sealed *v; /* owned */
+	size_t n, cap;
+};
+int seal_write(const struct store *s, const struct gen *g, struct err *e) MUST_USE;
+void seal_remove(const struct store *s, uint64_t number);
+/* In the order in which they should serve: with data, then what CURRENT names, then the newest. */
+int sealed_find(const struct store *s, uint64_t named, struct sealed_list *out,
+		struct err *e) MUST_USE;
+
+/* Does the error of an open say something about the data? All else is waited for. */
+bool is_damage(const struct store *s, int rc);
+bool is_doubted(const struct store *s);
+void doubts_remove(const struct store *s); /* it opened */
 
 /* Turns an LMDB result into one of ours. */
 int lmdb_err(struct err *e, int rc, const char *doing);

@@ -32,6 +32,8 @@ int lmdb_err(struct err *e, int rc, const char *doing)
 	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
 		 rc == MDB_VERSION_MISMATCH || rc == MDB_PANIC || rc == MDB_BAD_DBI)
 		code = ERR_DAMAGED;
+	else if (rc == MDB_READERS_FULL || rc == MDB_TLS_FULL)
+		code = -EAGAIN;
 	else
 		code = rc > 0 ? -rc : ERR_DAMAGED;
 	/* LMDB turns a write that came up short into EIO: that is what a full disk looks like. */

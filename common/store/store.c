@@ -1,126 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/store/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/store/internal.h"
 
 #define DATABASES 5
 #define READERS	  64
-
-/* --- files --- */
-
-static char *gen_path(const struct store *s, uint64_t number)
-{
-	return mem_printf("%s/%" PRIu64, s->dir, number);
-}
-
-static int sync_dir(const char *dir, struct err *e)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 || fsync(fd) < 0 ? err_errno(e, errno, "sync %s", dir) : 0;
-
-	if (fd >= 0)
-		(void)close(fd);
-	return rc;
-}
-
-/* CURRENT is replaced whole: a new file, synced, renamed, and the directory synced. */
-static int write_current(const struct store *s, uint64_t number, struct err *e)
-{
-	char *tmp = mem_printf("%s/CURRENT.new", s->dir);
-	char *path = mem_printf("%s/CURRENT", s->dir);
-	char text[24];
-	int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", number);
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int rc = 0;
-
-	if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) < 0)
-		rc = err_errno(e, errno == 0 ? EIO : errno, "write %s", tmp);
-	if (fd >= 0 && close(fd) < 0 && rc == 0)
-		rc = err_errno(e, errno, "close %s", tmp);
-	if (rc == 0 && rename(tmp, path) < 0)
-		rc = err_errno(e, errno, "rename %s", tmp);
-	if (rc == 0)
-		rc = sync_dir(s->dir, e);
-	mem_free(tmp);
-	mem_free(path);
-	return rc;
-}
-
-/* The number in CURRENT, 0 when there is none or it is nonsense. */
-static uint64_t read_current(const struct store *s)
-{
-	char *path = mem_printf("%s/CURRENT", s->dir);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char text[24];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	uint64_t v = 0;
-
-	if (fd >= 0)
-		(void)close(fd);
-	mem_free(path);
-	if (n < 2 || text[n - 1] != '\n' || !str_to_u64(text, (size_t)n - 1, &v))
-		return 0;
-	return v;
-}
-
-static void remove_gen(const struct store *s, uint64_t number)
-{
-	static const char *const files[] = { "/data.mdb", "/lock.mdb", "" };
-	char *path = gen_path(s, number);
-	unsigned i;
-
-	for (i = 0; i < ARRAY_LEN(files); i++) {
-		char *file = mem_printf("%s%s", path, files[i]);
-
-		(void)remove(file);
-		mem_free(file);
-	}
-	mem_free(path);
-}
-
-/* Generations CURRENT does not name are left-overs of a crash in a resync. */
-static void sweep(const struct store *s, uint64_t keep)
-{
-	DIR *d = opendir(s->dir);
-	struct dirent *ent;
-
-	if (d == NULL)
-		return;
-	while ((ent = readdir(d)) != NULL) {
-		uint64_t n = 0;
-
-		if (str_to_u64(ent->d_name, strlen(ent->d_name), &n) && n != keep)
-			remove_gen(s, n);
-	}
-	(void)closedir(d);
-}
-
-static void move_aside(const struct store *s, uint64_t number, const char *why, char aside[200])
-{
-	char *from = gen_path(s, number);
-	char *to = mem_printf("%s/damaged-%" PRIu64 "-%" PRId64, s->dir, number, clock_wall_ms());
-
-	if (rename(from, to) < 0)
-		remove_gen(s, number);
-	(void)snprintf(aside, 200, "%s: %s", to, why);
-	mem_free(from);
-	mem_free(to);
-}
 
 /* --- one generation --- */
 
@@ -185,6 +80,23 @@ static int open_tables(struct gen *g, bool fresh, struct err *e)
 	return lmdb_err(e, rc, "open");
 }
 
+/* Two generations are mapped at once in a resync. */
+static int no_room(const struct store *s, struct err *e)
+{
+	struct rlimit r = { RLIM_INFINITY, RLIM_INFINITY };
+
+	(void)getrlimit(RLIMIT_AS, &r);
+	if (r.rlim_cur == RLIM_INFINITY)
+		return err_set(e, -ENOMEM,
+			       "no address space for %" PRIu64
+			       " bytes, twice: lower zonesync.store.map_bytes",
+			       s->map_bytes);
+	return err_set(e, -ENOMEM,
+		       "no address space for %" PRIu64 " bytes, twice: RLIMIT_AS is %" PRIu64
+		       "; raise it (ulimit -v, LimitAS=) or lower zonesync.store.map_bytes",
+		       s->map_bytes, (uint64_t)r.rlim_cur);
+}
+
 static int gen_open(struct store *s, struct gen *g, uint64_t number, bool fresh, struct err *e)
 {
 	char *path = gen_path(s, number);
@@ -201,6 +113,8 @@ static int gen_open(struct store *s, struct gen *g, uint64_t number, bool fresh,
 		(void)mdb_env_set_maxreaders(g->env, READERS);
 		(void)mdb_env_set_mapsize(g->env, (size_t)s->map_bytes);
 		rc = lmdb_err(e, mdb_env_open(g->env, path, flags, 0600), path);
+		if (rc == -ENOMEM)
+			rc = no_room(s, e);
 	}
 	if (rc == 0 && !fresh)
 		rc = check_length(g->env, path, e);
@@ -277,30 +191,6 @@ static int check_apart(struct store *s, uint64_t number, struct err *e)
 	return told.code < 0 ? err_set(e, told.code, "%s", told.text) : 0;
 }
 
-/* What says nothing about the data: it must not be thrown away for it. */
-static bool is_passing(int rc)
-{
-	return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -EROFS ||
-	       rc == ERR_FULL;
-}
-
-static bool is_doubted(const struct store *s)
-{
-	char *path = mem_printf("%s/" STORE_DOUBT, s->dir);
-	bool doubted = access(path, F_OK) == 0;
-
-	mem_free(path);
-	return doubted;
-}
-
-static void remove_doubt(const struct store *s)
-{
-	char *path = mem_printf("%s/" STORE_DOUBT, s->dir);
-
-	(void)unlink(path);
-	mem_free(path);
-}
-
 /* --- the store --- */
 
 static int make_dir(const char *dir, struct err *e)
@@ -316,26 +206,91 @@ static int make_dir(const char *dir, struct err *e)
 	return 0;
 }
 
-static int start_empty(struct store *s, uint64_t number, struct err *e)
+static int start_empty(struct store *s, uint64_t above, struct err *e)
 {
-	int rc;
+	uint64_t number = 0;
+	int rc = gen_unused(s, above, &number, e);
 
-	remove_gen(s, number);
-	rc = gen_open(s, &s->current, number, true, e);
+	if (rc == 0)
+		rc = gen_open(s, &s->current, number, true, e);
 	if (rc == 0)
 		rc = lmdb_err(e, mdb_env_sync(s->current.env, 1), "sync");
 	if (rc == 0)
-		rc = write_current(s, number, e);
+		rc = seal_write(s, &s->current, e);
+	if (rc == 0)
+		rc = current_write(s, number, e);
 	if (rc == 0)
 		(void)mdb_env_set_flags(s->current.env, MDB_NOSYNC, 0);
 	return rc;
 }
 
+/* A generation that was refused: it is set aside when another serves, not before. */
+struct refused {
+	uint64_t number; /* 0: none */
+	struct err why;
+};
+
+/* `apart`: all of it is looked at first, in a process that may crash. */
+static int try_gen(struct store *s, uint64_t number, bool apart, struct refused *r)
+{
+	struct err why = { 0 };
+	int rc = apart ? check_apart(s, number, &why) : 0;
+
+	if (rc == 0)
+		rc = gen_open(s, &s->current, number, false, &why);
+	if (rc < 0 && (r->number == 0 || !is_damage(s, rc)))
+		*r = (struct refused){ number, why };
+	return rc;
+}
+
+/* The first that can be served. That CURRENT cannot be mended is no reason not to serve. */
+static int open_sealed(struct store *s, const struct sealed_list *l, struct refused *r)
+{
+	int rc = ERR_NOTFOUND;
+	size_t i;
+
+	for (i = 0; i < l->n && is_damage(s, rc); i++)
+		rc = try_gen(s, l->v[i].number, !l->v[i].named || is_doubted(s), r);
+	if (rc == 0 && !l->v[i - 1].named) {
+		s->recovered = true;
+		(void)!current_write(s, s->current.number, NULL);
+	}
+	return rc;
+}
+
+/* Of a store from before there were seals: CURRENT is all the evidence. */
+static int open_unsealed(struct store *s, uint64_t named, struct refused *r)
+{
+	int rc = try_gen(s, named, is_doubted(s), r);
+
+	if (rc == 0)
+		(void)!seal_write(s, &s->current, NULL);
+	return rc;
+}
+
+static int open_any(struct store *s, uint64_t *named, struct refused *r, struct err *e)
+{
+	struct sealed_list l = { 0 };
+	int rc = current_read(s, named, e);
+
+	if (rc == 0 || is_damage(s, rc))
+		rc = sealed_find(s, *named, &l, e);
+	if (rc < 0)
+		return rc;
+	if (l.n > 0)
+		rc = open_sealed(s, &l, r);
+	else
+		rc = *named == 0 ? ERR_NOTFOUND : open_unsealed(s, *named, r);
+	mem_free(l.v);
+	return rc == 0 ? 0 : err_set(e, rc, "%s", r->why.text);
+}
+
 int store_open(struct store **out, const char *dir, uint64_t map_bytes, char aside[200],
 	       struct err *e)
 {
+	struct refused refused = { 0 };
+	uint64_t named = 0;
 	struct store *s;
-	uint64_t number;
 	int rc = make_dir(dir, e);
 
 	aside[0] = '\0';
@@ -344,27 +299,24 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 	s = mem_zalloc(sizeof(*s));
 	s->dir = mem_strdup(dir);
 	s->map_bytes = map_bytes;
-	number = read_current(s);
-	rc = number == 0 ? ERR_NOTFOUND : 0;
-	if (rc == 0 && is_doubted(s))
-		rc = check_apart(s, number, e);
-	if (rc == 0)
-		rc = gen_open(s, &s->current, number, false, e);
-	if (rc < 0 && !is_passing(rc)) {
-		const struct err why = e == NULL ? (struct err){ 0 } : *e;
-
-		rc = start_empty(s, number + 1, e);
-		if (rc == 0 && number != 0)
-			move_aside(s, number, err_text(&why), aside);
-	}
+	rc = open_any(s, &named, &refused, e);
+	if (rc < 0 && is_damage(s, rc))
+		rc = start_empty(s, named, e);
 	if (rc < 0) {
 		store_close(&s);
 		return rc;
 	}
-	sweep(s, s->current.number);
-	remove_doubt(s);
+	if (refused.number != 0)
+		gen_set_aside(s, refused.number, err_text(&refused.why), aside);
+	gens_sweep(s);
+	doubts_remove(s);
 	*out = s;
 	return 0;
+}
+
+bool store_recovered(const struct store *s)
+{
+	return s->recovered;
 }
 
 void store_close(struct store **sp)
@@ -400,10 +352,10 @@ uint64_t store_generation(const struct store *s)
 
 int store_next_begin(struct store *s, struct err *e)
 {
-	uint64_t number = MAX(s->current.number, s->retired.number) + 1;
+	uint64_t number = gen_after(MAX(s->current.number, s->retired.number));
 
 	store_next_drop(s);
-	remove_gen(s, number);
+	gen_remove(s, number);
 	return gen_open(s, &s->next, number, true, e);
 }
 
@@ -414,7 +366,7 @@ void store_next_drop(struct store *s)
 	if (s->next.env == NULL)
 		return;
 	gen_close(&s->next);
-	remove_gen(s, number);
+	gen_remove(s, number);
 }
 
 int store_switch(struct store *s, struct err *e)
@@ -423,18 +375,16 @@ int store_switch(struct store *s, struct err *e)
 
 	CHECK(s->next.env != NULL && s->retired.env == NULL);
 	rc = lmdb_err(e, mdb_env_sync(s->next.env, 1), "sync");
+	if (rc == 0)
+		rc = seal_write(s, &s->next, e);
+	if (rc == 0)
+		rc = current_write(s, s->next.number, e);
 	if (rc == 0) {
-		char *path = gen_path(s, s->next.number);
-
-		rc = sync_dir(path, e);
-		mem_free(path);
-	}
-	if (rc == 0)
-		rc = write_current(s, s->next.number, e);
-	if (rc == 0)
 		(void)mdb_env_set_flags(s->next.env, MDB_NOSYNC, 0);
-	else /* it may have got its new name all the same */
-		(void)write_current(s, s->current.number, NULL);
+	} else { /* CURRENT may name it all the same */
+		seal_remove(s, s->next.number);
+		(void)!current_write(s, s->current.number, NULL);
+	}
 	return rc;
 }
 
@@ -451,7 +401,7 @@ void store_adopt(struct store *s)
 		uint64_t old = s->retired.number;
 
 		gen_close(&s->retired);
-		remove_gen(s, old);
+		gen_remove(s, old);
 	}
 }
 

@@ -3,9 +3,11 @@
  * store - the local store: the last known good state of the zone on this node.
  *
  * Each generation is a directory of its own, <dir>/<n>, and <dir>/CURRENT names the
- * one that serves (zone-protocol 6). A resync builds the next generation beside it and
- * switches when it is proven. A generation that does not open, is of another format or
- * fails its checks is moved aside to <dir>/damaged-<n> and an empty one takes its place.
+ * one that serves (zone-protocol 6). A resync builds the next generation beside it, and
+ * when it is proven it is sealed (<dir>/<n>/SEALED) and switched to. Without a CURRENT that
+ * names a sealed one, the newest sealed one that passes every check serves. A generation
+ * that does not open, is of another format or fails its checks is moved aside to
+ * <dir>/damaged-<n>; with no other that is sound an empty one takes its place.
  *
  * Owns:    the LMDB environments and the directory. The only user of LMDB.
  * Blocks:  everything but the readers: on the disk. Call store_apply(), store_next_*()
@@ -66,12 +68,16 @@ struct store_batch {
 enum store_target { STORE_CURRENT, STORE_NEXT };
 
 /*
- * Makes the directory (0700) when it is missing. *aside is set to a text of the caller's
- * (200 bytes) when a damaged generation was moved away, else to "".
+ * Makes the directory (0700) when it is missing. `aside` is set to a text of the caller's
+ * (200 bytes) when a damaged generation was moved away, else to "". What says nothing about
+ * the data (rights, memory, descriptors; EIO, up to a minute) is returned and nothing changed.
  */
 int store_open(struct store **out, const char *dir, uint64_t map_bytes, char aside[200],
 	       struct err *e) MUST_USE;
 void store_close(struct store **s);
+
+/* CURRENT did not name what serves; it does now. */
+bool store_recovered(const struct store *s);
 
 /* Of the current generation, as last committed. */
 void store_position(const struct store *s, struct store_position *out);

@@ -2,6 +2,8 @@
 """The local store through crashes, outages and damage."""
 import json
 import os
+import pathlib
+import shutil
 import signal
 
 import pytest
@@ -149,3 +151,91 @@ def test_a_position_can_be_waited_for_and_a_change_watched(zone):
     assert r.returncode == 3, "another lineage"
     r = n.cli("wait", "--revision", str(int(meta["rev"]) + 999), "--timeout", "1", check=False)
     assert r.returncode == 4, "not in time"
+
+
+def stopped_with_data(zone):
+    """A node that was filled and stopped, with Redis gone and no source: what it serves is its own."""
+    ids = zone.load_definitions()
+    zone.start(1)
+    zone.settled(count=len(ids))
+    n = zone.nodes[0]
+    n.stop()
+    zone.redis.stop()
+    zone.lose_source()
+    return n, ids, n.dir / "state" / "store"
+
+
+def truncated(current):
+    current.write_text("")
+
+
+def flipped(current):
+    raw = bytearray(current.read_bytes())
+    raw[0] ^= 1
+    current.write_bytes(raw)
+
+
+def directory(current):
+    current.unlink()
+    current.mkdir()
+    (current / "x").write_text("2")
+
+
+def link(current):
+    current.unlink()
+    current.symlink_to("/etc/hostname")
+
+
+def half_built(current):
+    """CURRENT names what a crash in a resync left: it opens, and passes every check."""
+    whole = current.parent / current.read_text().strip()
+    half = current.parent / str(int(whole.name) + 1)
+    shutil.copytree(whole, half)
+    (half / "SEALED").unlink()
+    current.write_text(half.name + "\n")
+
+
+@pytest.mark.parametrize("damage", [lambda c: c.unlink(), truncated, flipped, directory, link, half_built,
+                                    lambda c: c.write_text("18446744073709551615\n"),
+                                    lambda c: c.write_bytes(b"\0" * 1_000_000)],
+                         ids=["removed", "truncated", "flipped", "directory", "link", "half-built", "missing",
+                              "huge"])
+def test_a_damaged_current_costs_nothing(zone, damage):
+    n, ids, store = stopped_with_data(zone)
+    damage(store / "CURRENT")
+    n.start()
+    for i in ids:
+        until("served from the store", lambda i=i: n.get("API", i))
+    assert "store_recovered" in n.logs("cache")
+    assert not list(store.glob("damaged-*"))
+
+
+# Root may read everything, unless these are taken from it.
+MORTAL = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+
+
+@pytest.mark.parametrize("what", ["CURRENT", "data.mdb"])
+def test_a_store_that_may_not_be_read_is_waited_for(zone, what):
+    n, ids, store = stopped_with_data(zone)
+    path = store / what if what == "CURRENT" else store / (store / "CURRENT").read_text().strip() / what
+    path.chmod(0)
+    n.start(within=MORTAL, time_scale=10)
+    until("tried twice", lambda: n.logs("cache").count("Permission denied") > 1)
+    path.chmod(0o600)
+    until("served from the store", lambda: n.get("API", ids[0]))
+    assert not list(store.glob("damaged-*"))
+
+
+def test_too_little_address_space_names_the_cure(zone):
+    n, ids, store = stopped_with_data(zone)
+    n.start()
+    pages = pathlib.Path(f"/proc/{n.pid('cache')}/statm").read_text().split()[0]
+    n.stop()
+    # Enough for all but the map.
+    limit = int(pages) * os.sysconf("SC_PAGE_SIZE") - zone.map_bytes // 2
+    n.start(within=["prlimit", f"--as={limit}"], time_scale=10)
+    line = until("told", lambda: [x for x in n.logs("cache").splitlines() if "RLIMIT_AS" in x])[-1]
+    assert "LimitAS=" in line and "zonesync.store.map_bytes" in line
+    n.stop()
+    n.start()
+    until("served from the store", lambda: n.get("API", ids[0]))

@@ -129,6 +129,8 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 	rc = store_open(&c->store, cc->store_dir, cc->store_map_bytes, aside, e);
 	if (aside[0] != '\0')
 		log_error(EV("store_set_aside"), KV("where", aside));
+	if (rc == 0 && store_recovered(c->store))
+		log_warn(EV("store_recovered"), KV("generation", store_generation(c->store)));
 	if (rc == 0)
 		rc = cc->redis == NULL ? intake_open(&c->upstream, w, cc, c->store, e)
 				       : follower_open(&c->upstream, w, cc, c->store, e);
