@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,9 +60,9 @@ static const char *why_starting(struct supervisor *s, const Ipc__CacheReport *c,
 {
 	text[0] = '\0';
 	if (is_zone(s) && str_starts(c->redis, "down"))
-		(void)snprintf(text, n, "Redis is %s", c->redis);
+		str_print(text, n, "Redis is %s", c->redis);
 	else if (f != NULL && supervisor_publishes(s) && str_starts(f->source, "down"))
-		(void)snprintf(text, n, "the source is %s", f->source);
+		str_print(text, n, "the source is %s", f->source);
 	else if (is_zone(s) && str_equal(c->state, "waiting"))
 		str_copy(text, n,
 			 "nothing complete is in this zone yet; if there should be, "
@@ -89,16 +88,16 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 	/* Heard lately is enough to stay primary, and not to be well: who is elected again and
 	   again without a source would seem well most of the time. */
 	if (publishes && (!f->source_heard || (c->serving && str_starts(f->source, "down")))) {
-		(void)snprintf(text, n, "the source is %s",
-			       str_starts(f->source, "down") ? f->source : "not heard");
+		str_print(text, n, "the source is %s",
+			  str_starts(f->source, "down") ? f->source : "not heard");
 		return text;
 	}
 	if (is_zone(s) && c->serving && str_starts(c->redis, "down")) {
-		(void)snprintf(text, n, "Redis is %s; what was last known is served", c->redis);
+		str_print(text, n, "Redis is %s; what was last known is served", c->redis);
 		return text;
 	}
 	if (l != NULL && l->unfit && !str_starts(c->redis, "down")) {
-		(void)snprintf(text, n, "this node cannot be primary: %s", l->error);
+		str_print(text, n, "this node cannot be primary: %s", l->error);
 		return text;
 	}
 	if (c->unwritten)
@@ -119,10 +118,10 @@ const char *status_health(struct supervisor *s, const char **reason)
 
 		if (!given_up && !child_in_ring(s->child[i]))
 			continue;
-		(void)snprintf(text, sizeof(text), "the %s %s: see `zonesync logs %s`",
-			       child_name(s->child[i]),
-			       given_up ? "cannot work with this configuration" : "keeps dying",
-			       child_name(s->child[i]));
+		str_print(text, sizeof(text), "the %s %s: see `zonesync logs %s`",
+			  child_name(s->child[i]),
+			  given_up ? "cannot work with this configuration" : "keeps dying",
+			  child_name(s->child[i]));
 		return "degraded";
 	}
 	*reason = "";

@@ -16,6 +16,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
 #include "common/ipc/route.h"
+#include "common/ipc/text.h"
 
 /* --- frame --- */
 
@@ -564,42 +565,102 @@ static void route_checks_sender_state_and_row(void **state)
 	assert_int_equal(calls, 1);
 }
 
-static void route_refuses_text_that_is_not_utf8_at_any_depth(void **state)
+/* What arrived: the texts of a Stand and of an elector's report, each ended by '|'. */
+static int texts_of(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	static const struct route rows[] = {
-		[IPC__ENVELOPE__BODY_STAND] = { 1, 1, handled },
-		[IPC__ENVELOPE__BODY_REPORT] = { 1, 1, handled },
-	};
-	const struct route_table t = { rows, ARRAY_LEN(rows) };
-	static char good[] = "good";
-	static char bad[] = "bad \xc0\x80";
-	char *list[] = { good, bad };
-	uint8_t wire[128];
-	Ipc__Envelope m;
-	Ipc__Stand stand;
-	Ipc__Report report;
-	Ipc__ElectorReport part;
-	int calls = 0;
+	struct buf *out = self;
+	size_t i;
+
+	UNUSED(e);
+	if (m->body_case == IPC__ENVELOPE__BODY_STAND)
+		for (i = 0; i < m->stand->n_previous; i++)
+			buf_printf(out, "%s|", m->stand->previous[i]);
+	else
+		buf_printf(out, "%s|", m->report->elector->error);
+	return 0;
+}
+
+static const struct route text_rows[] = {
+	[IPC__ENVELOPE__BODY_STAND] = { 1, 1, texts_of },
+	[IPC__ENVELOPE__BODY_REPORT] = { 1, 1, texts_of },
+};
+static const struct route_table text_routes = { text_rows, ARRAY_LEN(text_rows) };
+
+static char good[] = "good";
+static char bad[] = "bad \xc0\x80";
+static char *good_and_bad[] = { good, bad };
+
+struct bad_texts {
+	Ipc__Envelope stand, report;
+	Ipc__Stand s;
+	Ipc__Report r;
+	Ipc__ElectorReport e;
+};
+
+static void fill(struct bad_texts *b)
+{
+	ipc__envelope__init(&b->stand);
+	ipc__stand__init(&b->s);
+	b->s.previous = good_and_bad;
+	b->s.n_previous = 2;
+	b->stand.body_case = IPC__ENVELOPE__BODY_STAND;
+	b->stand.stand = &b->s;
+	ipc__envelope__init(&b->report);
+	ipc__report__init(&b->r);
+	ipc__elector_report__init(&b->e);
+	b->e.error = bad;
+	b->r.part_case = IPC__REPORT__PART_ELECTOR;
+	b->r.elector = &b->e;
+	b->report.body_case = IPC__ENVELOPE__BODY_REPORT;
+	b->report.report = &b->r;
+}
+
+static int got_text(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	Ipc__Envelope *m = ipc__envelope__unpack(NULL, n, body);
+
+	assert_true(m != NULL && text_ok(&m->base));
+	assert_int_equal(texts_of(arg, m, e), 0);
+	ipc__envelope__free_unpacked(m, NULL);
+	return 0;
+}
+
+static void chan_sends_no_text_that_is_not_utf8(void **state)
+{
+	struct buf got = { 0 };
+	const struct chan_hooks h = { &got, got_text, on_closed, NULL };
+	struct bad_texts b;
+	struct pair p;
+	int fd = half_open(&p);
 
 	UNUSED(state);
-	ipc__envelope__init(&m);
-	ipc__stand__init(&stand);
-	m.body_case = IPC__ENVELOPE__BODY_STAND;
-	m.stand = &stand;
-	stand.previous = list;
-	stand.n_previous = 2;
-	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), ERR_PROTO);
-	stand.n_previous = 1;
-	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), 0);
-	ipc__report__init(&report);
-	ipc__elector_report__init(&part);
-	part.error = bad;
-	report.part_case = IPC__REPORT__PART_ELECTOR;
-	report.elector = &part;
-	m.body_case = IPC__ENVELOPE__BODY_REPORT;
-	m.report = &report;
-	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), ERR_PROTO);
-	assert_int_equal(calls, 1);
+	assert_int_equal(chan_open(&p.b.c, &p.loop, fd, &h, NULL), 0);
+	fill(&b);
+	assert_int_equal(chan_send(p.a.c, &b.stand.base), 0);
+	assert_int_equal(chan_send(p.a.c, &b.report.base), 0);
+	while (got.len < strlen("good|bad \\xc0\\x80|bad \\xc0\\x80|"))
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_string_equal(buf_cstr(&got), "good|bad \\xc0\\x80|bad \\xc0\\x80|");
+	assert_string_equal(bad, "bad \xc0\x80"); /* the sender's own text stays */
+	buf_reset(&got);
+	pair_close(&p);
+}
+
+static void route_mends_text_that_is_not_utf8_at_any_depth(void **state)
+{
+	struct buf got = { 0 };
+	struct bad_texts b;
+	uint8_t wire[128];
+
+	UNUSED(state);
+	fill(&b);
+	assert_false(text_ok(&b.stand.base) || text_ok(&b.report.base));
+	assert_int_equal(route_dispatch(&text_routes, 1, 1, wire, pack(&b.stand, wire), &got, NULL),
+			 0);
+	assert_int_equal(
+		route_dispatch(&text_routes, 1, 1, wire, pack(&b.report, wire), &got, NULL), 0);
+	assert_string_equal(buf_cstr(&got), "good|bad \\xc0\\x80|bad \\xc0\\x80|");
+	buf_reset(&got);
 }
 
 /* --- the tables --- */
@@ -747,7 +808,8 @@ int main(void)
 		cmocka_unit_test(chan_that_is_muted_reads_no_more),
 		cmocka_unit_test(chan_calls_no_hook_inside_a_send_that_fails),
 		cmocka_unit_test(route_checks_sender_state_and_row),
-		cmocka_unit_test(route_refuses_text_that_is_not_utf8_at_any_depth),
+		cmocka_unit_test(chan_sends_no_text_that_is_not_utf8),
+		cmocka_unit_test(route_mends_text_that_is_not_utf8_at_any_depth),
 		cmocka_unit_test(each_message_has_rows_in_exactly_the_listed_tables),
 	};
 
