@@ -79,6 +79,10 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 
 	if (c->error[0] != '\0')
 		return c->error;
+	if (s->role.candidate && s->nonce_err.code < 0) {
+		str_print(text, n, "this node cannot stand for election: %s", s->nonce_err.text);
+		return text;
+	}
 	if (l != NULL && l->disputed)
 		return l->java;
 	if (f != NULL && f->guard[0] != '\0')
