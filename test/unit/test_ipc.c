@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
+#include "common/ipc/listener.h"
 #include "common/ipc/route.h"
 #include "common/ipc/text.h"
 
@@ -663,6 +665,110 @@ static void route_mends_text_that_is_not_utf8_at_any_depth(void **state)
 	buf_reset(&got);
 }
 
+/* --- listener --- */
+
+struct door {
+	uv_loop_t loop;
+	unsigned accepted;
+	struct chan *open[4 * LISTENER_TURN_MAX];
+};
+
+static int no_message(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	UNUSED(arg);
+	UNUSED(body);
+	UNUSED(n);
+	UNUSED(e);
+	return 0;
+}
+
+static void nothing_closed(void *arg, const struct err *why)
+{
+	UNUSED(arg);
+	UNUSED(why);
+}
+
+static void on_arrival(void *arg, uv_stream_t *from)
+{
+	const struct chan_hooks h = { arg, no_message, nothing_closed, NULL };
+	struct door *d = arg;
+
+	assert_int_equal(chan_accept(&d->open[d->accepted++], from, &h, NULL), 0);
+}
+
+/* A socket of the abstract namespace, and as many who connect to it as there is room for. */
+static int listening_socket(int clients[], size_t n)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t i;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a.sun_family)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(listen(fd, 4 * LISTENER_TURN_MAX), 0);
+	for (i = 0; i < n; i++) {
+		clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(clients[i], (struct sockaddr *)&a, len), 0);
+	}
+	return fd;
+}
+
+static void listener_takes_a_bounded_number_per_turn_and_forgets_none(void **state)
+{
+	struct door d = { 0 };
+	const struct listener_hooks h = { &d, on_arrival };
+	int clients[ARRAY_LEN(d.open)];
+	struct listener *l;
+	unsigned before;
+	size_t i;
+
+	UNUSED(state);
+	assert_int_equal(uv_loop_init(&d.loop), 0);
+	l = listener_create(&d.loop, &h);
+	assert_int_equal(
+		uv_pipe_open(listener_pipe(l), listening_socket(clients, ARRAY_LEN(clients))), 0);
+	assert_int_equal(listener_start(l, 4 * LISTENER_TURN_MAX, NULL), 0);
+	while (d.accepted < ARRAY_LEN(clients)) {
+		before = d.accepted;
+		(void)uv_run(&d.loop, UV_RUN_ONCE);
+		assert_in_range(d.accepted - before, 1, LISTENER_TURN_MAX);
+	}
+	for (i = 0; i < ARRAY_LEN(clients); i++) {
+		chan_close(&d.open[i]);
+		(void)close(clients[i]);
+	}
+	listener_close(&l);
+	(void)uv_run(&d.loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&d.loop), 0);
+}
+
+static void listener_that_holds_one_back_can_be_closed(void **state)
+{
+	struct door d = { 0 };
+	const struct listener_hooks h = { &d, on_arrival };
+	int clients[ARRAY_LEN(d.open)];
+	struct listener *l;
+	size_t i;
+
+	UNUSED(state);
+	assert_int_equal(uv_loop_init(&d.loop), 0);
+	l = listener_create(&d.loop, &h);
+	assert_int_equal(
+		uv_pipe_open(listener_pipe(l), listening_socket(clients, ARRAY_LEN(clients))), 0);
+	assert_int_equal(listener_start(l, 4 * LISTENER_TURN_MAX, NULL), 0);
+	(void)uv_run(&d.loop, UV_RUN_ONCE);
+	assert_int_equal(d.accepted, LISTENER_TURN_MAX);
+	listener_close(&l);
+	for (i = 0; i < d.accepted; i++)
+		chan_close(&d.open[i]);
+	(void)uv_run(&d.loop, UV_RUN_DEFAULT);
+	assert_int_equal(d.accepted, LISTENER_TURN_MAX);
+	assert_int_equal(uv_loop_close(&d.loop), 0);
+	for (i = 0; i < ARRAY_LEN(clients); i++)
+		(void)close(clients[i]);
+}
+
 /* --- the tables --- */
 
 struct table {
@@ -808,6 +914,8 @@ int main(void)
 		cmocka_unit_test(chan_that_is_muted_reads_no_more),
 		cmocka_unit_test(chan_calls_no_hook_inside_a_send_that_fails),
 		cmocka_unit_test(route_checks_sender_state_and_row),
+		cmocka_unit_test(listener_takes_a_bounded_number_per_turn_and_forgets_none),
+		cmocka_unit_test(listener_that_holds_one_back_can_be_closed),
 		cmocka_unit_test(chan_sends_no_text_that_is_not_utf8),
 		cmocka_unit_test(route_mends_text_that_is_not_utf8_at_any_depth),
 		cmocka_unit_test(each_message_has_rows_in_exactly_the_listed_tables),
