@@ -109,6 +109,20 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 	return "";
 }
 
+/* The log of this process, or of a worker, is not written where people look. */
+static bool log_trouble_of(struct supervisor *s, char *text, size_t n)
+{
+	const char *why = log_trouble();
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT && why[0] == '\0'; i++)
+		if (child_report(s->child[i]) != NULL)
+			why = child_report(s->child[i])->log;
+	if (why[0] != '\0')
+		str_print(text, n, "%s; its lines go elsewhere", why);
+	return why[0] != '\0';
+}
+
 const char *status_health(struct supervisor *s, const char **reason)
 {
 	static char text[ERR_TEXT_BYTES + 80]; /* until the next call */
@@ -134,6 +148,10 @@ const char *status_health(struct supervisor *s, const char **reason)
 	*reason = why_degraded(s, c, f, text, sizeof(text));
 	if ((*reason)[0] != '\0')
 		return "degraded";
+	if (c->serving && log_trouble_of(s, text, sizeof(text))) {
+		*reason = text;
+		return "degraded";
+	}
 	if (c->serving)
 		return "ok";
 	*reason = why_starting(s, c, f, text, sizeof(text));

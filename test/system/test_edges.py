@@ -82,3 +82,49 @@ def test_a_redis_whose_errors_are_no_utf8_ends_nobody(zone):
         node.stop()
     finally:
         rude.close()
+
+
+@pytest.mark.sources("file")
+def test_workers_start_and_serve_without_a_log_directory(zone):
+    zone.start()
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    node = zone.nodes[0]
+    until("well", lambda: node.status()["health"] == "ok")
+    gone = node.log.rename(node.dir / "gone")
+    node.log.write_text("no directory")  # for root too nothing can be opened in it
+    for worker in ("cache", "fetcher", "elector"):
+        pid = node.pid(worker)
+        node.kill(worker)
+        until(f"{worker} is back", lambda: node.pid(worker) not in (0, pid))
+    until("it serves", lambda: node.get("API", "a"))
+    until("it says so", lambda: node.status()["health"] == "degraded" and "log file" in node.status()["reason"])
+    zone.settled(count=1)
+    node.log.unlink()
+    gone.rename(node.log)
+    until("well again, by itself", lambda: node.status()["health"] == "ok")
+    until("lines are in the file again", lambda: "event=log_reopened" in node.logs("cache"))
+
+
+@pytest.mark.sources("file")
+def test_a_node_starts_without_a_log_directory(zone):
+    zone.redis.start()
+    node = zone.node("n1", start=False)
+    node.log.write_text("no directory")
+    node.start()
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    until("it says so", lambda: node.status()["health"] == "degraded" and "log file" in node.status()["reason"])
+    assert "event=log_open_failed" in (node.dir / "out").read_text()
+
+
+@pytest.mark.sources("file")
+def test_a_zone_of_one_has_its_primary_once_the_nonce_can_be_kept(zone):
+    zone.redis.start()
+    node = zone.node("n1", start=False)
+    (node.dir / "state" / "nonce.new").mkdir(parents=True)
+    node.start()
+    until("it says so", lambda: "cannot stand for election" in node.status()["reason"])
+    assert node.role() == "secondary"
+    (node.dir / "state" / "nonce.new").rmdir()
+    zone.primary()
