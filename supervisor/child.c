@@ -200,12 +200,10 @@ void child_reopen_log(struct child *c)
 
 	if (c->spec.log_path == NULL)
 		return;
-	fd = open(c->spec.log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-	if (fd < 0) {
-		log_error(EV("log_open_failed"), KV("path", c->spec.log_path),
-			  KV("err", strerror(errno)));
+	/* The worker has the same trouble, and says so. */
+	fd = log_open_file(c->spec.log_path, NULL);
+	if (fd < 0)
 		return;
-	}
 	if (c->log_fd >= 0)
 		(void)close(c->log_fd);
 	c->log_fd = fd;
@@ -434,6 +432,8 @@ static void on_ping(uv_timer_t *t)
 	Ipc__Envelope m;
 	Ipc__Ping ping;
 
+	if (c->log_fd < 0)
+		child_reopen_log(c);
 	if (c->state == CHILD_UP && ++c->missed > CHILD_PING_MISSES) {
 		child_kill(c, "stalled: no heartbeat");
 		return;

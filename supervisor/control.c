@@ -10,7 +10,8 @@
 
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
-#include "common/ipc/route.h"
+#include "common/ipc/listener.h"
+#include "common/ipc/text.h"
 #include "common/log/log.h"
 #include "control.pb-c.h"
 #include "supervisor/command.h"
@@ -30,7 +31,7 @@ struct peer {
 
 struct control {
 	struct supervisor *s;
-	uv_pipe_t listener;
+	struct listener *listener; /* owned */
 	char *path;
 	gid_t group; /* of the socket */
 	struct peer *peers;
@@ -144,7 +145,7 @@ static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 	if (p->answered)
 		return 0;
 	req = control__request__unpack(NULL, n, body);
-	if (req == NULL || !route_strings_ok(&req->base)) {
+	if (req == NULL || !text_ok(&req->base)) {
 		if (req != NULL)
 			control__request__free_unpacked(req, NULL);
 		return err_set(e, ERR_PROTO, "%zu bytes that are no request", n);
@@ -202,24 +203,22 @@ static bool is_allowed(const struct control *c, int fd)
 	return false;
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_connection(void *arg, uv_stream_t *from)
 {
-	struct control *c = listener->data;
+	struct control *c = arg;
 	struct peer *p;
 	struct chan_hooks hooks = { NULL, on_message, on_closed, on_drained };
 	struct err e = { 0 };
 
-	if (status < 0)
-		return;
 	p = mem_zalloc(sizeof(*p));
 	hooks.arg = p;
-	if (chan_accept(&p->chan, listener, &hooks, &e) < 0) {
+	if (chan_accept(&p->chan, from, &hooks, &e) < 0) {
 		mem_free(p);
 		return;
 	}
 	p->c = c;
 	p->allowed = is_allowed(c, chan_fd(p->chan));
-	CHECK(uv_timer_init(listener->loop, &p->idle) == 0);
+	CHECK(uv_timer_init(from->loop, &p->idle) == 0);
 	p->idle.data = p;
 	CHECK(uv_timer_start(&p->idle, on_idle, CONTROL_IDLE_MS, 0) == 0);
 	p->next = c->peers;
@@ -247,29 +246,21 @@ static int set_group(struct control *c, const char *path, struct err *e)
 	return 0;
 }
 
-static void on_listener_closed(uv_handle_t *h)
-{
-	struct control *c = h->data;
-
-	mem_free(c->path);
-	mem_free(c);
-}
-
 int control_open(struct control **out, struct supervisor *s, uv_loop_t *loop, int fd,
 		 const char *path, struct err *e)
 {
 	struct control *c = mem_zalloc(sizeof(*c));
+	const struct listener_hooks hooks = { c, on_connection };
 	int rc;
 
 	c->s = s;
 	c->path = mem_strdup(path);
-	CHECK(uv_pipe_init(loop, &c->listener, 0) == 0);
-	c->listener.data = c;
+	c->listener = listener_create(loop, &hooks);
 	rc = set_group(c, path, e);
 	if (rc == 0)
-		rc = uv_pipe_open(&c->listener, fd);
+		rc = uv_pipe_open(listener_pipe(c->listener), fd);
 	if (rc == 0)
-		rc = uv_listen((uv_stream_t *)&c->listener, CONTROL_MAX, on_connection);
+		rc = listener_start(c->listener, CONTROL_MAX, e);
 	if (rc < 0) {
 		if (e->text[0] == '\0')
 			(void)err_set(e, rc, "control socket: %s", uv_strerror(rc));
@@ -290,5 +281,7 @@ void control_close(struct control **cp)
 	while (c->peers != NULL)
 		drop(c->peers);
 	(void)unlink(c->path);
-	uv_close((uv_handle_t *)&c->listener, on_listener_closed);
+	listener_close(&c->listener);
+	mem_free(c->path);
+	mem_free(c);
 }

@@ -26,6 +26,7 @@ struct supervisor {
 	int lock_fd[2];		       /* of the state and the run directory */
 	char node_id[40];
 	struct nonces nonces;
+	struct err nonce_err; /* code 0: the last one was kept */
 	struct role role;
 	struct control *control;
 	uv_timer_t role_timer; /* kill time of the fetcher */

@@ -77,6 +77,11 @@ unsigned role_fetcher_gone(struct role *r)
 	return stand(r);
 }
 
+unsigned role_retry(const struct role *r)
+{
+	return stand(r);
+}
+
 unsigned role_held(struct role *r, const char *token, int64_t deadline_ms, int64_t kill_ms)
 {
 	bool renewed = str_equal(r->given, token) && !r->demoting;

@@ -42,6 +42,7 @@ unsigned role_elector_gone(struct role *r);
 unsigned role_fetcher_up(struct role *r);
 void role_fetcher_stopping(struct role *r);
 unsigned role_fetcher_gone(struct role *r);
+unsigned role_retry(const struct role *r); /* what ROLE_STAND asked for could not be done */
 unsigned role_held(struct role *r, const char *token, int64_t deadline_ms, int64_t kill_ms);
 unsigned role_lost(struct role *r);
 unsigned role_demoted(struct role *r, const char *token);

@@ -33,10 +33,16 @@ static void send_stand(struct supervisor *s)
 	struct err e = { 0 };
 	size_t i;
 
+	/* Tried again with each word about fitness, which says why until it works. */
 	if (nonces_next(&s->nonces, &e) < 0) {
-		log_error(EV("nonce_not_kept"), KV("err", e.text));
+		if (!str_equal(e.text, s->nonce_err.text))
+			log_error(EV("nonce_not_kept"), KV("err", e.text));
+		s->nonce_err = e;
 		return;
 	}
+	if (s->nonce_err.code < 0)
+		log_note(EV("nonce_kept"));
+	s->nonce_err = (struct err){ 0 };
 	ipc__envelope__init(&m);
 	ipc__stand__init(&stand);
 	stand.nonce = s->nonces.last[0];
@@ -111,15 +117,16 @@ static bool is_fit(struct supervisor *s, const char **why)
 	else if (child_state(f) == CHILD_UP &&
 		 now - child_heard_ms(f) > MAX(ttl, FITNESS_SILENCE_MS))
 		*why = "it is silent";
+	else if (s->nonce_err.code < 0) /* what is held cannot be given to a new fetcher */
+		*why = "its state directory cannot be written";
 	else if (r != NULL && r->part_case == IPC__REPORT__PART_FETCHER &&
 		 role_is_primary(&s->role) && !r->fetcher->source_heard)
 		*why = "its source is not heard";
 	return (*why)[0] == '\0';
 }
 
-static void on_fitness(uv_timer_t *t)
+static void tell_fitness(struct supervisor *s)
 {
-	struct supervisor *s = t->data;
 	const char *why;
 	Ipc__Envelope m;
 	Ipc__Fitness f;
@@ -132,8 +139,6 @@ static void on_fitness(uv_timer_t *t)
 	m.fitness = &f;
 	if (child_state(elector(s)) == CHILD_UP)
 		(void)child_send(elector(s), &m);
-	supervisor_reap(s);
-	status_notify(s);
 }
 
 /* --- the role machine's hands --- */
@@ -173,6 +178,18 @@ static void act(struct supervisor *s, unsigned what)
 	arm(s);
 	if (what != 0)
 		status_notify(s);
+}
+
+static void on_fitness(uv_timer_t *t)
+{
+	struct supervisor *s = t->data;
+
+	if (s->nonce_err.code < 0)
+		act(s, role_retry(&s->role));
+	tell_fitness(s);
+	supervisor_reap(s);
+	log_tend();
+	status_notify(s);
 }
 
 void router_up(struct supervisor *s, struct child *c)

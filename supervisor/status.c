@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,9 +67,9 @@ static const char *why_starting(struct supervisor *s, const Ipc__CacheReport *c,
 {
 	text[0] = '\0';
 	if (is_zone(s) && str_starts(c->redis, "down"))
-		(void)snprintf(text, n, "Redis is %s", c->redis);
+		str_print(text, n, "Redis is %s", c->redis);
 	else if (f != NULL && supervisor_publishes(s) && str_starts(f->source, "down"))
-		(void)snprintf(text, n, "the source is %s", f->source);
+		str_print(text, n, "the source is %s", f->source);
 	else if (is_zone(s) && str_equal(c->state, "waiting"))
 		str_copy(text, n,
 			 "nothing complete is in this zone yet; if there should be, "
@@ -89,6 +88,10 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 		return c->error;
 	if (c->behind[0] != '\0')
 		return c->behind;
+	if (s->role.candidate && s->nonce_err.code < 0) {
+		str_print(text, n, "this node cannot stand for election: %s", s->nonce_err.text);
+		return text;
+	}
 	if (l != NULL && l->disputed)
 		return l->java;
 	if (f != NULL && f->guard[0] != '\0')
@@ -98,16 +101,16 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 	/* Heard lately is enough to stay primary, and not to be well: who is elected again and
 	   again without a source would seem well most of the time. */
 	if (publishes && (!f->source_heard || (c->serving && str_starts(f->source, "down")))) {
-		(void)snprintf(text, n, "the source is %s",
-			       str_starts(f->source, "down") ? f->source : "not heard");
+		str_print(text, n, "the source is %s",
+			  str_starts(f->source, "down") ? f->source : "not heard");
 		return text;
 	}
 	if (is_zone(s) && c->serving && str_starts(c->redis, "down")) {
-		(void)snprintf(text, n, "Redis is %s; what was last known is served", c->redis);
+		str_print(text, n, "Redis is %s; what was last known is served", c->redis);
 		return text;
 	}
 	if (l != NULL && l->unfit && !str_starts(c->redis, "down")) {
-		(void)snprintf(text, n, "this node cannot be primary: %s", l->error);
+		str_print(text, n, "this node cannot be primary: %s", l->error);
 		return text;
 	}
 	if (!publishes && c->held[0] != '\0') {
@@ -117,6 +120,20 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 	if (c->unwritten)
 		return l != NULL && l->java[0] != '\0' ? l->java : c->java;
 	return "";
+}
+
+/* The log of this process, or of a worker, is not written where people look. */
+static bool log_trouble_of(struct supervisor *s, char *text, size_t n)
+{
+	const char *why = log_trouble();
+	unsigned i;
+
+	for (i = 0; i < SLICE__COUNT && why[0] == '\0'; i++)
+		if (child_report(s->child[i]) != NULL)
+			why = child_report(s->child[i])->log;
+	if (why[0] != '\0')
+		str_print(text, n, "%s; its lines go elsewhere", why);
+	return why[0] != '\0';
 }
 
 const char *status_health(struct supervisor *s, const char **reason)
@@ -132,10 +149,10 @@ const char *status_health(struct supervisor *s, const char **reason)
 
 		if (!given_up && !child_in_ring(s->child[i]))
 			continue;
-		(void)snprintf(text, sizeof(text), "the %s %s: see `zonesync logs %s`",
-			       child_name(s->child[i]),
-			       given_up ? "cannot work with this configuration" : "keeps dying",
-			       child_name(s->child[i]));
+		str_print(text, sizeof(text), "the %s %s: see `zonesync logs %s`",
+			  child_name(s->child[i]),
+			  given_up ? "cannot work with this configuration" : "keeps dying",
+			  child_name(s->child[i]));
 		return "degraded";
 	}
 	*reason = "";
@@ -144,6 +161,10 @@ const char *status_health(struct supervisor *s, const char **reason)
 	*reason = why_degraded(s, c, f, text, sizeof(text));
 	if ((*reason)[0] != '\0')
 		return "degraded";
+	if (c->serving && log_trouble_of(s, text, sizeof(text))) {
+		*reason = text;
+		return "degraded";
+	}
 	if (c->serving)
 		return "ok";
 	*reason = why_starting(s, c, f, text, sizeof(text));

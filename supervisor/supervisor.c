@@ -593,6 +593,7 @@ static int prepare(struct supervisor *s, struct err *e)
 	enum log_level level = LOG_NOTE;
 	struct problems p = { 0 };
 	struct buf told = { 0 };
+	struct err why = { 0 };
 	char *log_path = NULL;
 	int rc;
 
@@ -602,7 +603,7 @@ static int prepare(struct supervisor *s, struct err *e)
 	if (rc == 0)
 		rc = make_dir(s->o.run_dir, 0750, e);
 	if (rc == 0 && s->o.log_dir != NULL)
-		rc = make_dir(s->o.log_dir, 0750, e);
+		(void)!make_dir(s->o.log_dir, 0750, NULL); /* log_open() says what follows */
 	if (rc == 0)
 		rc = lock_dir(s->o.state_dir, "--state-dir", &s->lock_fd[0], e);
 	if (rc == 0)
@@ -615,7 +616,8 @@ static int prepare(struct supervisor *s, struct err *e)
 		(void)log_level_parse(config_log_level(s->config, CFG_LOG_SUPERVISOR), &level);
 		if (s->o.log_dir != NULL)
 			log_path = mem_printf("%s/supervisor.log", s->o.log_dir);
-		rc = log_open(log_path, "supervisor", level, json ? LOG_JSON : LOG_LOGFMT, e);
+		if (log_open(log_path, "supervisor", level, json ? LOG_JSON : LOG_LOGFMT, &why) < 0)
+			log_error(EV("log_open_failed"), KV("err", why.text));
 		mem_free(log_path);
 		tell_problems(&p, &told);
 		buf_reset(&told);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/str.h"
+
 void check_failed(const char *cond, const char *file, int line)
 {
 	char text[512];
@@ -26,7 +28,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 		return code;
 	e->code = code;
 	va_start(ap, fmt);
-	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	str_vprint(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	return code;
 }
@@ -38,7 +40,7 @@ int err_errno(struct err *e, int errnum, const char *doing, ...)
 	va_list ap;
 
 	va_start(ap, doing);
-	(void)vsnprintf(text, sizeof(text), doing, ap);
+	str_vprint(text, sizeof(text), doing, ap);
 	va_end(ap);
 	return err_set(e, -errnum, "%s: %s", text, strerror_r(errnum, reason, sizeof(reason)));
 }
@@ -52,7 +54,7 @@ int err_wrap(struct err *e, const char *doing, ...)
 	if (e == NULL)
 		return ERR_STATE;
 	va_start(ap, doing);
-	(void)vsnprintf(before, sizeof(before), doing, ap);
+	str_vprint(before, sizeof(before), doing, ap);
 	va_end(ap);
 	memcpy(old, e->text, sizeof(old));
 	return err_set(e, e->code, "%s: %s", before, old);

@@ -33,10 +33,10 @@ enum {
 
 struct err {
 	int code;		   /* 0, or the negative value that was returned */
-	char text[ERR_TEXT_BYTES]; /* one line, no trailing newline */
+	char text[ERR_TEXT_BYTES]; /* UTF-8; one line, no trailing newline */
 };
 
-/* Sets code and text; returns code. A text that does not fit is cut. */
+/* Sets code and text; returns code. The text is mended and cut as str_print() does. */
 int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* The text of -errno after `doing`: "doing: No such file or directory". */

@@ -119,15 +119,74 @@ bool str_ends(const char *s, const char *suffix)
 	return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+/* Bytes of s, n or a few less, that do not end inside a character. */
+static size_t whole(const char *s, size_t n)
+{
+	size_t back;
+
+	for (back = 1; back < 4 && back <= n; back++) {
+		unsigned char c = (unsigned char)s[n - back];
+
+		if (c >= 0xc0)
+			return back < (c >= 0xf0 ? 4U : c >= 0xe0 ? 3U : 2U) ? n - back : n;
+		if (c < 0x80)
+			break;
+	}
+	return n;
+}
+
 void str_copy(char *dst, size_t n, const char *src)
 {
 	size_t len = strlen(src);
 
 	CHECK(n > 0);
 	if (len >= n)
-		len = n - 1;
+		len = whole(src, n - 1);
 	memcpy(dst, src, len);
 	dst[len] = '\0';
+}
+
+void str_mend(char *dst, size_t n, const char *src)
+{
+	size_t left = strlen(src);
+	size_t at = 0;
+
+	CHECK(n > 0);
+	while (left > 0) {
+		size_t len = str_utf8_len(src, left);
+		size_t room = len == 0 ? 4 : len;
+
+		if (at + room >= n)
+			break;
+		if (len == 0)
+			(void)snprintf(dst + at, n - at, "\\x%02x", (unsigned char)*src);
+		else
+			memcpy(dst + at, src, len);
+		at += room;
+		src += MAX(len, 1);
+		left -= MAX(len, 1);
+	}
+	dst[at] = '\0';
+}
+
+void str_vprint(char *dst, size_t n, const char *fmt, va_list ap)
+{
+	char raw[STR_PRINT_BYTES];
+	int len = vsnprintf(raw, sizeof(raw), fmt, ap);
+
+	CHECK(len >= 0);
+	if ((size_t)len >= sizeof(raw))
+		raw[whole(raw, sizeof(raw) - 1)] = '\0';
+	str_mend(dst, n, raw);
+}
+
+void str_print(char *dst, size_t n, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_vprint(dst, n, fmt, ap);
+	va_end(ap);
 }
 
 bool str_to_u64(const char *s, size_t n, uint64_t *out)

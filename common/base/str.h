@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,8 +38,18 @@ int str_order(const void *a, const void *b);  /* for qsort() and bsearch() of a 
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 
-/* Copies with truncation; dst is always terminated. n is the size of dst. */
+/* Copies with truncation, between two characters; dst is always terminated. n is the size of dst. */
 void str_copy(char *dst, size_t n, const char *src);
+
+/*
+ * Text for people: reports, logs, errors. What is no UTF-8 (a file's name, a server's words)
+ * is shown as \xHH, and what does not fit is cut between two characters. str_mend() writes 4
+ * bytes for one at most; str_print() formats STR_PRINT_BYTES before it cuts.
+ */
+#define STR_PRINT_BYTES 1024
+void str_mend(char *dst, size_t n, const char *src);
+void str_print(char *dst, size_t n, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void str_vprint(char *dst, size_t n, const char *fmt, va_list ap);
 
 /* Decimal, whole string, no sign, no blank. False when it is anything else or overflows. */
 bool str_to_u64(const char *s, size_t n, uint64_t *out);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/ipc/text.h"
 
 #define CHAN_MAGIC  0x4348414eu
 #define CHUNK_BYTES 65536
@@ -193,7 +194,7 @@ int chan_fd(const struct chan *c)
 	return uv_fileno((const uv_handle_t *)&c->pipe, &fd) < 0 ? -1 : fd;
 }
 
-int chan_send(struct chan *c, const ProtobufCMessage *m)
+static int send_packed(struct chan *c, const ProtobufCMessage *m)
 {
 	size_t n = protobuf_c_message_get_packed_size(m);
 	uint8_t head[FRAME_HEAD_BYTES];
@@ -215,6 +216,29 @@ int chan_send(struct chan *c, const ProtobufCMessage *m)
 	if (c->out.len > 0 || c->broken < 0)
 		CHECK(uv_prepare_start(&c->flush, on_flush) == 0);
 	return 0;
+}
+
+/* Rare: a copy of it, which may be changed. */
+static int send_mended(struct chan *c, const ProtobufCMessage *m)
+{
+	size_t n = protobuf_c_message_get_packed_size(m);
+	uint8_t *packed = mem_alloc(n);
+	ProtobufCMessage *copy;
+	int rc;
+
+	(void)protobuf_c_message_pack(m, packed);
+	copy = protobuf_c_message_unpack(m->descriptor, NULL, n, packed);
+	CHECK(copy != NULL);
+	text_mend(copy);
+	rc = send_packed(c, copy);
+	protobuf_c_message_free_unpacked(copy, NULL);
+	mem_free(packed);
+	return rc;
+}
+
+int chan_send(struct chan *c, const ProtobufCMessage *m)
+{
+	return text_ok(m) ? send_packed(c, m) : send_mended(c, m);
 }
 
 static struct chan *chan_new(uv_loop_t *loop, const struct chan_hooks *h)

@@ -10,8 +10,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
 #include "common/base/err.h"
 #include "ipc.pb-c.h"
 
@@ -28,15 +26,9 @@ struct route_table {
 	size_t len;
 };
 
-/* Unpacks, checks the strings and the row, calls the handler. */
+/* Unpacks, mends the strings (text.h), checks the row, calls the handler. */
 int route_dispatch(const struct route_table *t, uint32_t from, uint32_t now, const uint8_t *body,
 		   size_t n, void *self, struct err *e) MUST_USE;
 
 /* The message's name in the schema, for logs: "promote". */
 const char *route_name(const Ipc__Envelope *m);
-
-/*
- * protobuf-c accepts invalid UTF-8 (libraries page, 8); a NUL inside only shortens:
- * false when any string of the message, nested ones too, is not UTF-8.
- */
-bool route_strings_ok(const ProtobufCMessage *m);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,8 +20,9 @@ static struct {
 	atomic_int fd;
 	atomic_int level;
 	enum log_format format;
-	const char *name; /* not owned */
-	char *path;	  /* owned; NULL: stderr */
+	const char *name;   /* not owned */
+	char *path;	    /* owned; NULL: stderr */
+	struct err trouble; /* why the file at `path` is not the one written to; code 0: it is */
 } sink = { STDERR_FILENO, LOG_NOTE, LOG_LOGFMT, "zonesync", NULL };
 
 static const char *const level_names[LOG__COUNT] = { "error", "warn", "note", "debug" };
@@ -45,9 +47,10 @@ struct log_kv log_kv_bool(const char *key, bool v)
 	return (struct log_kv){ key, LOG_TYPE_BOOL, { .b = v } };
 }
 
-static int open_file(const char *path, struct err *e)
+int log_open_file(const char *path, struct err *e)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0640);
 
 	return fd >= 0 ? fd : err_errno(e, errno, "log file %s", path);
 }
@@ -55,40 +58,71 @@ static int open_file(const char *path, struct err *e)
 int log_open(const char *path, const char *name, enum log_level level, enum log_format format,
 	     struct err *e)
 {
-	int fd = STDERR_FILENO;
+	struct err why = { 0 };
+	int fd = path == NULL ? STDERR_FILENO : log_open_file(path, &why);
 
-	if (path != NULL) {
-		fd = open_file(path, e);
-		if (fd < 0)
-			return fd;
-	}
 	log_close();
-	atomic_store(&sink.fd, fd);
+	atomic_store(&sink.fd, fd < 0 ? STDERR_FILENO : fd);
 	atomic_store(&sink.level, (int)level);
 	sink.path = mem_strdup(path);
 	sink.name = name;
 	sink.format = format;
-	return 0;
+	sink.trouble = why;
+	if (e != NULL)
+		*e = why;
+	return why.code;
+}
+
+/* The number of a file stays: another thread may be writing right now. */
+static int replace_file(int fd, struct err *e)
+{
+	int old = atomic_load(&sink.fd);
+	int rc = 0;
+
+	if (old == STDERR_FILENO) {
+		atomic_store(&sink.fd, fd);
+		return 0;
+	}
+	if (dup3(fd, old, O_CLOEXEC) < 0)
+		rc = err_errno(e, errno, "log file %s", sink.path);
+	(void)close(fd);
+	return rc;
 }
 
 int log_reopen(struct err *e)
 {
+	struct err why = { 0 };
 	int fd;
 
 	if (sink.path == NULL)
 		return 0;
-	fd = open_file(sink.path, e);
-	if (fd < 0)
-		return fd;
-	/* dup3 keeps the number: another thread may be writing right now. */
-	if (dup3(fd, atomic_load(&sink.fd), O_CLOEXEC) < 0) {
-		int rc = err_errno(e, errno, "log file %s", sink.path);
+	fd = log_open_file(sink.path, &why);
+	if (fd >= 0)
+		(void)!replace_file(fd, &why);
+	sink.trouble = why;
+	if (e != NULL)
+		*e = why;
+	return why.code;
+}
 
-		(void)close(fd);
-		return rc;
-	}
-	(void)close(fd);
-	return 0;
+void log_tend(void)
+{
+	struct err before = sink.trouble;
+	struct stat sb;
+
+	/* Renamed is logrotate's; removed is nobody's any more. */
+	if (before.code == 0 && (sink.path == NULL || fstat(atomic_load(&sink.fd), &sb) < 0 ||
+				 !S_ISREG(sb.st_mode) || sb.st_nlink > 0))
+		return;
+	if (log_reopen(NULL) == 0)
+		log_note(EV("log_reopened"));
+	else if (!str_equal(before.text, sink.trouble.text))
+		log_error(EV("log_open_failed"), KV("err", sink.trouble.text));
+}
+
+const char *log_trouble(void)
+{
+	return sink.trouble.text;
 }
 
 void log_close(void)
@@ -99,6 +133,7 @@ void log_close(void)
 		(void)close(fd);
 	mem_free(sink.path);
 	sink.path = NULL;
+	sink.trouble = (struct err){ 0 };
 }
 
 void log_set_level(enum log_level level)

@@ -10,8 +10,9 @@
  * Values are quoted by the writer: nothing that is logged can forge a line.
  *
  * Owns:    the descriptor of the file. Before log_open() lines go to stderr.
- * Blocks:  as long as a write to the file does; a full disk loses the line, counted.
- * Errors:  log_open() and log_reopen() return -errno; the old file stays.
+ * Blocks:  as long as a write to the file does; a full disk loses the line.
+ * Errors:  log_open() and log_reopen() return -errno. Nobody has to stop for it: lines go to
+ *          the old file, or to stderr, log_trouble() says why, and log_tend() tries again.
  * Threads: any.
  */
 #pragma once
@@ -62,6 +63,9 @@ struct log_kv log_kv_bool(const char *key, bool v);
 int log_open(const char *path, const char *name, enum log_level level, enum log_format format,
 	     struct err *e) MUST_USE;
 int log_reopen(struct err *e) MUST_USE; /* after logrotate moved the file */
+void log_tend(void); /* about once a second: opens again what is in trouble or was removed */
+const char *log_trouble(void); /* why lines do not go where they should; "" */
+int log_open_file(const char *path, struct err *e) MUST_USE; /* to append to; the descriptor */
 void log_close(void);
 void log_set_level(enum log_level level);
 bool log_level_parse(const char *s, enum log_level *out); /* error warn note debug; info = note */

@@ -59,14 +59,20 @@ void worker_ready(struct worker *w)
 	worker_report(w);
 }
 
+static void fill_report(struct worker *w, Ipc__Report *r)
+{
+	ipc__report__init(r);
+	w->spec.report(w->spec.arg, r);
+	r->log = (char *)(uintptr_t)log_trouble();
+}
+
 static void send_report(struct worker *w)
 {
 	Ipc__Envelope m;
 	Ipc__Report r;
 
 	ipc__envelope__init(&m);
-	ipc__report__init(&r);
-	w->spec.report(w->spec.arg, &r);
+	fill_report(w, &r);
 	m.body_case = IPC__ENVELOPE__BODY_REPORT;
 	m.report = &r;
 	worker_send(w, &m);
@@ -145,6 +151,7 @@ static int on_configure(void *self, const Ipc__Envelope *m, struct err *e)
 	struct worker *w = self;
 	const Ipc__Configure *c = m->configure;
 	enum log_level level = LOG_NOTE;
+	struct err why = { 0 };
 	const char *path;
 	int rc;
 
@@ -153,9 +160,9 @@ static int on_configure(void *self, const Ipc__Envelope *m, struct err *e)
 	path = c->log->path[0] == '\0' ? NULL : c->log->path;
 	if (!log_level_parse(c->log->level, &level))
 		return err_set(e, ERR_CONFIG, "log level %s is unknown", c->log->level);
-	rc = log_open(path, w->spec.name, level, c->log->json ? LOG_JSON : LOG_LOGFMT, e);
-	if (rc < 0)
-		return rc;
+	/* Who cannot write its log works all the same: its stderr ends at the supervisor. */
+	if (log_open(path, w->spec.name, level, c->log->json ? LOG_JSON : LOG_LOGFMT, &why) < 0)
+		log_error(EV("log_open_failed"), KV("err", why.text));
 	w->node = mem_strdup(c->name);
 	w->configured = true;
 	rc = w->spec.configure(w->spec.arg, w, c, e);
@@ -174,12 +181,12 @@ static int on_ping(void *self, const Ipc__Envelope *m, struct err *e)
 	Ipc__Report r;
 
 	UNUSED(e);
+	log_tend();
 	ipc__envelope__init(&out);
 	ipc__pong__init(&pong);
-	ipc__report__init(&r);
 	pong.seq = m->ping->seq;
 	if (w->configured) {
-		w->spec.report(w->spec.arg, &r);
+		fill_report(w, &r);
 		pong.report = &r;
 	}
 	out.body_case = IPC__ENVELOPE__BODY_PONG;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/zone/java.h"
 
-#include <stdio.h>
 #include <string.h>
 
 int java_ask(struct zone_conn *z, redis_reply_fn *fn, void *arg)
@@ -71,5 +70,5 @@ void java_text(const struct java_watch *w, enum java_verdict v, char *out, size_
 
 	out[0] = '\0';
 	if (v != JAVA_NONE)
-		(void)snprintf(out, n, "Java gateway %s (%s) %s", w->node, w->version, what[v]);
+		str_print(out, n, "Java gateway %s (%s) %s", w->node, w->version, what[v]);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/zone/probe.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -52,15 +51,13 @@ void probe_info(struct probe *p, const char *info, size_t n)
 	if (limit == 0 || !info_value(info, n, "maxmemory_policy", v, sizeof(v)))
 		return;
 	if (str_starts(v, "allkeys-"))
-		(void)snprintf(
-			p->barred, sizeof(p->barred),
-			"maxmemory-policy %s lets Redis drop events and the lease; set it to "
-			"noeviction, or maxmemory to 0",
-			v);
+		str_print(p->barred, sizeof(p->barred),
+			  "maxmemory-policy %s lets Redis drop events and the lease; set it to "
+			  "noeviction, or maxmemory to 0",
+			  v);
 	else if (str_starts(v, "volatile-"))
-		(void)snprintf(
-			p->warning, sizeof(p->warning),
-			"maxmemory-policy %s lets Redis drop the lease; set it to noeviction", v);
+		str_print(p->warning, sizeof(p->warning),
+			  "maxmemory-policy %s lets Redis drop the lease; set it to noeviction", v);
 }
 
 static void answered(struct probe *p)
@@ -113,7 +110,7 @@ static void on_rights(void *arg, const struct redis_reply *r, const struct err *
 	if (lost != NULL)
 		return;
 	if (redis_is_error(r) || first != NULL)
-		(void)snprintf(
+		str_print(
 			p->barred, sizeof(p->barred),
 			"this user may not do all that a primary does (%.120s); zonesyncd(8) has under REDIS "
 			"the ACL SETUSER that is needed",

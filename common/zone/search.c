@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/zone/search.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define EVENTS "distributed_event:"
@@ -56,7 +55,7 @@ bool search_serves(const struct redis_reply *info, char *why, size_t n)
 
 	if (!redis_is(search_value(definition, "key_type"), "HASH") || !has_prefix(definition) ||
 	    search_value(definition, "filter") != NULL) {
-		(void)snprintf(why, n, "it is not over all hashes below " EVENTS);
+		str_print(why, n, "it is not over all hashes below " EVENTS);
 		return false;
 	}
 	for (i = 0; i < ARRAY_LEN(fields); i++) {
@@ -64,7 +63,7 @@ bool search_serves(const struct redis_reply *info, char *why, size_t n)
 
 		if (!redis_is(search_value(a, "identifier"), fields[i].name) ||
 		    !redis_is(search_value(a, "type"), fields[i].type)) {
-			(void)snprintf(why, n, "%s is no %s in it", fields[i].name, fields[i].type);
+			str_print(why, n, "%s is no %s in it", fields[i].name, fields[i].type);
 			return false;
 		}
 	}
@@ -82,11 +81,10 @@ static void refused(const struct search *s, const struct redis_reply *r)
 {
 	char why[240];
 
-	(void)snprintf(
-		why, sizeof(why), "%.140s%s", redis_str(r, NULL),
-		redis_error_is(r, "NOPERM")
-			? " (see REDIS in zonesyncd(8), or set zonesync.redis.search_index: off)"
-			: "");
+	str_print(why, sizeof(why), "%.140s%s", redis_str(r, NULL),
+		  redis_error_is(r, "NOPERM")
+			  ? " (see REDIS in zonesyncd(8), or set zonesync.redis.search_index: off)"
+			  : "");
 	s->fn(s->arg, SEARCH_REFUSED, why);
 }
 

@@ -16,7 +16,7 @@ def others(d, but):
     ("fetcher", "garbage"), ("cache", "garbage"), ("elector", "oversize"),
     ("cache", "oversize"), ("fetcher", "held 1 1000 1000"), ("cache", "lost"),
     ("elector", "demoted"), ("cache", "token-lost"), ("elector", "lie"),
-    ("elector", "held-long"), ("cache", b"sick \xff\xfe"),
+    ("elector", "held-long"),
 ])
 def test_protocol_breach_ends_that_worker_alone(daemon, worker, order):
     daemon.start()
@@ -30,6 +30,15 @@ def test_protocol_breach_ends_that_worker_alone(daemon, worker, order):
     daemon.until_up(worker)
     assert others(daemon, worker) == rest
     assert not daemon.events("fetcher", "promote")
+    daemon.stop()
+
+
+def test_text_of_a_worker_that_is_no_utf8_is_shown_and_ends_nobody(daemon):
+    daemon.start()
+    rest = others(daemon, None)
+    daemon.order("cache", b"sick \xff\xfe of caf\xc3\xa9")
+    daemon.until(lambda: daemon.status()["reason"] == "\\xff\\xfe of caf\u00e9", "the reason")
+    assert others(daemon, None) == rest
     daemon.stop()
 
 

@@ -174,6 +174,24 @@ def test_nonces_outlive_the_supervisor(daemon):
     daemon.stop()
 
 
+def test_a_node_that_cannot_keep_its_nonce_says_so_and_stands_again(daemon):
+    nonce = promoted(daemon)
+    daemon.until_event("elector", "fitness")
+    (daemon.state / "nonce.new").mkdir()  # for root too nothing can be written there
+    daemon.order("fetcher", "token-lost")
+    daemon.until(lambda: daemon.status()["health"] == "degraded" and
+                 "cannot stand for election" in daemon.status()["reason"], "degraded")
+    # What it holds it cannot use: another node may have it.
+    daemon.until(lambda: any(e.args[0] == "0" for e in daemon.events("elector", "fitness")), "unfit")
+    assert len(daemon.events("elector", "stand")) == 1
+    (daemon.state / "nonce.new").rmdir()
+    again = daemon.until_event("elector", "stand", n=2).args
+    assert again[0] != nonce and again[1] == nonce
+    daemon.until(lambda: "election" not in daemon.status()["reason"], "well")
+    assert daemon.logs().count("event=nonce_not_kept") == 1
+    daemon.stop()
+
+
 def test_elector_hears_that_the_fetcher_keeps_dying(daemon):
     daemon.start()
     daemon.until(lambda: ["1", ""] in [e.args for e in daemon.events("elector", "fitness")],

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/backoff.h"
@@ -22,6 +23,71 @@ static void err_keeps_code_and_adds_context(void **state)
 	assert_int_equal(err_wrap(&e, "load"), -ENOENT);
 	assert_string_equal(e.text, "load: open x: No such file or directory");
 	assert_int_equal(err_set(NULL, ERR_BUSY, "nobody listens"), ERR_BUSY);
+}
+
+/* "é" at the place where the text is cut, at each of its bytes; and bytes that are no text. */
+static void text_is_cut_between_characters_wherever_it_is_cut(void **state)
+{
+	static const char longest[] = "\xf0\x9f\x98\x80";
+	char src[64];
+	char dst[40];
+	size_t n;
+
+	UNUSED(state);
+	for (n = 1; n <= sizeof(dst); n++) {
+		size_t lead = n < 20 ? 0 : 17;
+
+		(void)snprintf(src, sizeof(src), "%.*s%s\xc3\xa9\xe2\x82\xac%s", (int)lead,
+			       "xxxxxxxxxxxxxxxxx", longest, longest);
+		str_copy(dst, n, src);
+		assert_true(str_is_utf8(dst, strlen(dst)));
+		assert_true(str_starts(src, dst) && strlen(dst) + 4 >= MIN(n, strlen(src) + 1));
+		str_print(dst, n, "%s", src);
+		assert_true(str_is_utf8(dst, strlen(dst)));
+		assert_true(str_starts(src, dst) && strlen(dst) + 4 >= MIN(n, strlen(src) + 1));
+	}
+	str_copy(dst, sizeof(dst),
+		 "\xa9\xa9\xa9\xa9\xa9"); /* no character: nothing to keep whole */
+	assert_int_equal(strlen(dst), 5);
+}
+
+static void an_error_is_utf8_whatever_it_is_made_of(void **state)
+{
+	char path[ERR_TEXT_BYTES + 2];
+	struct err e = { 0 };
+	size_t n;
+
+	UNUSED(state);
+	assert_int_equal(err_errno(&e, ENOENT, "open %s", "caf\xe9.json"), -ENOENT);
+	assert_string_equal(e.text, "open caf\\xe9.json: No such file or directory");
+	(void)err_wrap(&e, "read %s", "\xff");
+	assert_string_equal(e.text, "read \\xff: open caf\\xe9.json: No such file or directory");
+	for (n = ERR_TEXT_BYTES - 8; n <= ERR_TEXT_BYTES; n++) {
+		memset(path, 'p', sizeof(path));
+		memcpy(path + n - 1, "\xc3\xa9", 3);
+		(void)err_set(&e, ERR_PARSE, "%s", path);
+		assert_true(str_is_utf8(e.text, strlen(e.text)) && str_starts(path, e.text));
+		(void)err_errno(&e, ENOENT, "%s", path);
+		assert_true(str_is_utf8(e.text, strlen(e.text)));
+		(void)err_wrap(&e, "%s", path);
+		assert_true(str_is_utf8(e.text, strlen(e.text)));
+	}
+}
+
+static void what_is_formatted_is_bounded_and_mended(void **state)
+{
+	char huge[2 * STR_PRINT_BYTES];
+	char dst[2 * STR_PRINT_BYTES];
+
+	UNUSED(state);
+	memset(huge, 'x', sizeof(huge));
+	memcpy(huge + STR_PRINT_BYTES - 2, "\xe2\x82\xac", 4);
+	str_print(dst, sizeof(dst), "%s", huge);
+	assert_int_equal(strlen(dst), STR_PRINT_BYTES - 2);
+	str_print(dst, 8, "ab\xe9\xe9");
+	assert_string_equal(dst, "ab\\xe9"); /* the second one has no room: not half of it */
+	str_print(dst, 1, "a");
+	assert_string_equal(dst, "");
 }
 
 static void buf_grows_and_drops(void **state)
@@ -137,6 +203,9 @@ int main(void)
 		cmocka_unit_test(
 			a_plain_run_ends_at_each_byte_that_json_escapes_or_utf8_begins_with),
 		cmocka_unit_test(err_keeps_code_and_adds_context),
+		cmocka_unit_test(text_is_cut_between_characters_wherever_it_is_cut),
+		cmocka_unit_test(an_error_is_utf8_whatever_it_is_made_of),
+		cmocka_unit_test(what_is_formatted_is_bounded_and_mended),
 		cmocka_unit_test(buf_grows_and_drops),
 		cmocka_unit_test(numbers_are_refused_when_they_overflow),
 		cmocka_unit_test(utf8_follows_rfc3629),

@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
+#include "common/ipc/listener.h"
 #include "common/ipc/route.h"
+#include "common/ipc/text.h"
 
 /* --- frame --- */
 
@@ -564,42 +567,206 @@ static void route_checks_sender_state_and_row(void **state)
 	assert_int_equal(calls, 1);
 }
 
-static void route_refuses_text_that_is_not_utf8_at_any_depth(void **state)
+/* What arrived: the texts of a Stand and of an elector's report, each ended by '|'. */
+static int texts_of(void *self, const Ipc__Envelope *m, struct err *e)
 {
-	static const struct route rows[] = {
-		[IPC__ENVELOPE__BODY_STAND] = { 1, 1, handled },
-		[IPC__ENVELOPE__BODY_REPORT] = { 1, 1, handled },
-	};
-	const struct route_table t = { rows, ARRAY_LEN(rows) };
-	static char good[] = "good";
-	static char bad[] = "bad \xc0\x80";
-	char *list[] = { good, bad };
-	uint8_t wire[128];
-	Ipc__Envelope m;
-	Ipc__Stand stand;
-	Ipc__Report report;
-	Ipc__ElectorReport part;
-	int calls = 0;
+	struct buf *out = self;
+	size_t i;
+
+	UNUSED(e);
+	if (m->body_case == IPC__ENVELOPE__BODY_STAND)
+		for (i = 0; i < m->stand->n_previous; i++)
+			buf_printf(out, "%s|", m->stand->previous[i]);
+	else
+		buf_printf(out, "%s|", m->report->elector->error);
+	return 0;
+}
+
+static const struct route text_rows[] = {
+	[IPC__ENVELOPE__BODY_STAND] = { 1, 1, texts_of },
+	[IPC__ENVELOPE__BODY_REPORT] = { 1, 1, texts_of },
+};
+static const struct route_table text_routes = { text_rows, ARRAY_LEN(text_rows) };
+
+static char good[] = "good";
+static char bad[] = "bad \xc0\x80";
+static char *good_and_bad[] = { good, bad };
+
+struct bad_texts {
+	Ipc__Envelope stand, report;
+	Ipc__Stand s;
+	Ipc__Report r;
+	Ipc__ElectorReport e;
+};
+
+static void fill(struct bad_texts *b)
+{
+	ipc__envelope__init(&b->stand);
+	ipc__stand__init(&b->s);
+	b->s.previous = good_and_bad;
+	b->s.n_previous = 2;
+	b->stand.body_case = IPC__ENVELOPE__BODY_STAND;
+	b->stand.stand = &b->s;
+	ipc__envelope__init(&b->report);
+	ipc__report__init(&b->r);
+	ipc__elector_report__init(&b->e);
+	b->e.error = bad;
+	b->r.part_case = IPC__REPORT__PART_ELECTOR;
+	b->r.elector = &b->e;
+	b->report.body_case = IPC__ENVELOPE__BODY_REPORT;
+	b->report.report = &b->r;
+}
+
+static int got_text(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	Ipc__Envelope *m = ipc__envelope__unpack(NULL, n, body);
+
+	assert_true(m != NULL && text_ok(&m->base));
+	assert_int_equal(texts_of(arg, m, e), 0);
+	ipc__envelope__free_unpacked(m, NULL);
+	return 0;
+}
+
+static void chan_sends_no_text_that_is_not_utf8(void **state)
+{
+	struct buf got = { 0 };
+	const struct chan_hooks h = { &got, got_text, on_closed, NULL };
+	struct bad_texts b;
+	struct pair p;
+	int fd = half_open(&p);
 
 	UNUSED(state);
-	ipc__envelope__init(&m);
-	ipc__stand__init(&stand);
-	m.body_case = IPC__ENVELOPE__BODY_STAND;
-	m.stand = &stand;
-	stand.previous = list;
-	stand.n_previous = 2;
-	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), ERR_PROTO);
-	stand.n_previous = 1;
-	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), 0);
-	ipc__report__init(&report);
-	ipc__elector_report__init(&part);
-	part.error = bad;
-	report.part_case = IPC__REPORT__PART_ELECTOR;
-	report.elector = &part;
-	m.body_case = IPC__ENVELOPE__BODY_REPORT;
-	m.report = &report;
-	assert_int_equal(route_dispatch(&t, 1, 1, wire, pack(&m, wire), &calls, NULL), ERR_PROTO);
-	assert_int_equal(calls, 1);
+	assert_int_equal(chan_open(&p.b.c, &p.loop, fd, &h, NULL), 0);
+	fill(&b);
+	assert_int_equal(chan_send(p.a.c, &b.stand.base), 0);
+	assert_int_equal(chan_send(p.a.c, &b.report.base), 0);
+	while (got.len < strlen("good|bad \\xc0\\x80|bad \\xc0\\x80|"))
+		(void)uv_run(&p.loop, UV_RUN_ONCE);
+	assert_string_equal(buf_cstr(&got), "good|bad \\xc0\\x80|bad \\xc0\\x80|");
+	assert_string_equal(bad, "bad \xc0\x80"); /* the sender's own text stays */
+	buf_reset(&got);
+	pair_close(&p);
+}
+
+static void route_mends_text_that_is_not_utf8_at_any_depth(void **state)
+{
+	struct buf got = { 0 };
+	struct bad_texts b;
+	uint8_t wire[128];
+
+	UNUSED(state);
+	fill(&b);
+	assert_false(text_ok(&b.stand.base) || text_ok(&b.report.base));
+	assert_int_equal(route_dispatch(&text_routes, 1, 1, wire, pack(&b.stand, wire), &got, NULL),
+			 0);
+	assert_int_equal(
+		route_dispatch(&text_routes, 1, 1, wire, pack(&b.report, wire), &got, NULL), 0);
+	assert_string_equal(buf_cstr(&got), "good|bad \\xc0\\x80|bad \\xc0\\x80|");
+	buf_reset(&got);
+}
+
+/* --- listener --- */
+
+struct door {
+	uv_loop_t loop;
+	unsigned accepted;
+	struct chan *open[4 * LISTENER_TURN_MAX];
+};
+
+static int no_message(void *arg, const uint8_t *body, size_t n, struct err *e)
+{
+	UNUSED(arg);
+	UNUSED(body);
+	UNUSED(n);
+	UNUSED(e);
+	return 0;
+}
+
+static void nothing_closed(void *arg, const struct err *why)
+{
+	UNUSED(arg);
+	UNUSED(why);
+}
+
+static void on_arrival(void *arg, uv_stream_t *from)
+{
+	const struct chan_hooks h = { arg, no_message, nothing_closed, NULL };
+	struct door *d = arg;
+
+	assert_int_equal(chan_accept(&d->open[d->accepted++], from, &h, NULL), 0);
+}
+
+/* A socket of the abstract namespace, and as many who connect to it as there is room for. */
+static int listening_socket(int clients[], size_t n)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t i;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a.sun_family)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(listen(fd, 4 * LISTENER_TURN_MAX), 0);
+	for (i = 0; i < n; i++) {
+		clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(clients[i], (struct sockaddr *)&a, len), 0);
+	}
+	return fd;
+}
+
+static void listener_takes_a_bounded_number_per_turn_and_forgets_none(void **state)
+{
+	struct door d = { 0 };
+	const struct listener_hooks h = { &d, on_arrival };
+	int clients[ARRAY_LEN(d.open)];
+	struct listener *l;
+	unsigned before;
+	size_t i;
+
+	UNUSED(state);
+	assert_int_equal(uv_loop_init(&d.loop), 0);
+	l = listener_create(&d.loop, &h);
+	assert_int_equal(
+		uv_pipe_open(listener_pipe(l), listening_socket(clients, ARRAY_LEN(clients))), 0);
+	assert_int_equal(listener_start(l, 4 * LISTENER_TURN_MAX, NULL), 0);
+	while (d.accepted < ARRAY_LEN(clients)) {
+		before = d.accepted;
+		(void)uv_run(&d.loop, UV_RUN_ONCE);
+		assert_in_range(d.accepted - before, 1, LISTENER_TURN_MAX);
+	}
+	for (i = 0; i < ARRAY_LEN(clients); i++) {
+		chan_close(&d.open[i]);
+		(void)close(clients[i]);
+	}
+	listener_close(&l);
+	(void)uv_run(&d.loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&d.loop), 0);
+}
+
+static void listener_that_holds_one_back_can_be_closed(void **state)
+{
+	struct door d = { 0 };
+	const struct listener_hooks h = { &d, on_arrival };
+	int clients[ARRAY_LEN(d.open)];
+	struct listener *l;
+	size_t i;
+
+	UNUSED(state);
+	assert_int_equal(uv_loop_init(&d.loop), 0);
+	l = listener_create(&d.loop, &h);
+	assert_int_equal(
+		uv_pipe_open(listener_pipe(l), listening_socket(clients, ARRAY_LEN(clients))), 0);
+	assert_int_equal(listener_start(l, 4 * LISTENER_TURN_MAX, NULL), 0);
+	(void)uv_run(&d.loop, UV_RUN_ONCE);
+	assert_int_equal(d.accepted, LISTENER_TURN_MAX);
+	listener_close(&l);
+	for (i = 0; i < d.accepted; i++)
+		chan_close(&d.open[i]);
+	(void)uv_run(&d.loop, UV_RUN_DEFAULT);
+	assert_int_equal(d.accepted, LISTENER_TURN_MAX);
+	assert_int_equal(uv_loop_close(&d.loop), 0);
+	for (i = 0; i < ARRAY_LEN(clients); i++)
+		(void)close(clients[i]);
 }
 
 /* --- the tables --- */
@@ -747,7 +914,10 @@ int main(void)
 		cmocka_unit_test(chan_that_is_muted_reads_no_more),
 		cmocka_unit_test(chan_calls_no_hook_inside_a_send_that_fails),
 		cmocka_unit_test(route_checks_sender_state_and_row),
-		cmocka_unit_test(route_refuses_text_that_is_not_utf8_at_any_depth),
+		cmocka_unit_test(listener_takes_a_bounded_number_per_turn_and_forgets_none),
+		cmocka_unit_test(listener_that_holds_one_back_can_be_closed),
+		cmocka_unit_test(chan_sends_no_text_that_is_not_utf8),
+		cmocka_unit_test(route_mends_text_that_is_not_utf8_at_any_depth),
 		cmocka_unit_test(each_message_has_rows_in_exactly_the_listed_tables),
 	};
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/cache/absent.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -122,11 +121,10 @@ static bool may_go(struct absent *a, const struct absent_one *g)
 	/* A Java primary never deletes a key: many that are missing were flushed. */
 	if (guard_judge(a->live[g->kind], agreed, 1, false) == GUARD_GO)
 		return true;
-	(void)snprintf(
-		a->held, sizeof(a->held),
-		"%zu of %zu %s are missing in the index: kept until they are back; `zonesync "
-		"resync` takes the index as it is",
-		agreed, a->live[g->kind], kind_name(g->kind));
+	str_print(a->held, sizeof(a->held),
+		  "%zu of %zu %s are missing in the index: kept until they are back; `zonesync "
+		  "resync` takes the index as it is",
+		  agreed, a->live[g->kind], kind_name(g->kind));
 	return false;
 }
 

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "common/ipc/chan.h"
+#include "common/ipc/listener.h"
 #include "common/store/reader.h"
 #include "gateway.pb-c.h"
 #include "workers/cache/resolve.h"
@@ -46,7 +47,7 @@ struct serve {
 	struct worker *w;
 	struct store *store;
 	struct upstream *upstream;
-	uv_pipe_t listener;
+	struct listener *listener;	/* owned */
 	uv_timer_t timer;		/* of the waits */
 	uv_timer_t tick;		/* of slow clients, while there are clients */
 	struct resolve_answer resolved; /* of the request being answered: keeps its room */

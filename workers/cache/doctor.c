@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -60,9 +59,9 @@ static void add(struct doctor *d, bool bad, const char *topic, const char *fmt, 
 	if (d->n == FINDINGS_MAX)
 		return;
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	str_vprint(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	/* Of a server, and for a terminal; it must be UTF-8 to travel. */
+	/* Of a server, and for a terminal. */
 	for (p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
 			*p = '?';

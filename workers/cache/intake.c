@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
+#include "common/ipc/listener.h"
 #include "workers/cache/feed.h"
 
 #define LOCAL_EPOCH "0:"       /* of tokens of this mode: no lease ever has it */
@@ -23,7 +24,7 @@ struct intake {
 	struct store *store; /* not owned */
 	struct keeper *keeper;
 	char *path;
-	uv_pipe_t listener;
+	struct listener *listener; /* owned */
 	uv_timer_t tend;
 	unsigned handles;
 	size_t parcel_max_bytes;
@@ -366,16 +367,16 @@ static bool is_our_user(struct chan *c)
 	       who.uid == geteuid();
 }
 
-static void on_connect(uv_stream_t *s, int status)
+static void on_connect(void *arg, uv_stream_t *from)
 {
-	struct intake *k = s->data;
+	struct intake *k = arg;
 	const struct chan_hooks h = { k, on_message, on_gone, NULL };
 	struct chan *c = NULL;
 	struct err e = { 0 };
 	unsigned char raw[16];
 	char hex[33];
 
-	if (status < 0 || chan_accept(&c, s, &h, &e) < 0)
+	if (chan_accept(&c, from, &h, &e) < 0)
 		return;
 	if (!is_our_user(c)) {
 		log_error(EV("publisher_refused"), KV("err", "it is of another user"));
@@ -471,7 +472,7 @@ static void close_it(struct upstream *u)
 	hang_up(k);
 	keeper_close(&k->keeper);
 	(void)unlink(k->path);
-	uv_close((uv_handle_t *)&k->listener, on_handle_closed);
+	listener_close(&k->listener);
 	uv_close((uv_handle_t *)&k->tend, on_handle_closed);
 }
 
@@ -481,12 +482,12 @@ static int listen_at(struct intake *k, struct err *e)
 	int rc;
 
 	(void)unlink(k->path);
-	rc = uv_pipe_bind(&k->listener, k->path);
+	rc = uv_pipe_bind(listener_pipe(k->listener), k->path);
 	if (rc == 0 && chmod(k->path, 0600) < 0)
 		rc = UV_EACCES;
-	if (rc == 0)
-		rc = uv_listen((uv_stream_t *)&k->listener, 1, on_connect);
-	return rc < 0 ? err_set(e, rc, "listen on %s: %s", k->path, uv_strerror(rc)) : 0;
+	if (rc < 0)
+		return err_set(e, rc, "listen on %s: %s", k->path, uv_strerror(rc));
+	return listener_start(k->listener, 1, e);
 }
 
 int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c, struct store *s,
@@ -495,6 +496,7 @@ int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig 
 	static const struct upstream_ops ops = { report,	 proven,  resync,
 						 accept_nothing, no_zone, close_it };
 	struct intake *k = mem_zalloc(sizeof(*k));
+	const struct listener_hooks hooks = { k, on_connect };
 
 	k->base.ops = &ops;
 	k->w = w;
@@ -502,10 +504,9 @@ int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig 
 	k->path = mem_strdup(c->feed_socket);
 	k->parcel_max_bytes = c->entity_max_bytes + BATCH_SLACK;
 	store_position(s, &k->position);
-	CHECK(uv_pipe_init(worker_loop(w), &k->listener, 0) == 0);
+	k->listener = listener_create(worker_loop(w), &hooks);
 	CHECK(uv_timer_init(worker_loop(w), &k->tend) == 0);
-	k->handles = 2;
-	k->listener.data = k;
+	k->handles = 1;
 	k->tend.data = k;
 	CHECK(uv_timer_start(&k->tend, on_tend, TEND_MS, TEND_MS) == 0);
 	k->keeper = keeper_open(worker_loop(w), s, on_kept, k);

@@ -182,7 +182,7 @@ static void on_drained(void *arg)
 }
 
 /* One too many: told, and closed as soon as that is written, which a new socket has room for. */
-static void refuse(struct serve *s)
+static void refuse(struct serve *s, uv_stream_t *from)
 {
 	const struct chan_hooks hooks = { NULL, client_message, on_closed,
 					  NULL }; /* never called */
@@ -192,7 +192,7 @@ static void refuse(struct serve *s)
 	if (!s->full)
 		log_warn(EV("clients_full"), KV("max", SERVE_CLIENTS_MAX));
 	s->full = true;
-	if (chan_accept(&chan, (uv_stream_t *)&s->listener, &hooks, NULL) < 0)
+	if (chan_accept(&chan, from, &hooks, NULL) < 0)
 		return;
 	gateway__reply__init(&m);
 	m.code = GATEWAY__CODE__BUSY;
@@ -201,23 +201,21 @@ static void refuse(struct serve *s)
 	chan_finish(&chan);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_connection(void *arg, uv_stream_t *from)
 {
-	struct serve *s = listener->data;
+	struct serve *s = arg;
 	struct chan_hooks hooks = { NULL, client_message, on_closed, on_drained };
 	struct client *c;
 
-	if (status < 0)
-		return;
 	if (s->n == SERVE_CLIENTS_MAX) {
-		refuse(s);
+		refuse(s, from);
 		return;
 	}
 	s->full = false;
 	c = mem_zalloc(sizeof(*c));
 	c->s = s;
 	hooks.arg = c;
-	if (chan_accept(&c->chan, listener, &hooks, NULL) < 0) {
+	if (chan_accept(&c->chan, from, &hooks, NULL) < 0) {
 		mem_free(c);
 		return;
 	}
@@ -245,23 +243,23 @@ int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, s
 	       struct err *e)
 {
 	struct serve *s = mem_zalloc(sizeof(*s));
+	const struct listener_hooks hooks = { s, on_connection };
 	int rc;
 
 	raise_limit();
 	s->w = w;
 	s->store = st;
 	s->upstream = u;
-	CHECK(uv_pipe_init(worker_loop(w), &s->listener, 0) == 0);
+	s->listener = listener_create(worker_loop(w), &hooks);
 	CHECK(uv_timer_init(worker_loop(w), &s->timer) == 0);
 	CHECK(uv_timer_init(worker_loop(w), &s->tick) == 0);
-	s->listener.data = s;
 	s->tick.data = s;
 	s->timer.data = s;
 	*out = s;
-	rc = uv_pipe_open(&s->listener, fd);
-	if (rc == 0)
-		rc = uv_listen((uv_stream_t *)&s->listener, SERVE_CLIENTS_MAX, on_connection);
-	return rc == 0 ? 0 : err_set(e, rc, "listener: %s", uv_strerror(rc));
+	rc = uv_pipe_open(listener_pipe(s->listener), fd);
+	if (rc < 0)
+		return err_set(e, rc, "listener: %s", uv_strerror(rc));
+	return listener_start(s->listener, SERVE_CLIENTS_MAX, e);
 }
 
 static void on_own_closed(uv_handle_t *h)
@@ -282,8 +280,8 @@ void serve_close(struct serve **sp)
 	while (s->clients != NULL)
 		drop(s->clients);
 	resolve_reset(&s->resolved);
-	s->handles = 3;
-	uv_close((uv_handle_t *)&s->listener, on_own_closed);
+	listener_close(&s->listener);
+	s->handles = 2;
 	uv_close((uv_handle_t *)&s->timer, on_own_closed);
 	uv_close((uv_handle_t *)&s->tick, on_own_closed);
 }

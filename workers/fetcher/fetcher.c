@@ -374,8 +374,8 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	if (f->config == NULL)
 		return; /* nothing is known of it yet */
 	ipc__fetcher_report__init(&r);
-	(void)snprintf(source, sizeof(source), "%s%s",
-		       up ? "up" : "down: ", up ? "" : f->source_err.text);
+	str_print(source, sizeof(source), "%s%s",
+		  up ? "up" : "down: ", up ? "" : f->source_err.text);
 	r.state = (char *)(uintptr_t)state_name(f);
 	r.token = f->token;
 	r.source = source;

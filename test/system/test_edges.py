@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes from outside is no UTF-8, full, gone or read-only: the node says so and goes on."""
+import os
+import pathlib
+import socket
+import threading
+
+import pytest
+
+from zone import api, until
+
+
+def alive(node):
+    return {w["name"]: (w["pid"], w["generation"]) for w in node.status()["workers"]}
+
+
+@pytest.mark.sources("file")
+def test_a_file_whose_name_is_no_utf8_is_listed_and_ends_nobody(zone):
+    zone = zone.start()
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    node = zone.nodes[0]
+    before = alive(node)
+    (zone.data / "apis" / os.fsdecode(b"caf\xe9.json")).write_text("{ no json")
+    # A path that is cut in the middle of a character where 256 bytes are all there is.
+    deep = zone.data / "apis" / ("\u00e9" * 100)
+    for i in (0, 1):
+        (deep.with_name("x" * i + deep.name + ".json")).write_text("{ no json")
+    until("all are quarantined", lambda: node.fetcher()["quarantined"] == 3)
+    listed = node.cli("quarantine")
+    assert "caf\\xe9.json" in listed and listed.count(".json") == 3, listed
+    zone.write("apis/b.json", api("b"))
+    zone.settled(count=2)
+    assert alive(node) == before and "child_protocol" not in node.logs()
+
+
+class RudeRedis:
+    """Answers everything with an error that is no UTF-8, or with last words and the end."""
+
+    def __init__(self, path, words, hangs_up):
+        self.words, self.hangs_up = words, hangs_up
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.listener.bind(str(path))
+        self.listener.listen(16)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(s,), daemon=True).start()
+
+    def talk(self, s):
+        with s:
+            try:
+                if self.hangs_up:
+                    s.sendall(self.words)
+                    return
+                while data := s.recv(65536):
+                    s.sendall(self.words * data.count(b"*"))
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+@pytest.mark.sources("file")
+def test_a_redis_whose_errors_are_no_utf8_ends_nobody(zone):
+    rude = RudeRedis(zone.redis.socket, b"-ERR h\xe9las \xff" + b"\xc3\xa9" * 200 + b"\r\n", False)
+    try:
+        node = zone.node("n1")
+        until("all are up", lambda: {w["state"] for w in node.status()["workers"]} == {"up"})
+        before = alive(node)
+        until("both say what it answers", lambda: all(
+            "h\\xe9las" in node.status()[who]["redis"] for who in ("cache", "elector")))
+        assert alive(node) == before and "child_protocol" not in node.logs()
+        node.stop()
+    finally:
+        rude.close()
+
+
+@pytest.mark.sources("file")
+def test_workers_start_and_serve_without_a_log_directory(zone):
+    zone.start()
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    node = zone.nodes[0]
+    until("well", lambda: node.status()["health"] == "ok")
+    gone = node.log.rename(node.dir / "gone")
+    node.log.write_text("no directory")  # for root too nothing can be opened in it
+    for worker in ("cache", "fetcher", "elector"):
+        pid = node.pid(worker)
+        node.kill(worker)
+        until(f"{worker} is back", lambda: node.pid(worker) not in (0, pid))
+    until("it serves", lambda: node.get("API", "a"))
+    until("it says so", lambda: node.status()["health"] == "degraded" and "log file" in node.status()["reason"])
+    zone.settled(count=1)
+    node.log.unlink()
+    gone.rename(node.log)
+    until("well again, by itself", lambda: node.status()["health"] == "ok")
+    until("lines are in the file again", lambda: "event=log_reopened" in node.logs("cache"))
+
+
+@pytest.mark.sources("file")
+def test_a_node_starts_without_a_log_directory(zone):
+    zone.redis.start()
+    node = zone.node("n1", start=False)
+    node.log.write_text("no directory")
+    node.start()
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    until("it says so", lambda: node.status()["health"] == "degraded" and "log file" in node.status()["reason"])
+    assert "event=log_open_failed" in (node.dir / "out").read_text()
+
+
+@pytest.mark.sources("file")
+def test_a_zone_of_one_has_its_primary_once_the_nonce_can_be_kept(zone):
+    zone.redis.start()
+    node = zone.node("n1", start=False)
+    (node.dir / "state" / "nonce.new").mkdir(parents=True)
+    node.start()
+    until("it says so", lambda: "cannot stand for election" in node.status()["reason"])
+    assert node.role() == "secondary"
+    (node.dir / "state" / "nonce.new").rmdir()
+    zone.primary()
