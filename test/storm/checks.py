@@ -16,24 +16,31 @@ FIELDS = ("clusterId", "id", "type", "syncAction", "payload", "updatedAt", "zsRe
 
 
 class Verdicts:
-    """Bad observations, each told once; and how much was looked at."""
+    """Bad observations, told once of each kind and reader; and how much was looked at."""
 
     def __init__(self, say=print):
         self.lock = threading.Lock()
         self.say = say
         self.begun = time.monotonic()
-        self.bad = {}  # (kind, subject) -> first text
-        self.times = collections.Counter()  # of each of them
+        self.bad = {}  # (kind, who) -> {name: times}
+        self.first = {}  # (kind, who) -> text
         self.seen = collections.Counter()  # what was looked at: lookups, hashes, writes...
         self.recent = collections.deque(maxlen=6)  # faults
 
-    def report(self, kind, subject, text):
+    def report(self, kind, who, name, text):
         with self.lock:
-            self.times[kind, subject] += 1
-            if (kind, subject) in self.bad:
-                return
-            self.bad[kind, subject] = text
-            self.say(f"BAD {time.monotonic() - self.begun:7.2f} {kind}: {subject}: {text}  [{'; '.join(self.recent)}]")
+            names = self.bad.setdefault((kind, who), {})
+            names[name] = names.get(name, 0) + 1
+            if (kind, who) not in self.first:
+                self.first[kind, who] = f"{name} {text} [at {time.monotonic() - self.begun:.1f} s, after: {'; '.join(self.recent)}]"
+                self.say(f"BAD {kind}: {who}: {self.first[kind, who]}")
+
+    def total(self):
+        return sum(len(names) for names in self.bad.values())
+
+    def summary(self):
+        for (kind, who), names in sorted(self.bad.items()):
+            yield f"bad: {kind}: {who}: {len(names)} of them, {sum(names.values())} times; first: {self.first[kind, who]}"
 
     def count(self, what, n=1):
         with self.lock:
@@ -70,7 +77,7 @@ class Reader:
             kind = "withdrawn and back"
         else:
             kind = "older"
-        self.verdicts.report(kind, f"{self.who} {name}", f"{number} after {was}, the source says {steps[-1][0]}")
+        self.verdicts.report(kind, self.who, name, f"{number} after {was}, the source says {steps[-1][0]}")
         return False
 
 
@@ -140,7 +147,7 @@ class Looker(threading.Thread):
             try:
                 self.step()
             except Exception as e:  # noqa: B902 - the checker itself
-                self.verdicts.report("checker", self.who, repr(e))
+                self.verdicts.report("checker", self.who, "", repr(e))
                 self.over.wait(0.2)
 
     def stop(self):
@@ -184,7 +191,7 @@ class Gateway(Looker):
             if self.excuse.covers(begun):
                 self.verdicts.count("excused lookups")
             else:
-                self.verdicts.report("lookup failed", self.who, f"{what}: {e!r}")
+                self.verdicts.report("lookup failed", self.who, what, repr(e))
             return None
         took = time.monotonic() - begun
         self.verdicts.count("lookups")
@@ -192,9 +199,9 @@ class Gateway(Looker):
             took -= self.storm.lag.since(begun)
             self.slowest = max(self.slowest, took)
             if took > self.storm.lookup_s:
-                self.verdicts.report("lookup slow", self.who, f"{what}: {took:.2f} s")
+                self.verdicts.report("lookup slow", self.who, what, f"{took:.2f} s")
         if replies[0].code not in (OK, NOT_FOUND):
-            self.verdicts.report("lookup refused", self.who, f"{what}: {replies[0].code} {replies[0].error}")
+            self.verdicts.report("lookup refused", self.who, what, f"{replies[0].code} {replies[0].error}")
             return None
         return replies
 
@@ -203,7 +210,7 @@ class Gateway(Looker):
         try:
             number = number_of(kind, payload)
         except (ValueError, KeyError, TypeError) as e:
-            self.verdicts.report("torn", f"{self.who} {name}", f"{e!r} in {payload[:200]!r}")
+            self.verdicts.report("torn", self.who, name, f"{e!r} in {payload[:200]!r}")
             return
         self.reader.saw(name, number)
 
@@ -227,7 +234,7 @@ class Gateway(Looker):
         steps = self.storm.history.of(name)
         floor = self.reader.floor.get(name, 0)
         if active and all(n is None for n, _ in steps[floor:]):
-            self.verdicts.report("withdrawn and back", f"{self.who} resolve k{i}", f"it passes; the source says {steps[-1][0]}")
+            self.verdicts.report("withdrawn and back", self.who, f"resolve k{i}", f"it passes; the source says {steps[-1][0]}")
 
     def walk(self):
         after, payloads = "", {}
@@ -286,6 +293,7 @@ class Java(Looker):
         super().__init__(storm, "java")
         self.reader = Reader(storm.history, storm.verdicts, "java")
         self.generation = -1
+        self.lock = threading.Lock()  # held while a fault damages what is looked at here
         self.excused = set()
 
     def judge(self, name, h):
@@ -297,7 +305,7 @@ class Java(Looker):
             self.excused.discard(name)
             self.reader.floor.pop(name, None)
         if missing:
-            self.verdicts.report("hash", name, f"without {', '.join(missing)}")
+            self.verdicts.report("hash", self.who, name, f"without {', '.join(missing)}")
             return
         number = self.number(name, h)
         if number is not ...:
@@ -311,8 +319,30 @@ class Java(Looker):
             return number_of(h["type"], h["payload"])
         except (ValueError, KeyError, TypeError, AssertionError) as e:
             if not quiet:
-                self.verdicts.report("hash", name, f"{e!r} in {h['payload'][:200]!r}")
+                self.verdicts.report("hash", self.who, name, f"{e!r} in {h['payload'][:200]!r}")
             return ...
+
+    def look(self, r, key):
+        generation = self.storm.generation
+        flat = self.hash(r, key)
+        if not flat or generation != self.storm.generation or generation % 2:
+            return
+        if generation != self.generation:
+            self.generation = generation
+            self.reader.forget()
+        self.verdicts.count("hashes")
+        self.judge(name_of(key.decode()), dict(zip(flat[::2], flat[1::2])))
+
+    def deployed(self):
+        """All that such a reader would find deployed: name -> number."""
+        out = {}
+        with resp.Resp(self.storm.redis_socket()) as r:
+            for key in r("KEYS", "distributed_event:*"):
+                flat = self.hash(r, key)
+                h = dict(zip(flat[::2], flat[1::2]))
+                if h.get("syncAction") == "DEPLOY":
+                    out[name_of(key.decode())] = self.number("", h, quiet=True)
+        return out
 
     def hash(self, r, key):
         try:
@@ -325,16 +355,8 @@ class Java(Looker):
             with resp.Resp(self.storm.redis_socket()) as r:
                 r.sock.settimeout(5)
                 for key in r("KEYS", "distributed_event:*"):
-                    generation = self.storm.generation
-                    flat = self.hash(r, key)
-                    if not flat or generation != self.storm.generation or generation % 2:
-                        continue
-                    if generation != self.generation:
-                        self.generation = generation
-                        self.reader.forget()
-                    h = dict(zip(flat[::2], flat[1::2]))
-                    self.verdicts.count("hashes")
-                    self.judge(name_of(key.decode()), h)
+                    with self.lock:
+                        self.look(r, key)
         except (OSError, resp.Error):
             pass  # it is down: a fault did that
         self.over.wait(0.1)
@@ -395,12 +417,12 @@ class Audit(Looker):
         self.verdicts.count("effective writes")
         name = token.decode()
         if self.token is not None and (token != self.token or at > self.until + 0.02):
-            self.verdicts.report("two writers", name, f"batch {number} took effect; the lease is "
+            self.verdicts.report("two writers", self.who, name, f"batch {number} took effect; the lease is "
                                  f"{(self.token or b'free').decode() if at <= self.until + 0.02 else 'over'}")
         if number <= self.number.get(token, 0):
-            self.verdicts.report("written twice", name, f"batch {number} took effect after {self.number[token]}")
+            self.verdicts.report("written twice", self.who, name, f"batch {number} took effect after {self.number[token]}")
         if self.newest and epoch(token) < epoch(self.newest):
-            self.verdicts.report("two writers", name, f"batch {number} took effect after one of {self.newest.decode()}")
+            self.verdicts.report("two writers", self.who, name, f"batch {number} took effect after one of {self.newest.decode()}")
         self.number[token] = number
         self.newest = max(self.newest, token, key=epoch) if self.newest else token
 

@@ -56,7 +56,7 @@ def schedule(seed, seconds, nodes, kinds):
         lasts = rng.choice([0.1, 0.4, 0.8, 1.5, 3.0, 6.0])
         out.append({"at": round(at, 2), "kind": kind, "for": round(lasts * (0.5 + rng.random()), 2),
                     "node": rng.randrange(nodes), "what": rng.choice(PROCESSES), "r": rng.randrange(1 << 30)})
-        at += rng.choice([0.05, 0.3, 0.7, 1.2, 2.0, 5.0]) * (0.5 + rng.random())
+        at += rng.choice([0.02, 0.2, 0.4, 0.6, 1.0, 4.0]) * (0.5 + rng.random())
     return out
 
 
@@ -102,7 +102,7 @@ class Hand:
         for t in self.threads:
             t.join(90)
             if t.is_alive():
-                self.verdicts.report("checker", "faults", "one of them does not end")
+                self.verdicts.report("checker", "faults", "", "one of them does not end")
 
     def last(self, f):
         self.over.wait(f["for"])
@@ -112,7 +112,7 @@ class Hand:
         try:
             done = getattr(self, f"do_{group}")(f)
         except Exception as e:  # noqa: B902 - the hand itself
-            self.verdicts.report("checker", describe(f), repr(e))
+            self.verdicts.report("checker", "faults", describe(f), repr(e))
             done = True
         self.verdicts.count(f"faults: {group}" if done else "faults left out")
 
@@ -155,7 +155,7 @@ class Hand:
 
     def comes_back(self, node, *_):
         if not answers(node, self.storm.start_s, self.storm.over):
-            self.verdicts.report("lookup failed", node.name, f"no answer within {self.storm.start_s} s of its return")
+            self.verdicts.report("lookup failed", node.name, "head", f"no answer within {self.storm.start_s} s of its return")
 
     def do_supervisor(self, f, node):
         self.note(f)
@@ -322,16 +322,20 @@ class Hand:
                 if how == "zone-type":
                     self.ask("SET", key, "of a wrong type")
             return
-        for key in rng.sample(keys, min(len(keys), rng.choice([1, 1, 3, 10]))):
-            self.storm.java.excused.add(name_of(key))
-            if how in ("delete", "type"):
-                self.ask("DEL", key)
-            if how == "type":
-                self.ask("SET", key, "no hash")
-            elif how == "payload":
-                self.ask("HSET", key, "payload", rng.choice(["", "{", '{"id":"x"}']))
-            elif how == "field":
-                self.ask("HDEL", key, rng.choice(["zsHash", "zsRev", "zsVer", "payload", "syncAction", "id"]))
+        with self.storm.java.lock:
+            for key in rng.sample(keys, min(len(keys), rng.choice([1, 1, 3, 10]))):
+                self.storm.java.excused.add(name_of(key))
+                self.damage(key, how, rng)
+
+    def damage(self, key, how, rng):
+        if how in ("delete", "type"):
+            self.ask("DEL", key)
+        if how == "type":
+            self.ask("SET", key, "no hash")
+        elif how == "payload":
+            self.ask("HSET", key, "payload", rng.choice(["", "{", '{"id":"x"}']))
+        elif how == "field":
+            self.ask("HDEL", key, rng.choice(["zsHash", "zsRev", "zsVer", "payload", "syncAction", "id"]))
 
     # --- the source ---
 

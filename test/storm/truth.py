@@ -59,6 +59,7 @@ class Writer(threading.Thread):
     """Changes, deletes and revokes until it is told to stop; waits while the source is away (`source` is held)."""
 
     APIS, DICTIONARIES = 16, 8
+    WAVE = 100  # changes
     ABSENT = {"apis": 3, "dictionaries": 2}  # at a time: no mass deletion, which is another test's subject
 
     def __init__(self, zone, rng, pause_s=0.08):
@@ -149,8 +150,8 @@ class Writer(threading.Thread):
                 self.put_api(a)
         elif dice < 0.45:
             self.put_subscription(a, rng.random() < 0.8)
-        elif dice < 0.80:  # about half of the keys are revoked at any time
-            self.put_key(a, rng.random() < (0.3 if self.revoked[a] else 0.6))
+        elif dice < 0.80:  # in waves: now most are revoked, now most come back
+            self.put_key(a, rng.random() < (0.9 if self.writes // self.WAVE % 2 else 0.15))
         elif self.dictionaries[d] and rng.random() < 0.2 and list(self.dictionaries.values()).count(False) < self.ABSENT["dictionaries"]:
             self.remove_dictionary(d)
         else:
