@@ -50,13 +50,16 @@ def wanted(text, source):
 def schedule(seed, seconds, nodes, kinds):
     """The faults of a storm; now and then it is still for a while, so that there is something to lose."""
     rng = random.Random(f"{seed} faults")
+    groups = sorted({g for g, _ in kinds.values()})
     out, at = [], 2.0
     while at < seconds:
-        kind = rng.choices(list(kinds), [w for _, w in kinds.values()])[0]
+        group = rng.choice(groups)
+        of_group = {k: w for k, (g, w) in kinds.items() if g == group}
+        kind = rng.choices(list(of_group), list(of_group.values()))[0]
         lasts = rng.choice([0.1, 0.4, 0.8, 1.5, 3.0, 6.0])
         out.append({"at": round(at, 2), "kind": kind, "for": round(lasts * (0.5 + rng.random()), 2),
                     "node": rng.randrange(nodes), "what": rng.choice(PROCESSES), "r": rng.randrange(1 << 30)})
-        at += rng.choice([0.02, 0.2, 0.4, 0.6, 1.0, 4.0]) * (0.5 + rng.random())
+        at += rng.choice([0.02, 0.1, 0.3, 0.5, 0.8, 4.0]) * (0.5 + rng.random())
     return out
 
 
@@ -186,8 +189,10 @@ class Hand:
 
     # --- the way to Redis ---
 
+    LONG_S = 3.0  # a command's timeout and a lease fit in
+
     def do_proxy(self, f):
-        """`apart`: a primary that is cut off from its Redis for good, as by a switch; another's bytes go on."""
+        """`apart`: a blackhole that outlasts the lease, as of a host behind a switch that went."""
         node = self.zone.nodes[f["node"]]
         lock = self.proxy_locks[node.name]
         if not lock.acquire(blocking=False):
@@ -196,7 +201,7 @@ class Hand:
             self.note(f)
             p = self.storm.proxies[node.name]
             p.begin("blackhole" if f["kind"] == "apart" else f["kind"], 0.02 + f["r"] % 400 / 1000, 1 + f["r"] % 50)
-            self.over.wait(max(f["for"], 4.0) if f["kind"] == "apart" else f["for"])
+            self.over.wait(f["for"] + self.LONG_S * (f["kind"] in ("apart", "hold-up")))
             p.heal()
         finally:
             lock.release()

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands between one node and its Redis, and fails as networks do.
 
+    cut        every connection ends             refuse      and no new one is made
+    reset      RST in the middle of a message    blackhole   everything is swallowed, new connections too
+    drop-up    questions are swallowed           drop-down   answers are: it was done, and nobody knows
+    hold-up    questions of the connections of now arrive late, when their sender has another one long since
+    delay      each piece is late                slice       a few bytes at a time
+
 A TCP port of loopback in front of a Unix socket or another port. All proxies of a storm share one thread. TCP loses nothing in
 the middle of a stream: a connection that lost bytes to a fault is cut when the fault ends, as a half-open one is in the end.
 """
@@ -19,7 +25,7 @@ class Connection:
     def __init__(self, proxy, reader, writer):
         self.proxy, self.reader, self.writer = proxy, reader, writer
         self.server = None
-        self.lossy = False
+        self.lossy = self.held = False
 
     async def run(self):
         try:
@@ -39,21 +45,17 @@ class Connection:
             while data := await reader.read(65536):
                 await self.forward(data, writer, way)
         finally:
-            if way == DOWN or self.proxy.fault != "hold-up":
-                self.close()
-            else:  # what was held arrives late, from a client that is long gone
+            if way == UP and self.held:
                 await self.proxy.healed.wait()
-                await asyncio.sleep(self.proxy.late_s)
-                self.close()
+                await asyncio.sleep(0.05)  # it has been sent: the server may read it
+            self.close()
 
     async def forward(self, data, writer, way):
         fault = self.proxy.fault
         if fault == "blackhole" or fault == f"drop-{way}":
             self.lossy = True
-            self.proxy.dropped += len(data)
             return
-        if fault == "hold-up" and way == UP:
-            self.proxy.held += len(data)
+        if self.held and way == UP:
             await self.proxy.healed.wait()
         elif fault == "delay":
             await asyncio.sleep(self.proxy.delay_s)
@@ -87,9 +89,8 @@ class Proxy:
     def __init__(self, loop, target):
         self.loop, self.target = loop, target
         self.fault = None
-        self.delay_s, self.slice, self.late_s = 0.1, 7, 0.05
+        self.delay_s, self.slice = 0.1, 7
         self.connections = set()
-        self.accepted = self.dropped = self.held = 0
         self.healed = asyncio.Event()
         self.healed.set()
         self.port = loop.call(self.listen())
@@ -99,7 +100,6 @@ class Proxy:
         return server.sockets[0].getsockname()[1]
 
     async def serve(self, reader, writer):
-        self.accepted += 1
         c = Connection(self, reader, writer)
         if self.fault == "refuse":
             c.reset()
@@ -115,12 +115,15 @@ class Proxy:
             if fault in ("cut", "refuse"):
                 for c in list(self.connections):
                     c.close()
+            for c in self.connections:
+                c.held = fault == "hold-up"
             if fault in LASTING:
                 self.fault, self.delay_s, self.slice = fault, delay_s, slice
                 self.healed.clear()
         self.loop.call(do())
 
     def heal(self):
+        """What was held goes first, then those that lost something end."""
         async def do():
             self.fault = None
             self.healed.set()
