@@ -51,14 +51,14 @@ static int on_takeover(struct supervisor *s, const char *const *args, size_t n,
 static int on_resync(struct supervisor *s, const char *const *args, size_t n,
 		     struct command_result *out)
 {
-	bool accept = n == 1 && str_equal(args[0], "--accept-deletes");
+	bool accept = n > 0 && str_equal(args[n - 1], "--accept-deletes"); /* options come last */
 
-	if (n == 1 && !accept)
-		return err_set(&why, ERR_PARSE, "resync knows --accept-deletes only");
-	buf_adds(&out->text,
-		 accept ? "the next pass may remove what was held back\n"
-			: "building the local store anew; the old one serves until then\n");
-	return supervisor_resync(s, accept ? RESYNC_ACCEPT_DELETES : RESYNC_STORE, &why);
+	if (n > (accept ? 2 : 0))
+		return err_set(&why, ERR_PARSE, "resync knows --accept-deletes [SET] only");
+	if (accept)
+		return supervisor_accept_deletes(s, n == 2 ? args[0] : NULL, &out->text, &why);
+	buf_adds(&out->text, "building the local store anew; the old one serves until then\n");
+	return supervisor_resync(s, RESYNC_STORE, &why);
 }
 
 static int on_compare(struct supervisor *s, const char *const *args, size_t n,

@@ -14,7 +14,7 @@ const struct command commands[] = {
 	{ "doctor", "[--json]", "look at the zone's Redis: which zone ids, who writes, what is wrong", AT_SUPERVISOR, 0, 0 },
 	{ "takeover", "", "stand for election although a Java gateway writes, or wrote, this zone", AT_SUPERVISOR, 0, 0 },
 	{ "compare", "", "on the primary: compare the whole source with the zone now, not only at the next reconcile", AT_SUPERVISOR, 0, 0 },
-	{ "resync", "[--accept-deletes]", "build the local store anew; or, on the primary, allow removals held back", AT_SUPERVISOR, 0, 1 },
+	{ "resync", "[--accept-deletes] [SET]", "build the local store anew; or, on the primary, remove what is held back: what status shows, and only if that is still SET", AT_SUPERVISOR, 0, 2 },
 	{ "restart", "WORKER", "restart elector, fetcher or cache", AT_SUPERVISOR, 1, 1 },
 	{ "reload", "", "read the configuration again; the old one stays when it is wrong", AT_SUPERVISOR, 0, 0 },
 	{ "reopen-logs", "", "open the log files again, after logrotate", AT_SUPERVISOR, 0, 0 },

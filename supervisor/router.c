@@ -64,6 +64,7 @@ static void send_promote(struct supervisor *s)
 	ipc__promote__init(&p);
 	p.token = s->role.given;
 	p.deadline_boot_ms = s->role.deadline_ms;
+	p.own_count = supervisor_own_count(s);
 	m.body_case = IPC__ENVELOPE__BODY_PROMOTE;
 	m.promote = &p;
 	log_note(EV("promote"), KV("token", p.token));

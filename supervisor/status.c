@@ -54,6 +54,20 @@ bool supervisor_publishes(const struct supervisor *s)
 	return !is_zone(s) || role_is_primary(&s->role);
 }
 
+const char *supervisor_guard_set(struct supervisor *s)
+{
+	const Ipc__FetcherReport *f = fetcher_report(s);
+
+	return f == NULL ? "" : f->guard_set;
+}
+
+uint64_t supervisor_own_count(struct supervisor *s)
+{
+	const Ipc__CacheReport *c = cache_report(s);
+
+	return c == NULL ? 0 : c->count;
+}
+
 static const char *role_name(const struct supervisor *s)
 {
 	if (!is_zone(s))

@@ -51,6 +51,9 @@ enum resync {
 	RESYNC_ACCEPT_DELETES /* and may remove what was held back */
 };
 int supervisor_resync(struct supervisor *s, enum resync what, struct err *e) MUST_USE;
+/* Of the removals that its fetcher holds back and status shows; `set` NULL: whichever. */
+int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf *text,
+			      struct err *e) MUST_USE;
 void supervisor_show_config(struct supervisor *s, struct buf *text);
 const char *supervisor_group(const struct supervisor *s);
 

@@ -22,6 +22,10 @@
 
 enum action { ACTION_DEPLOY = 'D', ACTION_UNDEPLOY = 'U' };
 
+/* The version of a withdrawal that was judged by absence; and of one that a person took. */
+#define VERSION_ABSENT	 "absent"
+#define VERSION_ACCEPTED "accepted"
+
 struct event {
 	enum kind kind;
 	enum action action;

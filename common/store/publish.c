@@ -137,7 +137,8 @@ static int bury(struct work *w, struct event *ev, struct err *e)
 }
 
 /* In a refill a tombstone says that what is behind it was withdrawn, and is not to be kept. */
-static int withdraw(struct work *w, const struct key *k, uint64_t limit, struct err *e)
+static int withdraw(struct work *w, const struct key *k, uint64_t limit, const char *version,
+		    struct err *e)
 {
 	struct event ev = { .action = ACTION_UNDEPLOY };
 	struct store_entry old;
@@ -147,6 +148,7 @@ static int withdraw(struct work *w, const struct key *k, uint64_t limit, struct 
 		copy_names(&ev, &old); /* what `old` points at is gone with the first change */
 	else if (rc == ERR_NOTFOUND)
 		rc = look_behind(w, k, &ev, NULL, e);
+	ev.version = mem_strdup(version);
 	if (rc == 0 && ev.action == ACTION_DEPLOY)
 		rc = bury(w, &ev, e);
 	event_reset(&ev);
@@ -158,7 +160,7 @@ static int op_withdraw(struct work *w, const struct publish_op *o, struct err *e
 	struct key k;
 
 	key_event(&k, o->kind, o->id, o->ref);
-	return withdraw(w, &k, o->number, e);
+	return withdraw(w, &k, o->number, o->version, e);
 }
 
 /* Keys of live children, at most n; *more: there are others. */
@@ -203,7 +205,7 @@ static int op_children(struct work *w, const struct publish_op *o, struct err *e
 	int rc = children_of(w, o->ref == NULL ? "" : o->ref, keys, &n, &w->out->left, e);
 
 	for (i = 0; rc == 0 && i < n; i++)
-		rc = withdraw(w, &keys[i], UINT64_MAX, e);
+		rc = withdraw(w, &keys[i], UINT64_MAX, "", e);
 	mem_free(keys);
 	return rc;
 }

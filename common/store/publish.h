@@ -16,7 +16,7 @@
 enum publish_what {
 	PUBLISH_PUT,	  /* skipped when equal, or of an older version */
 	PUBLISH_FORCE,	  /* whatever is there */
-	PUBLISH_WITHDRAW, /* `number`: a record above this revision survives */
+	PUBLISH_WITHDRAW, /* `number`: a record above this revision survives; `version` */
 	PUBLISH_KEEP,	  /* in the next generation: as the current one has it */
 	PUBLISH_CHILDREN, /* withdraws of the reference `ref`, `number` at most */
 	PUBLISH_PURGE,	  /* the tombstone of revision `number`, and those before it, may go */

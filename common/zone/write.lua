@@ -5,7 +5,7 @@
 --   W name hash version kind id ref payload   write; skipped when equal or of an older version
 --   F ...the same...                          write whatever is there: refill, repair
 --   V name hash version                       newer version of an equal event
---   T name ref limit-revision                 tombstone; '' = no limit (a later write survives)
+--   T name ref limit-revision version         tombstone; '' = no limit (a later write survives)
 --   A name hash                               what a Java primary left: its hash, unless it was written since
 --   K name ref                                keep during a refill what could not be read
 --   C ref limit                               tombstone children of a reference, `limit` at most
@@ -14,7 +14,7 @@
 --   O field value                             a field of the cursor
 --   L lineage                                 a refill begins
 --   Y node version                            the reference's sync state: from -1 to now
---   E                                         a refill ends
+--   E complete                                a refill ends: 1; empty: it found nothing
 -- -> {'OK', revision, effective, children left} | {'FENCED', token there} | {'DUP', batch} | {'LOST', batch}
 local call = redis.call
 local token = call('HGET', KEYS[1], 'token')
@@ -32,7 +32,7 @@ if number > batch + 1 then
 end
 
 -- Everything is checked before the first write: a failed script is not rolled back.
-local width = {W = 8, F = 8, V = 4, T = 4, A = 3, K = 3, C = 3, P = 3, M = 3, O = 3, Y = 3, L = 2, E = 1}
+local width = {W = 8, F = 8, V = 4, T = 5, A = 3, K = 3, C = 3, P = 3, M = 3, O = 3, Y = 3, L = 2, E = 2}
 local n = #ARGV
 local at = 8
 while at <= n do
@@ -138,7 +138,7 @@ local function older(is, was)
 	return is and was and is < was
 end
 
-local function tombstone(name, ref, limit)
+local function tombstone(name, ref, limit, version)
 	local old, score, equal = look(name)
 	if limit ~= '' and score and tonumber(score) > tonumber(limit) then
 		return
@@ -154,7 +154,7 @@ local function tombstone(name, ref, limit)
 	end
 	rev = rev + 1
 	if old[4] then
-		call('HSET', prefix .. name, 'syncAction', 'UNDEPLOY', 'updatedAt', now, 'zsRev', number_of(rev), 'zsHash', TOMB)
+		call('HSET', prefix .. name, 'syncAction', 'UNDEPLOY', 'updatedAt', now, 'zsRev', number_of(rev), 'zsHash', TOMB, 'zsVer', version)
 		log(name, number_of(rev))
 	else
 		call('ZREM', KEYS[3], name) -- its hash is lost: nothing is left to withdraw
@@ -224,7 +224,7 @@ op.V = function(at)
 	end
 end
 op.T = function(at)
-	tombstone(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+	tombstone(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
 end
 op.A = function(at)
 	settle()
@@ -255,7 +255,7 @@ op.C = function(at)
 	local key = refs .. ARGV[at + 1]
 	local names = call('SRANDMEMBER', key, tonumber(ARGV[at + 2]))
 	for i = 1, #names do
-		tombstone(names[i], '', '')
+		tombstone(names[i], '', '', '')
 	end
 	for i = 1, #names, MANY do
 		call('SREM', key, unpack(names, i, math.min(i + MANY - 1, #names)))
@@ -300,10 +300,10 @@ op.L = function(at)
 	horizon = rev
 	call('HSET', KEYS[2], 'lineage', ARGV[at + 1], 'complete', '0', 'caught', '', 'version', '1')
 end
-op.E = function()
+op.E = function(at)
 	settle()
 	call('DEL', KEYS[5])
-	call('HSET', KEYS[2], 'complete', '1')
+	call('HSET', KEYS[2], 'complete', ARGV[at + 1])
 end
 
 at = 8

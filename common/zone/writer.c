@@ -301,9 +301,11 @@ void writer_touch(struct writer *w, const char *name, const struct hash *h, cons
 	full(w);
 }
 
-void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit)
+void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit,
+		      const char *version)
 {
-	add(w, &(struct write_op){ .op = 'T', .name = name, .ref = ref, .number = limit });
+	add(w, &(struct write_op){
+		       .op = 'T', .name = name, .ref = ref, .number = limit, .version = version });
 	full(w);
 }
 
@@ -353,9 +355,9 @@ void writer_refill_begin(struct writer *w, const char *lineage)
 	add(w, &(struct write_op){ .op = 'L', .field = lineage });
 }
 
-void writer_refill_end(struct writer *w)
+void writer_refill_end(struct writer *w, bool empty)
 {
-	add(w, &(struct write_op){ .op = 'E' });
+	add(w, &(struct write_op){ .op = 'E', .value = empty ? WRITER_EMPTY : "1" });
 }
 
 void writer_flush(struct writer *w, void *mark)

@@ -23,6 +23,7 @@
 #define WRITER_TOKEN_BYTES  96
 #define WRITER_BATCH_ITEMS  64
 #define WRITER_BATCH_BYTES  (1U << 20)
+#define WRITER_EMPTY	    "empty"    /* complete, of a zone whose refill found nothing */
 #define WRITER_WINDOW	    8	       /* batches on the way */
 #define WRITER_WINDOW_BYTES (8U << 20) /* but one larger batch may go alone */
 
@@ -49,12 +50,12 @@ struct write_op {
 	char op;
 	const char *name;	 /* of the event, W F V A T K P */
 	const struct hash *hash; /* W F V A */
-	const char *version;	 /* W F V */
+	const char *version;	 /* W F V T */
 	const struct event *ev;	 /* W F */
 	const char *ref;	 /* T K P C; NULL: none */
 	uint64_t number;	 /* T: limit, UINT64_MAX none; C: how many; P: revision */
 	const char *field;	 /* M O: field; L: lineage; Y: node */
-	const char *value;	 /* M O: value; Y: version */
+	const char *value;	 /* M O: value; Y: version; E: complete */
 };
 
 struct batch_head {
@@ -97,7 +98,8 @@ size_t writer_waiting(const struct writer *w); /* batches not yet acknowledged *
 void writer_put(struct writer *w, const struct event *ev, const struct hash *h, bool forced);
 void writer_touch(struct writer *w, const char *name, const struct hash *h, const char *version);
 /* `limit`: a write above this revision survives; UINT64_MAX: no limit. */
-void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit);
+void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit,
+		      const char *version);
 void writer_adopt(struct writer *w, const char *name, const struct hash *h);
 void writer_keep(struct writer *w, const char *name, const char *ref);
 void writer_children(struct writer *w, const char *ref, unsigned limit);
@@ -105,8 +107,8 @@ void writer_purge(struct writer *w, const char *name, const char *ref, uint64_t 
 void writer_meta(struct writer *w, const char *field, const char *value);
 void writer_cursor(struct writer *w, const char *field, const char *value);
 void writer_refill_begin(struct writer *w, const char *lineage);
-void writer_refill_end(struct writer *w);
-void writer_flush(struct writer *w, void *mark); /* nothing to send: does nothing */
+void writer_refill_end(struct writer *w, bool empty); /* it found nothing */
+void writer_flush(struct writer *w, void *mark);      /* nothing to send: does nothing */
 
 /* A field of the state Java gateways read (wire page 1.7): from -1, so that one which takes
    over reads everything. */

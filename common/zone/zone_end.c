@@ -80,6 +80,7 @@ static void add(void *arg, const struct batch_head *h, const struct write_op *op
 			zone_cmd_str(c, "");
 		else
 			zone_cmd_i64(c, (int64_t)op->number);
+		zone_cmd_str(c, op->version == NULL ? "" : op->version);
 		break;
 	case 'K':
 		zone_cmd_str(c, op->name);
@@ -97,6 +98,7 @@ static void add(void *arg, const struct batch_head *h, const struct write_op *op
 		zone_cmd_str(c, op->field);
 		break;
 	case 'E':
+		zone_cmd_str(c, op->value);
 		break;
 	default: /* M O Y */
 		zone_cmd_str(c, op->field);

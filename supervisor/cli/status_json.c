@@ -100,6 +100,7 @@ static void add_fetcher(struct buf *b, const Ipc__FetcherReport *f)
 	json_uint(b, "batch", f->batch);
 	json_uint(b, "outbox", f->outbox);
 	json_str(b, "guard", f->guard);
+	json_str(b, "guard_set", f->guard_set);
 	json_str(b, "error", f->error);
 	json_str(b, "index", f->index);
 	json_uint(b, "quarantined", f->quarantined);

@@ -401,6 +401,10 @@ static void check_jdbc_protection(const struct config *c, struct problems *p)
 
 void check_protection(const struct config *c, struct problems *p)
 {
+	if (strcmp(config_str(c, CFG_GUARD_MODE), "off") == 0)
+		REPORT(c, p, PROBLEM_WARN, CFG_GUARD_MODE,
+		       "is off: what is absent at the source is removed at once, however much it "
+		       "is; take it out unless this is a zone for tests");
 	if (strcmp(config_str(c, CFG_SOURCE), "jdbc") == 0)
 		check_jdbc_protection(c, p);
 	if (strcmp(config_str(c, CFG_SOURCE), "mongodb") == 0)

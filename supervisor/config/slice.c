@@ -276,6 +276,21 @@ static Ipc__Postgres *make_postgres(const struct building *b)
 	return m;
 }
 
+static Ipc__Guard *make_guard(const struct config *c)
+{
+	Ipc__Guard *m = mem_alloc(sizeof(*m));
+
+	ipc__guard__init(m);
+	m->off = strcmp(config_str(c, CFG_GUARD_MODE), "off") == 0;
+	m->free = u32(c, CFG_GUARD_FREE);
+	m->percent = u32(c, CFG_GUARD_PERCENT);
+	m->hold_free = u32(c, CFG_GUARD_HOLD_FREE);
+	m->hold_percent = u32(c, CFG_GUARD_HOLD_PERCENT);
+	m->agree_ms = u32(c, CFG_GUARD_AGREE);
+	m->window_ms = u64(c, CFG_GUARD_WINDOW);
+	return m;
+}
+
 static void build_fetcher(const struct building *b, Ipc__Configure *m)
 {
 	const char *secret = config_str(b->c, CFG_ENCRYPTION_SECRET);
@@ -291,6 +306,7 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	part->sync_delay_ms = (uint32_t)config_sync_delay_ms(b->c);
 	part->reconcile_interval_ms = u32(b->c, CFG_RECONCILE_INTERVAL);
 	part->notify = strcmp(config_str(b->c, CFG_SOURCE_NOTIFY), "auto") == 0;
+	part->guard = make_guard(b->c);
 	part->tombstone_retention_ms = u64(b->c, CFG_TOMBSTONE_RETENTION);
 	part->tags = make_list(b->c, CFG_TAGS, &part->n_tags);
 	part->environments = make_list(b->c, CFG_ENVIRONMENTS, &part->n_environments);

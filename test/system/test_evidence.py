@@ -97,7 +97,7 @@ def test_an_environment_that_is_broken_at_a_promotion_takes_nothing_along(zone):
     zone.settled(count=25)
 
 
-def test_an_environment_that_vanishes_needs_a_person_and_one_that_changes_does_not(zone):
+def test_an_environment_that_vanishes_or_changes_its_name_needs_a_person(zone):
     n = filtered(zone)
     zone.remove("environments/e.json")
     until("held back", lambda: "accept-deletes" in n.fetcher()["guard"])
@@ -106,8 +106,10 @@ def test_an_environment_that_vanishes_needs_a_person_and_one_that_changes_does_n
     until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
     zone.settled(count=25)
     zone.write("environments/e.json", {**PROD, "hrids": ["test"]})
-    zone.settled(count=0)
+    until("held back", lambda: "the source has no environment prod" in n.fetcher()["guard"])
+    zone.settled(count=25)
     zone.write("environments/e.json", PROD)
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
     zone.settled(count=25)
 
 

@@ -6,7 +6,11 @@ import time
 
 import pytest
 
+from mongo import bean
 from zone import api, apikey, subscription, until
+
+
+DICTIONARY = {"id": "d", "key": "d", "name": "d", "environmentId": "DEFAULT"}
 
 
 def fill(zone, count):
@@ -15,17 +19,22 @@ def fill(zone, count):
         zone.write(f"subscriptions/s{i:02}.json", subscription(f"s{i:02}", f"a{i:02}"))
 
 
-def test_a_directory_that_vanishes_is_an_outage(zone):
-    fill(zone, 12)
+def test_a_directory_that_vanishes_removes_nothing_until_a_person_says_so(zone):
+    fill(zone, 2)
+    zone.write("dictionaries/d.json", DICTIONARY)
     zone.start(1)
-    zone.settled(count=24)
+    zone.settled(count=5)
     n = zone.nodes[0]
-    (zone.data / "apis").rename(zone.base / "apis")
-    until("said", lambda: "vanished" in n.fetcher()["source"])
-    assert len(n.names()) == 24
-    (zone.base / "apis").rename(zone.data / "apis")
-    until("back", lambda: n.fetcher()["source"] == "up")
-    zone.settled(count=24)
+    (zone.data / "subscriptions").rename(zone.base / "subscriptions")
+    until("said", lambda: "data/subscriptions is missing" in n.fetcher()["guard"])
+    assert n.status()["health"] == "degraded" and len(n.names()) == 5
+    n.kill("fetcher")
+    until("said by one that never saw it", lambda: "data/subscriptions is missing" in n.fetcher()["guard"])
+    assert len(n.names()) == 5
+    (zone.base / "subscriptions").rename(zone.data / "subscriptions")
+    until("back", lambda: n.fetcher()["guard"] == "")
+    zone.settled(count=5)
+    assert n.status()["health"] == "ok"
 
 
 def test_an_empty_directory_removes_nothing_until_a_person_says_so(zone):
@@ -79,9 +88,9 @@ def test_many_removals_need_a_second_pass_that_agrees(zone):
     zone.start(1)
     zone.settled(count=100)
     n = zone.nodes[0]
-    for i in range(30):
+    for i in range(20):
         zone.remove(f"apis/a{i:02}.json")
-    zone.settled(count=40)
+    zone.settled(count=60)
     assert "second pass" in n.logs("fetcher")
 
 
@@ -91,12 +100,12 @@ def test_children_of_a_held_api_are_held_with_it(zone):
     zone.settled(count=100)
     n = zone.nodes[0]
     n.stop()
-    for i in range(30):
+    for i in range(20):
         zone.remove(f"apis/a{i:02}.json")
         zone.remove(f"subscriptions/s{i:02}.json")
     zone.remove("subscriptions/s40.json")
     n.start()
-    zone.settled(count=39)
+    zone.settled(count=59)
     gone = [x for x in n.logs("fetcher").splitlines() if "removed" in x and "SUBSCRIPTION" in x]
     assert len(gone) == 1 and "s40" in gone[0], "the others went with their APIs"
 
@@ -117,7 +126,7 @@ def test_a_pass_that_looks_at_one_file_agrees_with_nothing(zone):
     zone.start(1)
     zone.settled(count=101)
     n = zone.nodes[0]
-    swap_directory(zone, 20)
+    swap_directory(zone, 30)
     until("held", lambda: "second pass" in n.fetcher()["guard"])
     zone.write("dictionaries/e.json", {"id": "e", "key": "e", "name": "e", "environmentId": "DEFAULT"})
     until("e", lambda: n.get("DICTIONARY", "e"))
@@ -125,7 +134,7 @@ def test_a_pass_that_looks_at_one_file_agrees_with_nothing(zone):
     until("f", lambda: n.get("DICTIONARY", "f"))
     zone.settled(count=103)
     n.cli("resync", "--accept-deletes")
-    zone.settled(count=43)
+    zone.settled(count=63)
 
 
 def test_a_second_look_comes_however_much_changes_meanwhile(zone):
@@ -133,38 +142,38 @@ def test_a_second_look_comes_however_much_changes_meanwhile(zone):
     zone.start(1)
     zone.settled(count=100)
     n = zone.nodes[0]
-    for i in range(30):
+    for i in range(20):
         zone.remove(f"apis/a{i:02}.json")
 
     def write_and_look():
         zone.write("dictionaries/d.json", {"id": "d", "key": str(time.monotonic()), "name": "d", "environmentId": "DEFAULT"})
         return n.names().count("API:a00") == 0
     until("gone", write_and_look)
-    zone.settled(count=41)
+    zone.settled(count=61)
 
 
 @pytest.mark.sources("mongodb", "postgresql")
 def test_rows_that_come_back_are_waited_for(zone):
     """As when a table is restored: what is not there yet is not gone because it was not there a while ago."""
-    fill(zone, 30)
+    fill(zone, 60)
     zone.delay = 60000  # it looks at all only when we ask
     zone.start(1, extra="  source:\n    notify: off")
-    zone.settled(count=60)
+    zone.settled(count=120)
     n = zone.nodes[0]
     events = zone.mongo.db["events_latest"]
-    rows = [events.find_one({"_id": f"a{i:02}"}) for i in range(20)]
+    rows = [events.find_one({"_id": f"a{i:02}"}) for i in range(25)]
     events.delete_many({"_id": {"$in": [r["_id"] for r in rows]}})
     zone.compare()
-    until("held", lambda: "20 of 30 API would be removed: waiting for a second pass" in n.fetcher()["guard"])
+    until("held", lambda: "25 of 60 API would be removed: waiting for a second pass" in n.fetcher()["guard"])
     since = time.monotonic()
     until("a pass would agree", lambda: time.monotonic() - since > 1.2)
     events.insert_many(rows[:5])
     zone.compare()
-    until("held", lambda: "15 of 30 API would be removed: waiting for a second pass" in n.fetcher()["guard"])
+    until("held", lambda: "20 of 60 API would be removed: waiting for a second pass" in n.fetcher()["guard"])
     events.insert_many(rows[5:])
     zone.compare()
     until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
-    assert "event=removed" not in n.logs("fetcher") and len(n.names()) == 60
+    assert "event=removed" not in n.logs("fetcher") and len(n.names()) == 120
 
 
 @pytest.mark.sources()
@@ -224,3 +233,299 @@ def test_a_second_call_for_a_refill_within_the_hour_reads_nothing_again(zone):
         change(i)
     assert n.logs("fetcher").count("pass_done") <= before + 1
     assert zone.redis("SMEMBERS", "zonesync:{test}:suspect") == "*", "it is heard when the hour is over"
+
+
+def restart(zone, change):
+    """A fetcher that never saw the source as it was: `change` is made while nobody looks."""
+    n = zone.primary()
+    n.stop()
+    change()
+    n.start()
+    return n
+
+
+def hidden(zone, path="."):
+    """The mount is gone, its mount point is there."""
+    source = zone.data / path
+    source.rename(zone.base / "hidden")
+    source.mkdir()
+
+
+def unhidden(zone, path="."):
+    (zone.data / path).rmdir()
+    (zone.base / "hidden").rename(zone.data / path)
+
+
+def held_by(n):
+    return until("held back", lambda: "held back" in n.fetcher()["guard"] and n.fetcher()["guard"])
+
+
+def settled_again(zone, n, count):
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
+    zone.settled(count=count)
+    assert n.status()["health"] == "ok" and "event=removed" not in n.logs("fetcher")
+
+
+def test_a_fetcher_that_starts_on_an_empty_mount_point_removes_nothing(zone):
+    """Eight of a type, which may all go when one deletes them one by one."""
+    fill(zone, 8)
+    zone.start(1)
+    zone.settled(count=16)
+    n = restart(zone, lambda: hidden(zone))
+    text = held_by(n)
+    assert "the source brings nothing" in text and "8 of 8 API" in text
+    assert n.status()["health"] == "degraded" and len(n.names()) == 16
+    until("the zone says it", lambda: zone.redis.meta()["held"] == text)
+    unhidden(zone)
+    settled_again(zone, n, 16)
+    until("the zone says nothing more", lambda: zone.redis.meta()["held"] == "")
+
+
+@pytest.mark.parametrize("count", [3, 10])
+def test_a_fetcher_that_starts_without_the_directory_of_a_type_removes_none_of_it(zone, count):
+    fill(zone, count)
+    zone.start(1)
+    zone.settled(count=2 * count)
+    n = restart(zone, lambda: (zone.data / "subscriptions").rename(zone.base / "s"))
+    assert f"{count} of {count} SUBSCRIPTION" in held_by(n)
+    assert len(n.names()) == 2 * count
+    (zone.base / "s").rename(zone.data / "subscriptions")
+    settled_again(zone, n, 2 * count)
+
+
+def test_another_tree_with_a_dictionary_in_it_removes_nothing(zone):
+    fill(zone, 1)
+    zone.write("dictionaries/d.json", DICTIONARY)
+    zone.start(1)
+    zone.settled(count=3)
+
+    def another():
+        hidden(zone)
+        zone.write("dictionaries/d.json", DICTIONARY)
+    n = restart(zone, another)
+    assert "no API, API product, subscription or key at all" in held_by(n)
+    assert len(n.names()) == 3
+    shutil.rmtree(zone.data)
+    (zone.base / "hidden").rename(zone.data)
+    settled_again(zone, n, 3)
+
+
+def mirror(tree, target):
+    """As rsync --delete does it: what is not there goes, file by file, then comes what is."""
+    for path in sorted(target.glob("*/*.json")):
+        if not (tree / path.relative_to(target)).exists():
+            path.unlink()
+    for path in sorted(tree.glob("*/*.json")):
+        copy = target / path.relative_to(tree)
+        if not copy.exists():
+            shutil.copy(path, copy)
+
+
+def test_an_rsync_of_the_wrong_tree_removes_nothing(zone):
+    """39 of 42, a second after, and one pass after another sees the same."""
+    fill(zone, 42)
+    zone.start(1)
+    zone.settled(count=84)
+    n = zone.nodes[0]
+    wrong = zone.base / "wrong"
+    for path in ("apis", "subscriptions"):
+        (wrong / path).mkdir(parents=True)
+    for i in range(3):
+        shutil.copy(zone.data / f"apis/a{i:02}.json", wrong / "apis")
+    (wrong / "subscriptions" / "x.json").write_text(json.dumps(subscription("x", "a01")))
+    kept = zone.base / "kept"
+    shutil.copytree(zone.data, kept)
+    mirror(wrong, zone.data)
+    assert "39 of 42 API would be removed: held back" in held_by(n)
+    for _ in range(2):
+        before = n.logs("fetcher").count("pass_done")
+        n.cli("compare")
+        until("compared", lambda: n.logs("fetcher").count("pass_done") > before)
+    assert "39 of 42 API would be removed: held back" in n.fetcher()["guard"]
+    mirror(kept, zone.data)
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
+    zone.settled(count=84)
+
+
+def test_removals_add_up_over_passes_and_processes(zone):
+    """Four of twelve go at once; so would the next four, and the last ones."""
+    fill(zone, 12)
+    zone.start(2)
+    zone.settled(count=24)
+    n = zone.primary()
+    for i in range(4):
+        zone.remove(f"apis/a{i:02}.json")
+    zone.settled(count=16)
+    assert zone.redis.hash("distributed_event:test:API:a00")["zsVer"] == "absent"
+    n.cli("stepdown")
+    p = until("another primary",
+              lambda: next((x for x in zone.nodes if x is not n and x.role() == "primary"), None))
+    for i in range(4, 8):
+        zone.remove(f"apis/a{i:02}.json")
+    assert "4 of 8 API would be removed: held back" in held_by(p)
+    p = restart(zone, lambda: None)
+    p = zone.primary()
+    assert "4 of 8 API would be removed: held back" in held_by(p)
+    zone.settled(count=16)
+
+
+def test_a_person_takes_the_set_that_was_shown_and_no_other(zone):
+    fill(zone, 12)
+    zone.start(2)
+    zone.settled(count=24)
+    n = zone.primary()
+    for i in range(7):
+        zone.remove(f"apis/a{i:02}.json")
+    held_by(n)
+    shown = n.fetcher()["guard_set"]
+    assert shown.startswith("7-") and shown in n.fetcher()["guard"]
+    zone.remove("apis/a07.json")
+    until("another set", lambda: n.fetcher()["guard_set"].startswith("8-"))
+    r = n.cli("resync", "--accept-deletes", shown, check=False)
+    assert r.returncode != 0 and "another set by now" in r.stderr
+    assert n.cli("resync", "--accept-deletes", "8-0000000000000000", check=False).returncode != 0
+    assert len(n.names()) == 24
+    n.cli("resync", "--accept-deletes", n.fetcher()["guard_set"])
+    zone.settled(count=8)
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
+    meta = zone.redis.meta()
+    assert meta["accepted"] == f"{meta['lineage']} 8 -"
+    zone.remove("apis/a08.json")  # what a person took does not count any more
+    zone.settled(count=6)
+    assert n.cli("resync", "--accept-deletes", check=False).returncode != 0, "nothing is held back"
+
+
+def test_what_was_taken_outlives_the_primary_that_heard_it(zone):
+    fill(zone, 12)
+    zone.start(2)
+    zone.settled(count=24)
+    n = zone.primary()
+    for i in range(7):
+        zone.remove(f"apis/a{i:02}.json")
+    held_by(n)
+    count, digest = n.fetcher()["guard_set"].split("-")
+    lineage = zone.redis.meta()["lineage"]
+    zone.redis("HSET", "zonesync:{test}:meta", "accepted", f"{lineage} {count} {digest}")
+    n.cli("stepdown")
+    zone.settled(count=10)
+
+
+def test_a_redis_that_forgot_all_is_not_refilled_with_nothing(zone):
+    """Without persistence, while the mount of the source is late: a node serves on, and says so."""
+    fill(zone, 8)
+    zone.start(1)
+    zone.settled(count=16)
+    n = zone.nodes[0]
+    hidden(zone)
+    zone.redis.stop()
+    zone.redis.start()
+    until("refilled with nothing", lambda: zone.redis.meta().get("complete") == "empty")
+    until("said", lambda: "this node's own store holds 16" in n.fetcher()["guard"])
+    assert n.status()["health"] == "degraded" and len(n.names()) == 16
+    unhidden(zone)
+    until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
+    zone.settled(count=16)
+    assert n.status()["health"] == "ok"
+
+
+def test_a_zone_that_begins_with_nothing_is_complete_when_something_comes(zone):
+    zone.start(1)
+    until("refilled with nothing", lambda: zone.redis.meta().get("complete") == "empty")
+    fill(zone, 2)
+    zone.settled(count=4)
+
+
+def test_a_file_in_the_middle_of_a_checkout_is_not_gone(zone):
+    """It comes back within the second in which it is looked for."""
+    fill(zone, 3)
+    zone.start(1)
+    zone.settled(count=6)
+    n = zone.nodes[0]
+    path = zone.data / "apis" / "a00.json"
+    rows = n.fetcher()["rows"]
+    since = time.monotonic()
+    path.rename(zone.base / "away")
+    until("looked for", lambda: n.fetcher()["rows"] > rows)
+    (zone.base / "away").rename(path)
+    within = time.monotonic() - since < 0.9
+    zone.write("dictionaries/d.json", DICTIONARY)
+    zone.settled(count=7)
+    zone.write("apis/a01.json", api("a01", version="2"))
+    until("went on", lambda: b'"2"' in n.get("API", "a01"))
+    assert "event=removed" not in n.logs("fetcher") or not within  # a slow machine is no proof
+
+
+def test_a_guard_that_is_off_is_named(zone):
+    zone.guard = "off"
+    fill(zone, 8)
+    zone.start(1)
+    zone.settled(count=16)
+    n = zone.nodes[0]
+    assert any("zonesync.guard.mode" in w for w in n.status()["warnings"])
+    hidden(zone)
+    until("all gone", lambda: n.names() == [])
+
+
+def one_environment(zone, other):
+    for i in range(6):
+        zone.write(f"apis/a{i}.json", api(f"a{i}", environmentId="prod"))
+        zone.write(f"apis/b{i}.json", api(f"b{i}", environmentId=other))
+        zone.write(f"subscriptions/s{i}.json", subscription(f"s{i}", f"a{i}", environmentId="prod"))
+
+
+def configure(zone, n, text):
+    n.config.write_text(zone.config(n.name) + "\n" + text + "\n")
+    n.cli("reload")
+
+
+def describe(zone, *environments):
+    for one in environments:
+        zone.write(f"environments/{one}.json", {"id": one, "hrids": [one], "name": one, "organizationId": "ORG"})
+
+
+@pytest.mark.parametrize("environments", ["prodd", "[prod, stagin]"])
+@pytest.mark.parametrize("by_ids", [False, True], ids=["by hrids", "by ids that documents name"])
+def test_an_environment_that_the_source_does_not_have_removes_nothing(zone, environments, by_ids):
+    one_environment(zone, "staging")
+    more = "\nuseLegacyEnvironmentHrids: false" if by_ids else ""
+    if not by_ids:
+        describe(zone, "prod", "staging")
+    zone.start(1)
+    zone.settled(count=18)
+    n = zone.nodes[0]
+    configure(zone, n, f"environments: {environments}{more}")
+    text = held_by(n)
+    assert "the source has no environment" in text and len(n.names()) == 18
+    assert n.status()["health"] == "degraded"
+    configure(zone, n, f"environments: [prod, staging]{more}")
+    settled_again(zone, n, 18)
+    assert len(n.names()) == 18
+
+
+def test_an_environment_without_apis_is_there(zone):
+    one_environment(zone, "staging")
+    describe(zone, "prod", "staging", "next")
+    zone.start(1)
+    zone.settled(count=18)
+    n = zone.nodes[0]
+    configure(zone, n, "environments: [prod, staging, next]")
+    until("another process", lambda: "config_changed" in n.logs())
+    zone.remove("apis/b0.json")
+    zone.settled(count=17)
+
+
+@pytest.mark.sources("mongodb", "postgresql")
+def test_an_environment_that_the_database_does_not_have_removes_nothing(zone):
+    for one in ("prod", "staging"):
+        zone.row("environments", {"id": one, "hrids": [one], "name": one, "organizationId": "ORG"}, None)
+    for i in range(6):
+        zone.event(f"a{i}", "PUBLISH_API", bean(api(f"a{i}")), environments=["prod" if i < 4 else "staging"])
+    zone.start(1)
+    zone.settled(count=6)
+    n = zone.nodes[0]
+    configure(zone, n, "environments: [prod, stagin]")
+    text = held_by(n)
+    assert "the source has no environment stagin" in text and "2 of 6 API" in text
+    assert len(n.names()) == 6
+    configure(zone, n, "environments: [prod, staging]")
+    settled_again(zone, n, 6)

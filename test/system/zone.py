@@ -207,6 +207,9 @@ zonesync:
     poll_max: 400
   store:
     map_bytes: {map_bytes}
+  guard:
+    mode: {guard}
+    agree: 1000
 {extra}
 services:
   sync:
@@ -235,10 +238,11 @@ class Zone:
         self.delay = 500
         self.zone = "test"
         self.map_bytes = 8 << 30
+        self.guard = "hold"
 
     def config(self, name, extra="", more="", data=None):
         return CONFIG.format(name=name, zone=self.zone, socket=self.redis.socket, ttl=self.ttl, delay=self.delay,
-                             map_bytes=self.map_bytes,
+                             map_bytes=self.map_bytes, guard=self.guard,
                              source=self.source(data), extra=extra, more=more)
 
     def source(self, data=None):

@@ -284,7 +284,7 @@ static void found_zone(void)
 	put("a1", NULL, "one", "10", true);
 	put("k1", "a1", "key", "10", true);
 	writer_meta(pen, "caught", lease.token);
-	writer_refill_end(pen);
+	writer_refill_end(pen, false);
 	assert_int_equal(written(), 2);
 }
 
@@ -393,7 +393,7 @@ static void an_undeploy_keeps_the_payload_and_leaves_the_digest(void **state)
 {
 	UNUSED(state);
 	found_zone();
-	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX);
+	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX, "");
 	assert_int_equal(written(), 1);
 	prove();
 	assert_int_equal(page.head.digest.count, 1);
@@ -401,13 +401,13 @@ static void an_undeploy_keeps_the_payload_and_leaves_the_digest(void **state)
 		kit_ask(&kit, "HMGET", EVENT "API:a1:API_KEY:k1", "payload", "syncAction", NULL),
 		"(key UNDEPLOY)");
 	assert_string_equal(kit_ask(&kit, "SCARD", "zonesync:{z}:refs:API:a1", NULL), "0");
-	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX); /* again */
-	writer_tombstone(pen, "API:unknown", NULL, UINT64_MAX);
+	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX, ""); /* again */
+	writer_tombstone(pen, "API:unknown", NULL, UINT64_MAX, "");
 	assert_int_equal(written(), 0);
 	assert_string_equal(kit_ask(&kit, "EXISTS", EVENT "API:unknown", NULL), "0");
-	writer_tombstone(pen, "API:a1", NULL, 0); /* written after the limit: it survives */
+	writer_tombstone(pen, "API:a1", NULL, 0, ""); /* written after the limit: it survives */
 	assert_int_equal(written(), 0);
-	writer_tombstone(pen, "API:a1", NULL, 1);
+	writer_tombstone(pen, "API:a1", NULL, 1, "");
 	assert_int_equal(written(), 1);
 	prove();
 	assert_int_equal(page.head.digest.count, 0);
@@ -439,7 +439,7 @@ static void a_purge_forgets_tombstones_and_moves_the_horizon(void **state)
 {
 	UNUSED(state);
 	found_zone();
-	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX);
+	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX, "");
 	assert_int_equal(written(), 1);
 	writer_purge(pen, "API:a1:API_KEY:k1", "a1", 2); /* not of that revision */
 	writer_purge(pen, "API:a1", NULL, 1);		 /* lives */
@@ -458,7 +458,7 @@ static void a_lost_hash_is_withdrawn_from_the_log(void **state)
 	UNUSED(state);
 	found_zone();
 	(void)kit_ask(&kit, "DEL", EVENT "API:a1", NULL);
-	writer_tombstone(pen, "API:a1", NULL, UINT64_MAX);
+	writer_tombstone(pen, "API:a1", NULL, UINT64_MAX, "");
 	assert_int_equal(written(), 1);
 	assert_string_equal(kit_ask(&kit, "ZSCORE", LOG, "API:a1", NULL), "-");
 	assert_string_equal(kit_ask(&kit, "HGET", META, "horizon", NULL), "3");
@@ -523,9 +523,9 @@ static void a_refill_broken_off_and_begun_again_forgets_nobody(void **state)
 			    "(API:a1:API_KEY:k1 2 API:a2 3 API:a3 4 API:a1 5)");
 	put("a1", NULL, "one", "10", true);
 	writer_keep(pen, "API:a1:API_KEY:k1", "a1");
-	writer_tombstone(pen, "API:a2", NULL, UINT64_MAX);
-	writer_tombstone(pen, "API:a3", NULL, UINT64_MAX);
-	writer_refill_end(pen);
+	writer_tombstone(pen, "API:a2", NULL, UINT64_MAX, "");
+	writer_tombstone(pen, "API:a3", NULL, UINT64_MAX, "");
+	writer_refill_end(pen, false);
 	assert_int_equal(written(), 4);
 	prove();
 	assert_int_equal(page.head.digest.count, 2);

@@ -119,7 +119,7 @@ static bool may_go(struct absent *a, const struct absent_one *g)
 	if (!marks_have(&a->doubt, g->mark))
 		return false;
 	/* A Java primary never deletes a key: many that are missing were flushed. */
-	if (guard_judge(a->live[g->kind], agreed, 1, false) == GUARD_GO)
+	if (guard_is_few(a->live[g->kind], agreed, GUARD_FREE, GUARD_PERCENT))
 		return true;
 	str_print(a->held, sizeof(a->held),
 		  "%zu of %zu %s are missing in the index: kept until they are back; `zonesync "

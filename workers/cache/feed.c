@@ -231,7 +231,7 @@ static bool take_op(struct keeper_job *job, Feed__Op *m, struct publish_op *out)
 	size_t i;
 
 	job->begin_next = job->begin_next || m->op[0] == 'L';
-	job->end_next = job->end_next || m->op[0] == 'E';
+	job->end_next = job->end_next || (m->op[0] == 'E' && !str_equal(m->value, "empty"));
 	if (m->op[0] == 'M' &&
 	    (str_equal(m->field, CAUGHT_FIELD) || str_equal(m->field, UNREAD_FIELD)))
 		return false;

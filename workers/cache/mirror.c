@@ -418,7 +418,7 @@ static bool is_too_little(const struct mirror *m, struct err *e)
 	uint64_t had = m->pos.digest.count;
 
 	if (m->what != ROUND_BUILD || m->renew || m->before >= had ||
-	    guard_judge(had, had - m->before, 1, false) == GUARD_GO)
+	    guard_is_few(had, had - m->before, GUARD_FREE, GUARD_PERCENT))
 		return false;
 	(void)err_set(e, ERR_STATE,
 		      "the index holds %" PRIu64 " events where %" PRIu64 " are served, which are "

@@ -21,9 +21,11 @@ struct worker;
 struct end;
 
 struct end_state {
-	const char *lineage; /* "": nothing was ever written there */
-	bool complete;	     /* false: a refill was not finished */
-	const char *mapping; /* fingerprint of what it was made with */
+	const char *lineage;  /* "": nothing was ever written there */
+	bool complete;	      /* false: a refill was not finished */
+	bool empty;	      /* one found nothing */
+	const char *accepted; /* removals that a person took; NULL: among the cursors */
+	const char *mapping;  /* fingerprint of what it was made with */
 	const char *const *cursor_fields;
 	const char *const *cursor_values;
 	size_t n_cursors;

@@ -126,6 +126,8 @@ static void on_mapping(void *arg, const struct redis_reply *r, const struct err 
 	struct end_zone *e = arg;
 	struct end_state s = { .lineage = e->head.lineage,
 			       .complete = e->head.complete != ZONE_FILLING,
+			       .empty = e->head.complete == ZONE_EMPTY,
+			       .accepted = e->head.accepted,
 			       .java = e->java,
 			       .polls = e->head.polls };
 	struct err why = { 0 };

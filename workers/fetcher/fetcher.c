@@ -130,6 +130,7 @@ static void zone_known(struct fetcher *f)
 		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
 		str_hex(lineage, raw, sizeof(raw));
 		f->caught = false;
+		removals_zone(f, lineage, NULL);
 		writer_refill_begin(f->writer, lineage);
 		writer_flush(f->writer, NULL);
 	}
@@ -191,6 +192,7 @@ static int on_promote(void *self, const Ipc__Envelope *m, struct err *e)
 	if (p->token[0] == '\0' || strlen(p->token) >= sizeof(f->token))
 		return err_set(e, ERR_PROTO, "a token of %zu bytes", strlen(p->token));
 	begin(f, p->token, p->deadline_boot_ms);
+	f->removals.own = p->own_count;
 	return 0;
 }
 
@@ -238,9 +240,12 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct fetcher *f = *(struct fetcher **)self;
 
+	struct err why = { 0 };
+
 	UNUSED(e);
-	f->accept_deletes = f->accept_deletes || m->resync->accept_deletes;
-	log_note(EV("compare"), KV("accept_deletes", f->accept_deletes));
+	if (m->resync->accept_deletes && removals_accept(f, m->resync->set, &why) < 0)
+		log_warn(EV("not_accepted"), KV("err", why.text));
+	log_note(EV("compare"), KV("accept_deletes", m->resync->accept_deletes));
 	if (f->feed != NULL)
 		feed_want(f->feed, PASS_COMPARE);
 	return 0;
@@ -369,6 +374,7 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 {
 	static Ipc__FetcherReport r;
 	static char source[ERR_TEXT_BYTES + 8];
+	static char set[GUARD_SET_BYTES];
 	bool up = f->source_err.code == 0;
 
 	if (f->config == NULL)
@@ -384,7 +390,9 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	r.published = f->published;
 	r.batch = f->acked;
 	r.outbox = f->outbox.len;
-	r.guard = f->guard;
+	r.guard = f->removals.text;
+	guard_set_text(&f->removals.set, set);
+	r.guard_set = f->removals.set.count == 0 ? (char *)(uintptr_t) "" : set;
 	r.notify = f->notify;
 	r.error = f->token[0] == '\0' && !is_local(f) ? (char *)(uintptr_t) "" : f->error.text;
 	if (f->end != NULL && f->end->index != NULL)
@@ -477,6 +485,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	rc = check_source(f->config, e);
 	if (rc < 0)
 		return rc;
+	removals_init(f);
 	fingerprint(f);
 	if (!is_local(f) && f->config->redis == NULL)
 		return err_set(e, ERR_CONFIG, "neither Redis nor a cache to write to");

@@ -108,7 +108,7 @@ void known_set(struct known *k, struct known_entry *e, const struct hash *h, con
 	e->version = fold_version(version, &e->numbered);
 }
 
-void known_withdraw(struct known *k, struct known_entry *e)
+void known_withdraw(struct known *k, struct known_entry *e, const char *version)
 {
 	if (known_live(e))
 		count(k, e, false);
@@ -116,8 +116,7 @@ void known_withdraw(struct known *k, struct known_entry *e)
 	e->repair = false;
 	memset(&e->hash, 0, sizeof(e->hash));
 	e->hash.b[0] = 'U';
-	e->version = 0;
-	e->numbered = false;
+	e->version = fold_version(version == NULL ? "" : version, &e->numbered);
 }
 
 void known_drop(struct known *k, const char *name)

@@ -54,7 +54,7 @@ static void learn_entry(struct fetcher *f, const struct end_name *one)
 		if (one->hash_len == HASH_BYTES)
 			memcpy(h.b, one->hash, HASH_BYTES);
 		if (h.b[0] == 'U')
-			known_withdraw(&f->known, e);
+			known_withdraw(&f->known, e, one->version);
 		else
 			known_set(&f->known, e, &h, one->version);
 		e->repair = h.b[0] == 0;
@@ -128,7 +128,7 @@ static void adopt_one(struct fetcher *f, const struct end_found *one)
 	if (live)
 		known_set(&f->known, e, &h, "");
 	else
-		known_withdraw(&f->known, e);
+		known_withdraw(&f->known, e, "");
 	f->adopted++;
 	send_chore(f, 'A', one->name, NULL, 0);
 }
@@ -163,6 +163,9 @@ void load_state(void *arg, const struct end_state *s)
 		mem_free(table_set(&f->cursors, s->cursor_fields[i],
 				   mem_strdup(s->cursor_values[i])));
 	f->polls = s->polls;
+	f->removals.empty = s->empty;
+	removals_zone(f, s->lineage,
+		      s->accepted != NULL ? s->accepted : table_get(&f->cursors, "accepted"));
 	f->refill = f->want_refill || s->lineage[0] == '\0' || !s->complete || s->java ||
 		    !str_equal(s->mapping, f->mapping);
 	f->adopt = (s->lineage[0] == '\0' || s->java || !s->complete) &&

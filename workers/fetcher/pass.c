@@ -6,7 +6,6 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/fetcher/quarantine.h"
-#include "workers/fetcher/removals.h"
 #include "workers/fetcher/settle.h"
 #include "workers/fetcher/work.h"
 
@@ -49,7 +48,7 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 			bool forced = f->refill || e->repair;
 
 			if (!known_live(e))
-				f->added[e->kind]++;
+				f->removals.added[e->kind]++;
 			known_set(&f->known, e, &i->hash, i->ev.version);
 			outbox_add(&f->outbox, &i->ev, &i->hash,
 				   forced ? OUTBOX_FORCED : OUTBOX_PLAIN, 0);
@@ -232,6 +231,7 @@ static void take(struct fetcher *f, struct feed_item *i)
 	case FEED_BEGIN:
 		f->in_pass = true;
 		f->begun_ms = i->at_ms;
+		removals_begin(f);
 		if (i->pass != PASS_DELTA)
 			f->pass++;
 		break;
@@ -248,6 +248,13 @@ static void take(struct fetcher *f, struct feed_item *i)
 		break;
 	case FEED_ASK:
 		take_asks(f, i);
+		break;
+	case FEED_DOUBT:
+		removals_doubt(f, i);
+		break;
+	case FEED_UNMET:
+		removals_unmet(f, i->unmet);
+		feed_answer(f->feed);
 		break;
 	case FEED_CURSOR:
 		send_cursor(f, i->where, i->text);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/removals.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/model/guard.h"
 #include "workers/fetcher/work.h"
-
-#define AGREE_MS (2 * GUARD_AGREE_MS) /* until everything is looked at again, or one delay */
 
 struct held { /* a removal the guard has not yet let go */
 	struct event ev;
@@ -36,7 +37,7 @@ void removals_there(struct fetcher *f, const char *name)
 	struct held *h = table_del(&f->held, name);
 
 	if (h != NULL && h->passes > 0)
-		f->returned |= 1U << h->ev.kind;
+		f->removals.returned |= 1U << h->ev.kind;
 	f->settle_again = f->settle_again || h != NULL;
 	held_free(h);
 }
@@ -98,7 +99,7 @@ static void withdraw(struct fetcher *f, const char *name, struct event *ev)
 	struct hash tomb;
 
 	if (e != NULL) {
-		known_withdraw(&f->known, e);
+		known_withdraw(&f->known, e, ev->version);
 		e->updated_ms = clock_wall_ms();
 	}
 	if (kind_has_children(ev->kind) && has_twin(f, ev))
@@ -123,33 +124,45 @@ void removals_withdraw(struct fetcher *f, const char *name, struct event *ev)
  * UNDEPLOY of the last two and do nothing about one of a license (wire page 5): they keep what
  * they have until they start again, and then do not read it.
  */
-static void sweep_one(struct fetcher *f, const char *name, struct known_entry *e)
+static bool is_unmet(const struct fetcher *f, const struct known_entry *e)
 {
-	struct event ev = { .kind = e->kind, .action = ACTION_UNDEPLOY };
 	const char *ref = known_ref_id(e);
-	struct buf b = { 0 };
 	unsigned i;
 
-	if (f->blocks[e->kind] > 0 || (e->kind == KIND_API_KEY && f->blocks[KIND_SUBSCRIPTION] > 0))
-		return;
+	if (!known_live(e) || e->pass == f->pass || f->blocks[e->kind] > 0 ||
+	    (e->kind == KIND_API_KEY && f->blocks[KIND_SUBSCRIPTION] > 0))
+		return false;
 	for (i = 0; ref != NULL && i < ARRAY_LEN(parents); i++) {
 		const struct known_entry *parent = live_reference(f, parents[i], ref);
 
 		if (f->blocks[parents[i]] > 0 || (parent != NULL && parent->pass != f->pass))
-			return; /* what it refers to decides */
+			return false; /* what it refers to decides */
 	}
-	buf_printf(&b, "%s:", kind_name(e->kind));
-	if (ref != NULL) {
-		size_t skip = strlen("API:") + strlen(ref) + 1 + b.len;
+	return true;
+}
 
-		ev.ref_id = mem_strdup(ref);
-		ev.id = mem_strdup(name + skip);
-	} else {
-		ev.id = mem_strdup(name + b.len);
+/* The id in a name. */
+static const char *id_in(const char *name, const struct known_entry *e)
+{
+	const char *ref = known_ref_id(e);
+
+	if (ref != NULL)
+		name += strlen("API:") + strlen(ref) + 1;
+	return name + strlen(kind_name(e->kind)) + 1;
+}
+
+void removals_unmet(struct fetcher *f, struct feed_unmet *out)
+{
+	size_t at = 0;
+	const char *name;
+	void *v;
+
+	while (table_next(&f->known.names, &at, &name, &v)) {
+		const struct known_entry *e = v;
+
+		if (is_unmet(f, e))
+			feed_unmet_add(out, e->kind, id_in(name, e));
 	}
-	buf_reset(&b);
-	removals_hold(f, name, &ev);
-	event_reset(&ev);
 }
 
 void removals_sweep(struct fetcher *f)
@@ -159,10 +172,141 @@ void removals_sweep(struct fetcher *f)
 	void *v;
 
 	while (table_next(&f->known.names, &at, &name, &v)) {
-		struct known_entry *e = v;
+		const struct known_entry *e = v;
+		struct event ev = { .kind = e->kind, .action = ACTION_UNDEPLOY };
 
-		if (known_live(e) && e->pass != f->pass)
-			sweep_one(f, name, e);
+		if (!is_unmet(f, e))
+			continue;
+		ev.ref_id = mem_strdup(known_ref_id(e));
+		ev.id = mem_strdup(id_in(name, e));
+		removals_hold(f, name, &ev);
+		event_reset(&ev);
+	}
+}
+
+/* --- what the source looks like --- */
+
+void removals_begin(struct fetcher *f)
+{
+	buf_clear(&f->removals.doubt_next);
+	f->removals.doubted_next = 0;
+}
+
+void removals_doubt(struct fetcher *f, const struct feed_item *i)
+{
+	struct removals *r = &f->removals;
+	unsigned kinds = 0;
+	unsigned k;
+
+	for (k = 0; k < KIND__COUNT; k++)
+		if ((i->blocks & 1U << k) != 0 && f->known.live[k] >= i->rows)
+			kinds |= 1U << k;
+	if (kinds == 0)
+		return;
+	r->doubted_next |= kinds;
+	if (strstr(buf_cstr(&r->doubt_next), i->text) == NULL)
+		buf_printf(&r->doubt_next, "%s%s", r->doubt_next.len > 0 ? "; " : "", i->text);
+}
+
+/* The pass that ends now looked at everything. */
+static void take_doubts(struct fetcher *f)
+{
+	struct removals *r = &f->removals;
+
+	if (r->doubt_next.len > 0 && !str_equal(buf_cstr(&r->doubt), buf_cstr(&r->doubt_next)))
+		log_warn(EV("source_doubted"), KV("why", buf_cstr(&r->doubt_next)));
+	buf_clear(&r->doubt);
+	buf_add(&r->doubt, r->doubt_next.data, r->doubt_next.len);
+	r->doubted = r->doubted_next;
+}
+
+/* --- judging --- */
+
+struct tally { /* of what is held and does not go with what it refers to */
+	size_t gone[KIND__COUNT];
+	unsigned passes[KIND__COUNT]; /* the fewest of them */
+	size_t went[KIND__COUNT];     /* removed as absent within the window */
+	size_t stays;		      /* live, when all that is held were gone */
+	size_t stays_main;
+	size_t live, live_main;
+	struct guard_set set;
+};
+
+/* Of a zone that has none of these nothing hangs on anything. */
+static bool is_main(enum kind k)
+{
+	return k == KIND_API || k == KIND_API_PRODUCT || k == KIND_SUBSCRIPTION ||
+	       k == KIND_API_KEY;
+}
+
+static void take_away(size_t stays[KIND__COUNT], enum kind k, size_t n)
+{
+	stays[k] -= MIN(stays[k], n);
+}
+
+/* Its children go with it. */
+static void take_children(const struct fetcher *f, const char *id, size_t stays[KIND__COUNT])
+{
+	const struct known_ref *r = table_get(&f->known.refs, id);
+	unsigned k;
+
+	for (k = 0; r != NULL && k < KIND__COUNT; k++)
+		take_away(stays, (enum kind)k, r->live[k]);
+}
+
+static void count_held(const struct fetcher *f, struct tally *t, size_t stays[KIND__COUNT])
+{
+	const char *name;
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&f->held, &at, &name, &v)) {
+		const struct held *h = v;
+
+		if (parent_is_held(f, h->ev.ref_id))
+			continue;
+		t->passes[h->ev.kind] = t->gone[h->ev.kind]++ == 0
+						? h->passes
+						: MIN(t->passes[h->ev.kind], h->passes);
+		guard_set_add(&t->set, name);
+		take_away(stays, h->ev.kind, 1);
+		if (kind_has_children(h->ev.kind))
+			take_children(f, h->ev.id, stays);
+	}
+}
+
+/* Whoever removed it, and when: the zone's own tombstones say. */
+static void count_went(const struct fetcher *f, struct tally *t)
+{
+	int64_t since_ms = clock_wall_ms() - (int64_t)f->removals.rules.window_ms;
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&f->known.names, &at, NULL, &v)) {
+		const struct known_entry *e = v;
+
+		if (!e->live && e->hash.b[0] == 'U' && e->updated_ms >= since_ms &&
+		    known_version_is(e, VERSION_ABSENT))
+			t->went[e->kind]++;
+	}
+}
+
+static void make_tally(const struct fetcher *f, struct tally *t)
+{
+	size_t stays[KIND__COUNT];
+	unsigned k;
+
+	*t = (struct tally){ 0 };
+	memcpy(stays, f->known.live, sizeof(stays));
+	if (f->held.len > 0) {
+		count_held(f, t, stays);
+		count_went(f, t);
+	}
+	for (k = 0; k < KIND__COUNT; k++) {
+		t->live += f->known.live[k];
+		t->stays += stays[k];
+		t->live_main += is_main((enum kind)k) ? f->known.live[k] : 0;
+		t->stays_main += is_main((enum kind)k) ? stays[k] : 0;
 	}
 }
 
@@ -176,16 +320,44 @@ static size_t were_live(const struct fetcher *f, enum kind k, size_t gone)
 
 	if (k == KIND_NODE_METADATA)
 		return live;
-	return MAX(live - MIN(live, f->added[k]), gone);
+	return MAX(live - MIN(live, f->removals.added[k]), gone);
 }
 
-/* Lets go what the guard allows, of one kind. */
-static void judge_kind(struct fetcher *f, enum kind k, bool whole, struct buf *text)
+static const char *brings(size_t n)
 {
-	enum guard_verdict v = GUARD_GO;
-	size_t gone = 0;
-	unsigned passes = UINT32_MAX;
-	struct held **go;
+	return n == 0 ? "nothing" : "no API, API product, subscription or key at all";
+}
+
+/* A source that brings nothing, or nothing that a call could pass by, where some is known: an
+   empty mount point, or another tree. Which kinds its absence proves nothing of. */
+static unsigned find_doubts(const struct fetcher *f, const struct tally *t, struct buf *why)
+{
+	unsigned doubted = f->removals.doubted;
+
+	buf_add(why, f->removals.doubt.data, f->removals.doubt.len);
+	if ((t->stays == 0 && t->live > 0) || (t->stays_main == 0 && t->live_main > 0)) {
+		buf_printf(why, "%sthe source brings %s", why->len > 0 ? "; " : "",
+			   brings(t->stays));
+		doubted = UINT32_MAX;
+	}
+	return doubted;
+}
+
+static PRINTF_LIKE(2, 3) void say(struct buf *text, const char *fmt, ...)
+{
+	va_list args;
+	char one[ERR_TEXT_BYTES];
+
+	va_start(args, fmt);
+	(void)vsnprintf(one, sizeof(one), fmt, args);
+	va_end(args);
+	buf_printf(text, "%s%s", text->len > 0 ? "; " : "", one);
+}
+
+/* Lets one kind go: all that is held of it, or what this pass found. */
+static void let_go(struct fetcher *f, enum kind k, bool whole, const char *version)
+{
+	struct held **go = mem_alloc((f->held.len + 1) * sizeof(struct held *));
 	size_t n = 0;
 	size_t at = 0;
 	void *p;
@@ -193,30 +365,9 @@ static void judge_kind(struct fetcher *f, enum kind k, bool whole, struct buf *t
 	while (table_next(&f->held, &at, NULL, &p)) {
 		struct held *h = p;
 
-		if (h->ev.kind == k && !parent_is_held(f, h->ev.ref_id)) {
-			gone++;
-			passes = MIN(passes, h->passes);
-		}
+		if (h->ev.kind == k && (whole || h->fresh) && !parent_is_held(f, h->ev.ref_id))
+			go[n++] = h;
 	}
-	if (gone == 0) {
-		f->added[k] = whole ? 0 : f->added[k];
-		return;
-	}
-	v = guard_judge(were_live(f, k, gone), gone, passes, f->accept_deletes);
-	f->undecided = f->undecided || v == GUARD_AGAIN;
-	if (v != GUARD_GO) {
-		buf_printf(text, "%s%zu of %zu %s would be removed: %s", text->len > 0 ? "; " : "",
-			   gone, f->known.live[k], kind_name(k),
-			   v == GUARD_AGAIN ? "waiting for a second pass to agree"
-					    : "held back until `zonesync resync --accept-deletes`");
-		return;
-	}
-	go = mem_alloc((f->held.len + 1) * sizeof(struct held *));
-	at = 0;
-	while (table_next(&f->held, &at, NULL, &p))
-		if (((struct held *)p)->ev.kind == k && (whole || ((struct held *)p)->fresh) &&
-		    !parent_is_held(f, ((struct held *)p)->ev.ref_id))
-			go[n++] = p;
 	while (n-- > 0) {
 		struct held *h = go[n];
 		struct buf name = { 0 };
@@ -224,11 +375,44 @@ static void judge_kind(struct fetcher *f, enum kind k, bool whole, struct buf *t
 		event_name(&name, h->ev.kind, h->ev.id, h->ev.ref_id);
 		(void)table_del(&f->held, buf_cstr(&name));
 		log_note(EV("removed"), KV("name", name.data));
+		mem_free(h->ev.version);
+		h->ev.version = mem_strdup(version);
 		withdraw(f, name.data, &h->ev);
 		held_free(h);
 		buf_reset(&name);
 	}
 	mem_free(go);
+}
+
+struct verdict { /* of one judgement */
+	struct tally tally;
+	unsigned doubted;
+	bool accepted; /* by a person: that very set */
+	bool person;   /* some wait for one */
+	bool whole;
+	struct buf text;
+};
+
+static void judge_kind(struct fetcher *f, enum kind k, struct verdict *j)
+{
+	struct removals *r = &f->removals;
+	const struct tally *t = &j->tally;
+	const struct guard_case c = { were_live(f, k, t->gone[k]), t->gone[k], t->went[k],
+				      t->passes[k], (j->doubted & 1U << k) != 0 };
+	enum guard_verdict v = j->accepted ? GUARD_GO : guard_judge(&r->rules, &c);
+
+	if (c.gone == 0) {
+		r->added[k] = j->whole ? 0 : r->added[k];
+		return;
+	}
+	r->undecided = r->undecided || v == GUARD_AGAIN;
+	j->person = j->person || v == GUARD_PERSON;
+	if (v == GUARD_GO)
+		let_go(f, k, j->whole, j->accepted ? VERSION_ACCEPTED : VERSION_ABSENT);
+	else
+		say(&j->text, "%zu of %zu %s would be removed: %s", c.gone, f->known.live[k],
+		    kind_name(k),
+		    v == GUARD_AGAIN ? "waiting for a second pass to agree" : "held back");
 }
 
 /* What went another way meanwhile, with its API say, is held no more. */
@@ -257,10 +441,11 @@ static void drop_settled(struct fetcher *f)
    a table that is being restored is no evidence of what is not in it yet. */
 static void count_pass(const struct fetcher *f, struct held *h, bool whole, int64_t end_ms)
 {
-	bool differs = whole && (f->returned & 1U << h->ev.kind) != 0;
+	bool differs = whole && (f->removals.returned & 1U << h->ev.kind) != 0;
 
 	h->fresh = h->passes == 0;
-	if (!h->fresh && !differs && (!whole || !guard_agrees(h->seen_ms, f->begun_ms)))
+	if (!h->fresh && !differs &&
+	    (!whole || !guard_agrees(&f->removals.rules, h->seen_ms, f->begun_ms)))
 		return;
 	h->passes = differs ? 1 : h->passes + 1;
 	h->seen_ms = end_ms;
@@ -277,59 +462,206 @@ static void on_agree(uv_timer_t *t)
 /* Polls of a database do not look at everything: it would be long until one agrees. */
 static void look_again(struct fetcher *f)
 {
-	if (!f->undecided)
+	uint64_t ms = (uint64_t)f->removals.rules.agree_ms * 11 / 10;
+
+	if (!f->removals.undecided)
 		(void)uv_timer_stop(&f->agree);
 	else if (!uv_is_active((uv_handle_t *)&f->agree))
-		CHECK(uv_timer_start(&f->agree, on_agree, MAX(AGREE_MS, f->config->sync_delay_ms),
-				     0) == 0);
+		CHECK(uv_timer_start(&f->agree, on_agree, MAX(ms, f->config->sync_delay_ms), 0) ==
+		      0);
+}
+
+static void judge_kinds(struct fetcher *f, struct verdict *j)
+{
+	unsigned k;
+
+	/* Children first: whether one goes with its reference is known while that is held. */
+	for (k = 0; k < KIND__COUNT; k++)
+		if (!kind_has_children((enum kind)k))
+			judge_kind(f, (enum kind)k, j);
+	for (k = 0; k < ARRAY_LEN(parents); k++)
+		judge_kind(f, parents[k], j);
+	for (k = 0; k < KIND__COUNT; k++)
+		if (f->blocks[k] > 0 && f->known.live[k] > 0)
+			say(&j->text, "%zu unreadable: nothing of type %s is removed meanwhile",
+			    f->blocks[k], kind_name((enum kind)k));
+}
+
+/* A refill that found nothing. Nothing is here that could be removed, and perhaps this node
+   serves some: Redis forgot the zone, and the source is not there yet. */
+static void judge_empty(struct fetcher *f, struct verdict *j)
+{
+	struct removals *r = &f->removals;
+	const struct tally *t = &j->tally;
+	const struct guard_set lost = { r->own - MIN(r->own, t->live), 0 };
+	bool main = t->live_main > 0;
+
+	if (r->rules.off || main || (t->live > 0 && lost.count == 0)) {
+		r->empty = false;
+	} else if (lost.count > 0 && guard_set_equal(&r->accepted, &lost)) {
+		j->accepted = true;
+		r->empty = false;
+	} else {
+		r->empty = true;
+	}
+	if (!r->empty || lost.count == 0)
+		return;
+	say(&j->text,
+	    "the source brings %s, and this node's own store holds %" PRIu64 " entities: held back",
+	    brings(t->live), r->own);
+	j->person = true;
+	r->set = lost;
+}
+
+/* What a person is to be shown, in the log and in the status. */
+static void tell(struct fetcher *f, struct verdict *j, struct buf *why)
+{
+	struct removals *r = &f->removals;
+	char set[GUARD_SET_BYTES];
+
+	if (j->person && why->len > 0)
+		say(&j->text, "why: %s", buf_cstr(why));
+	if (j->person) {
+		guard_set_text(&r->set, set);
+		say(&j->text, "`zonesync resync --accept-deletes %s` on the primary removes them",
+		    set);
+	}
+	if (j->text.len > 0 && !str_equal(r->text, buf_cstr(&j->text)))
+		log_error(EV("removals_held"), KV("text", j->text.data));
+	str_copy(r->text, sizeof(r->text), buf_cstr(&j->text));
+	if (!str_equal(r->told, r->text)) {
+		mem_free(r->told);
+		r->told = mem_strdup(r->text);
+		r->say = true;
+	}
+}
+
+/* What was taken is done, and is taken at no other time. Followers want to know of it. */
+static void note_accepted(struct fetcher *f)
+{
+	struct removals *r = &f->removals;
+
+	log_note(EV("removals_accepted"), KV("count", r->accepted.count));
+	(void)snprintf(r->accept, sizeof(r->accept), "%s %" PRIu64 " -", r->lineage,
+		       r->accepted.count);
+	r->accepted = (struct guard_set){ 0 };
+	r->say = true;
 }
 
 /* `whole`: the pass looked at everything. Else what is held already stays so: as its like
    comes back one by one, the rest is no small number that may go. */
 void removals_judge(struct fetcher *f, bool whole, int64_t end_ms)
 {
-	struct buf text = { 0 };
+	struct removals *r = &f->removals;
+	struct verdict j = { .whole = whole };
+	struct buf why = { 0 };
+	bool was_empty = r->empty;
 	size_t at = 0;
-	unsigned k;
 	void *v;
 
 	drop_settled(f);
-	f->undecided = false;
+	if (whole)
+		take_doubts(f);
+	r->undecided = false;
 	while (table_next(&f->held, &at, NULL, &v))
 		count_pass(f, v, whole, end_ms);
-	/* Children first: whether one goes with its reference is known while that is held. */
-	for (k = 0; k < KIND__COUNT; k++)
-		if (!kind_has_children((enum kind)k))
-			judge_kind(f, (enum kind)k, whole, &text);
-	for (k = 0; k < ARRAY_LEN(parents); k++)
-		judge_kind(f, parents[k], whole, &text);
-	for (k = 0; k < KIND__COUNT; k++)
-		if (f->blocks[k] > 0 && f->known.live[k] > 0)
-			buf_printf(&text,
-				   "%s%zu unreadable: nothing of type %s is removed meanwhile",
-				   text.len > 0 ? "; " : "", f->blocks[k], kind_name((enum kind)k));
-	if (text.len > 0 && !str_equal(f->guard, buf_cstr(&text)))
-		log_error(EV("removals_held"), KV("text", text.data));
-	str_copy(f->guard, sizeof(f->guard), text.len == 0 ? "" : text.data);
+	make_tally(f, &j.tally);
+	r->set = j.tally.set;
+	j.accepted = whole && r->accepted.count > 0 && guard_set_equal(&r->accepted, &r->set);
+	j.doubted = find_doubts(f, &j.tally, &why);
+	judge_kinds(f, &j);
+	make_tally(f, &j.tally);
+	r->set = j.tally.set;
+	if (whole && (f->refill || r->empty))
+		judge_empty(f, &j);
+	tell(f, &j, &why);
+	if (j.accepted)
+		note_accepted(f);
 	look_again(f);
-	if (whole) {
-		f->accept_deletes = false; /* a delta that was under way has not seen it */
-		f->returned = 0;
-	}
-	buf_reset(&text);
+	if (whole)
+		r->returned = 0;
+	f->settle_again = f->settle_again || (was_empty && !r->empty);
+	if (was_empty && !r->empty && !f->refill)
+		f->finish_refill = true;
+	else if (r->empty && !whole && j.tally.live > 0)
+		feed_want(f->feed, PASS_COMPARE); /* is that all of it? */
+	buf_reset(&j.text);
+	buf_reset(&why);
+}
+
+bool removals_settled(const struct fetcher *f)
+{
+	return f->held.len == 0 && !f->removals.undecided && !f->removals.empty;
+}
+
+/* --- what a person takes --- */
+
+/* "<count>-<digest>"; false: it is none. */
+static bool parse_set(const char *text, char between, struct guard_set *out)
+{
+	char *end;
+
+	out->count = strtoull(text, &end, 10);
+	if (end == text || *end != between || end[1] == '\0')
+		return false;
+	text = end + 1;
+	out->digest = strtoull(text, &end, 16);
+	return *end == '\0';
+}
+
+int removals_accept(struct fetcher *f, const char *set, struct err *e)
+{
+	struct removals *r = &f->removals;
+	struct guard_set is;
+	char now[GUARD_SET_BYTES];
+
+	guard_set_text(&r->set, now);
+	if (r->set.count == 0 || !parse_set(set, '-', &is) || !guard_set_equal(&is, &r->set))
+		return err_set(e, ERR_STATE, "what is held back is %s, not %s", now, set);
+	r->accepted = r->set;
+	(void)snprintf(r->accept, sizeof(r->accept), "%s %" PRIu64 " %016" PRIx64, r->lineage,
+		       r->set.count, r->set.digest);
+	r->say = true;
+	return 0;
+}
+
+void removals_zone(struct fetcher *f, const char *lineage, const char *accepted)
+{
+	struct removals *r = &f->removals;
+	size_t n = strlen(lineage);
+
+	str_copy(r->lineage, sizeof(r->lineage), lineage);
+	r->accepted = (struct guard_set){ 0 };
+	r->accept[0] = '\0';
+	if (n == 0 || accepted == NULL || strncmp(accepted, lineage, n) != 0 || accepted[n] != ' ')
+		return;
+	str_copy(r->accept, sizeof(r->accept), accepted);
+	if (!parse_set(accepted + n + 1, ' ', &r->accepted))
+		r->accepted = (struct guard_set){ 0 }; /* it is done */
+}
+
+/* --- life --- */
+
+void removals_init(struct fetcher *f)
+{
+	const Ipc__Guard *g = f->config->guard;
+
+	f->removals.rules = (struct guard_rules){ g->off,	g->free,	 g->percent,
+						  g->hold_free, g->hold_percent, g->agree_ms,
+						  g->window_ms };
 }
 
 void removals_reset(struct fetcher *f)
 {
+	struct guard_rules rules = f->removals.rules;
 	size_t at = 0;
 	void *v;
 
 	while (table_next(&f->held, &at, NULL, &v))
 		held_free(v);
 	table_reset(&f->held);
-	f->guard[0] = '\0';
-	f->accept_deletes = false;
-	f->undecided = false;
-	f->returned = 0;
-	memset(f->added, 0, sizeof(f->added));
+	buf_reset(&f->removals.doubt);
+	buf_reset(&f->removals.doubt_next);
+	mem_free(f->removals.told);
+	f->removals = (struct removals){ .rules = rules };
 }

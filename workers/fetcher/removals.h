@@ -3,15 +3,43 @@
  * removals - what goes from the zone: at once when the source says so, past the guard
  * (common/model/guard.h) when it is only absent there.
  *
- * Owns: f->held. Blocks: never. Errors: none.
+ * Owns: f->held and f->removals. Blocks: never. Errors: none.
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "common/base/str.h"
+#include "common/model/event.h"
+#include "common/model/guard.h"
+
+#define REMOVALS_TEXT_BYTES   512
+#define REMOVALS_ACCEPT_BYTES 80
 
 struct fetcher;
-struct event;
+struct feed_item;
+struct feed_unmet;
+
+struct removals {
+	struct guard_rules rules;
+	size_t added[KIND__COUNT]; /* new since a whole pass last missed none of the kind */
+	bool undecided;		   /* some wait for a second pass that agrees */
+	unsigned returned; /* a bit for each kind of which some were held and are there again */
+	/* Why the source does not look like that of this zone; and as the pass under way finds. */
+	struct buf doubt, doubt_next;
+	unsigned doubted, doubted_next; /* a bit for each kind whose absence proves nothing then */
+	struct guard_set set;		/* what is held */
+	struct guard_set accepted;	/* what a person takes; count 0: nothing */
+	char lineage[33];		/* of the zone */
+	char accept[REMOVALS_ACCEPT_BYTES]; /* what was taken, as the zone has it */
+	uint64_t own;			/* entities in this node's own store, at the promotion */
+	bool empty;			/* the source brings nothing: the zone is not complete */
+	char text[REMOVALS_TEXT_BYTES]; /* what is held, and why; "": nothing */
+	char *told;			/* owned: the same as the zone has it; NULL: not known */
+	bool say;			/* it, and what was taken, is to be written there */
+};
+
+void removals_init(struct fetcher *f);
+/* The zone's lineage, and what a person took there ("<lineage> <count> <digest>"). */
+void removals_zone(struct fetcher *f, const char *lineage, const char *accepted);
 
 /* The source says that it is gone. Takes the event. */
 void removals_withdraw(struct fetcher *f, const char *name, struct event *ev);
@@ -19,8 +47,20 @@ void removals_withdraw(struct fetcher *f, const char *name, struct event *ev);
 void removals_hold(struct fetcher *f, const char *name, struct event *ev);
 void removals_there(struct fetcher *f, const char *name); /* it is not absent */
 
+/* A pass begins; and what it says of the source. */
+void removals_begin(struct fetcher *f);
+void removals_doubt(struct fetcher *f, const struct feed_item *i);
+/* What the pass, which looks at everything, did not meet. */
+void removals_unmet(struct fetcher *f, struct feed_unmet *out);
+
 /* At the end of a pass: holds what it did not meet (one that looked at everything) ... */
 void removals_sweep(struct fetcher *f);
 /* ... and lets go what may. `whole`: it looked at everything. */
 void removals_judge(struct fetcher *f, bool whole, int64_t end_ms);
+
+/* Does nothing wait for anybody? */
+bool removals_settled(const struct fetcher *f);
+
+/* A person takes the set that was shown. ERR_STATE: it is another one by now. */
+int removals_accept(struct fetcher *f, const char *set, struct err *e) MUST_USE;
 void removals_reset(struct fetcher *f);

@@ -14,7 +14,8 @@ static char mark_caught;
 bool send_idle(const struct fetcher *f)
 {
 	return f->outbox.len == 0 && f->undeploy == NULL && f->next_chore == f->n_chores &&
-	       f->n_due == 0 && !f->finish_refill && (f->writer == NULL || writer_idle(f->writer));
+	       f->n_due == 0 && !f->finish_refill && !f->removals.say &&
+	       (f->writer == NULL || writer_idle(f->writer));
 }
 
 static void drop_due(struct fetcher *f)
@@ -138,7 +139,7 @@ static void send_item(struct fetcher *f, struct outbox_item *i)
 	if (i->ev.action == ACTION_DEPLOY)
 		writer_put(f->writer, &i->ev, &i->hash, i->how == OUTBOX_FORCED);
 	else
-		writer_tombstone(f->writer, i->name, i->ev.ref_id, i->limit);
+		writer_tombstone(f->writer, i->name, i->ev.ref_id, i->limit, i->ev.version);
 	f->published++;
 	outbox_item_free(i);
 }
@@ -173,7 +174,7 @@ static void do_chore(struct fetcher *f)
 	else if (c->op == 'K')
 		writer_keep(f->writer, c->name, c->ref);
 	else if (c->op == 'T')
-		writer_tombstone(f->writer, c->name, c->ref, UINT64_MAX);
+		writer_tombstone(f->writer, c->name, c->ref, UINT64_MAX, "");
 	else if (c->op == 'P')
 		writer_purge(f->writer, c->name, c->ref, c->revision);
 	mem_free(c->name);
@@ -190,8 +191,18 @@ static void end_refill(struct fetcher *f)
 	f->finish_refill = false;
 	writer_meta(f->writer, "mapping", f->mapping);
 	writer_sync_state(f->writer, f->config->node_id, "zonesync");
-	writer_refill_end(f->writer);
+	writer_refill_end(f->writer, f->removals.empty);
 	writer_flush(f->writer, &mark_refilled);
+}
+
+/* So that every node can say what is held back, and know what a person took. */
+static void say_removals(struct fetcher *f)
+{
+	f->removals.say = false;
+	writer_meta(f->writer, "held", f->removals.text);
+	if (f->removals.accept[0] != '\0')
+		writer_meta(f->writer, "accepted", f->removals.accept);
+	writer_flush(f->writer, NULL);
 }
 
 void send_pump(struct fetcher *f)
@@ -214,6 +225,8 @@ void send_pump(struct fetcher *f)
 	if (f->undeploy != NULL || f->outbox.len > 0 || f->next_chore < f->n_chores)
 		return;
 	writer_flush(f->writer, NULL);
+	if (f->removals.say && writer_room(f->writer))
+		say_removals(f);
 	if (f->finish_refill && writer_room(f->writer))
 		end_refill(f);
 }

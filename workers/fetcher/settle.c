@@ -14,7 +14,7 @@ static bool all_settled(const struct fetcher *f, struct buf *unread)
 	const char *name;
 	void *v;
 
-	if (f->held.len > 0)
+	if (!removals_settled(f))
 		return false;
 	while (table_next(&f->known.names, &at, &name, &v)) {
 		const struct known_entry *e = v;

@@ -15,6 +15,7 @@
 #include "workers/fetcher/source/feed.h"
 #include "workers/fetcher/known.h"
 #include "workers/fetcher/outbox.h"
+#include "workers/fetcher/removals.h"
 
 #define FETCHER_RETRY_MS	1000	/* after a refusal of the server */
 #define FETCHER_REFUSALS	30	/* of one batch, standalone: then all is compared anew */
@@ -80,11 +81,7 @@ struct fetcher {
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
 	size_t blocks[KIND__COUNT];
-	size_t added[KIND__COUNT]; /* new since a whole pass last missed none of the kind */
-	bool accept_deletes;
-	bool undecided;	   /* some wait for a second pass that agrees */
-	unsigned returned; /* a bit for each kind of which some were held and are there again */
-	char guard[256];
+	struct removals removals;
 	int64_t source_ok_ms;
 	struct err source_err;
 	char notify[ERR_TEXT_BYTES + 16]; /* how it learns of changes between polls */

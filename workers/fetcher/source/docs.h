@@ -49,6 +49,7 @@ struct doc {
 	bool read;    /* at least once */
 	bool dirty;   /* must be read in this pass */
 	bool present; /* seen in the listing under way */
+	bool missing; /* not there at first sight: looked for again before it is gone */
 	bool doubted; /* unreadable at first sight: read again before it is judged */
 	bool quarantined;
 	bool shadowed; /* another path has the same id */
@@ -57,10 +58,11 @@ struct doc {
 
 	bool deployed;		/* API, product */
 	struct map_plans plans; /* API, product */
-	bool lost;	      /* API: not eligible since a product's file is gone: as if its were */
-	char *scope;	      /* subscription: its API or product */
-	bool product;	      /* subscription: it is a product */
-	char *plan;	      /* subscription */
+	bool lost;    /* API: not eligible since a product's file is gone: as if its were; API,
+		      product: not of our environments, which is the same */
+	char *scope;  /* subscription: its API or product */
+	bool product; /* subscription: it is a product */
+	char *plan;   /* subscription */
 	char **subscriptions; /* key */
 	size_t n_subscriptions;
 	char *organization; /* environment: its organization */

@@ -137,15 +137,19 @@ void feed_put_event(struct feed *f, struct event *ev, bool absent)
 	feed_put(f, i);
 }
 
-bool feed_ask(struct feed *f, struct feed_ask *v, size_t n)
+void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text)
 {
-	struct feed_item *i;
+	struct feed_item *i = feed_item_new(FEED_DOUBT);
 
-	if (n == 0)
-		return !feed_stopping(f);
-	i = feed_item_new(FEED_ASK);
-	i->asks = v;
-	i->n_asks = n;
+	i->blocks = kinds;
+	i->rows = least;
+	i->text = mem_strdup(text);
+	feed_put(f, i);
+}
+
+/* Puts a question, and waits for its answer. */
+static bool ask(struct feed *f, struct feed_item *i)
+{
 	uv_mutex_lock(&f->mutex);
 	if (!atomic_load(&f->stop)) {
 		f->asking = true;
@@ -158,6 +162,41 @@ bool feed_ask(struct feed *f, struct feed_ask *v, size_t n)
 	uv_mutex_unlock(&f->mutex);
 	feed_item_free(i);
 	return !feed_stopping(f);
+}
+
+bool feed_ask(struct feed *f, struct feed_ask *v, size_t n)
+{
+	struct feed_item *i;
+
+	if (n == 0)
+		return !feed_stopping(f);
+	i = feed_item_new(FEED_ASK);
+	i->asks = v;
+	i->n_asks = n;
+	return ask(f, i);
+}
+
+bool feed_unmet(struct feed *f, struct feed_unmet *out)
+{
+	struct feed_item *i = feed_item_new(FEED_UNMET);
+
+	feed_unmet_reset(out);
+	i->unmet = out;
+	return ask(f, i);
+}
+
+void feed_unmet_add(struct feed_unmet *u, enum kind k, const char *id)
+{
+	u->v = mem_grow(u->v, &u->cap, u->n + 1, sizeof(*u->v));
+	u->v[u->n++] = (struct feed_name){ k, mem_strdup(id) };
+}
+
+void feed_unmet_reset(struct feed_unmet *u)
+{
+	while (u->n > 0)
+		mem_free(u->v[--u->n].id);
+	mem_free(u->v);
+	*u = (struct feed_unmet){ 0 };
 }
 
 void feed_answer(struct feed *f)

@@ -34,10 +34,13 @@ enum feed_type {
 	FEED_QUARANTINE, /* `where` cannot be read: `text` says why */
 	FEED_CLEARED,	 /* `where` is fine again, or gone */
 	FEED_ASK,	 /* `asks` wait for feed_answer() */
-	FEED_CURSOR,	 /* the rows so far bring cursor `where` of the zone to `text` */
-	FEED_OTHER,	 /* the zone was made from another source: `text` */
-	FEED_NOTIFY,	 /* how the source learns of changes between two polls: `text` */
-	FEED_END	 /* the pass ended; `rc` < 0: it failed and proves nothing */
+	FEED_DOUBT,  /* the source lacks something: `text`. Of the kinds of `blocks`, of which the
+			    zone holds `rows` at least, absence proves nothing */
+	FEED_UNMET,  /* `unmet` waits for feed_answer(): what this pass did not come across */
+	FEED_CURSOR, /* the rows so far bring cursor `where` of the zone to `text` */
+	FEED_OTHER,  /* the zone was made from another source: `text` */
+	FEED_NOTIFY, /* how the source learns of changes between two polls: `text` */
+	FEED_END     /* the pass ended; `rc` < 0: it failed and proves nothing */
 };
 
 /* What the zone holds of a row's event, so that what it holds is not read again. */
@@ -54,6 +57,14 @@ struct feed_ask {
 	enum feed_verdict verdict;
 };
 
+struct feed_unmet { /* `{ 0 }` is empty; no larger than what the zone holds */
+	struct feed_name {
+		enum kind kind;
+		char *id; /* owned */
+	} * v;
+	size_t n, cap;
+};
+
 struct feed_item {
 	struct feed_item *next;
 	enum feed_type type;
@@ -61,19 +72,21 @@ struct feed_item {
 	int64_t at_ms;	       /* BEGIN, END: boot time of it */
 	struct feed_ask *asks; /* not owned: the source's, which waits */
 	size_t n_asks;
-	int64_t lag_ms; /* END: what was read may be as old at BEGIN */
-	bool whole;	/* END: all of the source was looked at, read again or not */
+	struct feed_unmet *unmet; /* the same */
+	int64_t lag_ms;		  /* END: what was read may be as old at BEGIN */
+	bool whole;		  /* END: all of the source was looked at, read again or not */
 	bool absent;
 	int rc;
 	struct event ev;
 	struct hash hash;
-	enum kind kind;	 /* QUARANTINE: of what */
-	unsigned blocks; /* QUARANTINE: a bit for each kind of which nothing is removed meanwhile,
+	enum kind kind; /* QUARANTINE: of what */
+	unsigned
+		blocks; /* QUARANTINE, DOUBT: a bit for each kind of which nothing is removed meanwhile,
 			    since the last good version can be named neither by `id` nor by KEPT */
 	char *id;
 	char *where;
 	char *text;
-	uint64_t rows; /* END: read in this pass */
+	uint64_t rows; /* END: read in this pass; DOUBT */
 };
 
 struct feed;
@@ -109,4 +122,10 @@ void feed_partial(struct feed *f); /* it does not: what it does not name may wel
 void feed_notify(struct feed *f, const char *text); /* puts a NOTIFY when it says another thing */
 void feed_put_event(struct feed *f, struct event *ev, bool absent); /* takes the event */
 bool feed_ask(struct feed *f, struct feed_ask *v, size_t n);	    /* false: stopping */
+/* Of everything that this pass, which looks at all, would take for absent. false: stopping. */
+bool feed_unmet(struct feed *f, struct feed_unmet *out);
+void feed_unmet_add(struct feed_unmet *u, enum kind k, const char *id);
+void feed_unmet_reset(struct feed_unmet *u);
+/* FEED_DOUBT. */
+void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text);
 bool feed_stopping(struct feed *f);

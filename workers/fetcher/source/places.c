@@ -220,6 +220,41 @@ int places_resolve(struct places *p, struct err *e)
 	return 0;
 }
 
+static bool has_hrid(const struct table *t, const char *hrid)
+{
+	char *const one[1] = { (char *)(uintptr_t)hrid };
+	size_t at = 0;
+	void *v;
+
+	while (table_next(t, &at, NULL, &v))
+		if (intersects(v, one, 1))
+			return true;
+	return false;
+}
+
+static void say_lack(struct buf *out, const char *what, const char *which)
+{
+	buf_printf(out, "%sthe source has no %s %s", out->len > 0 ? "; " : "", what, which);
+}
+
+bool places_lack(const struct places *p, struct buf *out)
+{
+	const struct places_wanted *w = &p->wanted;
+	size_t before = out->len;
+	size_t i;
+
+	if (p->unreadable > 0)
+		return false;
+	for (i = 0; i < w->n_environments; i++)
+		if (w->legacy_hrids ? !has_hrid(&p->environments, w->environments[i])
+				    : table_get(&p->environments, w->environments[i]) == NULL)
+			say_lack(out, "environment", w->environments[i]);
+	for (i = 0; w->legacy_hrids && i < w->n_organizations; i++)
+		if (!has_hrid(&p->organizations, w->organizations[i]))
+			say_lack(out, "organization", w->organizations[i]);
+	return out->len > before;
+}
+
 void places_apply(const struct places *p, struct map_ctx *ctx)
 {
 	const char *id;

@@ -41,6 +41,8 @@ int places_organization(struct places *p, struct map_ctx *ctx, struct json_span 
 void places_unreadable(struct places *p); /* a row was */
 /* Makes both lists of ids; after an error those of before stand. */
 int places_resolve(struct places *p, struct err *e) MUST_USE;
+/* What is configured and has no row, for people; false: nothing is, or not all can be read. */
+bool places_lack(const struct places *p, struct buf *out) MUST_USE;
 /* Rows that are gone are forgotten by the mapping too; not while one cannot be read. */
 void places_apply(const struct places *p, struct map_ctx *ctx);
 /* The caller's. While a row cannot be read it is like no other but itself. */

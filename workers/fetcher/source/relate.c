@@ -204,8 +204,10 @@ enum owner relate_owner_of(struct relate *r, const char *id)
 		return NOT_OURS;
 	if (!f->legacy_hrids) {
 		for (i = 0; i < f->n_environments; i++)
-			if (str_equal(f->environments[i], id))
+			if (str_equal(f->environments[i], id)) {
+				r->named[i] = true;
 				return OURS;
+			}
 		return f->n_environments == 0 ? OURS : NOT_OURS;
 	}
 	env = docs_owner(&r->docs, DIR_ENVIRONMENTS, id);
@@ -215,6 +217,49 @@ enum owner relate_owner_of(struct relate *r, const char *id)
 	if (o == OURS && f->n_environments > 0)
 		o = relate_intersects(r, id, f->environments, f->n_environments);
 	return o;
+}
+
+/* Has any document of environments, or of organizations, that hrid? */
+static bool has_hrid(const struct relate *r, enum docs_dir dir, char *hrid)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&r->docs.paths, &at, NULL, &v)) {
+		const struct doc *doc = v;
+
+		if (doc->dir == dir && doc->id != NULL &&
+		    relate_intersects(r, doc->id, &hrid, 1) == OURS)
+			return true;
+	}
+	return false;
+}
+
+static void say_lack(struct buf *out, const char *what, const char *which)
+{
+	buf_printf(out, "%sthe source has no %s %s", out->len > 0 ? "; " : "", what, which);
+}
+
+bool relate_lacks(const struct relate *r, struct buf *out)
+{
+	const struct relate_filter *f = &r->filter;
+	size_t before = out->len;
+	size_t i;
+
+	if (r->unsure)
+		return false;
+	for (i = 0; i < f->n_environments; i++) {
+		char *one = f->environments[i];
+
+		if (f->legacy_hrids
+			    ? !has_hrid(r, DIR_ENVIRONMENTS, one)
+			    : !r->named[i] && docs_owner(&r->docs, DIR_ENVIRONMENTS, one) == NULL)
+			say_lack(out, "environment", one);
+	}
+	for (i = 0; f->legacy_hrids && i < f->n_organizations; i++)
+		if (!has_hrid(r, DIR_ORGANIZATIONS, f->organizations[i]))
+			say_lack(out, "organization", f->organizations[i]);
+	return out->len > before;
 }
 
 char *relate_dup_string(struct json_span v)
@@ -376,14 +421,16 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	doc->product = facts.product;
 	docs_mark_keys(&r->docs, doc->id);
 	o = relate_owner(r, row, NULL);
-	if (facts.scope != NULL) {
-		if (relate_has_plan(r, doc, &gone) && o != NOT_OURS && out.outcome == MAP_EVENT)
+	if (facts.scope != NULL && o != NOT_OURS) {
+		if (relate_has_plan(r, doc, &gone) && out.outcome == MAP_EVENT)
 			made_add(&m, &out);
 		else if (!gone)
 			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
 	}
 	/* What has no document takes its children along, or the guard keeps them all. */
-	if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
+	if (o == NOT_OURS)
+		relate_publish(r, doc, &m, LEFT_ABSENT);
+	else if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
 		relate_unknown(r, doc);
 	else
 		relate_publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
@@ -412,7 +459,9 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 			*left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
 	}
-	if (o != NOT_OURS && relate_has_plan(r, sub, &gone)) {
+	if (o == NOT_OURS) {
+		*left = LEFT_ABSENT;
+	} else if (relate_has_plan(r, sub, &gone)) {
 		rc = map_apikey(row, relate_text(&text), MAP_PRODUCT_KNOWN, &out, &e);
 		if (rc == 0 && out.outcome == MAP_EVENT)
 			made_add(m, &out);
@@ -526,6 +575,7 @@ void relate_reset(struct relate *r)
 	void *v;
 
 	docs_reset(&r->docs);
+	mem_free(r->named);
 	map_ctx_free(&r->ctx);
 	while (table_next(&r->hrids, &at, NULL, &v))
 		mem_free(v);

@@ -30,6 +30,7 @@ struct relate {
 	struct map_ctx *ctx;	     /* owned */
 	struct relate_filter filter; /* not owned */
 	struct table hrids;	     /* environment or organization id -> "\nhrid\nhrid\n", owned */
+	bool *named;		     /* owned: of filter.environments, by rows of any kind */
 	bool unsure;		     /* a file of environments or organizations cannot be read */
 	bool products_unsure;	     /* a file of products cannot, and never could */
 	struct feed *feed;	     /* where items go, during a pass */
@@ -38,8 +39,15 @@ struct relate {
 	void *arg;
 };
 
+/* Of what a directory holds. */
+enum kind relate_kind(enum docs_dir dir);
+
 /* New bytes of a document: parses, relates, maps, puts items. */
 void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64_t modified_ms);
+
+/* Which places are configured and described, or named, by no document; false: none, or it is
+   not known. */
+bool relate_lacks(const struct relate *r, struct buf *out) MUST_USE;
 
 /* The document is gone: withdraws what it made and forgets it. */
 void relate_gone(struct relate *r, struct doc *doc);

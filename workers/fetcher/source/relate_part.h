@@ -15,15 +15,14 @@
 /* What becomes of the names a document made before and makes no more. */
 enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
 
-/* A row of an environment that has no document proves nothing: it counts as absent. */
+/* A row of an environment that has no document proves nothing: it counts as absent. So does one
+   that is not ours, which the configuration says, and may be mistaken about; not the source. */
 enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
 
 static inline struct json_span relate_text(const struct buf *b)
 {
 	return (struct json_span){ b->data, b->len };
 }
-
-enum kind relate_kind(enum docs_dir dir);
 
 /* Puts what it made, and takes it; `left` says what becomes of what it made before. */
 void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left);

@@ -15,11 +15,11 @@ static void publish_owned(struct relate *r, struct doc *doc, struct map_out *out
 	bool deploys = out->outcome == MAP_EVENT && out->ev.action == ACTION_DEPLOY;
 	struct made m = { 0 };
 
-	if (o == NOT_OURS && out->outcome == MAP_EVENT)
-		made_undeploy(&m, out->ev.kind, out->ev.id, NULL);
-	else if (out->outcome == MAP_EVENT && (o == OURS || !deploys))
+	if (out->outcome == MAP_EVENT && o != NOT_OURS && (o == OURS || !deploys))
 		made_add(&m, out);
-	if (o == OWNER_UNKNOWN && deploys)
+	if (o == NOT_OURS)
+		relate_publish(r, doc, &m, LEFT_ABSENT);
+	else if (o == OWNER_UNKNOWN && deploys)
 		relate_unknown(r, doc);
 	else
 		relate_publish(r, doc, &m, LEFT_WITHDRAWN);

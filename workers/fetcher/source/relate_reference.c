@@ -110,7 +110,7 @@ static int learn_reference(struct relate *r, struct doc *doc, const struct map_o
 	map_plans_reset(&doc->plans);
 	doc->plans = plans;
 	if (doc->dir == DIR_API_PRODUCTS)
-		set_members(r, doc->id, &apis, false);
+		set_members(r, doc->id, &apis, !deployed && out->ev.action == ACTION_DEPLOY);
 	return 0;
 }
 
@@ -127,11 +127,12 @@ static void relate_reference(struct relate *r, struct doc *doc, enum owner o, st
 		relate_quarantine(r, doc, e.text);
 		return;
 	}
-	if (o == NOT_OURS)
-		made_undeploy(&m, out->ev.kind, out->ev.id, NULL);
-	else if (o == OURS || !deployed)
+	if (o == OURS || (o != NOT_OURS && !deployed))
 		made_add(&m, out);
-	if (m.n > 0)
+	if (o == NOT_OURS) {
+		doc->lost = true; /* and what hangs on it goes with it */
+		relate_publish(r, doc, &m, LEFT_ABSENT);
+	} else if (m.n > 0)
 		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
 	else
 		relate_unknown(r, doc);
@@ -221,6 +222,7 @@ void relate_product(struct relate *r, struct doc *doc, struct json_span row, int
 	} else {
 		if (r->products_unsure)
 			docs_mark_dir(&r->docs, DIR_APIS);
+		doc->lost = false;
 		relate_reference(r, doc, relate_owner(r, relate_text(&out.ev.payload), "DEFAULT"),
 				 &out);
 	}

@@ -225,6 +225,45 @@ static enum kind kind_of(enum db_table t)
 	return kinds[t];
 }
 
+/* Where rows have the ids of their entities; DB__COUNT: rows of that kind have not. */
+static enum db_table table_of(enum kind k)
+{
+	if (k == KIND_SUBSCRIPTION)
+		return DB_SUBSCRIPTIONS;
+	if (k == KIND_API_KEY)
+		return DB_KEYS;
+	return k != KIND_LICENSE && k != KIND_ACCESS_POINT && k != KIND_NODE_METADATA &&
+			       map_own_id(k)
+		       ? DB_EVENTS
+		       : DB__COUNT;
+}
+
+static int ask_table(struct rows *r, enum db_table t, const struct feed_unmet *u, struct err *e)
+{
+	char **ids = mem_alloc((u->n + 1) * sizeof(*ids));
+	size_t n = 0;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < u->n; i++)
+		if (table_of(u->v[i].kind) == t)
+			ids[n++] = u->v[i].id;
+	rc = rows_take_ids(r, t, ids, n, e);
+	mem_free(ids);
+	return rc;
+}
+
+int rows_ask(struct rows *r, const struct feed_unmet *u, struct err *e)
+{
+	static const enum db_table tables[] = { DB_EVENTS, DB_SUBSCRIPTIONS, DB_KEYS };
+	unsigned i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && u->n > 0 && i < ARRAY_LEN(tables); i++)
+		rc = ask_table(r, tables[i], u, e);
+	return rc;
+}
+
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,
 		     const char *why)
 {

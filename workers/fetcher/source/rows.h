@@ -82,6 +82,9 @@ int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge,
 /* A look in brief at rows of these ids, wherever their time stamps lie. */
 int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n,
 		  struct err *e) MUST_USE;
+/* A row may have slipped past the scan: what the zone holds and no row made is asked for by its
+   id before it counts as absent (zone-protocol 4.5). Rows that are there are taken. */
+int rows_ask(struct rows *r, const struct feed_unmet *u, struct err *e) MUST_USE;
 /* Reads all products, so that APIs can be judged by them: `owed`, `doubt` and `lost` say what
    came of it. */
 int rows_products(struct rows *r, struct err *e) MUST_USE;

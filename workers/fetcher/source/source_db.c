@@ -52,10 +52,11 @@ struct source_db {
 	struct rows rows;
 	struct cursor cursors[DB__COUNT];
 	struct places places;
-	bool done;		 /* the pass before came to its end */
-	bool placed;		 /* environments were read */
-	char *seen_places;	 /* owned: the zone's digest of them; NULL: none */
-	char *installation;	 /* owned: the zone's; NULL: none */
+	bool done;	    /* the pass before came to its end */
+	bool placed;	    /* environments were read */
+	char *seen_places;  /* owned: the zone's digest of them; NULL: none */
+	char *installation; /* owned: the zone's; NULL: none */
+	char *origin;	    /* owned: the one before it, of which some is left; NULL: none is */
 	char *seen_installation; /* owned: the database's; NULL: none */
 	char *seen_members;	 /* owned: the zone's digest of the APIs in products */
 	bool listed;		 /* products were read */
@@ -275,6 +276,36 @@ static int first_row(void *arg, const struct db_row *row, struct err *e)
 	return 0;
 }
 
+/* Until nothing of another one is left, the zone remembers that: "<id>\n<the one before>". */
+static void put_installation(struct source_db *s)
+{
+	char *text = s->origin == NULL ? mem_strdup(s->installation)
+				       : mem_printf("%s\n%s", s->installation, s->origin);
+
+	put_cursor(s, CURSOR_INSTALLATION, text);
+	mem_free(text);
+}
+
+static void read_installation(struct source_db *s, const char *text)
+{
+	const char *end = text == NULL ? NULL : strchr(text, '\n');
+
+	s->installation = end == NULL ? mem_strdup(text) : mem_dup(text, (size_t)(end - text));
+	s->origin = end == NULL ? NULL : mem_strdup(end + 1);
+}
+
+static void take_installation(struct source_db *s, const char *id)
+{
+	bool other = s->installation != NULL && s->installation[0] != '\0' &&
+		     !str_equal(id, s->installation);
+
+	if (other && s->origin == NULL)
+		s->origin = mem_strdup(s->installation);
+	mem_free(s->installation);
+	s->installation = mem_strdup(id);
+	put_installation(s);
+}
+
 /* Another installation is another database, whatever its rows are called. */
 static int check_installation(struct source_db *s, struct err *e)
 {
@@ -285,9 +316,7 @@ static int check_installation(struct source_db *s, struct err *e)
 
 	s->placed = false; /* a delta of another database is no better than a look at all of it */
 	if (rc == 0 && s->rows.kind == PASS_ALL) {
-		put_cursor(s, CURSOR_INSTALLATION, id == NULL ? "" : id);
-		mem_free(s->installation);
-		s->installation = mem_strdup(id == NULL ? "" : id);
+		take_installation(s, id == NULL ? "" : id);
 	} else if (rc == 0 && s->installation != NULL && id == NULL && s->installation[0] != '\0') {
 		rc = err_set(e, ERR_STATE,
 			     "the collection installation is empty, and was not: "
@@ -299,6 +328,13 @@ static int check_installation(struct source_db *s, struct err *e)
 				     s->installation, id);
 		feed_put(s->rows.feed, i);
 		rc = err_set(e, ERR_STATE, "another installation: everything is written anew");
+	}
+	if (rc == 0 && s->origin != NULL) {
+		char *text = mem_printf("the zone was made from installation %s, this is %s",
+					s->origin, s->installation);
+
+		feed_doubt(s->rows.feed, UINT32_MAX, 1, text);
+		mem_free(text);
 	}
 	mem_free(s->seen_installation);
 	s->seen_installation = id;
@@ -351,6 +387,16 @@ static int place_row(void *arg, const struct db_row *row, struct err *e)
 	return 0;
 }
 
+/* What is in a place that is not there is not gone. */
+static void doubt_places(struct source_db *s)
+{
+	struct buf text = { 0 };
+
+	if (places_lack(&s->places, &text))
+		feed_doubt(s->rows.feed, UINT32_MAX, 1, buf_cstr(&text));
+	buf_reset(&text);
+}
+
 static int read_places(struct source_db *s, struct err *e)
 {
 	static const enum db_table tables[] = { DB_ENVIRONMENTS, DB_ORGANIZATIONS };
@@ -370,6 +416,7 @@ static int read_places(struct source_db *s, struct err *e)
 		rc = places_resolve(&s->places, e);
 	if (rc < 0)
 		return rc;
+	doubt_places(s);
 	places_apply(&s->places, s->rows.ctx);
 	s->rows.environments = s->places.ids;
 	s->rows.n_environments = s->places.n_ids;
@@ -531,6 +578,20 @@ static void put_members(struct source_db *s)
 	mem_free(digest);
 }
 
+static int ask_for_absent(struct source_db *s, struct err *e)
+{
+	struct feed_unmet unmet = { 0 };
+	int rc = feed_unmet(s->rows.feed, &unmet) ? rows_ask(&s->rows, &unmet, e) : stopped(s, e);
+
+	if (rc == 0 && unmet.n == 0 && s->origin != NULL) {
+		mem_free(s->origin);
+		s->origin = NULL;
+		put_installation(s);
+	}
+	feed_unmet_reset(&unmet);
+	return rc;
+}
+
 static int read_rows(struct source_db *s, struct err *e)
 {
 	int64_t begin_ms = clock_boot_ms();
@@ -547,6 +608,8 @@ static int read_rows(struct source_db *s, struct err *e)
 	}
 	if (rc == 0)
 		rc = rows_rejudge(&s->rows, e); /* what children's look-ups brought up */
+	if (rc == 0 && s->rows.kind != PASS_DELTA)
+		rc = ask_for_absent(s, e);
 	if (s->rows.kind == PASS_DELTA)
 		return rc;
 	if (rc < 0) {
@@ -677,6 +740,7 @@ static void db_close(struct source *base)
 	drop_cursors(s);
 	mem_free(s->seen_places);
 	mem_free(s->installation);
+	mem_free(s->origin);
 	mem_free(s->seen_installation);
 	mem_free(s->seen_members);
 	free_list(s->environments);
@@ -709,7 +773,7 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	for (i = 0; i < ARRAY_LEN(scanned); i++)
 		read_cursor(&s->cursors[scanned[i]], table_get(cursors, db_table_name(scanned[i])));
 	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));
-	s->installation = mem_strdup(table_get(cursors, CURSOR_INSTALLATION));
+	read_installation(s, table_get(cursors, CURSOR_INSTALLATION));
 	s->seen_members = mem_strdup(table_get(cursors, CURSOR_MEMBERS));
 	s->environments = copy_list(c->environments, c->n_environments);
 	s->organizations = copy_list(c->organizations, c->n_organizations);

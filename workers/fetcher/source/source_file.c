@@ -20,6 +20,7 @@
 #define CHANGES_MAX  1024 /* names inotify told of; beyond it everything is listed */
 #define NAP_MS	     20
 #define DOUBT_ROUNDS 5 /* looks at files in the middle of being written, in a full pass */
+#define QUIET_ROUNDS 3 /* looks at directories, one after another, until two are alike */
 #define WATCH_MASK                                                                                 \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_DELETE_SELF |   \
 	 IN_MOVE_SELF | IN_ATTRIB)
@@ -40,7 +41,9 @@ struct source_file {
 	int64_t listed_ms;	    /* boot time: the end of the last that did */
 	char *changes[CHANGES_MAX]; /* "apis/a.json", owned */
 	size_t n_changes;
-	size_t doubted; /* files to read once more */
+	size_t doubted;			/* files to read once more */
+	size_t missing;			/* documents without a file, which may come back */
+	int64_t changed_ms[DIR__COUNT]; /* boot time: documents came or went */
 	uint64_t rows;
 };
 
@@ -114,6 +117,49 @@ static void set_doubt(struct source_file *s, struct doc *doc, bool doubted)
 	s->doubted += doubted ? 1 : (size_t)-1;
 }
 
+/* The file is there, or is not. */
+static void set_missing(struct source_file *s, struct doc *doc, bool missing)
+{
+	if (doc->missing == missing)
+		return;
+	doc->missing = missing;
+	s->missing += missing ? 1 : (size_t)-1;
+	s->changed_ms[doc->dir] = clock_boot_ms();
+}
+
+/* Nothing came or went there for so long that what is missing is no half of a checkout. */
+static bool is_quiet(const struct source_file *s, enum docs_dir dir)
+{
+	return clock_boot_ms() - s->changed_ms[dir] >= SOURCE_FILE_LOOK_MS;
+}
+
+static struct doc *add_doc(struct source_file *s, enum docs_dir dir, const char *path)
+{
+	s->changed_ms[dir] = clock_boot_ms();
+	return docs_add(&s->r.docs, dir, path);
+}
+
+/* Another file has what it had: it was renamed. */
+static bool has_heir(const struct source_file *s, const struct doc *doc)
+{
+	const struct doc_list *l = doc->id == NULL ? NULL
+						   : table_get(&s->r.docs.ids[doc->dir], doc->id);
+
+	return l != NULL && l->n > 1;
+}
+
+static void take_missing(struct source_file *s, struct doc *doc)
+{
+	bool before = doc->missing;
+
+	set_doubt(s, doc, false);
+	set_missing(s, doc, true);
+	if (!before || !(is_quiet(s, doc->dir) || has_heir(s, doc)))
+		return;
+	s->missing--;
+	relate_gone(&s->r, doc);
+}
+
 /* Reads one document and says what it is now. */
 static void take_doc(struct source_file *s, struct doc *doc)
 {
@@ -127,11 +173,11 @@ static void take_doc(struct source_file *s, struct doc *doc)
 	docs_unmark(&s->r.docs, doc);
 	s->rows++;
 	if (rc == -ENOENT) {
-		set_doubt(s, doc, false);
-		relate_gone(&s->r, doc);
+		take_missing(s, doc);
 		buf_reset(&text);
 		return;
 	}
+	set_missing(s, doc, false);
 	if (!parses && !doc->doubted && rc != ERR_LIMIT) {
 		/* It may be half written: nothing is said of it until the second look. */
 		set_doubt(s, doc, true);
@@ -210,10 +256,9 @@ static bool stat_path(const struct source_file *s, const char *path, struct stat
 	return found;
 }
 
-/* Compares the listing with what is known: marks what changed, finds what is gone. */
+/* Compares the listing with what is known: marks what changed, and what is missing. */
 static void compare(struct source_file *s, enum docs_dir dir, const struct names *l, bool full)
 {
-	struct names gone = { 0 };
 	struct stat sb;
 	size_t at = 0;
 	size_t i;
@@ -223,7 +268,7 @@ static void compare(struct source_file *s, enum docs_dir dir, const struct names
 		struct doc *doc = docs_find(&s->r.docs, l->v[i]);
 
 		if (doc == NULL)
-			doc = docs_add(&s->r.docs, dir, l->v[i]);
+			doc = add_doc(s, dir, l->v[i]);
 		doc->present = true;
 		if (full || doc->doubted || !stat_path(s, l->v[i], &sb) || !is_seen(doc, &sb))
 			docs_mark(&s->r.docs, doc);
@@ -233,19 +278,10 @@ static void compare(struct source_file *s, enum docs_dir dir, const struct names
 
 		if (doc->dir != dir)
 			continue;
-		if (!doc->present) {
-			gone.v = mem_grow(gone.v, &gone.cap, gone.n + 1, sizeof(char *));
-			gone.v[gone.n++] = mem_strdup(doc->path);
-		}
+		if (!doc->present)
+			docs_mark(&s->r.docs, doc);
 		doc->present = false;
 	}
-	for (i = 0; i < gone.n; i++) {
-		struct doc *doc = docs_find(&s->r.docs, gone.v[i]);
-
-		set_doubt(s, doc, false);
-		relate_gone(&s->r, doc);
-	}
-	names_reset(&gone);
 }
 
 /* Does an environment or organization stand in a file that cannot be read? */
@@ -441,7 +477,8 @@ static void file_wait(struct source *base, int wake_fd, int timeout_ms)
 	struct pollfd p[2] = { { wake_fd, POLLIN, 0 }, { s->inotify, POLLIN, 0 } };
 	int64_t now_ms = clock_boot_ms();
 	int64_t list_ms = s->listed_ms + timeout_ms; /* whatever is told meanwhile */
-	int64_t end_ms = s->doubted > 0 ? MIN(now_ms + SOURCE_FILE_RETRY_MS, list_ms) : list_ms;
+	int64_t end_ms = s->doubted + s->missing > 0 ? MIN(now_ms + SOURCE_FILE_RETRY_MS, list_ms)
+						     : list_ms;
 
 	/* Not for what is told of other files. */
 	while (now_ms < end_ms && poll(p, 2, (int)(end_ms - now_ms)) > 0) {
@@ -482,8 +519,8 @@ static void mark_doubted(struct source_file *s)
 	size_t at = 0;
 	void *v;
 
-	while (s->doubted > 0 && table_next(&s->r.docs.paths, &at, NULL, &v))
-		if (((struct doc *)v)->doubted)
+	while (s->doubted + s->missing > 0 && table_next(&s->r.docs.paths, &at, NULL, &v))
+		if (((struct doc *)v)->doubted || ((struct doc *)v)->missing)
 			docs_mark(&s->r.docs, v);
 }
 
@@ -497,22 +534,21 @@ static void mark_changes(struct source_file *s)
 		struct stat sb;
 
 		if (doc == NULL && stat_path(s, s->changes[i], &sb))
-			doc = docs_add(&s->r.docs, dir_of(s->changes[i]), s->changes[i]);
+			doc = add_doc(s, dir_of(s->changes[i]), s->changes[i]);
 		if (doc != NULL && (!stat_path(s, s->changes[i], &sb) || !is_seen(doc, &sb)))
 			docs_mark(&s->r.docs, doc);
 	}
 	mark_doubted(s);
 }
 
-static bool had_files(const struct source_file *s, enum docs_dir dir)
+/* Absence proves nothing of what a directory holds that is not there, or is empty. */
+static void doubt_dir(struct source_file *s, enum docs_dir dir, bool there)
 {
-	size_t at = 0;
-	void *v;
+	char *text = mem_printf("%s/%s %s", s->root, docs_dir_name(dir),
+				there ? "is empty" : "is missing");
 
-	while (table_next(&s->r.docs.paths, &at, NULL, &v))
-		if (((struct doc *)v)->dir == dir)
-			return true;
-	return false;
+	feed_doubt(s->feed, 1U << relate_kind(dir), there ? SOURCE_FILE_HELD : 1, text);
+	mem_free(text);
 }
 
 /* All listings before anything is concluded: half a source proves nothing. */
@@ -524,15 +560,19 @@ static int list_everything(struct source_file *s, struct names lists[DIR__COUNT]
 	if (access(s->root, R_OK | X_OK) < 0)
 		return err_errno(e, errno, "%s", s->root);
 	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
+		bool there;
+
 		rc = list_dir(s, (enum docs_dir)i, &lists[i], e);
-		if (rc == -ENOENT && !had_files(s, (enum docs_dir)i))
-			rc = 0; /* this type is not used */
-		else if (rc == -ENOENT)
-			rc = err_set(e, -ENOENT, "%s/%s vanished: taken for an outage", s->root,
-				     docs_dir_name((enum docs_dir)i));
-		else if (rc == 0 && lists[i].n == 0 && had_files(s, (enum docs_dir)i))
-			rc = access(s->root, R_OK) < 0 ? err_errno(e, errno, "%s", s->root) : 0;
+		there = rc != -ENOENT;
+		/* What hangs on environments is doubted when they are; an installation is told
+		   of by many a node. */
+		if (lists[i].n == 0 && (rc == 0 || !there) && i != DIR_ENVIRONMENTS &&
+		    i != DIR_INSTALLATION)
+			doubt_dir(s, (enum docs_dir)i, there);
+		rc = there ? rc : 0;
 	}
+	if (rc == 0 && access(s->root, R_OK) < 0)
+		rc = err_errno(e, errno, "%s", s->root);
 	return rc;
 }
 
@@ -568,45 +608,134 @@ static int settle_doubt(struct source_file *s, struct err *e)
 	return 0;
 }
 
+static bool lists_equal(const struct names *a, const struct names *b)
+{
+	size_t i;
+
+	if (a->n != b->n)
+		return false;
+	for (i = 0; i < a->n; i++)
+		if (!str_equal(a->v[i], b->v[i]))
+			return false;
+	return true;
+}
+
+/* Lists and reads everything again. 1: it is as it was; 0: something came or went. */
+static int look_again(struct source_file *s, struct names lists[DIR__COUNT], struct err *e)
+{
+	struct names next[DIR__COUNT] = { { 0 } };
+	bool same = true;
+	unsigned i;
+	int rc = list_everything(s, next, e);
+
+	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
+		same = same && lists_equal(&lists[i], &next[i]);
+		compare(s, (enum docs_dir)i, &next[i], false);
+	}
+	if (rc == 0)
+		take_all(s);
+	for (i = 0; i < DIR__COUNT; i++) {
+		names_reset(&lists[i]);
+		lists[i] = next[i];
+	}
+	return rc < 0 ? rc : same;
+}
+
+/* What the zone holds and no document made is asked for: a second later it still is nowhere,
+   and nothing came or went in between. Else nothing is absent, and another pass comes. */
+static int settle_absence(struct source_file *s, struct names lists[DIR__COUNT], struct err *e)
+{
+	struct feed_unmet unmet = { 0 };
+	unsigned round;
+	int rc = 0;
+
+	for (round = 0; round < QUIET_ROUNDS; round++) {
+		if (!feed_unmet(s->feed, &unmet) || (unmet.n == 0 && s->missing == 0))
+			break;
+		nap(s, SOURCE_FILE_LOOK_MS);
+		rc = look_again(s, lists, e);
+		if (rc != 0 && (rc < 0 || s->missing == 0))
+			break;
+	}
+	if (round == QUIET_ROUNDS) {
+		feed_partial(s->feed);
+		feed_want(s->feed, PASS_COMPARE);
+	}
+	feed_unmet_reset(&unmet);
+	return MIN(rc, 0);
+}
+
+/* Documents that are missing are gone when everything is listed, and they are not there. */
+static bool is_look_due(const struct source_file *s)
+{
+	size_t at = 0;
+	void *v;
+
+	while (s->missing > 0 && table_next(&s->r.docs.paths, &at, NULL, &v))
+		if (((struct doc *)v)->missing && is_quiet(s, ((struct doc *)v)->dir))
+			return true;
+	return false;
+}
+
+/* What is in a place that is not there is not gone. */
+static void doubt_places(struct source_file *s)
+{
+	struct buf text = { 0 };
+
+	if (relate_lacks(&s->r, &text))
+		feed_doubt(s->feed, UINT32_MAX, 1, buf_cstr(&text));
+	buf_reset(&text);
+}
+
+static int read_everything(struct source_file *s, bool full, struct err *e)
+{
+	struct names lists[DIR__COUNT] = { { 0 } };
+	unsigned i;
+	int rc;
+
+	feed_whole(s->feed);
+	if (full) /* all documents are read */
+		memset(s->r.named, 0, s->r.filter.n_environments * sizeof(*s->r.named));
+	watch_all(s);	       /* first: what changes during the listing is told */
+	(void)read_changes(s); /* and what changed before is listed, not told again */
+	rc = list_everything(s, lists, e);
+	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
+		compare(s, (enum docs_dir)i, &lists[i], full);
+		take_dirty(s, (enum docs_dir)i);
+	}
+	if (rc == 0 && full)
+		rc = settle_doubt(s, e);
+	if (rc == 0)
+		doubt_places(s);
+	if (rc == 0 && full)
+		rc = settle_absence(s, lists, e);
+	for (i = 0; i < DIR__COUNT; i++)
+		names_reset(&lists[i]);
+	s->listed_ms = clock_boot_ms();
+	return rc;
+}
+
 static int file_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)
 {
 	struct source_file *s = self_of(base);
 	bool full = what != PASS_DELTA; /* contents are compared: there is nothing to skip */
-	struct names lists[DIR__COUNT] = { { 0 } };
-	bool all;
-	unsigned i;
 	int rc = 0;
 
 	s->feed = f;
 	s->r.feed = f;
 	s->rows = 0;
 	(void)read_changes(s);
-	all = full || s->list_all;
-	if (all) {
-		feed_whole(f);
-		watch_all(s);	       /* first: what changes during the listing is told */
-		(void)read_changes(s); /* and what changed before is listed, not told again */
-		rc = list_everything(s, lists, e);
+	if (full || s->list_all || is_look_due(s)) {
+		rc = read_everything(s, full, e);
 	} else {
 		mark_changes(s);
+		take_all(s);
 	}
-	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
-		if (all)
-			compare(s, (enum docs_dir)i, &lists[i], full);
-		take_dirty(s, (enum docs_dir)i);
-	}
-	if (rc == 0 && full)
-		rc = settle_doubt(s, e);
-	for (i = 0; i < DIR__COUNT; i++)
-		names_reset(&lists[i]);
-	if (all)
-		s->listed_ms = clock_boot_ms();
-	if (rc == 0) {
+	if (rc == 0)
 		clear_changes(s);
-		s->list_all = false;
-	} else {
-		s->list_all = true;
-	}
+	if (s->missing > 0)
+		feed_partial(f); /* they may be there */
+	s->list_all = rc < 0;
 	return rc < 0 ? rc : (int)MIN(s->rows, INT_MAX);
 }
 
@@ -655,6 +784,7 @@ struct source *source_file_open(const Ipc__FetcherConfig *c)
 	s->lists[1] = copy_list(c->organizations, c->n_organizations);
 	s->r.filter = (struct relate_filter){ s->lists[0], c->n_environments, s->lists[1],
 					      c->n_organizations, c->legacy_hrids };
+	s->r.named = mem_zalloc((c->n_environments + 1) * sizeof(*s->r.named));
 	s->r.read = read_again;
 	s->r.arg = s;
 	s->notify = c->notify;
