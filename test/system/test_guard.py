@@ -529,3 +529,28 @@ def test_an_environment_that_the_database_does_not_have_removes_nothing(zone):
     assert len(n.names()) == 6
     configure(zone, n, "environments: [prod, staging]")
     settled_again(zone, n, 6)
+
+
+@pytest.mark.sources("mongodb", "postgresql")
+def test_another_installation_removes_nothing_until_a_person_says_so(zone):
+    """However little it lacks; and the next primary knows of it."""
+    zone.mongo.start()
+    zone.mongo.db["installation"].insert_one({"_id": "i1"})
+    fill(zone, 12)
+    zone.start(2)
+    zone.settled(count=25)  # and what the nodes are told of the installation
+    n = zone.primary()
+    zone.mongo.db["installation"].delete_one({"_id": "i1"})
+    zone.mongo.db["installation"].insert_one({"_id": "i2"})
+    zone.mongo.db["events_latest"].delete_one({"_id": "a00"})
+    zone.compare()
+    assert "the zone was made from installation i1, this is i2" in held_by(n)
+    n.cli("stepdown")
+    p = until("another primary",
+              lambda: next((x for x in zone.nodes if x is not n and x.role() == "primary"), None))
+    assert "the zone was made from installation i1, this is i2" in held_by(p)
+    assert "API:a00" in p.names()
+    p.cli("resync", "--accept-deletes")
+    zone.settled(count=23)
+    zone.compare()
+    until("forgotten", lambda: zone.redis("HGET", "zonesync:{test}:cursor", "installation") == "i2")

@@ -333,7 +333,7 @@ static int check_installation(struct source_db *s, struct err *e)
 		char *text = mem_printf("the zone was made from installation %s, this is %s",
 					s->origin, s->installation);
 
-		feed_doubt(s->rows.feed, UINT32_MAX, 1, text);
+		feed_doubt(s->rows.feed, ~(1U << KIND_NODE_METADATA), 1, text);
 		mem_free(text);
 	}
 	mem_free(s->seen_installation);
@@ -582,8 +582,12 @@ static int ask_for_absent(struct source_db *s, struct err *e)
 {
 	struct feed_unmet unmet = { 0 };
 	int rc = feed_unmet(s->rows.feed, &unmet) ? rows_ask(&s->rows, &unmet, e) : stopped(s, e);
+	bool left = false;
+	size_t i;
 
-	if (rc == 0 && unmet.n == 0 && s->origin != NULL) {
+	for (i = 0; i < unmet.n; i++)
+		left = left || unmet.v[i].kind != KIND_NODE_METADATA; /* that one goes */
+	if (rc == 0 && !left && s->origin != NULL) {
 		mem_free(s->origin);
 		s->origin = NULL;
 		put_installation(s);
