@@ -38,6 +38,7 @@ def without_metadata(n):
 
 def test_rows_make_what_the_reference_makes_of_them(zone):
     """One row a file; a later row of one entity takes the place of the earlier."""
+    zone.guard = "off"  # all of it goes
     zone.delay = 200
     zone.start(1)
     n = zone.nodes[0]
@@ -72,6 +73,7 @@ def test_rows_make_what_the_reference_makes_of_them(zone):
 
 
 def test_bare_documents_come_change_and_go(zone):
+    zone.guard = "off"  # all of it goes
     n = fill(zone, more=GAMMA)
     until("all of them", lambda: without_metadata(n) == SOME)
     assert entries(n) == {}
@@ -92,6 +94,7 @@ def test_bare_documents_come_change_and_go(zone):
 
 @pytest.mark.servers("redis8")
 def test_a_java_secondary_gets_each_of_them_and_what_to_withdraw(zone):
+    zone.guard = "off"  # all of it goes
     n = fill(zone, more=GAMMA)
     until("all of them", lambda: without_metadata(n) == SOME and metadata(zone))
     kinds = [name.split(":")[0] for name in n.names()]

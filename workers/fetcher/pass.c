@@ -245,6 +245,8 @@ static void take(struct fetcher *f, struct feed_item *i)
 		quarantine_add(f, i);
 		break;
 	case FEED_CLEARED:
+		quarantine_clear(f, i->where);
+		f->settle_again = true;
 		break;
 	case FEED_ASK:
 		take_asks(f, i);
