@@ -466,7 +466,7 @@ def test_the_guard_holds_for_what_is_adopted(zone, primary):
     for i in range(30):
         primary.deploy("API", f"a{i}", {"id": f"a{i}"})
     n = zone.node("n1", extra=CANDIDATE)
-    zone.settled(count=30)
+    zone.settled(count=30, caught=False)
     assert "API would be removed" in n.fetcher()["guard"]
     assert all(zone.redis("HGET", primary.key("API", f"a{i}"), "syncAction") == "DEPLOY" for i in range(30))
     assert json.loads(n.get("API", "a7")) == {"id": "a7"}
@@ -480,7 +480,7 @@ def test_another_source_does_not_take_the_place_of_what_is_adopted(zone, primary
     for i in range(15):
         zone.write(f"apis/x{i}.json", api(f"x{i}"))
     n = zone.node("n1", extra=CANDIDATE)
-    zone.settled(count=28)
+    zone.settled(count=28, caught=False)
     until("held back", lambda: "13 of 28 API would be removed: held back" in n.fetcher()["guard"])
     assert all(zone.redis("HGET", primary.key("API", f"a{i}"), "syncAction") == "DEPLOY" for i in range(13))
     n.cli("resync", "--accept-deletes")
@@ -492,7 +492,7 @@ def test_definitions_too_large_for_one_answer_are_adopted_too(zone, primary):
     for i in range(24):
         primary.deploy("API", f"a{i}", {"id": f"a{i}", "pad": "x" * (1 << 20)})
     n = zone.node("n1", extra=CANDIDATE)
-    zone.settled(count=24)
+    zone.settled(count=24, caught=False)
     n.cli("resync", "--accept-deletes")
     zone.settled(count=0)
     assert all(zone.redis("HGET", primary.key("API", f"a{i}"), "syncAction") == "UNDEPLOY" for i in range(24))

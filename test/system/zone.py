@@ -294,7 +294,7 @@ class Zone:
             return found[0] if len(found) == 1 else None
         return until("one primary", one)
 
-    def settled(self, nodes=None, count=None):
+    def settled(self, nodes=None, count=None, caught=True):
         """All nodes proven at the zone's head, with that many entities."""
         def check():
             meta = self.redis.meta(self.zone)
@@ -304,7 +304,7 @@ class Zone:
                     return None
                 if count is not None and c["count"] != count:
                     return None
-            if meta.get("complete") != "1" or not meta.get("caught"):
+            if meta.get("complete") != "1" or (caught and not meta.get("caught")):  # not said while removals are held
                 return None
             return meta
         return until(f"settled at {count}", check)
