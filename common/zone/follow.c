@@ -193,11 +193,12 @@ void follow_look(struct looks *l, const struct head *h)
 	l->polls = h->polls;
 }
 
-/* The first poll that ends after a look may have begun before it; the second did not. */
+/* The first poll that ends after a look may have begun before it; the second did not. A number that
+   grew since is no poll where nobody holds the lease: that is another, newer dump. */
 static bool has_polled(const struct head *h, const struct looks *l)
 {
 	return str_equal(h->caught, h->token) && str_equal(l->token, h->token) &&
-	       h->polls >= l->polls + 2;
+	       str_equal(h->lease, h->token) && h->polls >= l->polls + 2;
 }
 
 static bool is_accepted(const struct head *h)

@@ -44,7 +44,7 @@ struct head {
 	struct digest digest;
 	int64_t own_end; /* revision at which the epoch after ours began; -1 ours is the newest;
 			    -2 ours is not in the list */
-	uint64_t polls;	 /* of the source that ended whole */
+	uint64_t polls;	 /* of the source that left nothing open */
 	int64_t above; /* revision at which the oldest epoch above the served one began; -1 none */
 	char accepted[128]; /* removals a person accepted: their lineage, and which they were */
 	char held[256];	    /* removals the primary holds back, for people */

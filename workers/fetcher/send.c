@@ -121,6 +121,7 @@ void send_reset(struct fetcher *f)
 	f->finish_refill = false;
 	f->refill_ends = false;
 	f->caught = false;
+	f->settled = false;
 	f->settle_again = false;
 	mem_free(f->unread);
 	f->unread = NULL;

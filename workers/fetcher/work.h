@@ -25,6 +25,7 @@
 #define FETCHER_PURGE_ITEMS	1000	/* tombstones forgotten per pass */
 #define FETCHER_QUARANTINE_TOLD 200	/* entries in a report */
 #define FETCHER_DUE		64	/* words that wait for the rows before them to be sent */
+#define FETCHER_SETTLE_MS	5000	/* between two looks at everything for that alone */
 #define FETCHER_UNREAD_BYTES	4096	/* of names whose rows cannot be read, told in the zone */
 #define FETCHER_MAPPING_VERSION 2	/* grows when the mapping makes other bytes of a row */
 
@@ -39,7 +40,7 @@ struct chore {	 /* an operation without a payload, sent when the outbox is empty
 
 enum due_what {
 	DUE_CURSOR, /* the rows so far bring cursor `field` to `value` */
-	DUE_POLL,   /* a poll ended whole, all that it found is written */
+	DUE_POLL,   /* a poll left nothing open, all that it found is written */
 	DUE_CAUGHT  /* one that settled everything; `value`: the names it could not read */
 };
 
@@ -102,8 +103,10 @@ struct fetcher {
 	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
 	bool caught;	    /* all is settled since this token, and the zone was told */
 	char *unread;	    /* owned: what it was told then that could not be read */
-	bool settle_again;  /* what kept a pass from settling everything is over */
-	uint64_t polls;	    /* that ended whole, of all tokens, as the zone counts them */
+	bool settled; /* the last look at everything left nothing open, nor did a delta since */
+	bool settle_again; /* what kept a pass from settling everything may be over */
+	int64_t whole_ms;  /* boot time: when the last such look ended */
+	uint64_t polls;	   /* that left nothing open, of all tokens, as the zone counts them */
 	struct err error;
 	unsigned refusals; /* since the last batch that was taken */
 	uint64_t published, acked;
