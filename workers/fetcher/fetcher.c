@@ -79,6 +79,7 @@ static void drop_work(struct fetcher *f)
 	f->refill = false;
 	f->want_refill = false; /* a follower names the damage again */
 	f->reload = false;
+	f->doubted = false;
 	f->token[0] = '\0';
 	f->state = FETCH_IDLE;
 	f->error = (struct err){ 0 };
@@ -132,6 +133,9 @@ static void zone_known(struct fetcher *f)
 		f->caught = false;
 		writer_refill_begin(f->writer, lineage);
 		writer_flush(f->writer, NULL);
+		f->doubted = false;
+	} else {
+		load_check_sums(f);
 	}
 	f->source_ok_ms = clock_boot_ms();
 	if (f->feed == NULL)

@@ -22,19 +22,21 @@
 #define FETCHER_SOURCE_MS	30000	/* a source unheard for so long (or 3 delays) is down */
 #define FETCHER_CHILDREN	1000	/* withdrawn in one call */
 #define FETCHER_REFILL_MS	3600000 /* at most one refill in an hour because of a digest */
-#define FETCHER_PURGE_ITEMS	1000	/* tombstones forgotten per pass */
-#define FETCHER_QUARANTINE_TOLD 200	/* entries in a report */
-#define FETCHER_DUE		64	/* words that wait for the rows before them to be sent */
-#define FETCHER_UNREAD_BYTES	4096	/* of names whose rows cannot be read, told in the zone */
-#define FETCHER_MAPPING_VERSION 2	/* grows when the mapping makes other bytes of a row */
+#define FETCHER_DOUBT_MS	60000 /* at most one look at the zone in this time because of it */
+#define FETCHER_PURGE_ITEMS	1000  /* tombstones forgotten per pass */
+#define FETCHER_QUARANTINE_TOLD 200   /* entries in a report */
+#define FETCHER_DUE		64    /* words that wait for the rows before them to be sent */
+#define FETCHER_UNREAD_BYTES	4096  /* of names whose rows cannot be read, told in the zone */
+#define FETCHER_MAPPING_VERSION 2     /* grows when the mapping makes other bytes of a row */
 
 enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
 
 struct chore {	 /* an operation without a payload, sent when the outbox is empty */
-	char op; /* 'A' adopt, 'K' keep, 'T' tombstone, 'P' purge */
+	char op; /* 'A' adopt, 'K' keep, 'T' tombstone, 'R' the same, whole, 'P' purge */
 	char *name;
-	char *ref; /* NULL: none */
-	uint64_t revision;
+	char *ref;	   /* NULL: none */
+	uint64_t revision; /* P */
+	char *version;	   /* T, R */
 };
 
 enum due_what {
@@ -64,6 +66,11 @@ struct fetcher {
 	/* What the zone holds. */
 	struct known known;
 	struct table cursors; /* field -> value, owned: of the zone, as loaded */
+	struct digest sums;   /* of what it holds, as loaded */
+	struct digest said;   /* what it says they are */
+	bool has_said;
+	bool doubted; /* a follower cannot reach them */
+	int64_t doubted_ms;
 	uint64_t load_after;
 	bool load_old;	  /* the log set aside by a refill is being read */
 	bool adopt;	  /* others may have written there: all keys are looked at, */
@@ -77,6 +84,9 @@ struct fetcher {
 	uint32_t pass;	  /* number of the full pass under way or last */
 	int64_t begun_ms; /* boot time: its beginning, or that of a delta since */
 	bool in_pass;
+	bool comparing;		 /* the pass under way, or the last, looks at everything */
+	bool lags;		 /* the last one may have read what is not the newest */
+	struct table lower;	 /* name -> number of the first pass in a row that found it older */
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
 	size_t blocks[KIND__COUNT];
@@ -118,6 +128,9 @@ void load_reset(struct fetcher *f);
 void load_state(void *arg, const struct end_state *s); /* hooks of the end */
 void load_refused(void *arg, const struct err *why);
 bool load_names(struct fetcher *f, const struct end_name *v, size_t n, bool last) MUST_USE;
+/* The zone is known, and there is no refill: its sums are put right, or it is to be refilled
+   because a follower cannot reach them. */
+void load_check_sums(struct fetcher *f);
 bool load_found(struct fetcher *f, const struct end_found *v, size_t n,
 		const char *cursor) MUST_USE;
 
@@ -133,7 +146,9 @@ void pass_suspects(struct fetcher *f, const char *const *names, size_t n); /* th
 void send_pump(struct fetcher *f);
 void send_done(struct fetcher *f, const struct written *w); /* a batch was taken */
 void send_drop_chores(struct fetcher *f);
-void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision);
+/* `e` NULL: nothing is known of it. `version`: of a tombstone, or NULL. */
+void send_chore(struct fetcher *f, char op, const char *name, const struct known_entry *e,
+		const char *version);
 bool send_has_room(const struct fetcher *f); /* for what one item of the source may make due */
 void send_cursor(struct fetcher *f, const char *field, const char *value);
 void send_poll(struct fetcher *f);
