@@ -212,6 +212,8 @@ static bool may_refill(struct fetcher *f)
 	return true;
 }
 
+/* There is no refill: what the zone says its sums are was counted, and may be wrong by what
+   was lost there. */
 void load_check_sums(struct fetcher *f)
 {
 	bool doubted = f->doubted;

@@ -65,12 +65,10 @@ struct fetcher {
 
 	/* What the zone holds. */
 	struct known known;
-	struct table cursors; /* field -> value, owned: of the zone, as loaded */
-	struct digest sums;   /* of what it holds, as loaded */
-	struct digest said;   /* what it says they are */
-	bool has_said;
-	bool doubted; /* a follower cannot reach them */
-	int64_t doubted_ms;
+	struct table cursors;	  /* field -> value, owned: of the zone, as loaded */
+	struct digest sums, said; /* of what it holds, as loaded; as it says they are */
+	bool has_said, doubted;	  /* it says so; a follower cannot reach them, */
+	int64_t doubted_ms;	  /* and when that was last looked into */
 	uint64_t load_after;
 	bool load_old;	  /* the log set aside by a refill is being read */
 	bool adopt;	  /* others may have written there: all keys are looked at, */
@@ -84,8 +82,7 @@ struct fetcher {
 	uint32_t pass;	  /* number of the full pass under way or last */
 	int64_t begun_ms; /* boot time: its beginning, or that of a delta since */
 	bool in_pass;
-	bool comparing;		 /* the pass under way, or the last, looks at everything */
-	bool lags;		 /* the last one may have read what is not the newest */
+	bool comparing, lags;	 /* that pass looks at everything; the one before it may lag */
 	struct table lower;	 /* name -> number of the first pass in a row that found it older */
 	struct table held;	 /* name -> struct held, owned */
 	struct table quarantine; /* where -> struct quarantined, owned */
@@ -128,12 +125,9 @@ void load_reset(struct fetcher *f);
 void load_state(void *arg, const struct end_state *s); /* hooks of the end */
 void load_refused(void *arg, const struct err *why);
 bool load_names(struct fetcher *f, const struct end_name *v, size_t n, bool last) MUST_USE;
-/* The zone is known, and there is no refill: its sums are put right, or it is to be refilled
-   because a follower cannot reach them. */
-void load_check_sums(struct fetcher *f);
+void load_check_sums(struct fetcher *f); /* puts them right, or wants a refill when doubted */
 bool load_found(struct fetcher *f, const struct end_found *v, size_t n,
 		const char *cursor) MUST_USE;
-
 /* pass.c */
 void pass_take(struct fetcher *f); /* as much as the outbox has room for */
 void pass_reset(struct fetcher *f);
@@ -146,9 +140,8 @@ void pass_suspects(struct fetcher *f, const char *const *names, size_t n); /* th
 void send_pump(struct fetcher *f);
 void send_done(struct fetcher *f, const struct written *w); /* a batch was taken */
 void send_drop_chores(struct fetcher *f);
-/* `e` NULL: nothing is known of it. `version`: of a tombstone, or NULL. */
 void send_chore(struct fetcher *f, char op, const char *name, const struct known_entry *e,
-		const char *version);
+		const char *version);	     /* of a tombstone; NULL: none */
 bool send_has_room(const struct fetcher *f); /* for what one item of the source may make due */
 void send_cursor(struct fetcher *f, const char *field, const char *value);
 void send_poll(struct fetcher *f);
