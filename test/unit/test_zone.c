@@ -635,6 +635,37 @@ static void a_load_learns_what_is_lost(void **state)
 	mem_free(lua);
 }
 
+static void on_named(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	UNUSED(arg);
+	UNUSED(r);
+	UNUSED(lost);
+	replied = true;
+}
+
+static void suspects_are_bounded(void **state)
+{
+	char text[1200][8];
+	const char *names[ARRAY_LEN(text)];
+	unsigned i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(text); i++) {
+		(void)snprintf(text[i], sizeof(text[i]), "n%u", i / 2); /* each of them twice */
+		names[i] = text[i];
+	}
+	replied = false;
+	assert_int_equal(follow_suspect(zone, names, ARRAY_LEN(text), on_named, NULL), 0);
+	kit_until(&kit, &replied);
+	assert_string_equal(kit_ask(&kit, "SCARD", SUSPECT, NULL), "600");
+	for (i = 0; i < ARRAY_LEN(text); i++)
+		(void)snprintf(text[i], sizeof(text[i]), "m%u", i);
+	replied = false;
+	assert_int_equal(follow_suspect(zone, names, ARRAY_LEN(text), on_named, NULL), 0);
+	kit_until(&kit, &replied);
+	assert_string_equal(kit_ask(&kit, "SCARD", SUSPECT, NULL), "1000");
+}
+
 /* --- versions of tombstones --- */
 
 static const char *version_of_k1(void)
@@ -1580,6 +1611,7 @@ int main(void)
 		T(a_damaged_tombstone_is_mended_whole),
 		T(children_whose_share_is_lost_are_told),
 		T(a_load_learns_what_is_lost),
+		T(suspects_are_bounded),
 		T(a_deploy_must_be_above_what_withdrew_it),
 		T(what_went_with_its_reference_comes_back_as_it_was),
 		T(events_have_the_time_of_the_server),
