@@ -333,6 +333,7 @@ static void take(struct fetcher *f, struct feed_item *i)
 		quarantine_add(f, i);
 		break;
 	case FEED_CLEARED:
+		quarantine_clear(f, i->where);
 		break;
 	case FEED_ASK:
 		take_asks(f, i);
