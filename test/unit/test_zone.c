@@ -219,6 +219,25 @@ static void a_lease_is_won_renewed_and_given_back(void **state)
 	assert_string_equal(kit_ask(&kit, "EXISTS", "zonesync:{z}:lease", NULL), "0");
 }
 
+static void a_look_at_the_lease_takes_nothing(void **state)
+{
+	struct lease_ask a = { .nonce = NONCE_A, .holder = "node", .break_token = "" };
+
+	UNUSED(state);
+	replied = false;
+	assert_int_equal(lease_acquire(zone, &a, on_lease, NULL), 0);
+	kit_until(&kit, &replied);
+	assert_int_equal(lease.answer, LEASE_FREE);
+	assert_string_equal(kit_ask(&kit, "DBSIZE", NULL), "0");
+	acquire(NONCE_A, NULL, NULL, 0);
+	assert_int_equal(lease.answer, LEASE_HELD);
+	replied = false;
+	assert_int_equal(lease_acquire(zone, &a, on_lease, NULL), 0); /* though it is our own */
+	kit_until(&kit, &replied);
+	assert_int_equal(lease.answer, LEASE_BUSY);
+	assert_true(lease.left_ms > 0);
+}
+
 static void a_lease_is_taken_over_or_broken_by_compare_only(void **state)
 {
 	char first[LEASE_TOKEN_BYTES];
@@ -1600,6 +1619,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_lease_is_won_renewed_and_given_back),
+		T(a_look_at_the_lease_takes_nothing),
 		T(a_lease_is_taken_over_or_broken_by_compare_only),
 		T(a_write_shows_in_log_references_count_and_digest),
 		T(equal_content_takes_no_revision),

@@ -204,22 +204,31 @@ static void purge(struct fetcher *f)
 	}
 }
 
-static void end_pass(struct fetcher *f, const struct feed_item *i)
+void pass_heard(struct fetcher *f, const struct feed_item *i)
 {
-	f->in_pass = false;
+	bool before = f->reached;
+
+	f->reached = i->rc >= 0;
 	if (i->rc < 0) {
 		if (!str_equal(f->source_err.text, i->text))
 			log_error(EV("source_down"), KV("err", i->text));
 		f->failed = f->source_err.code < 0 ? MAX(f->failed, i->pass) : i->pass;
 		(void)err_set(&f->source_err, i->rc, "%s", i->text);
-		worker_report(f->w);
-		return;
-	}
-	/* A delta in between that works does not say that a comparison would. */
-	if (f->source_err.code < 0 && i->pass >= f->failed) {
+	} else if (f->source_err.code < 0 && i->pass >= f->failed) {
+		/* A delta in between that works does not say that a comparison would. */
 		log_note(EV("source_up"));
 		f->source_err = (struct err){ 0 };
 	}
+	if (i->rc < 0 || f->reached != before)
+		worker_report(f->w);
+}
+
+static void end_pass(struct fetcher *f, const struct feed_item *i)
+{
+	f->in_pass = false;
+	pass_heard(f, i);
+	if (i->rc < 0)
+		return;
 	f->source_ok_ms = clock_boot_ms();
 	f->rows += i->rows;
 	if (i->pass != PASS_DELTA && i->whole)

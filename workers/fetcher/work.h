@@ -56,7 +56,7 @@ struct fetcher {
 	Ipc__FetcherConfig *config; /* owned copy */
 	struct end *end;
 	struct writer *writer;
-	struct feed *feed;
+	struct feed *feed, *hello; /* the work; while there is none, is the source there? */
 	enum fetch_state state;
 	char token[WRITER_TOKEN_BYTES];
 	int64_t promoted_ms; /* boot time */
@@ -94,6 +94,7 @@ struct fetcher {
 	char guard[256];
 	int64_t source_ok_ms;
 	struct err source_err;
+	bool reached;			  /* it was there when it was asked last */
 	char notify[ERR_TEXT_BYTES + 16]; /* how it learns of changes between polls */
 	enum pass_kind failed; /* the greatest that does since: only its like ends source_err */
 	uint64_t rows;
@@ -118,7 +119,6 @@ struct fetcher {
 	uv_timer_t retry, reconcile, drain, agree;
 	int64_t drain_until_ms;
 };
-
 /* load.c: a look at the zone, from load_begin() until one of the others says true. */
 void load_begin(struct fetcher *f);
 void load_reset(struct fetcher *f);
@@ -131,11 +131,11 @@ bool load_found(struct fetcher *f, const struct end_found *v, size_t n,
 /* pass.c */
 void pass_take(struct fetcher *f); /* as much as the outbox has room for */
 void pass_reset(struct fetcher *f);
+void pass_heard(struct fetcher *f, const struct feed_item *i); /* the END of any */
 /* The zone is to be learned anew, and no pass is in the way. */
 bool pass_reload_is_due(const struct fetcher *f);
 void pass_ask_suspects(struct fetcher *f);
 void pass_suspects(struct fetcher *f, const char *const *names, size_t n); /* the answer */
-
 /* send.c */
 void send_pump(struct fetcher *f);
 void send_done(struct fetcher *f, const struct written *w); /* a batch was taken */
