@@ -28,6 +28,7 @@ struct supervisor {
 	struct nonces nonces;
 	struct err nonce_err; /* code 0: the last one was kept */
 	struct role role;
+	bool told_ready; /* the elector: see its Fitness */
 	struct control *control;
 	uv_timer_t role_timer; /* kill time of the fetcher */
 	uv_timer_t fitness;    /* word about the fetcher to the elector */
@@ -47,6 +48,7 @@ void supervisor_reap(struct supervisor *s);
 /* router.c: between elector and fetcher */
 int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
 void router_up(struct supervisor *s, struct child *c);
+void router_report(struct supervisor *s, struct child *c); /* a new one came */
 void router_stopping(struct supervisor *s, struct child *c);
 void router_gone(struct supervisor *s, struct child *c);
 void router_start(struct supervisor *s);

@@ -113,6 +113,11 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 		str_print(text, n, "this node cannot be primary: %s", l->error);
 		return text;
 	}
+	if (!publishes && f != NULL && s->role.candidate && str_starts(f->source, "down")) {
+		(void)snprintf(text, n, "this node could not take over: the source is %s",
+			       f->source);
+		return text;
+	}
 	if (!publishes && c->held[0] != '\0') {
 		(void)snprintf(text, n, "the primary holds removals back: %s", c->held);
 		return text;

@@ -149,7 +149,7 @@ static void tell_http_change(struct supervisor *s, struct buf *text)
 
 static void on_report(void *arg, struct child *c)
 {
-	UNUSED(c);
+	router_report(arg, c);
 	status_notify(arg);
 }
 

@@ -22,6 +22,9 @@
 
 enum action { ACTION_DEPLOY = 'D', ACTION_UNDEPLOY = 'U' };
 
+/* The version of a withdrawal that was judged by absence. */
+#define VERSION_ABSENT "absent"
+
 struct event {
 	enum kind kind;
 	enum action action;
@@ -33,7 +36,8 @@ struct event {
 
 	/*
 	 * Version of what the event was made from (zone-protocol 1, "zsVer"): decimal ms of a
-	 * database row, or "x" and a digest of the content for files. Owned.
+	 * database row, or "x" and a digest of the content for files. Of a withdrawal that of
+	 * what says so; "": it says nothing of a later deploy. Owned.
 	 */
 	char *version;
 };

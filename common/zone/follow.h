@@ -77,6 +77,13 @@ int follow_read(struct zone_conn *z, const struct follow_ask *a, redis_reply_fn 
 int follow_parse(const struct redis_reply *r, struct page *out, struct err *e) MUST_USE;
 void follow_page_reset(struct page *p);
 
+#define FOLLOW_SUSPECTS 1000 /* named in a zone at once */
+
+/* Names damaged keys to the primary, which mends them; "*": the digest is out of reach. What finds
+   no room is found again. */
+int follow_suspect(struct zone_conn *z, const char *const *names, size_t n, redis_reply_fn *fn,
+		   void *arg) MUST_USE;
+
 enum verdict {
 	FOLLOW_WAIT,   /* nothing to follow yet: empty zone, or a refill is running */
 	FOLLOW_RESUME, /* the own position is part of this history */

@@ -545,3 +545,59 @@ def test_collections_may_have_a_prefix(zone):
     n.config.write_text(n.config.read_text().replace("  mongodb:\n", "  mongodb:\n    prefix: gw_\n"))
     n.cli("reload")
     until("of the other", lambda: n.get("API", "a"))
+
+
+# --- what is older than what was withdrawn ---
+
+def test_what_was_revoked_stays_so_where_the_next_primary_reads_what_is_older(zone):
+    """A source that is a little behind shows a key as it was. One that was restored shows it again and again."""
+    put_api(zone, "a", OLD)
+    put_sub(zone, "s", "a")
+    put_key(zone, "k", ["s"])
+    put_key(zone, "closed", ["s"])
+    zone.delay = 200
+    zone.start(2)
+    zone.settled(count=4)
+    put_key(zone, "k", ["s"], updated=m.NOW, revoked=True)
+    zone.settled(count=3)
+    assert zone.redis.hash("distributed_event:test:API:a:API_KEY:k")["zsVer"] > str(OLD)
+    old = zone.primary()
+    put_key(zone, "k", ["s"])
+    old.stop()
+    n = zone.primary()
+    zone.settled(count=3)
+    see_a_delta(zone, n)
+    assert n.get("API_KEY", "k") is None
+
+    def compared():
+        before = n.logs("fetcher").count("event=pass_done")
+        n.cli("compare")
+        until("compared", lambda: n.logs("fetcher").count("event=pass_done") > before)
+        return n.get("API_KEY", "k")
+    until("two comparisons in a row found it", compared)
+    zone.settled(count=4)
+
+
+def test_an_api_that_comes_back_brings_what_is_as_old_as_it_was(zone):
+    put_api(zone, "a", OLD)
+    put_sub(zone, "s", "a")
+    put_key(zone, "k", ["s"])
+    n = one_node(zone)
+    zone.settled(count=3)
+    zone.event("a", "UNPUBLISH_API")
+    zone.settled(count=0)
+    n.cli("compare")  # it comes across the rows of what hangs on it
+    until("compared", lambda: n.logs("fetcher").count("event=pass_done") > 1)
+    put_api(zone, "a")
+    zone.settled(count=3)
+    put_api(zone, "a", plan="plan-2")
+    zone.settled(count=1)
+    n.cli("compare")
+    put_api(zone, "a")
+    zone.settled(count=3)
+    put_key(zone, "k", ["s"], updated=m.NOW, revoked=True)
+    zone.settled(count=2)
+    zone.event("a", "UNPUBLISH_API")
+    zone.settled(count=0)
+    put_api(zone, "a")
+    zone.settled(count=2)

@@ -27,8 +27,8 @@ static void a_name_is_kept_once_and_counts_while_it_is_live(void **state)
 	assert_ptr_equal(live(&k, "API:a", KIND_API, NULL), e);
 	assert_ptr_equal(known_get(&k, "API:a"), e);
 	assert_int_equal(k.live[KIND_API], 1);
-	known_withdraw(&k, e);
-	known_withdraw(&k, e);
+	known_withdraw(&k, e, "");
+	known_withdraw(&k, e, "");
 	assert_false(known_live(e));
 	assert_int_equal(e->hash.b[0], 'U');
 	assert_int_equal(k.live[KIND_API], 0);
@@ -59,7 +59,7 @@ static void children_are_withdrawn_with_their_reference_and_come_back_one_by_one
 	assert_true(known_live(s));
 	assert_false(known_live(key));
 	assert_int_equal(k.live[KIND_SUBSCRIPTION], 2);
-	known_withdraw(&k, key); /* it was not live: nothing is counted twice */
+	known_withdraw(&k, key, ""); /* it was not live: nothing is counted twice */
 	assert_int_equal(k.live[KIND_API_KEY], 0);
 	known_drop(&k, "API:a:SUBSCRIPTION:s");
 	assert_int_equal(k.live[KIND_SUBSCRIPTION], 1);
@@ -80,7 +80,7 @@ static void versions_are_told_apart_whatever_their_length(void **state)
 	known_set(&k, e, &some, a);
 	assert_true(known_version_is(e, a));
 	assert_false(known_version_is(e, b));
-	known_withdraw(&k, e);
+	known_withdraw(&k, e, "");
 	assert_false(known_version_is(e, a));
 	known_reset(&k);
 }
@@ -112,7 +112,7 @@ static void only_numbers_are_newer_than_one_another(void **state)
 		known_set(&k, e, &some, cases[i].held);
 		assert_int_equal(known_is_newer(e, cases[i].row), cases[i].newer);
 	}
-	known_withdraw(&k, e);
+	known_withdraw(&k, e, "");
 	assert_false(known_is_newer(e, "0"));
 	known_reset(&k);
 }

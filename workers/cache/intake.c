@@ -38,7 +38,7 @@ struct intake {
 	bool refilling;
 	bool refill_due; /* what is held is damaged, or not wanted: nothing else is taken */
 	char next_lineage[STORE_LINEAGE_BYTES];
-	bool caught;	     /* the batch under way says so */
+	bool caught;	     /* this publisher has said so, of this lineage */
 	unsigned serial;     /* of the connection */
 	unsigned job_serial; /* of the one the job is of */
 	/* What is told. */
@@ -73,6 +73,7 @@ static void hang_up(struct intake *k)
 	k->serial++;
 	k->number = 0;
 	k->refilling = false;
+	k->caught = false;
 	k->token[0] = '\0';
 	if (k->proven) {
 		k->proven = false; /* it serves on, and nobody says that it is the newest */
@@ -202,7 +203,8 @@ static void take_batch(struct intake *k, Feed__Request *r)
 		protocol_error(k, "a malformed batch");
 		return;
 	}
-	k->caught = said.caught;
+	/* In a refill it is said before the end. */
+	k->caught = said.caught || (k->caught && said.lineage == NULL);
 	if (said.lineage != NULL)
 		str_copy(k->next_lineage, sizeof(k->next_lineage), said.lineage);
 	/* Copies: the connection may end while the thread works. */

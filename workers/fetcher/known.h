@@ -49,9 +49,14 @@ void known_withdraw_children(struct known *k, const char *ref);
 struct known_entry *known_get(const struct known *k, const char *name);
 struct known_entry *known_put(struct known *k, const char *name, enum kind kind, const char *ref);
 void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version);
-void known_withdraw(struct known *k, struct known_entry *e);
+/* `version`: of what withdrew it; "" when that says nothing of a later one. */
+void known_withdraw(struct known *k, struct known_entry *e, const char *version);
+/* What the zone's sums have of it; NULL: nothing. */
+const struct hash *known_counted(const struct known_entry *e);
 bool known_version_is(const struct known_entry *e, const char *version);
-/* Versions of a database are numbers and compare; those of files only differ. */
+/* Is that version too old for it? Versions of a database are numbers and compare; those of files
+   only differ. What was withdrawn comes back with a version above that of the withdrawal; what
+   went with its reference, with any. */
 bool known_is_newer(const struct known_entry *e, const char *version);
 void known_drop(struct known *k, const char *name);
 void known_reset(struct known *k);

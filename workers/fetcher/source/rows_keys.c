@@ -135,8 +135,11 @@ static int pair_up(struct work *w, size_t row, struct parent *s, struct err *e)
 	if (h == HANG_NOTHING)
 		return rc;
 	p.ask.name = rows_name(KIND_API_KEY, k->id, s->facts.scope);
-	p.ask.version_ms = MAX(k->updated_at, s->facts.updated_at);
-	p.ask.gone = k->revoked || k->paused || k->federated || !s->facts.accepted || h == HANG_NO;
+	p.ask.gone = k->revoked || k->paused || k->federated || !s->facts.accepted;
+	p.ask.version_ms = !p.ask.gone && h == HANG_NO
+				   ? 0 /* what it hangs on may come back to it as it is */
+				   : MAX(k->updated_at, s->facts.updated_at);
+	p.ask.gone = p.ask.gone || h == HANG_NO;
 	p.maybe = h == HANG_MAYBE;
 	p.kept = h == HANG_KEPT && !p.ask.gone;
 	add_pair(w, &p);
@@ -289,6 +292,9 @@ static int decide(struct work *w, struct pair *p, struct err *e)
 {
 	struct rows *r = w->page->r;
 	const struct map_subscription *s = &p->parent->facts;
+	const struct event ev = { .kind = KIND_API_KEY,
+				  .id = w->keys[p->row].id,
+				  .ref_id = s->scope };
 	enum hang h = HANG_YES;
 	struct ref *a;
 	int rc = 0;
@@ -305,7 +311,7 @@ static int decide(struct work *w, struct pair *p, struct err *e)
 	if (h == HANG_KEPT)
 		rows_keep(r, p->ask.name);
 	else if (p->ask.gone || (h == HANG_NO && p->ask.verdict == ASK_OTHER))
-		rows_withdraw(r, KIND_API_KEY, w->keys[p->row].id, s->scope);
+		rows_withdraw(r, &ev, p->ask.gone ? p->ask.version_ms : 0);
 	return 0;
 }
 
@@ -333,7 +339,7 @@ static int judge(struct work *w, struct err *e)
 
 		if (p->kept)
 			rows_keep(w->page->r, p->ask.name);
-		else if (p->ask.verdict != ASK_SAME)
+		else if (!ask_is_same(&p->ask))
 			rc = decide(w, p, e);
 		if (rc == 0 && p->wanted && !w->page->brief)
 			rc = take_whole(w, p, page_row(&w->page->v[p->row]), e);

@@ -47,6 +47,8 @@ static int expect(struct rows *r, const struct row *row, struct sub *s, struct e
 	}
 	s->ask = (struct feed_ask){ .name = name, .version_ms = s->facts.updated_at };
 	s->ask.gone = !s->facts.accepted || h == HANG_NO;
+	if (s->facts.accepted && h == HANG_NO)
+		s->ask.version_ms = 0; /* what it hangs on may come back to it as it is */
 	s->maybe = h == HANG_MAYBE;
 	return 0;
 }
@@ -124,6 +126,9 @@ static int take_keys(struct rows *r, char *const *ids, size_t n, struct err *e)
 /* The zone does not hold it as the row says: is the row to be read, by what it refers to? */
 static int decide(struct rows *r, struct sub *s, bool *read, struct err *e)
 {
+	const struct event ev = { .kind = KIND_SUBSCRIPTION,
+				  .id = s->facts.id,
+				  .ref_id = s->facts.scope };
 	struct ref *a;
 	enum hang h = HANG_YES;
 	int rc = 0;
@@ -140,7 +145,7 @@ static int decide(struct rows *r, struct sub *s, bool *read, struct err *e)
 	if (h == HANG_KEPT)
 		rows_keep(r, s->ask.name);
 	else if (s->ask.gone || (h == HANG_NO && s->ask.verdict == ASK_OTHER))
-		rows_withdraw(r, KIND_SUBSCRIPTION, s->facts.id, s->facts.scope);
+		rows_withdraw(r, &ev, s->ask.gone ? s->ask.version_ms : 0);
 	return 0;
 }
 
@@ -158,9 +163,9 @@ static int judge(struct row_page *p, struct sub *v, struct err *e)
 
 		if (v[i].facts.id == NULL)
 			continue; /* set aside */
-		if (v[i].ask.name != NULL && (v[i].ask.verdict != ASK_SAME || p->v[i].redo))
+		if (v[i].ask.name != NULL && (!ask_is_same(&v[i].ask) || p->v[i].redo))
 			changed[n++] = v[i].facts.id;
-		if (v[i].ask.name != NULL && v[i].ask.verdict != ASK_SAME)
+		if (v[i].ask.name != NULL && !ask_is_same(&v[i].ask))
 			rc = decide(p->r, &v[i], &read, e);
 		if (!read)
 			rows_fine(p->r, DB_SUBSCRIPTIONS, p->v[i].id);
