@@ -91,6 +91,23 @@ def test_a_broken_document_is_set_aside_and_stops_nothing(zone):
     until("two left", lambda: n.fetcher()["quarantined"] == 2)
 
 
+def test_what_no_gateway_could_read_leaves_the_last_good_version(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.start(1)
+    zone.settled(count=1)
+    n = zone.nodes[0]
+    before = n.get("API", "a")
+    zone.write("apis/a.json", api("a", version="2", endpointGroups=[{"endpoints": [{"name": "e", "weight": "heavy"}]}]))
+    zone.write("apis/b.json", {"id": "b", "name": "b", "gravitee": "2.0.0", "proxy": {"context_path": "/", "groups": [{"name": "g"}, {"name": "g"}]}})
+    until("both are named", lambda: n.fetcher()["quarantined"] == 2)
+    said = n.cli("quarantine")
+    assert "endpointGroups[0].endpoints[0].weight is not an integer" in said, said
+    assert "proxy.groups[1] has the name of another" in said, said
+    assert n.get("API", "a") == before and n.names() == ["API:a"]
+    zone.write("apis/a.json", api("a", version="3", endpointGroups=[{"endpoints": [{"name": "e", "weight": "5"}]}]))
+    until("mended", lambda: json.loads(n.get("API", "a"))["definition"]["apiVersion"] == "3")
+
+
 def test_two_files_with_one_id_the_first_by_path_counts(zone):
     zone.write("apis/b.json", api("x", version="b"))
     zone.start(1)

@@ -31,10 +31,6 @@ static int recognise_v2(struct json_span def, struct err *e)
 
 	if (!json_is_null(version) && !json_equals(version, "2.0.0"))
 		return err_set(e, ERR_PARSE, "definition: gravitee is not 2.0.0");
-	if (json_type(json_get(def, "name")) != JSON_STRING)
-		return err_set(e, ERR_PARSE, "definition: v2 without name");
-	if (json_type(json_get(def, "proxy")) != JSON_OBJECT)
-		return err_set(e, ERR_PARSE, "definition: v2 without proxy");
 	return 0;
 }
 
