@@ -73,6 +73,7 @@ enum shape {
 	SECURITY,
 	FLOWS,
 	FLOW,
+	POLICIES,
 	STEPS,
 	STEP,
 	SELECTORS,
@@ -282,6 +283,8 @@ static const struct check {
 	{ FLOW, "subscribe", LIST, STEPS },
 	{ FLOW, "publish", LIST, STEPS },
 	{ FLOW, "selectors", LIST, SELECTORS },
+	{ POLICIES, "[]", NOT_NULL },
+	{ POLICIES, "[]", OBJECT, STEP },
 	{ STEPS, "[]", OBJECT, STEP },
 	{ STEP, "name", TEXT },
 	{ STEP, "description", TEXT },
@@ -727,11 +730,24 @@ int definition_check(struct json_span def, enum definition_kind kind, struct err
 	return check_members(shapes[kind], def, &root, e);
 }
 
+static int check_part(const struct check *c, struct json_span v, struct err *e)
+{
+	struct trail root = { 0 };
+	struct trail at = { &root, c->member, 0, false };
+
+	return json_type(v) == JSON_NONE ? 0 : check_value(c, v, &at, e);
+}
+
 int definition_check_plans(struct json_span plans, struct err *e)
 {
 	static const struct check list = { V4, "plans", DISTINCT, PLANS, NULL, false, NULL };
-	struct trail root = { 0 };
-	struct trail at = { &root, list.member, 0, false };
 
-	return json_type(plans) == JSON_NONE ? 0 : check_value(&list, plans, &at, e);
+	return check_part(&list, plans, e);
+}
+
+int definition_check_steps(struct json_span steps, struct err *e)
+{
+	static const struct check list = { V4, "policies", LIST, POLICIES, NULL, false, NULL };
+
+	return check_part(&list, steps, e);
 }

@@ -20,3 +20,6 @@ int definition_check(struct json_span def, enum definition_kind kind, struct err
 
 /* The plans of an API product, which are v4 plans. */
 int definition_check_plans(struct json_span plans, struct err *e) MUST_USE;
+
+/* The steps of a shared policy group, which are those of v4. */
+int definition_check_steps(struct json_span steps, struct err *e) MUST_USE;
