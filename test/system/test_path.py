@@ -227,3 +227,22 @@ def test_the_samples_are_a_zone_that_works(zone):
     assert n.fetcher()["quarantined"] == 0
     assert "shop-orders" in n.cli("resolve", "key", "orders", "a-key-for-trying-things-out")
     assert "API product   basics\n" in n.cli("resolve", "key", "echo", "another-key-for-trying-things-out")
+
+
+def test_a_key_with_very_many_subscriptions_holds_up_nobody(zone):
+    """What a key costs grows with its subscriptions, not with their square."""
+    ids = [f"s{i}" for i in range(50000)]
+    zone.write("apis/a.json", api("a"))
+    zone.write("apis/b.json", api("b"))
+    for id in ids[:3000]:
+        zone.write(f"subscriptions/{id}.json", subscription(id, "a"))
+    zone.write("api-keys/k.json", apikey("k", ids))
+    zone.start(1)
+    zone.settled(count=3003)
+    n = zone.nodes[0]
+    zone.write("apis/a.json", api("a", plan="another"))
+    until("all that hung on the plan is gone", lambda: len(n.names()) == 2)
+    zone.write("apis/a.json", api("a"))
+    zone.write("apis/b.json", api("b", version="2"))
+    until("b", lambda: json.loads(n.get("API", "b"))["definition"]["apiVersion"] == "2")
+    until("the key is back", lambda: len(n.names()) == 3003)

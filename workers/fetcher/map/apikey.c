@@ -115,6 +115,31 @@ void map_key_reset(struct map_key *k)
 	*k = (struct map_key){ 0 };
 }
 
+void map_key_narrow(struct json_span row, struct buf *out)
+{
+	struct json_iter it;
+
+	buf_addc(out, '{');
+	json_iter_init(&it, row);
+	while (json_next(&it)) {
+		if (json_equals(it.name, facts[SUBSCRIPTIONS]) ||
+		    json_equals(it.name, facts[SUBSCRIPTION]))
+			continue;
+		json_write_comma(out);
+		buf_add(out, it.name.p, it.name.n);
+		buf_addc(out, ':');
+		buf_add(out, it.value.p, it.value.n);
+	}
+}
+
+void map_key_complete(const struct buf *narrow, const char *subscription, struct buf *out)
+{
+	buf_clear(out);
+	buf_add(out, narrow->data, narrow->len);
+	json_add_str(out, facts[SUBSCRIPTION], subscription);
+	buf_addc(out, '}');
+}
+
 static bool belongs(const struct map_key *k, const struct map_subscription *s)
 {
 	size_t i;

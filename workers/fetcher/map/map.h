@@ -108,6 +108,13 @@ int map_subscription(struct json_span row, unsigned flags, struct map_out *out,
 int map_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
 	       struct map_out *out, struct err *e) MUST_USE;
 
+/*
+ * A key may have tens of thousands of subscriptions: its row is brought down to what
+ * map_apikey() reads once, and completed for each of them. The row was checked.
+ */
+void map_key_narrow(struct json_span row, struct buf *out);
+void map_key_complete(const struct buf *narrow, const char *subscription, struct buf *out);
+
 /* What deltas need to know of an API or product that is deployed: plans one may subscribe to. */
 struct map_plan {
 	char *id;    /* owned */
