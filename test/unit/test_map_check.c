@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "common/base/str.h"
 #include "workers/fetcher/map/check.h"
 
@@ -220,11 +221,59 @@ static void plans_of_a_product_are_plans_of_v4(void **state)
 	assert_int_equal(definition_check_plans((struct json_span){ 0 }, NULL), 0);
 }
 
+/* A file with one property, and what becomes of that. */
+static void check_encrypted(const char *head, const char *property, const char *want)
+{
+	struct map_ctx *ctx = kit_context("");
+	char *text =
+		mem_printf("{\"id\":\"a\",\"name\":\"n\",%s,\"plans\":[{\"id\":\"p\",\"status\":"
+			   "\"published\"}],\"properties\":[{%s}]}",
+			   head, property);
+	struct map_out out = { 0 };
+	struct buf seen = { 0 };
+	struct json_span v;
+
+	assert_int_equal(map_api_file(ctx, kit_text(text), 1, &out, NULL), 0);
+	v = kit_parse((struct json_span){ out.ev.payload.data, out.ev.payload.len });
+	v = json_get(json_get(v, "definition"), "properties");
+	json_compact(v, &seen);
+	assert_string_equal(buf_cstr(&seen), want);
+	buf_reset(&seen);
+	map_out_reset(&out);
+	mem_free(text);
+	map_ctx_free(&ctx);
+}
+
+#define HEAD_V4 "\"definitionVersion\":\"4.0.0\",\"type\":\"proxy\""
+#define HEAD_V2 "\"proxy\":{\"context_path\":\"/\"}"
+
+static void what_is_encrypted_is_what_the_reference_takes_for_it(void **state)
+{
+	UNUSED(state);
+	check_encrypted(HEAD_V4, "\"value\":\"\",\"encrypted\":true",
+			"[{\"value\":\"\",\"encrypted\":false}]");
+	check_encrypted(HEAD_V4, "\"value\":\"\",\"encrypted\":1",
+			"[{\"value\":\"\",\"encrypted\":false}]");
+	check_encrypted(HEAD_V4, "\"value\":\"\",\"encrypted\":\" True \"",
+			"[{\"value\":\"\",\"encrypted\":false}]");
+	check_encrypted(HEAD_V4, "\"value\":\"\",\"encrypted\":0",
+			"[{\"value\":\"\",\"encrypted\":0}]");
+	check_encrypted(HEAD_V2, "\"value\":\"\",\"encrypted\":\"true\"",
+			"[{\"value\":\"\",\"encrypted\":false}]");
+	check_encrypted(HEAD_V2, "\"value\":\"\",\"encrypted\":\"True\"",
+			"[{\"value\":\"\",\"encrypted\":\"True\"}]");
+	check_encrypted(HEAD_V2, "\"value\":\"\",\"encrypted\":\"yes\"",
+			"[{\"value\":\"\",\"encrypted\":\"yes\"}]");
+	check_encrypted(HEAD_V2, "\"value\":\"!\",\"encrypted\":true",
+			"[{\"value\":\"!\",\"encrypted\":true}]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_row_is_judged_as_the_reference_does),
 		cmocka_unit_test(plans_of_a_product_are_plans_of_v4),
+		cmocka_unit_test(what_is_encrypted_is_what_the_reference_takes_for_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

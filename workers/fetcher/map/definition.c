@@ -115,15 +115,39 @@ static void write_opened(struct json_span property, const struct buf *plain, str
 	buf_addc(b, '}');
 }
 
+/* As the reference reads it: an integer but 0, and text that says true, in v4 in three cases. */
+static bool is_encrypted(struct json_span property, bool v4)
+{
+	struct json_span v = json_get(property, "encrypted");
+	struct buf b = { 0 };
+	int64_t number;
+	size_t from = 0;
+	const char *word;
+	bool yes;
+
+	if (json_type(v) != JSON_STRING)
+		return json_is_true(v) || (json_to_i64(v, &number) && number != 0);
+	json_unescape(v, &b);
+	while (b.len > 0 && b.data[b.len - 1] == ' ')
+		b.len--;
+	while (from < b.len && b.data[from] == ' ')
+		from++;
+	word = buf_cstr(&b) + from;
+	yes = str_equal(word, "true") ||
+	      (v4 && (str_equal(word, "True") || str_equal(word, "TRUE")));
+	buf_reset(&b);
+	return yes;
+}
+
 /* A property that does not open stays as it is: a gateway that can open it may. */
-static void write_property(const struct map_ctx *ctx, struct json_span property, struct buf *b)
+static void write_property(const struct map_ctx *ctx, struct json_span property, bool v4,
+			   struct buf *b)
 {
 	struct json_span value = json_get(property, "value");
 	struct buf closed = { 0 };
 	struct buf plain = { 0 };
 
-	if (ctx->secret == NULL || json_type(value) != JSON_STRING ||
-	    !json_is_true(json_get(property, "encrypted"))) {
+	if (ctx->secret == NULL || json_type(value) != JSON_STRING || !is_encrypted(property, v4)) {
 		json_compact(property, b);
 		return;
 	}
@@ -138,7 +162,8 @@ static void write_property(const struct map_ctx *ctx, struct json_span property,
 	buf_reset(&closed);
 }
 
-static void write_properties(const struct map_ctx *ctx, struct json_span properties, struct buf *b)
+static void write_properties(const struct map_ctx *ctx, struct json_span properties, bool v4,
+			     struct buf *b)
 {
 	struct json_iter it;
 
@@ -150,7 +175,7 @@ static void write_properties(const struct map_ctx *ctx, struct json_span propert
 	json_iter_init(&it, properties);
 	while (json_next(&it)) {
 		json_write_comma(b);
-		write_property(ctx, it.value, b);
+		write_property(ctx, it.value, v4, b);
 	}
 	buf_addc(b, ']');
 }
@@ -172,7 +197,7 @@ int definition_write(const struct map_ctx *ctx, struct json_span def, struct buf
 		if (json_equals(it.name, "plans"))
 			rc = definition_write_plans(ctx, it.value, b, plans, e);
 		else if (json_equals(it.name, "properties"))
-			write_properties(ctx, it.value, b);
+			write_properties(ctx, it.value, definition_says_v4(def), b);
 		else
 			json_compact(it.value, b);
 		if (rc < 0)
