@@ -5,6 +5,7 @@
 #include "common/json/write.h"
 #include "workers/fetcher/map/map.h"
 #include "workers/fetcher/map/members.h"
+#include "workers/fetcher/map/narrow.h"
 
 /* What a row is judged by. */
 enum { ID, SUBSCRIPTIONS, SUBSCRIPTION, REVOKED, PAUSED, FEDERATED, UPDATED, CREATED, FACTS };
@@ -27,7 +28,6 @@ struct pair {
 	struct json_span row; /* the key's */
 	struct map_key key;
 	struct map_subscription subscription;
-	bool attached;
 };
 
 static int take_flag(const struct json_span *v, int which, bool *out, struct err *e)
@@ -207,7 +207,7 @@ static int map_pair(const struct pair *p, struct map_out *out, struct err *e)
 	out->ev.id = mem_strdup(k->id);
 	out->ev.ref_id = mem_strdup(s->scope);
 	out->ev.version = member_version(MAX(k->updated_at, s->updated_at));
-	if (is_active(k, s) || p->attached) {
+	if (is_active(k, s)) {
 		out->ev.action = ACTION_DEPLOY;
 		return write_payload(p, &out->ev.payload, e);
 	}
@@ -219,7 +219,7 @@ static int map_pair(const struct pair *p, struct map_out *out, struct err *e)
 static int map_rows(struct json_span row, struct json_span subscription_row, unsigned flags,
 		    struct map_out *out, struct err *e)
 {
-	struct pair p = { .row = row, .attached = (flags & MAP_ATTACHED) != 0 };
+	struct pair p = { .row = row };
 	int rc = read_row(row, &p.key, e);
 
 	if (rc == 0)

@@ -235,7 +235,8 @@ static bool is_apikey(struct json_span plan, enum definition_kind kind)
 	return json_equals_nocase(security, "api-key") || json_equals_nocase(security, "API_KEY");
 }
 
-static int add_plan(struct map_plans *p, struct json_span plan, bool apikey, struct err *e)
+static int add_plan(struct map_plans *p, struct json_span plan, enum definition_kind kind,
+		    struct err *e)
 {
 	char *id;
 	int rc = member_take_id(json_get(plan, "id"), "plan id", &id, e);
@@ -243,7 +244,11 @@ static int add_plan(struct map_plans *p, struct json_span plan, bool apikey, str
 	if (rc < 0)
 		return rc;
 	p->v = mem_grow(p->v, &p->cap, p->n + 1, sizeof(*p->v));
-	p->v[p->n++] = (struct map_plan){ id, apikey };
+	p->v[p->n++] = (struct map_plan){
+		.id = id,
+		.apikey = is_apikey(plan, kind),
+		.push = kind != DEFINITION_V2 && json_equals_nocase(json_get(plan, "mode"), "push"),
+	};
 	return 0;
 }
 
@@ -256,7 +261,7 @@ static int read_plans(struct json_span plans, enum definition_kind kind, struct 
 	json_iter_init(&it, plans);
 	while (rc == 0 && json_next(&it))
 		if (kind == DEFINITION_V2 ? v2_subscribable(it.value) : v4_subscribable(it.value))
-			rc = add_plan(p, it.value, is_apikey(it.value, kind), e);
+			rc = add_plan(p, it.value, kind, e);
 	return rc;
 }
 
@@ -311,6 +316,16 @@ void map_plans_reset(struct map_plans *p)
 	*p = (struct map_plans){ 0 };
 }
 
+bool map_plans_push(const struct map_plans *p, const char *plan)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->v[i].push && (plan == NULL || str_equal(p->v[i].id, plan)))
+			return true;
+	return false;
+}
+
 bool map_plans_equal(const struct map_plans *a, const struct map_plans *b)
 {
 	size_t i;
@@ -318,7 +333,8 @@ bool map_plans_equal(const struct map_plans *a, const struct map_plans *b)
 	if (a->n != b->n)
 		return false;
 	for (i = 0; i < a->n; i++)
-		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
+		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey ||
+		    a->v[i].push != b->v[i].push)
 			return false;
 	return true;
 }

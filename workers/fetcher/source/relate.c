@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/json/scan.h"
 #include "common/json/write.h"
+#include "workers/fetcher/map/narrow.h"
 #include "workers/fetcher/source/relate_part.h"
 
 /* --- items --- */
@@ -65,8 +66,7 @@ static void cleared(struct relate *r, struct doc *doc)
 	feed_put(r->feed, i);
 }
 
-/* The version of a file's event: a digest of it without a deployedAt of the file's time. */
-static char *content_version(const struct map_out *m)
+char *relate_version(const struct map_out *m)
 {
 	const char *p = m->ev.payload.data;
 	uint64_t h =
@@ -78,6 +78,22 @@ static char *content_version(const struct map_out *m)
 		h = hash_u64(p + skip, m->ev.payload.len - skip, h);
 	}
 	return mem_printf("x%016" PRIx64, h);
+}
+
+/* The version of a file's event. Those that are pushed to are written anew with their API. */
+static char *version_of(const struct relate *r, const struct doc *doc, const struct map_out *m)
+{
+	char *own = relate_version(m);
+	const struct doc *ref = NULL;
+	char *both;
+
+	if (doc->dir == DIR_SUBSCRIPTIONS && !doc->product && m->ev.action == ACTION_DEPLOY)
+		ref = relate_ref(r, false, m->ev.ref_id);
+	if (ref == NULL || ref->version == NULL || !map_plans_push(&ref->plans, doc->plan))
+		return own;
+	both = mem_printf("%s.%s", own, ref->version);
+	mem_free(own);
+	return both;
 }
 
 /* Withdraws a name the document made before and makes no more. */
@@ -139,7 +155,7 @@ void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum left
 	doc_set_names(doc, names, n);
 	for (i = 0; i < m->n; i++) {
 		mem_free(m->v[i].ev.version);
-		m->v[i].ev.version = content_version(&m->v[i]);
+		m->v[i].ev.version = version_of(r, doc, &m->v[i]);
 		feed_put_event(r->feed, &m->v[i].ev, false);
 	}
 	made_reset(m);
@@ -342,6 +358,14 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	made_reset(&m);
 }
 
+/* Its API is deployed in this pass, or deployed anew (wire page 3.6). */
+static unsigned attached(const struct relate *r, const struct map_subscription *s)
+{
+	const struct doc *api = s->product ? NULL : relate_ref(r, false, s->scope);
+
+	return api != NULL && api->deployed && api->anew == r->pass ? MAP_ATTACHED : 0;
+}
+
 static void relate_subscription(struct relate *r, struct doc *doc, struct json_span row)
 {
 	struct map_subscription facts = { 0 };
@@ -356,7 +380,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		return;
 	rc = map_subscription_read(row, &facts, &e);
 	if (rc == 0)
-		rc = map_subscription(row, MAP_PRODUCT_KNOWN, &out, &e);
+		rc = map_subscription(row, MAP_PRODUCT_KNOWN | attached(r, &facts), &out, &e);
 	if (rc < 0) {
 		relate_quarantine(r, doc, e.text);
 		map_subscription_reset(&facts);

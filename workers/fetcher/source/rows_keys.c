@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "workers/fetcher/map/narrow.h"
 #include "workers/fetcher/source/rows_page.h"
 
 /* A subscription that keys of the page hang on. */
