@@ -124,6 +124,8 @@ def check_payload(line, payload):
         for p in want_definition.get("properties") or []:
             p.pop("encrypted", None), p.pop("dynamic", None)
         assert ours == want_definition, line["why"]
+    if "forceDispatch" in want and "apiProductId" not in want:
+        want["forceDispatch"] = True  # all are found with their APIs here, at the first pass
     assert got == want, line["why"]
 
 
@@ -238,6 +240,29 @@ def test_an_api_published_again_gets_its_old_subscriptions_and_keys_back(zone):
     zone.event("a", "START_API", m.bean(api("a")))
     zone.settled(count=7)
     assert n.get("API_KEY", "k2")
+
+
+def test_a_subscription_found_with_its_api_is_dispatched_by_force(zone):
+    """As the reference has it: with the API at the first pass and at each deployment, by itself when it changes."""
+    def forced(id):
+        return json.loads(n.get("SUBSCRIPTION", id))["forceDispatch"]
+
+    plans = [{"id": p, "name": p, "security": {"type": "api-key"}, "mode": mode, "status": "published"}
+             for p, mode in (("pushed", "push"), ("plan-1", "standard"))]
+    put_api(zone, "a", updated=OLD, plans=plans)
+    put_sub(zone, "s", "a")
+    put_sub(zone, "p", "a", plan="pushed", type="PUSH")
+    n = one_node(zone)
+    zone.settled(count=3)
+    assert forced("s") and forced("p")
+    put_sub(zone, "p", "a", plan="pushed", type="PUSH", applicationName="Other", updated=m.NOW)
+    put_sub(zone, "q", "a", updated=m.NOW)
+    until("q", lambda: "SUBSCRIPTION:q" in n.names())
+    until("p by itself", lambda: not forced("p"))
+    assert not forced("q") and forced("s")
+    put_api(zone, "a", version="2", plans=plans)
+    until("p with its API", lambda: forced("p"))
+    assert not forced("q"), "nothing is pushed there"
 
 
 def test_a_plan_takes_its_subscriptions_along_and_brings_them_back(zone):

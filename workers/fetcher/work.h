@@ -28,7 +28,7 @@
 #define FETCHER_DUE		64    /* words that wait for the rows before them to be sent */
 #define FETCHER_SETTLE_MS	5000  /* between two looks at everything for that alone */
 #define FETCHER_UNREAD_BYTES	4096  /* of names whose rows cannot be read, told in the zone */
-#define FETCHER_MAPPING_VERSION 2     /* grows when the mapping makes other bytes of a row */
+#define FETCHER_MAPPING_VERSION 3     /* grows when the mapping makes other bytes of a row */
 
 enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
 

@@ -72,7 +72,8 @@ static bool ref_learn(struct ref *a, const struct map_out *out, struct map_plans
 {
 	bool on = out->ev.action == ACTION_DEPLOY;
 	bool changed = on && (a->state != REF_ON || !a->plans_known || a->looked_up ||
-			      !map_plans_equal(&a->plans, plans));
+			      !map_plans_equal(&a->plans, plans) ||
+			      (a->version_ms != version_ms && map_plans_push(plans, NULL)));
 
 	forget_plans(a);
 	a->state = on ? REF_ON : REF_OFF;

@@ -20,6 +20,7 @@ struct row_page {
 	struct rows *r;
 	enum db_table table;
 	bool brief;
+	bool attached; /* subscriptions of an API that is deployed anew */
 	bool redo;     /* of rows from now on: what hangs on them may not have been looked at */
 	struct row *v; /* owned */
 	size_t n, cap, bytes;

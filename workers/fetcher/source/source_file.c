@@ -579,6 +579,7 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 
 	s->feed = f;
 	s->r.feed = f;
+	s->r.pass++;
 	s->rows = 0;
 	(void)read_changes(s);
 	all = full || s->list_all;
