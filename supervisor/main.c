@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -25,6 +26,17 @@ static void early_signals(void)
 	(void)sigaction(SIGPIPE, &ign, NULL);
 	(void)sigaction(SIGHUP, &ign, NULL);
 	(void)sigaction(SIGUSR1, &ign, NULL);
+}
+
+/* Each client of the cache is a descriptor, and workers inherit the limit. */
+static void raise_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
 static char *absolute(const char *path)
@@ -179,6 +191,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	early_signals();
+	raise_limit();
 	(void)umask(0027);
 	for (i = 0; i < OPTION__PATHS; i++)
 		g.path[i] = mem_strdup(daemon_options[i].dflt);
