@@ -432,7 +432,7 @@ static void on_ping(uv_timer_t *t)
 	Ipc__Envelope m;
 	Ipc__Ping ping;
 
-	if (c->log_fd < 0)
+	if (c->log_fd < 0 || log_is_removed(c->log_fd))
 		child_reopen_log(c);
 	if (c->state == CHILD_UP && ++c->missed > CHILD_PING_MISSES) {
 		child_kill(c, "stalled: no heartbeat");

@@ -105,14 +105,19 @@ int log_reopen(struct err *e)
 	return why.code;
 }
 
+/* Renamed is logrotate's; removed is nobody's any more. */
+bool log_is_removed(int fd)
+{
+	struct stat sb;
+
+	return fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode) && sb.st_nlink == 0;
+}
+
 void log_tend(void)
 {
 	struct err before = sink.trouble;
-	struct stat sb;
 
-	/* Renamed is logrotate's; removed is nobody's any more. */
-	if (before.code == 0 && (sink.path == NULL || fstat(atomic_load(&sink.fd), &sb) < 0 ||
-				 !S_ISREG(sb.st_mode) || sb.st_nlink > 0))
+	if (before.code == 0 && (sink.path == NULL || !log_is_removed(atomic_load(&sink.fd))))
 		return;
 	if (log_reopen(NULL) == 0)
 		log_note(EV("log_reopened"));

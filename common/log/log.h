@@ -64,6 +64,7 @@ int log_open(const char *path, const char *name, enum log_level level, enum log_
 	     struct err *e) MUST_USE;
 int log_reopen(struct err *e) MUST_USE; /* after logrotate moved the file */
 void log_tend(void); /* about once a second: opens again what is in trouble or was removed */
+bool log_is_removed(int fd);   /* a file that nobody finds any more */
 const char *log_trouble(void); /* why lines do not go where they should; "" */
 int log_open_file(const char *path, struct err *e) MUST_USE; /* to append to; the descriptor */
 void log_close(void);

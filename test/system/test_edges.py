@@ -2,6 +2,7 @@
 """What comes from outside is no UTF-8, full, gone or read-only: the node says so and goes on."""
 import os
 import pathlib
+import shutil
 import socket
 import threading
 
@@ -128,3 +129,24 @@ def test_a_zone_of_one_has_its_primary_once_the_nonce_can_be_kept(zone):
     assert node.role() == "secondary"
     (node.dir / "state" / "nonce.new").rmdir()
     zone.primary()
+
+
+@pytest.mark.sources("file")
+def test_a_state_directory_that_is_removed_is_made_anew_while_clients_are_served(zone):
+    zone.start()
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    node = zone.nodes[0]
+    id_before = (node.dir / "state" / "node-id").read_text()
+    pids = alive(node)
+    shutil.rmtree(node.dir / "state")
+    until("there is a store again", lambda: (node.dir / "state" / "store" / "CURRENT").exists())
+    assert node.get("API", "a")
+    assert (node.dir / "state" / "node-id").read_text() == id_before
+    zone.write("apis/b.json", api("b"))
+    zone.settled(count=2)
+    assert alive(node) == pids and "event=dir_made_anew" in node.logs()
+    node.stop()
+    zone.redis.stop()
+    node.start()  # from the new store alone
+    until("it serves", lambda: node.get("API", "b"))

@@ -22,7 +22,7 @@ static char doubt_path[PATH_MAX];
 /* Only calls that are allowed in a handler; then whoever was there before, or the default. */
 static void on_crash(int sig, siginfo_t *info, void *context)
 {
-	int fd = open(doubt_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(doubt_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	unsigned i;
 
 	if (fd >= 0)
