@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -192,6 +193,8 @@ int main(int argc, char **argv)
 
 	early_signals();
 	raise_limit();
+	(void)prctl(PR_SET_DUMPABLE,
+		    0); /* secrets: for no core, and no other process of the user */
 	(void)umask(0027);
 	for (i = 0; i < OPTION__PATHS; i++)
 		g.path[i] = mem_strdup(daemon_options[i].dflt);

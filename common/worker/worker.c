@@ -280,6 +280,8 @@ int worker_open(struct worker **out, const struct worker_spec *s, struct err *e)
 	const struct chan_hooks hooks = { w, on_message, on_chan_closed, NULL };
 	int rc;
 
+	(void)prctl(PR_SET_DUMPABLE,
+		    0); /* secrets: for no core, and no other process of the user */
 	w->spec = *s;
 	w->state = WORKER_STARTING;
 	/* A supervisor that died before this line left us EOF on fd 3. */

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -150,3 +151,19 @@ def test_a_state_directory_that_is_removed_is_made_anew_while_clients_are_served
     zone.redis.stop()
     node.start()  # from the new store alone
     until("it serves", lambda: node.get("API", "b"))
+
+
+@pytest.mark.sources("file")
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts the node as another user")
+def test_no_other_process_of_the_user_reads_what_the_daemon_holds(zone):
+    node = zone.node("n1", start=False)
+    os.chmod(zone.base, 0o755)
+    os.chown(node.dir, 65534, 65534)
+    as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    node.start(within=as_nobody)
+    until("all are up", lambda: {w["state"] for w in node.status()["workers"]} == {"up"})
+    pids = [node.process.pid, *(pid for pid, _ in alive(node).values())]
+    for pid in pids:
+        for what in ("environ", "fd"):
+            r = subprocess.run([*as_nobody, "ls" if what == "fd" else "cat", f"/proc/{pid}/{what}"], capture_output=True)
+            assert r.returncode != 0 and b"ermission denied" in r.stderr, (pid, what, r)
