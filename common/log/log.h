@@ -26,7 +26,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_NOTE, LOG_DEBUG, LOG__COUNT };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
 #define LOG_VALUE_MAX_BYTES 1024 /* a longer value is cut and marked with "..." */
-#define LOG_LINE_MAX_BYTES  8192
+#define LOG_LINE_MAX_BYTES  8192 /* beyond it values are cut, and fields left out: cut=true */
 
 enum log_type { LOG_TYPE_STR, LOG_TYPE_I64, LOG_TYPE_U64, LOG_TYPE_BOOL };
 
