@@ -167,3 +167,16 @@ def test_no_other_process_of_the_user_reads_what_the_daemon_holds(zone):
         for what in ("environ", "fd"):
             r = subprocess.run([*as_nobody, "ls" if what == "fd" else "cat", f"/proc/{pid}/{what}"], capture_output=True)
             assert r.returncode != 0 and b"ermission denied" in r.stderr, (pid, what, r)
+
+
+@pytest.mark.sources("file")
+@pytest.mark.parametrize("words", [b"-ERR max number of clients reached\r\n", b"-DENIED protected mode\r\n"])
+def test_what_a_redis_says_before_it_closes_is_told(zone, words):
+    rude = RudeRedis(zone.redis.socket, words, True)
+    try:
+        node = zone.node("n1")
+        until("both say so", lambda: all(
+            node.status()[who]["redis"] == "down: " + words[1:].decode().strip() for who in ("cache", "elector")))
+        node.stop()
+    finally:
+        rude.close()
