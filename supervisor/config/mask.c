@@ -110,6 +110,21 @@ static bool is_secret_name(const char *s, size_t n)
 	return n >= NAME_MAX_BYTES;
 }
 
+/* Up to the next "name=": what has no = behind an & belongs to a value that is not encoded. */
+static size_t value_length(const char *s)
+{
+	size_t n = strcspn(s, "&");
+
+	while (s[n] == '&') {
+		size_t next = n + 1 + strcspn(s + n + 1, "&=");
+
+		if (s[next] == '=')
+			break;
+		n = next;
+	}
+	return n;
+}
+
 /* "name=value" up to the next parameter; 0: nothing to hide. */
 static size_t mask_parameter(struct buf *out, const char *s)
 {
@@ -119,7 +134,7 @@ static size_t mask_parameter(struct buf *out, const char *s)
 		return 0;
 	buf_add(out, s, n + 1);
 	buf_adds(out, MASK);
-	return n + 1 + strcspn(s + n + 1, "&");
+	return n + 1 + value_length(s + n + 1);
 }
 
 void mask_uri(struct buf *out, const char *text)

@@ -1094,8 +1094,8 @@ static void uris_are_masked(void **state)
 		{ "?%70%61%73%73%77%6F%72%64=x", "?%70%61%73%73%77%6F%72%64=********" },
 		{ "mongodb://a:b@h/?authMechanismProperties=AWS_SESSION_TOKEN:x/y&z=1",
 		  "mongodb://a:********@h/?authMechanismProperties=********&z=1" },
-		{ "?session_token=x&secretKey=y&z",
-		  "?session_token=********&secretKey=********&z" },
+		{ "?session_token=x&secretKey=y", "?session_token=********&secretKey=********" },
+		{ "?password=SEC&RET&a=b&c", "?password=********&a=b&c" },
 	};
 	size_t i;
 
