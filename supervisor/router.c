@@ -208,7 +208,7 @@ static void on_fitness(uv_timer_t *t)
 		act(s, role_retry(&s->role));
 	tell_fitness(s);
 	supervisor_reap(s);
-	log_tend();
+	supervisor_tend(s);
 	status_notify(s);
 }
 

@@ -160,6 +160,10 @@ const char *status_health(struct supervisor *s, const char **reason)
 			  child_name(s->child[i]));
 		return "degraded";
 	}
+	if (s->dir_err.code < 0) {
+		str_print(text, sizeof(text), "%s", s->dir_err.text);
+		return "degraded";
+	}
 	*reason = "";
 	if (c == NULL || child_state(s->child[SLICE_CACHE]) != CHILD_UP)
 		return "starting";

@@ -181,6 +181,32 @@ def test_a_thousand_connections_are_served_and_one_too_many_is_told(served):
     assert served.node1.logs("cache").count("event=clients_full") == 1
 
 
+@pytest.mark.parametrize("limit,clients", [("256:4096", CLIENTS_MAX), ("400:400", 228)])
+def test_the_limit_of_open_files_is_shared_out_and_the_daemon_keeps_its_part(zone, limit, clients):
+    zone.redis.start()
+    node = zone.node("n1", start=False)
+    node.start(within=["prlimit", f"--nofile={limit}"])
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    crowd = []
+    try:
+        while len(crowd) < clients:
+            crowd.append(Client(node.run / "cache.sock"))
+            crowd[-1].send(head())
+        assert all(c.recv().code == OK for c in crowd)
+        assert [(r.id, r.code) for r in Client(node.run / "cache.sock").rest()] == [(0, BUSY)]
+        generation = node.cache()["generation"]
+        node.cli("resync")
+        until("the store was made anew", lambda: node.cache()["generation"] > generation)
+        zone.redis("CLIENT", "KILL", "TYPE", "normal")
+        zone.write("apis/b.json", api("b"))
+        zone.settled(count=2)
+        assert ("event=few_descriptors" in node.logs("cache")) == (clients < CLIENTS_MAX)
+    finally:
+        for c in crowd:
+            c.close()
+
+
 FLOOD = """
 import socket, sys
 while True:

@@ -53,7 +53,7 @@ struct serve {
 	struct resolve_answer resolved; /* of the request being answered: keeps its room */
 	bool full;			/* was told */
 	struct client *clients;
-	unsigned n;
+	unsigned n, max;
 	unsigned handles;
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "workers/cache/budget.h"
 #include "workers/cache/doctor.h"
 #include "workers/cache/follower.h"
 #include "workers/cache/http.h"
@@ -21,7 +22,7 @@ static char doubt_path[PATH_MAX];
 /* Only calls that are allowed in a handler; then whoever was there before, or the default. */
 static void on_crash(int sig, siginfo_t *info, void *context)
 {
-	int fd = open(doubt_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(doubt_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	unsigned i;
 
 	if (fd >= 0)
@@ -103,7 +104,7 @@ static void on_changed(void *arg, bool reset)
 	worker_report(c->w);
 }
 
-static int open_http(struct cache *c, const Ipc__CacheConfig *cc, struct err *e)
+static int open_http(struct cache *c, const Ipc__CacheConfig *cc, unsigned max, struct err *e)
 {
 	const struct http_about about = { c->store, c->upstream, worker_node(c->w), cc->node_id,
 					  cc->zone };
@@ -111,13 +112,14 @@ static int open_http(struct cache *c, const Ipc__CacheConfig *cc, struct err *e)
 	if (cc->http == NULL)
 		return 0;
 	c->http_url = mem_strdup(cc->http->address);
-	return http_open(&c->http, c->w, cc->http, &about, e);
+	return http_open(&c->http, c->w, max, cc->http, &about, e);
 }
 
 static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, struct err *e)
 {
 	struct cache *c = arg;
 	const Ipc__CacheConfig *cc = conf->cache;
+	struct budget room;
 	char aside[200];
 	int rc;
 
@@ -125,6 +127,7 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 	if (conf->part_case != IPC__CONFIGURE__PART_CACHE ||
 	    (cc->redis == NULL) == (cc->feed_socket[0] == '\0'))
 		return err_set(e, ERR_CONFIG, "this is no configuration of a cache");
+	room = budget_take(cc->http != NULL);
 	watch_crashes(cc->store_dir);
 	rc = store_open(&c->store, cc->store_dir, cc->store_map_bytes, aside, e);
 	if (aside[0] != '\0')
@@ -135,9 +138,9 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 		rc = cc->redis == NULL ? intake_open(&c->upstream, w, cc, c->store, e)
 				       : follower_open(&c->upstream, w, cc, c->store, e);
 	if (rc == 0)
-		rc = serve_open(&c->serve, w, WORKER_FIRST_FD, c->store, c->upstream, e);
+		rc = serve_open(&c->serve, w, room.clients, c->store, c->upstream, e);
 	if (rc == 0)
-		rc = open_http(c, cc, e);
+		rc = open_http(c, cc, room.http, e);
 	if (rc == 0) {
 		c->doctor = doctor_create(c->upstream->ops->zone(c->upstream), on_examined, c);
 		c->upstream->changed = on_changed;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/cache/serve.h"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/cache/client.h"
 
-#define TICK_MS	  1000
-#define OTHER_FDS 64 /* besides the clients': Redis, the store, logs, other listeners */
+#define TICK_MS 1000
 
 static void drop(struct client *c);
 
@@ -190,7 +188,7 @@ static void refuse(struct serve *s, uv_stream_t *from)
 	Gateway__Reply m;
 
 	if (!s->full)
-		log_warn(EV("clients_full"), KV("max", SERVE_CLIENTS_MAX));
+		log_warn(EV("clients_full"), KV("max", s->max));
 	s->full = true;
 	if (chan_accept(&chan, from, &hooks, NULL) < 0)
 		return;
@@ -207,7 +205,7 @@ static void on_connection(void *arg, uv_stream_t *from)
 	struct chan_hooks hooks = { NULL, client_message, on_closed, on_drained };
 	struct client *c;
 
-	if (s->n == SERVE_CLIENTS_MAX) {
+	if (s->n >= s->max) {
 		refuse(s, from);
 		return;
 	}
@@ -227,27 +225,15 @@ static void on_connection(void *arg, uv_stream_t *from)
 		CHECK(uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS) == 0);
 }
 
-/* Each client is a descriptor; with fewer, accept() fails and nobody is told why. */
-static void raise_limit(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= SERVE_CLIENTS_MAX + OTHER_FDS)
-		return;
-	r.rlim_cur = MIN(r.rlim_max, SERVE_CLIENTS_MAX + OTHER_FDS);
-	if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur < SERVE_CLIENTS_MAX + OTHER_FDS)
-		log_warn(EV("few_descriptors"), KV("limit", (int64_t)r.rlim_cur));
-}
-
-int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, struct upstream *u,
-	       struct err *e)
+int serve_open(struct serve **out, struct worker *w, unsigned max, struct store *st,
+	       struct upstream *u, struct err *e)
 {
 	struct serve *s = mem_zalloc(sizeof(*s));
 	const struct listener_hooks hooks = { s, on_connection };
 	int rc;
 
-	raise_limit();
 	s->w = w;
+	s->max = max;
 	s->store = st;
 	s->upstream = u;
 	s->listener = listener_create(worker_loop(w), &hooks);
@@ -256,7 +242,7 @@ int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, s
 	s->tick.data = s;
 	s->timer.data = s;
 	*out = s;
-	rc = uv_pipe_open(listener_pipe(s->listener), fd);
+	rc = uv_pipe_open(listener_pipe(s->listener), WORKER_FIRST_FD);
 	if (rc < 0)
 		return err_set(e, rc, "listener: %s", uv_strerror(rc));
 	return listener_start(s->listener, SERVE_CLIENTS_MAX, e);

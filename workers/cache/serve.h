@@ -29,7 +29,8 @@
 
 struct serve;
 
-int serve_open(struct serve **out, struct worker *w, int fd, struct store *s, struct upstream *u,
-	       struct err *e) MUST_USE;
+/* On the listener at WORKER_FIRST_FD; of `max` clients. */
+int serve_open(struct serve **out, struct worker *w, unsigned max, struct store *s,
+	       struct upstream *u, struct err *e) MUST_USE;
 void serve_close(struct serve **s);
 void serve_changed(struct serve *s, bool reset); /* the store has a new state */
