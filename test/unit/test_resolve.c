@@ -449,6 +449,50 @@ static void what_one_question_looks_at_is_bounded(void **state)
 	resolve_reset(&answer);
 }
 
+/* --- damage --- */
+
+static int ask_key(void)
+{
+	const struct resolve_ask q = { LOOKUP_KEY, KIND_API, "a", "secret", "", NOW };
+	struct store_view *v = NULL;
+	int rc;
+
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	rc = resolve(v, &q, &answer);
+	store_view_close(&v);
+	return rc;
+}
+
+/* What cannot be read may be what was asked for; an active match is one all the same. */
+static void a_damaged_record_refuses_no_other(void **state)
+{
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED));
+	put(KIND_API_KEY, "k", "a", KEY(""));
+	put(KIND_API_KEY, "k2", "a", KEY(",\"x\":\"broken1\""));
+	store_kit_damage(dir, "broken1");
+	assert_int_equal(ask_key(), 0);
+	assert_int_equal(answer.n, 1);
+	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	put(KIND_API_KEY, "k", "a", KEY(",\"revoked\":true"));
+	assert_int_equal(ask_key(), ERR_DAMAGED);
+	put(KIND_API_KEY, "k", "a", NULL);
+	assert_int_equal(ask_key(), ERR_DAMAGED);
+	/* The same of the subscription. */
+	put(KIND_API_KEY, "k3", "a",
+	    "{\"id\":\"k3\",\"key\":\"secret\",\"api\":\"a\",\"subscription\":\"s3\","
+	    "\"active\":true}");
+	put(KIND_SUBSCRIPTION, "s3", "a", SUB(",\"x\":\"broken2\"" ACCEPTED));
+	assert_int_equal(ask_key(), 0);
+	store_kit_damage(dir, "broken2");
+	assert_int_equal(ask_key(), ERR_DAMAGED);
+	put(KIND_API_KEY, "k", "a", KEY(""));
+	assert_int_equal(ask_key(), 0);
+	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	resolve_reset(&answer);
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -464,6 +508,7 @@ int main(void)
 		S(a_crowd_under_one_key_is_bounded),
 		S(whatever_is_deployed_is_found),
 		S(what_one_question_looks_at_is_bounded),
+		S(a_damaged_record_refuses_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,8 @@ static int on_get(struct client *c, struct store_view *v, const Gateway__Request
 	rc = store_get(v, k, req->get->entity_id, add_entry, p, NULL);
 	gateway__reply__init(&m);
 	m.id = req->id;
-	if (rc < 0 && rc != ERR_NOTFOUND)
+	m.left_out = store_view_left_out(v);
+	if ((rc < 0 && rc != ERR_NOTFOUND) || (rc == 0 && m.left_out > 0 && page_is_empty(p)))
 		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "the record is damaged");
 	else if (rc == PAGE_FULL)
 		rc = send_simple(c, req->id, GATEWAY__CODE__BUSY,
@@ -75,6 +76,7 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 		rc = store_list(v, k, &cursor, add_entry, p);
 	gateway__reply__init(&m);
 	m.id = req->id;
+	m.left_out = store_view_left_out(v);
 	if (rc == PAGE_FULL) {
 		next = mem_alloc(2 * cursor.len + 1);
 		str_hex(next, cursor.data, cursor.len);

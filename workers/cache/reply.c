@@ -30,6 +30,7 @@ struct stream {
 	bool proven;
 	struct store_position at;
 	char digest[36];
+	unsigned left_out;
 	size_t event;  /* of the page */
 	size_t offset; /* in its payload */
 };
@@ -193,6 +194,7 @@ static int send_chunk(struct client *c, struct stream *t)
 	m.events = &list;
 	m.n_events = 1;
 	m.next = t->next_name;
+	m.left_out = t->left_out;
 	m.more = t->more || t->event < t->page->n;
 	if (t->has_position) {
 		position_of(&t->at, t->digest, &p);
@@ -234,6 +236,7 @@ static int begin_stream(struct client *c, struct page_out *p, const Gateway__Rep
 	t->id = m->id;
 	t->more = m->more;
 	t->next_name = mem_strdup(m->next);
+	t->left_out = m->left_out;
 	if (m->position != NULL) {
 		t->has_position = true;
 		str_copy(t->at.lineage, sizeof(t->at.lineage), m->position->lineage);

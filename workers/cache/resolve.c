@@ -135,7 +135,7 @@ static int follow_subscription(struct work *w, struct resolve_match *m)
 
 	if (rc == 0)
 		w->bytes += x.payload_len;
-	if (rc < 0 && rc != ERR_NOTFOUND)
+	if (rc == ERR_DAMAGED)
 		return rc;
 	if (rc < 0 || x.action != ACTION_DEPLOY ||
 	    json_check(x.payload, x.payload_len, &doc, NULL) < 0) {
@@ -240,9 +240,9 @@ static int on_hit(void *arg, const struct store_entry *x)
 	if (!may_read(w, x))
 		return HITS_DONE;
 	rc = read_match(w, x, &m);
-	if (rc < 0)
+	if (rc < 0 && rc != ERR_DAMAGED)
 		return rc;
-	if (rc == 0 || !keep(w->out, &m))
+	if (rc <= 0 || !keep(w->out, &m))
 		texts->len = before;
 	return 0;
 }
@@ -308,6 +308,10 @@ int resolve(struct store_view *v, const struct resolve_ask *ask, struct resolve_
 	rc = look_under(&w, ask->ref, ask->ref_kind);
 	if (rc >= 0 && ask->ref_kind == KIND_API)
 		rc = look_under_products(&w);
+	/* What is left out may be what was asked for: an active match is enough, no other is. */
+	if (rc >= 0 && store_view_left_out(v) > 0 &&
+	    (out->n == 0 || out->match[0].why != RESOLVE_ACTIVE))
+		rc = ERR_DAMAGED;
 	return rc < 0 ? rc : 0;
 }
 

@@ -11,7 +11,8 @@
  * Owns:    an answer owns its texts; resolve_reset() releases them. It may be used again
  *          and then needs no new memory.
  * Blocks:  never, but for page faults of the store.
- * Errors:  ERR_DAMAGED. A record that cannot be read as what it should be is no match.
+ * Errors:  ERR_DAMAGED: what was asked for may be a damaged record. One that cannot be read as
+ *          what it should be is no match.
  */
 #pragma once
 
