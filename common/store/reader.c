@@ -29,6 +29,7 @@ int store_view_open(struct store *s, struct store_view **out, struct err *e)
 		return lmdb_err(e, rc, "read");
 	s->viewing = true;
 	s->left_out = 0;
+	s->payload_max = SIZE_MAX;
 	*out = (struct store_view *)(void *)s;
 	return 0;
 }
@@ -44,6 +45,11 @@ void store_view_close(struct store_view **v)
 	mdb_txn_reset(s->reader);
 	s->viewing = false;
 	*v = NULL;
+}
+
+void store_view_limit(struct store_view *v, size_t payload_bytes)
+{
+	store_of(v)->payload_max = payload_bytes;
 }
 
 unsigned store_view_left_out(const struct store_view *v)
@@ -75,8 +81,11 @@ static int meet_damage(struct store *s)
 
 static int decode(struct store *s, struct store_entry *out, const MDB_val *v, struct err *e)
 {
-	int rc = record_decode(out, v, e);
+	int rc;
 
+	if (record_peek(out, v) && out->payload_len > s->payload_max)
+		return STORE_LARGE;
+	rc = record_decode(out, v, e);
 	return rc == ERR_DAMAGED ? meet_damage(s) : rc;
 }
 
@@ -126,6 +135,7 @@ static int visit(struct store *s, const struct walk *w, const MDB_val *key, MDB_
 {
 	struct store_entry entry;
 	MDB_val at;
+	int rc;
 
 	if (w->indirect) {
 		const unsigned char *p = (const unsigned char *)key->mv_data + w->prefix->n;
@@ -138,7 +148,8 @@ static int visit(struct store *s, const struct walk *w, const MDB_val *key, MDB_
 			return 0;
 		}
 	}
-	return decode(s, &entry, v, NULL) < 0 ? 0 : w->fn(w->arg, &entry);
+	rc = decode(s, &entry, v, NULL);
+	return rc < 0 ? 0 : rc > 0 ? rc : w->fn(w->arg, &entry);
 }
 
 static int walk(struct store *s, const struct walk *w, struct buf *cursor)

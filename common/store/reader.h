@@ -32,6 +32,9 @@ int store_view_open(struct store *s, struct store_view **out, struct err *e) MUS
 void store_view_close(struct store_view **v);
 bool store_view_is_ahead(const struct store_view *v); /* see struct store_ahead */
 void store_view_position(const struct store_view *v, struct store_position *out);
+/* A payload of more ends the walk with STORE_LARGE, before it is read: that costs. */
+void store_view_limit(struct store_view *v, size_t payload_bytes);
+#define STORE_LARGE 2
 unsigned store_view_left_out(const struct store_view *v); /* damaged records, so far */
 
 /* Called at the first damaged record of a generation, in the middle of a read: only note it. */

@@ -894,6 +894,36 @@ static void a_damaged_record_is_left_out(void **state)
 	buf_reset(&cursor);
 }
 
+/* It is said before it is read: its checksum alone would cost. */
+static void a_large_record_ends_a_walk_before_it_is_read(void **state)
+{
+	static const struct item items[] = { { KIND_API, "a1", NULL, "small", 1 },
+					     { KIND_API, "a2", NULL, "broken and large", 2 },
+					     { KIND_API, "a3", NULL, "small", 3 } };
+	struct store_view *v = NULL;
+	struct buf cursor = { 0 };
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	apply(items, ARRAY_LEN(items));
+	store_kit_damage(dir, "broken");
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	store_view_limit(v, 5);
+	assert_int_equal(store_list(v, KIND_API, &cursor, show, &b), STORE_LARGE);
+	assert_int_equal(store_since(v, 0, show, &b), STORE_LARGE);
+	assert_int_equal(store_get(v, KIND_API, "a2", show, &b, NULL), STORE_LARGE);
+	assert_string_equal(buf_cstr(&b), "D API a1  1 small|D API a1  1 small|");
+	assert_int_equal(store_view_left_out(v), 0);
+	store_view_limit(v, SIZE_MAX);
+	buf_clear(&b);
+	assert_int_equal(store_list(v, KIND_API, &cursor, show, &b), 0); /* goes on behind a1 */
+	assert_string_equal(buf_cstr(&b), "D API a3  3 small|");
+	assert_int_equal(store_view_left_out(v), 1);
+	store_view_close(&v);
+	buf_reset(&cursor);
+	buf_reset(&b);
+}
+
 static void write_text(const char *name, const char *text)
 {
 	char *path = mem_printf("%s/%s", dir, name);
@@ -1059,6 +1089,7 @@ int main(void)
 		T(a_flipped_byte_never_crashes),
 		T(a_record_that_fails_its_checksum_is_told),
 		T(a_damaged_record_is_left_out),
+		T(a_large_record_ends_a_walk_before_it_is_read),
 		T(another_format_is_set_aside),
 		T(a_full_map_changes_nothing),
 		T(a_directory_that_cannot_be_written_is_an_error),

@@ -84,15 +84,20 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 	    p->revision > at.revision || p->generation < store_mended(c->s->store))
 		return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
 	while (rc == 0 && p->revision < at.revision && c->streams == NULL &&
-	       chan_queued_bytes(c->chan) < SERVE_PUMP_BYTES) {
-		struct page_out *page = page_new(p->payloads, 0);
+	       chan_queued_bytes(c->chan) < pump_bytes(c)) {
+		struct page_out *page = page_new(c, v, p->payloads, 0);
 		Gateway__Position pos;
 		Gateway__Reply m;
 		char digest[36];
 		int full;
 
 		page_goes_on_after(page, p->revision);
-		full = store_since(v, p->revision, add_entry, page);
+		full = page_result(page, store_since(v, p->revision, add_entry, page));
+		if (full == PAGE_LARGE) {
+			page_free(page);
+			get_in_line(c);
+			break;
+		}
 		if (full < 0) {
 			page_free(page); /* it would be a gap; a List has all others */
 			return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
