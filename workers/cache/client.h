@@ -38,8 +38,10 @@ struct client {
 	size_t n, cap;
 	struct stream *streams; /* owned, in the order of their requests */
 	unsigned n_streams;
-	uint64_t place;	  /* in the line of those who wait to begin a large answer; 0: none */
-	bool turn;	  /* it is its turn */
+	uint64_t place; /* in the line of those who wait to begin a large answer; 0: none */
+	bool turn;	/* it is its turn */
+	unsigned
+		idle; /* ticks of the loop without progress: not time, in which the loop may stand */
 	size_t counted;	  /* of its queue, in the sum of all */
 	uint64_t taken;	  /* of chan_taken_bytes(), at the last tick that saw it grow */
 	int64_t until_ms; /* boot time at which it is cut off, or, when `parting`, closed */

@@ -170,6 +170,7 @@ void client_part(struct client *c, Gateway__Code code, const char *why)
 	c->until_ms = clock_boot_ms() + SERVE_LINGER_MS;
 	c->n = 0;
 	c->place = 0;
+	c->idle = 0;
 	drop_streams(c);
 	chan_mute(c->chan);
 	gateway__reply__init(&m);
@@ -199,21 +200,29 @@ static bool reads_on(struct client *c, bool crowded)
 	return true;
 }
 
+static bool is_due(struct client *c, bool crowded)
+{
+	int64_t now = clock_boot_ms();
+
+	if (!c->parting && reads_on(c, crowded)) {
+		c->until_ms = now + SERVE_STALL_MS;
+		c->idle = 0;
+		return false;
+	}
+	return now >= c->until_ms || (++c->idle >= SERVE_CROWDED_TICKS && crowded);
+}
+
 /* Who takes nothing of what waits for it is cut off; who was cut off is closed in the end. */
 static void on_tick(uv_timer_t *t)
 {
 	struct serve *s = t->data;
 	bool crowded = is_crowded(s);
-	int64_t patience = crowded ? SERVE_STALL_MS - SERVE_CROWDED_MS : 0;
-	int64_t now = clock_boot_ms();
 	struct client *c;
 	struct client *next;
 
 	for (c = s->clients; c != NULL; c = next) {
 		next = c->next;
-		if (!c->parting && reads_on(c, crowded))
-			c->until_ms = now + SERVE_STALL_MS;
-		if (now < c->until_ms - patience)
+		if (!is_due(c, crowded))
 			continue;
 		if (c->parting)
 			drop(c);

@@ -28,10 +28,10 @@
 #define SERVE_STALL_MS	    10000      /* so is who takes nothing of the queue for so long */
 /* Of all clients together. Above it those who do not read are cut off sooner, and the last two
    limits but one are a page's. */
-#define SERVE_UNREAD_ALL (128U << 20) /* bytes queued */
-#define SERVE_LARGE_ALL	 (64U << 20)  /* of large answers under way; another is begun below it */
-#define SERVE_CROWDED_MS 2000	      /* a page must be taken within it */
-#define SERVE_LINGER_MS	 10000	      /* and has so long to read why */
+#define SERVE_UNREAD_ALL    (128U << 20) /* bytes queued */
+#define SERVE_LARGE_ALL	    (64U << 20)	 /* of large answers under way; another is begun below it */
+#define SERVE_CROWDED_TICKS 2		 /* of a second: in these a page must be taken */
+#define SERVE_LINGER_MS	    10000	 /* and has so long to read why */
 
 struct serve;
 
