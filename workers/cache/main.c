@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/store/reader.h"
 #include "workers/cache/budget.h"
 #include "workers/cache/doctor.h"
 #include "workers/cache/follower.h"
@@ -55,8 +56,29 @@ struct cache {
 	struct doctor *doctor;
 	struct http *http; /* NULL: off */
 	char *http_url;	   /* owned; where it listens */
+	uv_async_t damaged;
 	bool done;
 };
+
+/* Records that cannot be read are left out of every answer until there is a new store. */
+static void mend(uv_async_t *a)
+{
+	struct cache *c = a->data;
+	const char *why = "a record of the local store is damaged";
+
+	if (c->done)
+		return;
+	log_error(EV("record_damaged"), KV("generation", store_generation(c->store)));
+	c->upstream->ops->resync(c->upstream, why);
+}
+
+/* In the middle of a read: not now. */
+static void on_damaged(void *arg)
+{
+	struct cache *c = arg;
+
+	(void)uv_async_send(&c->damaged);
+}
 
 static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 {
@@ -145,6 +167,9 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 		c->doctor = doctor_create(c->upstream->ops->zone(c->upstream), on_examined, c);
 		c->upstream->changed = on_changed;
 		c->upstream->changed_arg = c;
+		CHECK(uv_async_init(worker_loop(w), &c->damaged, mend) == 0);
+		c->damaged.data = c;
+		store_on_damaged(c->store, on_damaged, c);
 		worker_ready(w);
 	}
 	return rc;
@@ -178,6 +203,8 @@ static void stop(void *arg, bool lost)
 	if (c->upstream != NULL)
 		c->upstream->ops->close(c->upstream);
 	c->upstream = NULL;
+	if (c->damaged.data != NULL)
+		uv_close((uv_handle_t *)&c->damaged, NULL);
 	doctor_free(&c->doctor);
 	store_close(&c->store);
 	mem_free(c->http_url);

@@ -65,6 +65,69 @@ void serve_changed(struct serve *s, bool reset)
 	pump_all(s);
 }
 
+/* --- large answers: each is copied out of the store, so they take turns --- */
+
+static void on_turn(uv_idle_t *i)
+{
+	struct serve *s = i->data;
+	struct store_view *v = NULL;
+	struct client *first = NULL;
+	struct client *c;
+	int rc;
+
+	for (c = s->clients; c != NULL; c = c->next)
+		if (c->place != 0 && (first == NULL || c->place < first->place))
+			first = c;
+	if (first == NULL || s->large_bytes >= SERVE_LARGE_ALL ||
+	    store_view_open(s->store, &v, NULL) < 0) {
+		(void)uv_idle_stop(i);
+		return;
+	}
+	first->place = 0;
+	first->turn = true;
+	rc = begin_later(first, v);
+	if (rc == 0)
+		rc = pump_client(first, v);
+	first->turn = false;
+	store_view_close(&v);
+	if (rc < 0 && !client_end(first, rc))
+		drop(first);
+}
+
+void get_in_line(struct client *c)
+{
+	if (c->place == 0)
+		c->place = ++c->s->last_place;
+	if (c->s->large_bytes < SERVE_LARGE_ALL)
+		CHECK(uv_idle_start(&c->s->next_turn, on_turn) == 0);
+}
+
+void large_ended(struct serve *s, size_t bytes)
+{
+	s->large_bytes -= bytes;
+	if (s->large_bytes < SERVE_LARGE_ALL)
+		CHECK(uv_idle_start(&s->next_turn, on_turn) == 0);
+}
+
+void count_unread(struct client *c)
+{
+	size_t now = chan_queued_bytes(c->chan);
+
+	c->s->unread_bytes += now - c->counted;
+	c->counted = now;
+}
+
+/* Does anybody wait for what those who do not read hold? */
+static bool is_crowded(const struct serve *s)
+{
+	const struct client *c;
+
+	for (c = s->clients; c != NULL; c = c->next)
+		if (c->place != 0 && s->large_bytes >= SERVE_LARGE_ALL)
+			return true;
+	return s->unread_bytes >= SERVE_UNREAD_ALL;
+}
+
 /* --- the end of a client --- */
 
 static void drop(struct client *c)
@@ -78,6 +141,7 @@ static void drop(struct client *c)
 	s->n--;
 	if (s->n == 0)
 		(void)uv_timer_stop(&s->tick);
+	s->unread_bytes -= c->counted;
 	chan_close(&c->chan);
 	drop_streams(c);
 	mem_free(c->pending);
@@ -103,6 +167,8 @@ void client_part(struct client *c, Gateway__Code code, const char *why)
 	c->parting = true;
 	c->until_ms = clock_boot_ms() + SERVE_LINGER_MS;
 	c->n = 0;
+	c->place = 0;
+	c->idle = 0;
 	drop_streams(c);
 	chan_mute(c->chan);
 	gateway__reply__init(&m);
@@ -120,23 +186,41 @@ bool client_end(struct client *c, int rc)
 	return c->parting;
 }
 
+/* Has it read on since the last time? In a crowd a trickle is not enough. */
+static bool reads_on(struct client *c, bool crowded)
+{
+	uint64_t taken = chan_taken_bytes(c->chan);
+
+	count_unread(c);
+	if (c->counted > 0 && taken - c->taken < (crowded ? SERVE_PAGE_BYTES : 1))
+		return false;
+	c->taken = taken;
+	return true;
+}
+
+static bool is_due(struct client *c, bool crowded)
+{
+	int64_t now = clock_boot_ms();
+
+	if (!c->parting && reads_on(c, crowded)) {
+		c->until_ms = now + SERVE_STALL_MS;
+		c->idle = 0;
+		return false;
+	}
+	return now >= c->until_ms || (++c->idle >= SERVE_CROWDED_TICKS && crowded);
+}
+
 /* Who takes nothing of what waits for it is cut off; who was cut off is closed in the end. */
 static void on_tick(uv_timer_t *t)
 {
 	struct serve *s = t->data;
-	int64_t now = clock_boot_ms();
+	bool crowded = is_crowded(s);
 	struct client *c;
 	struct client *next;
 
 	for (c = s->clients; c != NULL; c = next) {
-		uint64_t taken = chan_taken_bytes(c->chan);
-
 		next = c->next;
-		if (!c->parting && (chan_queued_bytes(c->chan) == 0 || taken != c->taken)) {
-			c->taken = taken;
-			c->until_ms = now + SERVE_STALL_MS;
-		}
-		if (now < c->until_ms)
+		if (!is_due(c, crowded))
 			continue;
 		if (c->parting)
 			drop(c);
@@ -166,6 +250,7 @@ static void on_drained(void *arg)
 	struct store_view *v = NULL;
 	int rc;
 
+	count_unread(c);
 	if (c->parting) { /* it has read why */
 		drop(c);
 		return;
@@ -239,6 +324,8 @@ int serve_open(struct serve **out, struct worker *w, unsigned max, struct store 
 	s->listener = listener_create(worker_loop(w), &hooks);
 	CHECK(uv_timer_init(worker_loop(w), &s->timer) == 0);
 	CHECK(uv_timer_init(worker_loop(w), &s->tick) == 0);
+	CHECK(uv_idle_init(worker_loop(w), &s->next_turn) == 0);
+	s->next_turn.data = s;
 	s->tick.data = s;
 	s->timer.data = s;
 	*out = s;
@@ -267,7 +354,8 @@ void serve_close(struct serve **sp)
 		drop(s->clients);
 	resolve_reset(&s->resolved);
 	listener_close(&s->listener);
-	s->handles = 2;
+	s->handles = 3;
+	uv_close((uv_handle_t *)&s->next_turn, on_own_closed);
 	uv_close((uv_handle_t *)&s->timer, on_own_closed);
 	uv_close((uv_handle_t *)&s->tick, on_own_closed);
 }
