@@ -33,7 +33,6 @@ OF_FILES = ("part-gone", "emptied")  # a database has no such thing
 NEEDS_THE_SERVER = ("full-restart", "empty-restart", "restore", "frozen")
 DAMAGES = ("delete", "type", "payload", "field", "zone-key", "zone-type")
 DUMP_EVERY_S = 3
-DUMPS = 20
 
 
 def wanted(text, source):
@@ -264,7 +263,7 @@ class Hand:
     def redis_restore(self, f):
         if not self.dumps:
             return False
-        self.restart(f, self.dumps[-DUMPS:][f["r"] % len(self.dumps[-DUMPS:])])
+        self.restart(f, self.dumps[f["r"] % len(self.dumps)])
         return True
 
     def redis_read_only(self, f):
