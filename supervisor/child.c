@@ -379,20 +379,12 @@ static const struct route rows[] = {
 };
 const struct route_table child_routes = { rows, ARRAY_LEN(rows) };
 
-static bool is_own(const uint8_t *body, size_t n)
-{
-	unsigned tag = n > 0 ? (unsigned)body[0] >> 3 : 0;
-
-	return n > 0 && (body[0] & 0x80) == 0 && tag < child_routes.len &&
-	       child_routes.rows[tag].fn != NULL;
-}
-
 static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 {
 	struct child *c = arg;
 
 	c->heard_ms = clock_boot_ms();
-	if (is_own(body, n))
+	if (route_is_for(&child_routes, body, n))
 		return route_dispatch(&child_routes, FROM_CHILD, bit(c->state), body, n, c, e);
 	return c->hooks.message(c->hooks.arg, c, body, n, e);
 }
@@ -432,7 +424,7 @@ static void on_ping(uv_timer_t *t)
 	Ipc__Envelope m;
 	Ipc__Ping ping;
 
-	if (c->log_fd < 0)
+	if (c->log_fd < 0 || log_is_removed(c->log_fd))
 		child_reopen_log(c);
 	if (c->state == CHILD_UP && ++c->missed > CHILD_PING_MISSES) {
 		child_kill(c, "stalled: no heartbeat");

@@ -6,9 +6,12 @@
  */
 #pragma once
 
+#include "supervisor/dirs.h"
 #include "supervisor/supervisor.h"
 
 struct control;
+
+enum { WORK_STATE, WORK_RUN, WORK_LOG, WORK__COUNT }; /* the directories; no log: no path */
 
 struct supervisor {
 	uv_loop_t *loop;
@@ -23,11 +26,13 @@ struct supervisor {
 	int http_listener;	       /* likewise; -1: the technical API is off */
 	char *http_url;		       /* where it listens; NULL: nowhere */
 	char *http_wish;	       /* what the configuration asked for at the start */
-	int lock_fd[2];		       /* of the state and the run directory */
+	struct dir dirs[WORK__COUNT];
+	struct err dir_err; /* why one that was removed could not be made anew; code 0: none */
 	char node_id[40];
 	struct nonces nonces;
 	struct err nonce_err; /* code 0: the last one was kept */
 	struct role role;
+	bool told_ready; /* the elector: see its Fitness */
 	struct control *control;
 	uv_timer_t role_timer; /* kill time of the fetcher */
 	uv_timer_t fitness;    /* word about the fetcher to the elector */
@@ -41,12 +46,14 @@ struct supervisor {
 	char notified[300];
 };
 
-/* supervisor.c: ends of processes that are no workers of ours */
-void supervisor_reap(struct supervisor *s);
+/* supervisor.c */
+void supervisor_reap(struct supervisor *s); /* ends of processes that are no workers of ours */
+void supervisor_tend(struct supervisor *s); /* directories and logs: still there? */
 
 /* router.c: between elector and fetcher */
 int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
 void router_up(struct supervisor *s, struct child *c);
+void router_report(struct supervisor *s, struct child *c); /* a new one came */
 void router_stopping(struct supervisor *s, struct child *c);
 void router_gone(struct supervisor *s, struct child *c);
 void router_start(struct supervisor *s);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -25,6 +27,17 @@ static void early_signals(void)
 	(void)sigaction(SIGPIPE, &ign, NULL);
 	(void)sigaction(SIGHUP, &ign, NULL);
 	(void)sigaction(SIGUSR1, &ign, NULL);
+}
+
+/* Each client of the cache is a descriptor, and workers inherit the limit. */
+static void raise_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
 static char *absolute(const char *path)
@@ -179,6 +192,9 @@ int main(int argc, char **argv)
 	int rc;
 
 	early_signals();
+	raise_limit();
+	(void)prctl(PR_SET_DUMPABLE,
+		    0); /* secrets: for no core, and no other process of the user */
 	(void)umask(0027);
 	for (i = 0; i < OPTION__PATHS; i++)
 		g.path[i] = mem_strdup(daemon_options[i].dflt);

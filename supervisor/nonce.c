@@ -53,7 +53,7 @@ void nonces_init(struct nonces *n, const char *state_dir)
 	read_line("/proc/sys/kernel/random/boot_id", n->boot, sizeof(n->boot));
 	if (n->machine[0] == '\0')
 		str_copy(n->machine, sizeof(n->machine), "-");
-	fd = open(n->path, O_RDONLY | O_CLOEXEC);
+	fd = open(n->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0) {
 		got = read(fd, text, sizeof(text) - 1);
 		(void)close(fd);
@@ -74,7 +74,7 @@ static int save(const struct nonces *n, struct err *e)
 {
 	char *tmp = mem_printf("%s.new", n->path);
 	struct buf b = { 0 };
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	size_t i;
 	int rc = 0;
 

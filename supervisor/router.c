@@ -126,6 +126,16 @@ static bool is_fit(struct supervisor *s, const char **why)
 	return (*why)[0] == '\0';
 }
 
+/* Up, and its source reached: it can work as soon as it is promoted. */
+static bool is_ready(struct supervisor *s)
+{
+	const struct child *f = fetcher(s);
+	const Ipc__Report *r = child_report(f);
+
+	return child_state(f) == CHILD_UP && r != NULL &&
+	       r->part_case == IPC__REPORT__PART_FETCHER && r->fetcher->source_reached;
+}
+
 static void tell_fitness(struct supervisor *s)
 {
 	const char *why;
@@ -136,10 +146,18 @@ static void tell_fitness(struct supervisor *s)
 	ipc__fitness__init(&f);
 	f.fit = is_fit(s, &why);
 	f.reason = (char *)(uintptr_t)why;
+	f.ready = is_ready(s);
+	s->told_ready = f.ready;
 	m.body_case = IPC__ENVELOPE__BODY_FITNESS;
 	m.fitness = &f;
 	if (child_state(elector(s)) == CHILD_UP)
 		(void)child_send(elector(s), &m);
+}
+
+void router_report(struct supervisor *s, struct child *c)
+{
+	if (c == fetcher(s) && is_ready(s) != s->told_ready)
+		tell_fitness(s);
 }
 
 /* --- the role machine's hands --- */
@@ -172,8 +190,10 @@ static void act(struct supervisor *s, unsigned what)
 		send_promote(s);
 	if ((what & ROLE_EXTEND) != 0)
 		send_extend(s);
-	if ((what & ROLE_STAND) != 0)
+	if ((what & ROLE_STAND) != 0) {
+		tell_fitness(s); /* it says how to stand */
 		send_stand(s);
+	}
 	if ((what & ROLE_KILL) != 0)
 		child_kill(fetcher(s), "overran its lease");
 	arm(s);
@@ -189,7 +209,7 @@ static void on_fitness(uv_timer_t *t)
 		act(s, role_retry(&s->role));
 	tell_fitness(s);
 	supervisor_reap(s);
-	log_tend();
+	supervisor_tend(s);
 	status_notify(s);
 }
 

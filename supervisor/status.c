@@ -127,6 +127,11 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 		str_print(text, n, "this node cannot be primary: %s", l->error);
 		return text;
 	}
+	if (!publishes && f != NULL && s->role.candidate && str_starts(f->source, "down")) {
+		(void)snprintf(text, n, "this node could not take over: the source is %s",
+			       f->source);
+		return text;
+	}
 	if (!publishes && c->held[0] != '\0') {
 		(void)snprintf(text, n, "the primary holds removals back: %s", c->held);
 		return text;
@@ -167,6 +172,10 @@ const char *status_health(struct supervisor *s, const char **reason)
 			  child_name(s->child[i]),
 			  given_up ? "cannot work with this configuration" : "keeps dying",
 			  child_name(s->child[i]));
+		return "degraded";
+	}
+	if (s->dir_err.code < 0) {
+		str_print(text, sizeof(text), "%s", s->dir_err.text);
 		return "degraded";
 	}
 	*reason = "";

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -29,62 +28,54 @@
 static const enum slice_worker stop_order[SLICE__COUNT] = { SLICE_FETCHER, SLICE_ELECTOR,
 							    SLICE_CACHE };
 
-/* --- directories, lock, identity --- */
-
-static int make_dir(const char *dir, mode_t mode, struct err *e)
-{
-	if (mkdir(dir, mode) < 0 && errno != EEXIST)
-		return err_errno(e, errno, "create %s", dir);
-	if (access(dir, R_OK | W_OK | X_OK) < 0)
-		return err_errno(e, errno, "%s is not ours to write", dir);
-	return 0;
-}
-
-/*
- * One daemon per state directory, and one per run directory: the sockets of another that
- * runs would be taken away from it. The directories themselves are locked, so nothing is
- * left behind.
- */
-static int lock_dir(const char *dir, const char *option, int *out, struct err *e)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = 0;
-
-	if (fd < 0)
-		return err_errno(e, errno, "lock %s", dir);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		rc = errno == EWOULDBLOCK
-			     ? err_set(e, ERR_BUSY,
-				       "another zonesyncd runs on %s; stop it, or give this one "
-				       "a %s of its own",
-				       dir, option)
-			     : err_errno(e, errno, "lock %s", dir);
-	if (rc < 0)
-		(void)close(fd);
-	else
-		*out = fd;
-	return rc;
-}
+/* --- directories, identity --- */
 
 /* An id of this installation, made once. */
 static int load_node_id(struct supervisor *s, struct err *e)
 {
 	char *path = mem_printf("%s/node-id", s->o.state_dir);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char kept[33] = "";
 	unsigned char raw[16];
-	ssize_t n = fd < 0 ? -1 : read(fd, s->node_id, 32);
+	ssize_t n = fd < 0 ? -1 : read(fd, kept, 32);
+	bool is_kept = n == 32 && strspn(kept, "0123456789abcdef") == 32;
 	int rc = 0;
 
 	if (fd < 0) {
 		rc = err_errno(e, errno, "%s", path);
-	} else if (n != 32 || strspn(s->node_id, "0123456789abcdef") != 32) {
+	} else if (is_kept && s->node_id[0] == '\0') {
+		str_copy(s->node_id, sizeof(s->node_id), kept);
+	} else if (!str_equal(kept, s->node_id)) {
 		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-		str_hex(s->node_id, raw, sizeof(raw));
+		if (s->node_id[0] == '\0')
+			str_hex(s->node_id, raw, sizeof(raw));
 		if (pwrite(fd, s->node_id, 32, 0) != 32)
 			rc = err_errno(e, errno == 0 ? ENOSPC : errno, "write %s", path);
 	}
 	if (fd >= 0)
 		(void)close(fd);
+	mem_free(path);
+	return rc;
+}
+
+static void tell_shared(struct supervisor *s)
+{
+	unsigned i;
+
+	for (i = 0; i < WORK__COUNT; i++)
+		if (dir_is_shared(&s->dirs[i]))
+			log_warn(EV("dir_shared"), KV("dir", s->dirs[i].path),
+				 KV("cure", "chmod g-w"));
+}
+
+static int open_control(struct supervisor *s, struct err *e)
+{
+	char *path = mem_printf("%s/control.sock", s->o.run_dir);
+	int fd = -1;
+	int rc = listen_unix(path, &fd, e);
+
+	if (rc == 0)
+		rc = control_open(&s->control, s, s->loop, fd, path, e);
 	mem_free(path);
 	return rc;
 }
@@ -149,7 +140,7 @@ static void tell_http_change(struct supervisor *s, struct buf *text)
 
 static void on_report(void *arg, struct child *c)
 {
-	UNUSED(c);
+	router_report(arg, c);
 	status_notify(arg);
 }
 
@@ -298,6 +289,106 @@ static void create_children(struct supervisor *s)
 		build_slice(s, s->config, i, &s->slices[i]);
 		configure_child(s, i);
 	}
+}
+
+/* --- directories that are removed under us --- */
+
+/* The number stays: it is handed on to each cache. */
+static int listen_again(const char *path, int old, struct err *e)
+{
+	int fd = -1;
+	int rc = listen_unix(path, &fd, e);
+
+	if (rc == 0 && dup3(fd, old, O_CLOEXEC) < 0)
+		rc = err_errno(e, errno, "listen on %s", path);
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
+}
+
+static bool is_gone(const char *path)
+{
+	return access(path, F_OK) < 0 && errno == ENOENT;
+}
+
+/* What lies in the run directory: those sockets that are not there, or all. */
+static int remake_sockets(struct supervisor *s, bool all, struct err *e)
+{
+	const char *http = s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX)
+				   ? s->http_url + strlen(HTTP_UNIX)
+				   : NULL;
+	char *control = mem_printf("%s/control.sock", s->o.run_dir);
+	bool anew = false;
+	int rc = 0;
+
+	if (all || is_gone(control) || s->control == NULL) {
+		control_close(&s->control);
+		rc = open_control(s, e);
+	}
+	if (rc == 0 && (all || is_gone(s->cache_socket))) {
+		rc = listen_again(s->cache_socket, s->cache_listener, e);
+		anew = true;
+	}
+	if (rc == 0 && http != NULL && (all || is_gone(http))) {
+		rc = listen_again(http, s->http_listener, e);
+		anew = true;
+	}
+	if (rc == 0 && anew)
+		child_restart(s->child[SLICE_CACHE], "its sockets were removed");
+	mem_free(control);
+	return rc;
+}
+
+/* The cache serves what is on no path any more, and makes a store anew beside it. */
+static int remake_state(struct supervisor *s, struct err *e)
+{
+	char *store = mem_printf("%s/store", s->o.state_dir);
+	int rc = load_node_id(s, e);
+
+	if (rc == 0 && mkdir(store, 0700) < 0 && errno != EEXIST)
+		rc = err_errno(e, errno, "create %s", store);
+	if (rc == 0)
+		(void)!supervisor_resync(s, RESYNC_STORE, NULL); /* else the next cache does it */
+	mem_free(store);
+	return rc;
+}
+
+static int tend_dir(struct supervisor *s, unsigned i, struct err *e)
+{
+	struct dir *d = &s->dirs[i];
+	bool was = d->fd >= 0;
+	bool all = !dir_is_there(d);
+	int rc = 0;
+
+	if (all) {
+		rc = dir_take(d, e);
+		if (rc == 0)
+			log_warn(EV("dir_made_anew"), KV("dir", d->path));
+	}
+	if (rc == 0 && i == WORK_RUN)
+		rc = remake_sockets(s, all, e);
+	if (rc == 0 && i == WORK_STATE && all && was)
+		rc = remake_state(s, e);
+	return rc;
+}
+
+void supervisor_tend(struct supervisor *s)
+{
+	struct err before = s->dir_err;
+	struct err e = { 0 };
+	unsigned i;
+
+	s->dir_err = e;
+	if (s->stopping)
+		return;
+	for (i = 0; i < WORK__COUNT; i++) {
+		if (s->dirs[i].path == NULL || tend_dir(s, i, &e) == 0 || i == WORK_LOG)
+			continue; /* of the log's log_tend() says what follows */
+		s->dir_err = e;
+	}
+	if (s->dir_err.code < 0 && !str_equal(s->dir_err.text, before.text))
+		log_error(EV("dir_gone"), KV("err", s->dir_err.text));
+	log_tend();
 }
 
 /* --- reload --- */
@@ -623,15 +714,14 @@ static int prepare(struct supervisor *s, struct err *e)
 
 	rc = load_first_config(s, &p, e);
 	if (rc == 0)
-		rc = make_dir(s->o.state_dir, 0700, e);
+		rc = dir_take(&s->dirs[WORK_STATE], e);
 	if (rc == 0)
-		rc = make_dir(s->o.run_dir, 0750, e);
-	if (rc == 0 && s->o.log_dir != NULL)
-		(void)!make_dir(s->o.log_dir, 0750, NULL); /* log_open() says what follows */
-	if (rc == 0)
-		rc = lock_dir(s->o.state_dir, "--state-dir", &s->lock_fd[0], e);
-	if (rc == 0)
-		rc = lock_dir(s->o.run_dir, "--run-dir", &s->lock_fd[1], e);
+		rc = dir_take(&s->dirs[WORK_RUN], e);
+	if (rc == 0 && s->o.log_dir != NULL) {
+		rc = dir_take(&s->dirs[WORK_LOG], e);
+		if (rc != ERR_CONFIG)
+			rc = 0; /* log_open() says what follows */
+	}
 	if (rc == 0)
 		rc = load_node_id(s, e);
 	if (rc == 0) {
@@ -643,6 +733,7 @@ static int prepare(struct supervisor *s, struct err *e)
 		if (log_open(log_path, "supervisor", level, json ? LOG_JSON : LOG_LOGFMT, &why) < 0)
 			log_error(EV("log_open_failed"), KV("err", why.text));
 		mem_free(log_path);
+		tell_shared(s);
 		tell_problems(&p, &told);
 		buf_reset(&told);
 	}
@@ -664,21 +755,15 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 
 	s->loop = loop;
 	s->o = *o;
-	s->lock_fd[0] = -1;
-	s->lock_fd[1] = -1;
+	s->dirs[WORK_STATE] = (struct dir){ o->state_dir, "--state-dir", 0700, true, -1 };
+	s->dirs[WORK_RUN] = (struct dir){ o->run_dir, "--run-dir", 0750, true, -1 };
+	s->dirs[WORK_LOG] = (struct dir){ o->log_dir, "--log-dir", 0750, false, -1 };
 	s->cache_listener = -1;
 	s->http_listener = -1;
 	s->started_ms = clock_boot_ms();
 	rc = prepare(s, e);
-	if (rc == 0) {
-		char *path = mem_printf("%s/control.sock", s->o.run_dir);
-		int fd = -1;
-
-		rc = listen_unix(path, &fd, e);
-		if (rc == 0)
-			rc = control_open(&s->control, s, loop, fd, path, e);
-		mem_free(path);
-	}
+	if (rc == 0)
+		rc = open_control(s, e);
 	if (rc < 0) {
 		supervisor_free(&s);
 		return rc;
@@ -725,9 +810,8 @@ void supervisor_free(struct supervisor **sp)
 		(void)unlink(s->cache_socket);
 	}
 	close_http(s);
-	for (i = 0; i < ARRAY_LEN(s->lock_fd); i++)
-		if (s->lock_fd[i] >= 0)
-			(void)close(s->lock_fd[i]);
+	for (i = 0; i < WORK__COUNT; i++)
+		dir_release(&s->dirs[i]);
 	nonces_reset(&s->nonces);
 	config_free(&s->config);
 	mem_free(s->cache_socket);

@@ -311,6 +311,60 @@ bool str_is_utf8(const char *s, size_t n)
 	return true;
 }
 
+static uint32_t code_point(const char *s, size_t len)
+{
+	static const unsigned char lead[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	uint32_t c = (unsigned char)s[0] & lead[len];
+	size_t i;
+
+	for (i = 1; i < len; i++)
+		c = c << 6 | ((unsigned char)s[i] & 0x3f);
+	return c;
+}
+
+bool str_is_shown(const char *s, size_t len)
+{
+	static const struct {
+		uint32_t first, last;
+	} hidden[] = {
+		{ 0, 0x1f },	    { 0x7f, 0x9f },	{ 0xad, 0xad },	      { 0x61c, 0x61c },
+		{ 0x180e, 0x180e }, { 0x200b, 0x200f }, { 0x2028, 0x202e },   { 0x2060, 0x206f },
+		{ 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+	};
+	uint32_t c = code_point(s, len);
+	unsigned i;
+
+	for (i = 0; i < ARRAY_LEN(hidden); i++)
+		if (c >= hidden[i].first && c <= hidden[i].last)
+			return false;
+	return true;
+}
+
+static void add_escape(struct buf *b, uint32_t c)
+{
+	if (c == '\n' || c == '\t')
+		buf_adds(b, c == '\n' ? "\\n" : "\\t");
+	else if (c < 0x10000)
+		buf_printf(b, "\\u%04x", c);
+	else
+		buf_printf(b, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+}
+
+size_t str_quote(struct buf *b, const char *s, size_t n)
+{
+	size_t len = str_utf8_len(s, n);
+
+	if (len == 0)
+		buf_adds(b, "\\ufffd");
+	else if (*s == '"' || *s == '\\')
+		buf_printf(b, "\\%c", *s);
+	else if (!str_is_shown(s, len))
+		add_escape(b, code_point(s, len));
+	else
+		buf_add(b, s, len);
+	return MAX(len, 1);
+}
+
 unsigned str_distance(const char *a, const char *b)
 {
 	unsigned row[64];

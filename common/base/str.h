@@ -65,5 +65,15 @@ size_t str_plain_run(const char *s, size_t n);
 size_t str_utf8_len(const char *s, size_t n);
 bool str_is_utf8(const char *s, size_t n);
 
+/*
+ * False for a character that a terminal obeys or that hides: controls (C0, DEL, C1), marks of
+ * direction, those of no width. `len` is str_utf8_len(s).
+ */
+bool str_is_shown(const char *s, size_t len);
+
+/* Adds the character at s to a JSON string and returns how many bytes it has: what is not
+   shown is escaped, what is no UTF-8 becomes U+FFFD. */
+size_t str_quote(struct buf *b, const char *s, size_t n);
+
 /* Damerau-free edit distance, for "did you mean"; strings beyond 63 bytes are far apart. */
 unsigned str_distance(const char *a, const char *b);

@@ -3,6 +3,21 @@
 
 #include "common/ipc/text.h"
 
+bool route_is_for(const struct route_table *t, const uint8_t *body, size_t n)
+{
+	uint64_t tag = 0; /* a varint: the field's number << 3, and its type */
+	unsigned i;
+
+	for (i = 0; i < n && i < 10; i++) {
+		if (i < 5)
+			tag |= (uint64_t)(body[i] & 0x7f) << (7 * i);
+		if ((body[i] & 0x80) == 0)
+			break;
+	}
+	tag >>= 3;
+	return i < n && i < 10 && tag < t->len && t->rows[tag].fn != NULL;
+}
+
 const char *route_name(const Ipc__Envelope *m)
 {
 	const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field(

@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/base/err.h"
 #include "ipc.pb-c.h"
 
@@ -29,6 +31,9 @@ struct route_table {
 /* Unpacks, mends the strings (text.h), checks the row, calls the handler. */
 int route_dispatch(const struct route_table *t, uint32_t from, uint32_t now, const uint8_t *body,
 		   size_t n, void *self, struct err *e) MUST_USE;
+
+/* Its first field is a message that the table has a row for. */
+bool route_is_for(const struct route_table *t, const uint8_t *body, size_t n);
 
 /* The message's name in the schema, for logs: "promote". */
 const char *route_name(const Ipc__Envelope *m);

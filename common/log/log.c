@@ -15,6 +15,9 @@
 #include "common/base/mem.h"
 #include "common/base/str.h"
 
+#define UTF8_BYTES	4  /* of the longest character */
+#define FIELD_MIN_BYTES 40 /* a field with less room behind its name is left out */
+
 /* One process has one log. */
 static struct {
 	atomic_int fd;
@@ -105,14 +108,19 @@ int log_reopen(struct err *e)
 	return why.code;
 }
 
+/* Renamed is logrotate's; removed is nobody's any more. */
+bool log_is_removed(int fd)
+{
+	struct stat sb;
+
+	return fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode) && sb.st_nlink == 0;
+}
+
 void log_tend(void)
 {
 	struct err before = sink.trouble;
-	struct stat sb;
 
-	/* Renamed is logrotate's; removed is nobody's any more. */
-	if (before.code == 0 && (sink.path == NULL || fstat(atomic_load(&sink.fd), &sb) < 0 ||
-				 !S_ISREG(sb.st_mode) || sb.st_nlink > 0))
+	if (before.code == 0 && (sink.path == NULL || !log_is_removed(atomic_load(&sink.fd))))
 		return;
 	if (log_reopen(NULL) == 0)
 		log_note(EV("log_reopened"));
@@ -172,36 +180,28 @@ static bool is_plain(const char *s)
 	return true;
 }
 
-/* JSON string rules serve logfmt too. */
-static void add_quoted(struct buf *b, const char *s)
+/* JSON string rules serve logfmt too. Takes `room` bytes at most. */
+static void add_quoted(struct buf *b, const char *s, size_t room)
 {
-	size_t n = strnlen(s, LOG_VALUE_MAX_BYTES + 1);
-	bool cut = n > LOG_VALUE_MAX_BYTES;
+	size_t n = strnlen(s, LOG_VALUE_MAX_BYTES + UTF8_BYTES);
+	size_t end = b->len + room - strlen("...\"");
 	size_t i = 0;
 
-	if (cut)
-		n = LOG_VALUE_MAX_BYTES;
 	buf_addc(b, '"');
-	while (i < n) {
-		size_t len = str_utf8_len(s + i, n - i);
-		unsigned char c = (unsigned char)s[i];
+	while (i < n && i < LOG_VALUE_MAX_BYTES) {
+		size_t before = b->len;
+		size_t len = str_quote(b, s + i, n - i);
 
-		if (len == 0)
-			buf_adds(b, "\\ufffd");
-		else if (c == '"' || c == '\\')
-			buf_printf(b, "\\%c", c);
-		else if (c == '\n')
-			buf_adds(b, "\\n");
-		else if (c < 0x20 || c == 0x7f)
-			buf_printf(b, "\\u%04x", c);
-		else
-			buf_add(b, s + i, len);
-		i += len == 0 ? 1 : len;
+		if (b->len > end) {
+			b->len = before;
+			break;
+		}
+		i += len;
 	}
-	buf_adds(b, cut ? "...\"" : "\"");
+	buf_adds(b, s[i] != '\0' ? "...\"" : "\"");
 }
 
-static void add_value(struct buf *b, const struct log_kv *kv, bool json)
+static void add_value(struct buf *b, const struct log_kv *kv, bool json, size_t room)
 {
 	switch (kv->type) {
 	case LOG_TYPE_I64:
@@ -214,10 +214,10 @@ static void add_value(struct buf *b, const struct log_kv *kv, bool json)
 		buf_adds(b, kv->v.b ? "true" : "false");
 		break;
 	case LOG_TYPE_STR:
-		if (!json && is_plain(kv->v.s) && strlen(kv->v.s) <= LOG_VALUE_MAX_BYTES)
+		if (!json && is_plain(kv->v.s) && strlen(kv->v.s) <= MIN(LOG_VALUE_MAX_BYTES, room))
 			buf_adds(b, kv->v.s);
 		else
-			add_quoted(b, kv->v.s);
+			add_quoted(b, kv->v.s, room);
 		break;
 	}
 }
@@ -236,12 +236,30 @@ static void add_time(struct buf *b)
 
 static void write_line(int fd, struct buf *b)
 {
-	if (b->len > LOG_LINE_MAX_BYTES)
-		b->len = LOG_LINE_MAX_BYTES;
 	buf_addc(b, '\n');
 	/* A log that cannot be written must not stop the daemon. */
 	if (write(fd, b->data, b->len) < 0)
 		return;
+}
+
+/* A line that gets too long has shorter values, or fewer: it stays one that can be read. */
+static void add_fields(struct buf *b, const struct log_kv *kv, unsigned n, bool json)
+{
+	const char *cut = json ? ",\"cut\":true" : " cut=true";
+	size_t last = LOG_LINE_MAX_BYTES - strlen(cut) - strlen("}");
+	unsigned i;
+
+	for (i = 1; i < n; i++) {
+		size_t left = last - MIN(last, b->len);
+		size_t need = strlen(kv[i].key) + FIELD_MIN_BYTES;
+
+		if (left < need) {
+			buf_adds(b, cut);
+			return;
+		}
+		buf_printf(b, json ? ",\"%s\":" : " %s=", kv[i].key);
+		add_value(b, &kv[i], json, last - MIN(last, b->len));
+	}
 }
 
 static void emit(int fd, const char *name, const char *level, const char *event,
@@ -249,7 +267,6 @@ static void emit(int fd, const char *name, const char *level, const char *event,
 {
 	bool json = sink.format == LOG_JSON;
 	struct buf b = { 0 };
-	unsigned i;
 
 	buf_adds(&b, json ? "{\"ts\":\"" : "ts=");
 	add_time(&b);
@@ -257,10 +274,7 @@ static void emit(int fd, const char *name, const char *level, const char *event,
 		   json ? "\",\"level\":\"%s\",\"proc\":\"%s\",\"pid\":%d,\"event\":\"%s\""
 			: " level=%s proc=%s pid=%d event=%s",
 		   level, name, (int)getpid(), event);
-	for (i = 1; i < n; i++) {
-		buf_printf(&b, json ? ",\"%s\":" : " %s=", kv[i].key);
-		add_value(&b, &kv[i], json);
-	}
+	add_fields(&b, kv, n, json);
 	if (json)
 		buf_addc(&b, '}');
 	write_line(fd, &b);

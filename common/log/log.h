@@ -26,7 +26,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_NOTE, LOG_DEBUG, LOG__COUNT };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
 #define LOG_VALUE_MAX_BYTES 1024 /* a longer value is cut and marked with "..." */
-#define LOG_LINE_MAX_BYTES  8192
+#define LOG_LINE_MAX_BYTES  8192 /* beyond it values are cut, and fields left out: cut=true */
 
 enum log_type { LOG_TYPE_STR, LOG_TYPE_I64, LOG_TYPE_U64, LOG_TYPE_BOOL };
 
@@ -64,6 +64,7 @@ int log_open(const char *path, const char *name, enum log_level level, enum log_
 	     struct err *e) MUST_USE;
 int log_reopen(struct err *e) MUST_USE; /* after logrotate moved the file */
 void log_tend(void); /* about once a second: opens again what is in trouble or was removed */
+bool log_is_removed(int fd);   /* a file that nobody finds any more */
 const char *log_trouble(void); /* why lines do not go where they should; "" */
 int log_open_file(const char *path, struct err *e) MUST_USE; /* to append to; the descriptor */
 void log_close(void);

@@ -7,8 +7,6 @@
 #include "common/base/digest.h"
 #include "common/base/mem.h"
 
-#define SPELLED_MAX (6 * LOOKUP_TEXT_MAX + 2) /* each byte as \u00XX, and the quotes */
-
 void lookup_make(struct lookup *out, enum lookup_by by, const char *ref, const char *text)
 {
 	const char *const texts[] = { ref, text };
@@ -19,7 +17,7 @@ void lookup_make(struct lookup *out, enum lookup_by by, const char *ref, const c
 
 static bool is_text(struct json_span v)
 {
-	return json_type(v) == JSON_STRING && v.n > 2 && v.n <= SPELLED_MAX;
+	return json_type(v) == JSON_STRING && v.n > 2;
 }
 
 bool lookup_read(struct lookup_texts *out, enum kind k, struct json_span doc)
@@ -48,7 +46,7 @@ bool lookup_holds(struct json_span doc, const char *api)
 	return false;
 }
 
-/* Appends the text and a NUL. False when it is too long, or a NUL is in it. */
+/* Appends the text and a NUL. False when a NUL is in it. */
 static bool add_text(struct buf *out, struct json_span v)
 {
 	size_t from = out->len;
@@ -57,7 +55,7 @@ static bool add_text(struct buf *out, struct json_span v)
 	json_unescape(v, out);
 	n = out->len - from;
 	buf_addc(out, '\0');
-	return n <= LOOKUP_TEXT_MAX && strlen(out->data + from) == n;
+	return strlen(out->data + from) == n;
 }
 
 static void append(struct lookups *out, enum lookup_by by, const char *ref, const char *text)
@@ -79,7 +77,7 @@ static void add_members(struct lookups *out, struct json_span doc)
 	size_t i;
 
 	json_iter_init(&it, json_get(doc, "apiIds"));
-	while (made.n < LOOKUP_MEMBERS_MAX && json_next(&it)) {
+	while (json_next(&it)) {
 		buf_clear(&b);
 		if (is_text(it.value) && add_text(&b, it.value))
 			append(&made, LOOKUP_MEMBER, b.data, "");
@@ -98,16 +96,14 @@ static void add_members(struct lookups *out, struct json_span doc)
 
 void lookups_of(struct lookups *out, enum kind k, const char *payload, size_t n)
 {
-	bool product = k == KIND_API_PRODUCT;
 	struct lookup_texts t;
 	struct json_span doc;
 	struct buf b = { 0 };
 
-	if ((!product && k != KIND_API_KEY && k != KIND_SUBSCRIPTION) ||
-	    n > (product ? LOOKUP_PRODUCT_MAX : LOOKUP_PAYLOAD_MAX) ||
+	if ((k != KIND_API_PRODUCT && k != KIND_API_KEY && k != KIND_SUBSCRIPTION) ||
 	    json_check(payload, n, &doc, NULL) < 0)
 		return;
-	if (product)
+	if (k == KIND_API_PRODUCT)
 		add_members(out, doc);
 	else if (lookup_read(&t, k, doc) && add_text(&b, t.ref) && add_text(&b, t.text))
 		append(out, t.by, b.data, b.data + strlen(b.data) + 1);

@@ -10,8 +10,8 @@
  *
  * Owns:    lookups_reset() releases a list; spans point into the payload.
  * Blocks:  never; pure.
- * Errors:  none: a payload that is no JSON, lacks a member or has one that is no text or
- *          too long is found under nothing.
+ * Errors:  none: a payload that is no JSON, lacks a member or has one that is no text (or has
+ *          a NUL) is found under nothing. However large it is, whoever is deployed is found.
  */
 #pragma once
 
@@ -21,11 +21,7 @@
 #include "common/json/scan.h"
 #include "common/model/kind.h"
 
-#define LOOKUP_BYTES	   17		/* `by`, then 128 bits */
-#define LOOKUP_TEXT_MAX	   1024		/* bytes of a reference, a key, a client id */
-#define LOOKUP_PAYLOAD_MAX (256U << 10) /* a lookup reads the payload: it must stay cheap */
-#define LOOKUP_PRODUCT_MAX (1U << 20)	/* of a product, which carries its plans */
-#define LOOKUP_MEMBERS_MAX 10000	/* APIs of a product: it is not found by those behind */
+#define LOOKUP_BYTES 17 /* `by`, then 128 bits */
 
 enum lookup_by { LOOKUP_KEY = 'K', LOOKUP_CLIENT = 'C', LOOKUP_MEMBER = 'M' };
 

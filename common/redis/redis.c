@@ -62,6 +62,7 @@ struct redis {
 	int64_t up_ms;	    /* when it was greeted */
 	int64_t moved_ms;   /* when the master was another one last; 0: never */
 	int64_t heard_ms;
+	struct err said; /* the last error that answers nothing of the owner's; code 0: none */
 };
 
 static void start(struct redis *r);
@@ -137,6 +138,14 @@ static void on_retry(uv_timer_t *t)
 	start(self_of(t->data));
 }
 
+/* A server that lets nobody in says so, perhaps to a command that does not matter, and closes. */
+static const struct err *last_words(const struct redis *r, const struct err *why)
+{
+	bool ended = why->code == UV_EOF || why->code == UV_ECONNRESET || why->code == UV_EPIPE;
+
+	return ended && r->link == LINK_GREET && r->said.code < 0 ? &r->said : why;
+}
+
 /* The connection is of no use any more: tell everyone, try again later. */
 static void lose(struct redis *r, const struct err *why)
 {
@@ -145,6 +154,7 @@ static void lose(struct redis *r, const struct err *why)
 
 	if (r->closing || r->link == LINK_DOWN)
 		return;
+	why = last_words(r, why);
 	stream_close(&r->stream);
 	reader_free(&r->reader);
 	buf_clear(&r->out);
@@ -324,6 +334,7 @@ static void greeted(struct redis *r, const struct redis_reply *reply, enum greet
 	if (r->len > 0)
 		return;
 	r->link = LINK_UP;
+	r->said = (struct err){ 0 };
 	r->doubt = false;
 	r->up_ms = clock_boot_ms();
 	r->hooks.up(r->hooks.arg);
@@ -343,6 +354,8 @@ static int on_reply(void *arg, const struct redis_reply *reply)
 			r->hooks.message(r->hooks.arg, p, n);
 		return r->closing || r->stream != s ? READER_STOP : 0;
 	}
+	if (redis_is_error(reply) && (r->len == 0 || r->link == LINK_GREET))
+		(void)err_set(&r->said, ERR_REMOTE, "%s", redis_str(reply, NULL));
 	if (r->len == 0)
 		return ERR_PROTO;
 	w = r->queue[r->head];
@@ -374,7 +387,9 @@ static void on_data(void *arg, const char *p, size_t n)
 	}
 	r->reader = reader;
 	if (rc < 0) {
-		if (e.text[0] == '\0')
+		if (e.text[0] == '\0' && r->said.code < 0) /* of a server that hangs up */
+			e = r->said;
+		else if (e.text[0] == '\0')
 			(void)err_set(&e, ERR_PROTO, "an answer to no command");
 		lose(r, &e);
 	}
@@ -421,6 +436,7 @@ static void on_open(void *arg)
 	r->link = LINK_GREET;
 	r->reader = reader_create((size_t)r->o.reply_max_bytes);
 	r->heard_ms = clock_boot_ms();
+	r->said = (struct err){ 0 };
 	greet(r);
 }
 

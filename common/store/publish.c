@@ -47,6 +47,22 @@ static bool is_older(const char *version, const struct store_entry *old)
 	       str_to_i64(old->version, old->version_len, &was) && is < was;
 }
 
+static bool is_version(const char *version, const struct store_entry *old)
+{
+	return old->version_len == strlen(version) &&
+	       memcmp(old->version, version, old->version_len) == 0;
+}
+
+/* A deploy is to be above what withdrew it: what lags would bring back what is gone. */
+static bool is_barred(const char *version, const struct store_entry *old)
+{
+	int64_t is;
+
+	return is_older(version, old) ||
+	       (old->action == ACTION_UNDEPLOY && is_version(version, old) &&
+		str_to_i64(version, strlen(version), &is));
+}
+
 static int op_put(struct work *w, const struct publish_op *o, struct err *e)
 {
 	struct event ev = { .kind = o->kind, .action = ACTION_DEPLOY };
@@ -62,11 +78,10 @@ static int op_put(struct work *w, const struct publish_op *o, struct err *e)
 	if (rc < 0 && rc != ERR_NOTFOUND)
 		return rc;
 	live = rc == 0 && old.action == ACTION_DEPLOY;
-	if (!forced && live && is_older(o->version, &old))
+	if (!forced && rc == 0 && is_barred(o->version, &old))
 		return 0;
 	if (!forced && live && hash_equal(&old.hash, &o->hash)) {
-		if (old.version_len == strlen(o->version) &&
-		    memcmp(old.version, o->version, old.version_len) == 0)
+		if (is_version(o->version, &old))
 			return 0;
 		r.revision = old.revision; /* a newer version of an equal event */
 		r.updated_ms = old.updated_ms;
@@ -127,30 +142,49 @@ static int look_behind(struct work *w, const struct key *k, struct event *ev,
 
 /* --- withdrawals --- */
 
-static int bury(struct work *w, struct event *ev, struct err *e)
+static int bury(struct work *w, struct event *ev, const char *version, struct err *e)
 {
 	const struct store_record r = { ev, { { 'U' } }, ++w->after->revision, w->b->now_ms };
 
 	w->out->effective++;
 	ev->action = ACTION_UNDEPLOY;
+	mem_free(ev->version);
+	ev->version = mem_strdup(version);
 	return put(w, &r, e);
 }
 
+/* It is withdrawn already, and something newer says so too. */
+static int raise_version(struct work *w, const struct store_entry *old, const char *version,
+			 struct err *e)
+{
+	struct event ev = { 0 };
+	const struct store_record r = { &ev, old->hash, old->revision, old->updated_ms };
+	int rc;
+
+	if (version[0] == '\0' || is_version(version, old) || is_older(version, old))
+		return 0;
+	copy_names(&ev, old);
+	ev.version = mem_strdup(version);
+	rc = put(w, &r, e);
+	event_reset(&ev);
+	return rc;
+}
+
 /* In a refill a tombstone says that what is behind it was withdrawn, and is not to be kept. */
-static int withdraw(struct work *w, const struct key *k, uint64_t limit, const char *version,
-		    struct err *e)
+static int withdraw(struct work *w, const struct key *k, const char *version, struct err *e)
 {
 	struct event ev = { .action = ACTION_UNDEPLOY };
 	struct store_entry old;
 	int rc = look(w->txn, w->g->events, k, &old, e);
 
-	if (rc == 0 && old.revision <= limit)
+	if (rc == 0 && old.action == ACTION_UNDEPLOY)
+		return raise_version(w, &old, version, e);
+	if (rc == 0)
 		copy_names(&ev, &old); /* what `old` points at is gone with the first change */
 	else if (rc == ERR_NOTFOUND)
 		rc = look_behind(w, k, &ev, NULL, e);
-	ev.version = mem_strdup(version);
 	if (rc == 0 && ev.action == ACTION_DEPLOY)
-		rc = bury(w, &ev, e);
+		rc = bury(w, &ev, version, e);
 	event_reset(&ev);
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
@@ -160,7 +194,7 @@ static int op_withdraw(struct work *w, const struct publish_op *o, struct err *e
 	struct key k;
 
 	key_event(&k, o->kind, o->id, o->ref);
-	return withdraw(w, &k, o->number, o->version, e);
+	return withdraw(w, &k, o->version, e);
 }
 
 /* Keys of live children, at most n; *more: there are others. */
@@ -205,7 +239,7 @@ static int op_children(struct work *w, const struct publish_op *o, struct err *e
 	int rc = children_of(w, o->ref == NULL ? "" : o->ref, keys, &n, &w->out->left, e);
 
 	for (i = 0; rc == 0 && i < n; i++)
-		rc = withdraw(w, &keys[i], UINT64_MAX, "", e);
+		rc = withdraw(w, &keys[i], "", e); /* of no version, as write.lua says */
 	mem_free(keys);
 	return rc;
 }

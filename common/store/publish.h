@@ -14,9 +14,9 @@
 #define STORE_CHILDREN_MAX 1000 /* withdrawn by one operation */
 
 enum publish_what {
-	PUBLISH_PUT,	  /* skipped when equal, or of an older version */
+	PUBLISH_PUT, /* skipped when equal, or of an older version; a withdrawal's bars its like */
 	PUBLISH_FORCE,	  /* whatever is there */
-	PUBLISH_WITHDRAW, /* `number`: a record above this revision survives; `version` */
+	PUBLISH_WITHDRAW, /* `version`: of what says so, "" when that bars nothing */
 	PUBLISH_KEEP,	  /* in the next generation: as the current one has it */
 	PUBLISH_CHILDREN, /* withdraws of the reference `ref`, `number` at most */
 	PUBLISH_PURGE,	  /* the tombstone of revision `number`, and those before it, may go */

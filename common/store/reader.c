@@ -28,6 +28,8 @@ int store_view_open(struct store *s, struct store_view **out, struct err *e)
 	if (rc != 0)
 		return lmdb_err(e, rc, "read");
 	s->viewing = true;
+	s->left_out = 0;
+	s->payload_max = SIZE_MAX;
 	*out = (struct store_view *)(void *)s;
 	return 0;
 }
@@ -43,6 +45,48 @@ void store_view_close(struct store_view **v)
 	mdb_txn_reset(s->reader);
 	s->viewing = false;
 	*v = NULL;
+}
+
+void store_view_limit(struct store_view *v, size_t payload_bytes)
+{
+	store_of(v)->payload_max = payload_bytes;
+}
+
+unsigned store_view_left_out(const struct store_view *v)
+{
+	return v->s.left_out;
+}
+
+void store_on_damaged(struct store *s, store_damaged_fn *fn, void *arg)
+{
+	s->on_damaged = fn;
+	s->on_damaged_arg = arg;
+}
+
+uint64_t store_mended(const struct store *s)
+{
+	return s->mended;
+}
+
+static int meet_damage(struct store *s)
+{
+	bool first = !s->damaged;
+
+	s->left_out++;
+	s->damaged = true;
+	if (first && s->on_damaged != NULL)
+		s->on_damaged(s->on_damaged_arg);
+	return ERR_DAMAGED;
+}
+
+static int decode(struct store *s, struct store_entry *out, const MDB_val *v, struct err *e)
+{
+	int rc;
+
+	if (record_peek(out, v) && out->payload_len > s->payload_max)
+		return STORE_LARGE;
+	rc = record_decode(out, v, e);
+	return rc == ERR_DAMAGED ? meet_damage(s) : rc;
 }
 
 static int read_meta(const struct store *s, const char *name, MDB_val *v)
@@ -99,12 +143,13 @@ static int visit(struct store *s, const struct walk *w, const MDB_val *key, MDB_
 		at = (MDB_val){ key->mv_size - w->prefix->n, (void *)(uintptr_t)p };
 		if (w->kind != KIND__COUNT && (at.mv_size == 0 || *p != w->kind + 1))
 			return 0;
-		rc = mdb_get(s->reader, s->current.events, &at, v);
-		if (rc != 0)
-			return ERR_DAMAGED;
+		if (mdb_get(s->reader, s->current.events, &at, v) != 0) {
+			(void)meet_damage(s);
+			return 0;
+		}
 	}
-	rc = record_decode(&entry, v, NULL);
-	return rc < 0 ? rc : w->fn(w->arg, &entry);
+	rc = decode(s, &entry, v, NULL);
+	return rc < 0 ? 0 : rc > 0 ? rc : w->fn(w->arg, &entry);
 }
 
 static int walk(struct store *s, const struct walk *w, struct buf *cursor)
@@ -165,6 +210,7 @@ int store_get(struct store_view *v, enum kind k, const char *id, store_each_fn *
 {
 	struct store *s = store_of(v);
 	struct wanted wanted = { id, strlen(id), fn, arg, false };
+	unsigned left_out = s->left_out;
 	struct key prefix;
 	struct walk w;
 	int rc;
@@ -172,6 +218,8 @@ int store_get(struct store_view *v, enum kind k, const char *id, store_each_fn *
 	key_event(&prefix, k, id, NULL);
 	w = (struct walk){ s->current.events, &prefix, false, k, only_wanted, &wanted };
 	rc = walk(s, &w, NULL);
+	if (rc == 0 && !wanted.found && s->left_out > left_out)
+		rc = ERR_DAMAGED;
 	if (rc < 0)
 		return err_set(e, rc, "%s %s: the record cannot be read", kind_name(k), id);
 	if (rc == 0 && !wanted.found)
@@ -230,7 +278,7 @@ int store_find(struct store_view *v, enum kind k, const char *id, const char *re
 	key_event(&key, k, id, ref[0] == '\0' ? NULL : ref);
 	rc = get_one(store_of(v), &key, &raw);
 	if (rc == 0)
-		rc = record_decode(out, &raw, e);
+		rc = decode(store_of(v), out, &raw, e);
 	else
 		rc = lmdb_err(e, rc, "find");
 	if (rc == 0 && !entry_is(out, id, ref))
@@ -271,10 +319,11 @@ int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *a
 		struct store_entry entry;
 		MDB_val rec;
 
-		if (mdb_get(s->reader, s->current.events, &at, &rec) != 0 ||
-		    record_decode(&entry, &rec, NULL) < 0)
-			out = ERR_DAMAGED;
+		if (mdb_get(s->reader, s->current.events, &at, &rec) != 0)
+			out = meet_damage(s);
 		else
+			out = decode(s, &entry, &rec, NULL);
+		if (out == 0)
 			out = fn(arg, &entry);
 		rc = mdb_cursor_get(c, &key, &at, MDB_NEXT);
 	}

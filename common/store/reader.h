@@ -7,7 +7,8 @@
  *
  * Owns:    nothing beyond the view.
  * Blocks:  on page faults of the mapped file only.
- * Errors:  ERR_NOTFOUND, ERR_DAMAGED (the record is not what was written).
+ * Errors:  ERR_NOTFOUND, ERR_DAMAGED (the record is not what was written). Where several
+ *          are read a damaged one is left out: it must not cost the others.
  */
 #pragma once
 
@@ -31,11 +32,24 @@ int store_view_open(struct store *s, struct store_view **out, struct err *e) MUS
 void store_view_close(struct store_view **v);
 bool store_view_is_ahead(const struct store_view *v); /* see struct store_ahead */
 void store_view_position(const struct store_view *v, struct store_position *out);
+/* A payload of more ends the walk with STORE_LARGE, before it is read: that costs. */
+void store_view_limit(struct store_view *v, size_t payload_bytes);
+#define STORE_LARGE 2
+unsigned store_view_left_out(const struct store_view *v); /* damaged records, so far */
+
+/* Called at the first damaged record of a generation, in the middle of a read: only note it. */
+typedef void store_damaged_fn(void *arg);
+void store_on_damaged(struct store *s, store_damaged_fn *fn, void *arg);
+
+/* The generation that took the place of a damaged one, 0: none did. What was read of older
+   ones may lack a record that this one has at the same revision. */
+uint64_t store_mended(const struct store *s);
 
 /* 0 to go on, anything else stops and is returned. */
 typedef int store_each_fn(void *arg, const struct store_entry *entry);
 
-/* All events of that kind and id: one, or one per reference. Tombstones too. */
+/* All events of that kind and id: one, or one per reference. Tombstones too. ERR_DAMAGED: all
+   that there may be is damaged. */
 int store_get(struct store_view *v, enum kind k, const char *id, store_each_fn *fn, void *arg,
 	      struct err *e) MUST_USE;
 
@@ -64,7 +78,8 @@ int store_find(struct store_view *v, enum kind k, const char *id, const char *re
  */
 bool store_is_live(struct store_view *v, enum kind k, const char *id);
 
-/* Everything with a revision above `after`, in revision order, tombstones included. */
+/* Everything with a revision above `after`, in revision order, tombstones included. Without a
+   gap: it stops at a damaged one. */
 int store_since(struct store_view *v, uint64_t after, store_each_fn *fn, void *arg) MUST_USE;
 
 /* The first revision in the log above `after`, UINT64_MAX: none. Where store_since() stopped

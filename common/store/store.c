@@ -396,6 +396,9 @@ void store_adopt(struct store *s)
 	s->reader = NULL;
 	s->retired = s->current;
 	s->current = s->next;
+	if (s->damaged)
+		s->mended = s->current.number;
+	s->damaged = false;
 	s->next = (struct gen){ 0 };
 	{
 		uint64_t old = s->retired.number;

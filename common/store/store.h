@@ -24,7 +24,7 @@
 #include "common/base/err.h"
 #include "common/model/event.h"
 
-#define STORE_FORMAT	    3
+#define STORE_FORMAT	    4
 #define STORE_LINEAGE_BYTES 40
 #define STORE_TOKEN_BYTES   96
 /* A file of this name in the directory: who used the store crashed. The next open checks all

@@ -229,26 +229,11 @@ static const struct route rows[] = {
 };
 static const struct route_table common_routes = { rows, ARRAY_LEN(rows) };
 
-static bool is_common(const uint8_t *body, size_t n)
-{
-	/* The envelope holds one field; its tag is the first varint: number << 3 | 2. */
-	uint32_t tag = 0;
-	unsigned i;
-
-	for (i = 0; i < 3 && i < n; i++) {
-		tag |= (uint32_t)(body[i] & 0x7f) << (7 * i);
-		if ((body[i] & 0x80) == 0)
-			break;
-	}
-	tag >>= 3;
-	return tag < common_routes.len && common_routes.rows[tag].fn != NULL;
-}
-
 static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 {
 	struct worker *w = arg;
 
-	if (is_common(body, n))
+	if (route_is_for(&common_routes, body, n))
 		return route_dispatch(&common_routes, FROM_SUPERVISOR, w->state, body, n, w, e);
 	return route_dispatch(w->spec.routes, FROM_SUPERVISOR, w->state, body, n, w->spec.arg, e);
 }
@@ -280,6 +265,8 @@ int worker_open(struct worker **out, const struct worker_spec *s, struct err *e)
 	const struct chan_hooks hooks = { w, on_message, on_chan_closed, NULL };
 	int rc;
 
+	(void)prctl(PR_SET_DUMPABLE,
+		    0); /* secrets: for no core, and no other process of the user */
 	w->spec = *s;
 	w->state = WORKER_STARTING;
 	/* A supervisor that died before this line left us EOF on fd 3. */

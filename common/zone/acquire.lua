@@ -1,12 +1,16 @@
 -- Take the zone lease. zone-protocol 2.
 -- KEYS: lease, meta, epochs
--- ARGV: nonce, ttl ms, holder, token and seq to break ('' = none), earlier nonces of this node...
--- -> {'HELD', token} | {'BUSY', token, seq, remaining ms, stored ttl, holder}
+-- ARGV: nonce, ttl ms (0: only look), holder, token and seq to break ('' = none), earlier nonces of this node...
+-- -> {'HELD', token} | {'FREE'} | {'BUSY', token, seq, remaining ms, stored ttl, holder}
 local held = redis.call('HMGET', KEYS[1], 'token', 'seq', 'ttl', 'holder')
 local token = held[1]
+local look = ARGV[2] == '0'
+if look and not token then
+	return {'FREE'}
+end
 if token then
 	local nonce = string.match(token, '^%d+:(.*)$')
-	if nonce == ARGV[1] then
+	if nonce == ARGV[1] and not look then
 		-- the answer to an earlier try of ours was lost
 		redis.call('PEXPIRE', KEYS[1], ARGV[2]) -- first: see renew.lua
 		redis.call('HINCRBY', KEYS[1], 'seq', 1)
@@ -18,7 +22,7 @@ if token then
 			ours = true
 		end
 	end
-	if not ours then
+	if look or not ours then
 		return {'BUSY', token, held[2] or '', redis.call('PTTL', KEYS[1]), held[3] or '', held[4] or ''}
 	end
 end

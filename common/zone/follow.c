@@ -22,6 +22,21 @@ int follow_read(struct zone_conn *z, const struct follow_ask *a, redis_reply_fn 
 	return zone_cmd_send(z, &c, fn, arg);
 }
 
+int follow_suspect(struct zone_conn *z, const char *const *names, size_t n, redis_reply_fn *fn,
+		   void *arg)
+{
+	struct zone_cmd c;
+	size_t i;
+
+	if (!zone_conn_is_up(z))
+		return ERR_STATE;
+	zone_cmd_begin(z, &c, SCRIPT_SUSPECT, zone_conn_keys(z)->suspect, NULL);
+	zone_cmd_i64(&c, FOLLOW_SUSPECTS);
+	for (i = 0; i < n; i++)
+		zone_cmd_str(&c, names[i]);
+	return zone_cmd_send(z, &c, fn, arg);
+}
+
 static bool text(const struct redis_reply *r, char *dst, size_t n)
 {
 	size_t len = 0;
@@ -193,11 +208,12 @@ void follow_look(struct looks *l, const struct head *h)
 	l->polls = h->polls;
 }
 
-/* The first poll that ends after a look may have begun before it; the second did not. */
+/* The first poll that ends after a look may have begun before it; the second did not. A number that
+   grew since is no poll where nobody holds the lease: that is another, newer dump. */
 static bool has_polled(const struct head *h, const struct looks *l)
 {
 	return str_equal(h->caught, h->token) && str_equal(l->token, h->token) &&
-	       h->polls >= l->polls + 2;
+	       str_equal(h->lease, h->token) && h->polls >= l->polls + 2;
 }
 
 static bool is_accepted(const struct head *h)

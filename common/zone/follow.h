@@ -44,7 +44,7 @@ struct head {
 	struct digest digest;
 	int64_t own_end; /* revision at which the epoch after ours began; -1 ours is the newest;
 			    -2 ours is not in the list */
-	uint64_t polls;	 /* of the source that ended whole */
+	uint64_t polls;	 /* of the source that left nothing open */
 	int64_t above; /* revision at which the oldest epoch above the served one began; -1 none */
 	char accepted[128]; /* removals a person accepted: their lineage, and which they were */
 	char held[256];	    /* removals the primary holds back, for people */
@@ -76,6 +76,13 @@ int follow_read(struct zone_conn *z, const struct follow_ask *a, redis_reply_fn 
 		void *arg) MUST_USE;
 int follow_parse(const struct redis_reply *r, struct page *out, struct err *e) MUST_USE;
 void follow_page_reset(struct page *p);
+
+#define FOLLOW_SUSPECTS 1000 /* named in a zone at once */
+
+/* Names damaged keys to the primary, which mends them; "*": the digest is out of reach. What finds
+   no room is found again. */
+int follow_suspect(struct zone_conn *z, const char *const *names, size_t n, redis_reply_fn *fn,
+		   void *arg) MUST_USE;
 
 enum verdict {
 	FOLLOW_WAIT,   /* nothing to follow yet: empty zone, or a refill is running */

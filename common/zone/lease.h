@@ -28,7 +28,7 @@ struct lease_reply {
 
 struct lease_ask {
 	const char *nonce;
-	uint32_t ttl_ms;
+	uint32_t ttl_ms;	 /* 0: only look; LEASE_FREE says that nobody holds it */
 	const char *holder;	 /* name of the node, for people */
 	const char *break_token; /* "" or a stuck lease's, to be deleted by compare */
 	uint64_t break_seq;

@@ -278,34 +278,40 @@ static void full(struct writer *w)
 		writer_flush(w, NULL);
 }
 
-void writer_put(struct writer *w, const struct event *ev, const struct hash *h, bool forced)
+static void add_event(struct writer *w, struct write_op *op)
 {
 	struct buf name = { 0 };
-	struct write_op op = { .op = forced ? 'F' : 'W', .hash = h, .version = ev->version };
+
+	event_name(&name, op->ev->kind, op->ev->id, op->ev->ref_id);
+	op->name = buf_cstr(&name);
+	add(w, op);
+	buf_reset(&name);
+	full(w);
+}
+
+void writer_put(struct writer *w, const struct event *ev, const struct hash *h,
+		const struct hash *was, bool forced)
+{
+	struct write_op op = { .op = forced ? 'F' : 'W', .hash = h, .was = was, .ev = ev };
 
 	CHECK(ev->action == ACTION_DEPLOY);
 	/* A large entity is a batch of its own. */
 	if (w->items > 0 && w->end.open_bytes(w->end.arg) + ev->payload.len > WRITER_BATCH_BYTES)
 		writer_flush(w, NULL);
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
-	op.name = buf_cstr(&name);
-	op.ev = ev;
-	add(w, &op);
-	buf_reset(&name);
-	full(w);
+	add_event(w, &op);
 }
 
-void writer_touch(struct writer *w, const char *name, const struct hash *h, const char *version)
+void writer_tombstone(struct writer *w, const struct event *ev, const struct hash *was, bool forced)
 {
-	add(w, &(struct write_op){ .op = 'V', .name = name, .hash = h, .version = version });
-	full(w);
+	struct write_op op = { .op = forced ? 'R' : 'T', .was = was, .ev = ev };
+
+	CHECK(ev->action == ACTION_UNDEPLOY);
+	add_event(w, &op);
 }
 
-void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit,
-		      const char *version)
+void writer_sums(struct writer *w, const struct digest *d)
 {
-	add(w, &(struct write_op){
-		       .op = 'T', .name = name, .ref = ref, .number = limit, .version = version });
+	add(w, &(struct write_op){ .op = 'S', .sums = d });
 	full(w);
 }
 

@@ -34,6 +34,7 @@ struct written {
 	uint64_t revision;  /* of the zone after it */
 	uint64_t effective; /* revisions it took */
 	uint64_t left;	    /* children not yet withdrawn, of the last `C` */
+	uint64_t unknown;   /* children of the last `C` whose share of the sums was lost */
 	bool duplicate;	    /* had been applied before: the numbers above are unknown */
 	void *mark;	    /* what the caller gave to writer_flush() */
 };
@@ -48,14 +49,15 @@ struct writer_hooks {
 /* One operation, as the fields of a batch (write.lua tells what each letter means). */
 struct write_op {
 	char op;
-	const char *name;	 /* of the event, W F V A T K P */
-	const struct hash *hash; /* W F V A */
-	const char *version;	 /* W F V T */
-	const struct event *ev;	 /* W F */
-	const char *ref;	 /* T K P C; NULL: none */
-	uint64_t number;	 /* T: limit, UINT64_MAX none; C: how many; P: revision */
-	const char *field;	 /* M O: field; L: lineage; Y: node */
-	const char *value;	 /* M O: value; Y: version; E: complete */
+	const char *name;	   /* of the event, W F T R A K P */
+	const struct hash *hash;   /* W F A */
+	const struct hash *was;	   /* W F T R: what counts there; NULL: nothing does */
+	const struct event *ev;	   /* W F T R */
+	const char *ref;	   /* K P C; NULL: none */
+	const struct digest *sums; /* S */
+	uint64_t number;	   /* C: how many; P: revision */
+	const char *field;	   /* M O: field; L: lineage; Y: node */
+	const char *value;	   /* M O: value; Y: version; E: complete */
 };
 
 struct batch_head {
@@ -95,11 +97,18 @@ bool writer_room(const struct writer *w);
 bool writer_idle(const struct writer *w);      /* nothing open, nothing on the way */
 size_t writer_waiting(const struct writer *w); /* batches not yet acknowledged */
 
-void writer_put(struct writer *w, const struct event *ev, const struct hash *h, bool forced);
-void writer_touch(struct writer *w, const char *name, const struct hash *h, const char *version);
-/* `limit`: a write above this revision survives; UINT64_MAX: no limit. */
-void writer_tombstone(struct writer *w, const char *name, const char *ref, uint64_t limit,
-		      const char *version);
+/*
+ * `was`: the hash of the name as this writer, the only one, wrote or read it last, when that
+ * was live; else NULL. The zone's sums are taken from it: what stands there may be damaged.
+ * `forced`: whatever is there.
+ */
+void writer_put(struct writer *w, const struct event *ev, const struct hash *h,
+		const struct hash *was, bool forced);
+/* An event of UNDEPLOY. */
+void writer_tombstone(struct writer *w, const struct event *ev, const struct hash *was,
+		      bool forced);
+/* What count and digest are, of what stands there. */
+void writer_sums(struct writer *w, const struct digest *d);
 void writer_adopt(struct writer *w, const char *name, const struct hash *h);
 void writer_keep(struct writer *w, const char *name, const char *ref);
 void writer_children(struct writer *w, const char *ref, unsigned limit);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 
 struct zone_end {
@@ -24,14 +23,13 @@ static void begin(struct zone_end *e, const struct batch_head *h)
 
 	(void)snprintf(text, sizeof(text), "%" PRIu64, h->number);
 	zone_cmd_begin(e->z, &e->open, SCRIPT_WRITE, k->lease, k->meta, k->log, k->cursor,
-		       k->old_log, k->state, NULL);
+		       k->old_log, k->state, k->suspect, NULL);
 	zone_cmd_str(&e->open, h->token);
 	zone_cmd_str(&e->open, text);
 	zone_cmd_str(&e->open, k->event_prefix);
 	zone_cmd_str(&e->open, k->refs_prefix);
 	zone_cmd_str(&e->open, k->wake);
 	zone_cmd_str(&e->open, k->zone);
-	zone_cmd_i64(&e->open, clock_wall_ms());
 	e->building = true;
 }
 
@@ -40,12 +38,23 @@ static void add_event(struct zone_cmd *c, const struct write_op *op)
 	const struct event *ev = op->ev;
 
 	zone_cmd_str(c, op->name);
-	zone_cmd_arg(c, op->hash->b, HASH_BYTES);
-	zone_cmd_str(c, op->version);
+	if (op->hash != NULL)
+		zone_cmd_arg(c, op->hash->b, HASH_BYTES);
+	zone_cmd_str(c, ev->version == NULL ? "" : ev->version);
 	zone_cmd_str(c, kind_name(ev->kind));
 	zone_cmd_str(c, ev->id);
 	zone_cmd_str(c, ev->ref_id == NULL ? "" : ev->ref_id);
-	zone_cmd_arg(c, ev->payload.data, ev->payload.len);
+	zone_cmd_arg(c, op->was == NULL ? "" : (const char *)op->was->b,
+		     op->was == NULL ? 0 : HASH_BYTES);
+}
+
+static void add_sums(struct zone_cmd *c, const struct digest *d)
+{
+	unsigned i;
+
+	zone_cmd_i64(c, (int64_t)d->count);
+	for (i = 0; i < ARRAY_LEN(d->lane); i++)
+		zone_cmd_i64(c, d->lane[i]);
 }
 
 /* The fields in the order of write.lua. */
@@ -63,24 +72,15 @@ static void add(void *arg, const struct batch_head *h, const struct write_op *op
 	case 'W':
 	case 'F':
 		add_event(c, op);
-		break;
-	case 'V':
-		zone_cmd_str(c, op->name);
-		zone_cmd_arg(c, op->hash->b, HASH_BYTES);
-		zone_cmd_str(c, op->version);
+		zone_cmd_arg(c, op->ev->payload.data, op->ev->payload.len);
 		break;
 	case 'A':
 		zone_cmd_str(c, op->name);
 		zone_cmd_arg(c, op->hash->b, HASH_BYTES);
 		break;
 	case 'T':
-		zone_cmd_str(c, op->name);
-		zone_cmd_str(c, ref);
-		if (op->number == UINT64_MAX)
-			zone_cmd_str(c, "");
-		else
-			zone_cmd_i64(c, (int64_t)op->number);
-		zone_cmd_str(c, op->version == NULL ? "" : op->version);
+	case 'R':
+		add_event(c, op);
 		break;
 	case 'K':
 		zone_cmd_str(c, op->name);
@@ -93,6 +93,9 @@ static void add(void *arg, const struct batch_head *h, const struct write_op *op
 	case 'P':
 		zone_cmd_str(c, op->name);
 		zone_cmd_i64(c, (int64_t)op->number);
+		break;
+	case 'S':
+		add_sums(c, op->sums);
 		break;
 	case 'L':
 		zone_cmd_str(c, op->field);
@@ -147,7 +150,8 @@ static void on_written(void *arg, const struct redis_reply *r, const struct err 
 	if (a.rc == 0 && !a.done.duplicate &&
 	    (!redis_is(what, "OK") || !redis_u64(redis_at(r, 1), &a.done.revision) ||
 	     !redis_u64(redis_at(r, 2), &a.done.effective) ||
-	     !redis_u64(redis_at(r, 3), &a.done.left))) {
+	     !redis_u64(redis_at(r, 3), &a.done.left) ||
+	     !redis_u64(redis_at(r, 4), &a.done.unknown))) {
 		writer_missed(*e->w);
 		redis_fail(zone_conn_redis(e->z), ERR_PROTO, "the write script answered nonsense");
 		return;

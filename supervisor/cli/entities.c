@@ -147,7 +147,8 @@ int verb_get(struct cli *c)
 /* --- list --- */
 
 /* One page; *next is the caller's, NULL at the end. */
-static int list_page(struct query *q, Gateway__Request *r, bool json, char **next)
+static int list_page(struct query *q, Gateway__Request *r, bool json, char **next,
+		     unsigned *left_out)
 {
 	struct buf out = { 0 };
 	struct err e = { 0 };
@@ -170,6 +171,8 @@ static int list_page(struct query *q, Gateway__Request *r, bool json, char **nex
 				lines_entity(&out, reply->events[i]);
 		}
 		more = reply->more;
+		if (!more)
+			*left_out += reply->left_out;
 		if (reply->next[0] != '\0') {
 			mem_free(*next);
 			*next = mem_strdup(reply->next);
@@ -186,6 +189,7 @@ static int list_page(struct query *q, Gateway__Request *r, bool json, char **nex
 static int list_pages(struct query *q, Gateway__Request *r, bool json)
 {
 	char *after = NULL;
+	unsigned left_out = 0;
 	int rc;
 
 	for (;;) {
@@ -193,7 +197,7 @@ static int list_pages(struct query *q, Gateway__Request *r, bool json)
 
 		if (after != NULL)
 			r->list->after = after;
-		rc = list_page(q, r, json, &next);
+		rc = list_page(q, r, json, &next, &left_out);
 		/* A cache that names the same page again would keep us here for ever. */
 		if (rc == 0 && next != NULL && str_equal(next, after))
 			rc = cli_fail(EX_PROTOCOL, "the cache repeats a page");
@@ -203,6 +207,10 @@ static int list_pages(struct query *q, Gateway__Request *r, bool json)
 			break;
 	}
 	mem_free(after);
+	if (rc == 0 && left_out > 0)
+		rc = cli_fail(EX_UNAVAILABLE,
+			      "left out: %u damaged records; the local store is built anew",
+			      left_out);
 	return rc;
 }
 

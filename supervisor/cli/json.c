@@ -10,24 +10,8 @@ static void add_quoted(struct buf *b, const char *s)
 	size_t i = 0;
 
 	buf_addc(b, '"');
-	while (i < n) {
-		size_t len = str_utf8_len(s + i, n - i);
-		unsigned char c = (unsigned char)s[i];
-
-		if (len == 0)
-			buf_adds(b, "\\ufffd");
-		else if (c == '"' || c == '\\')
-			buf_printf(b, "\\%c", c);
-		else if (c == '\n')
-			buf_adds(b, "\\n");
-		else if (c == '\t')
-			buf_adds(b, "\\t");
-		else if (c < 0x20 || c == 0x7f)
-			buf_printf(b, "\\u%04x", c);
-		else
-			buf_add(b, s + i, len);
-		i += len == 0 ? 1 : len;
-	}
+	while (i < n)
+		i += str_quote(b, s + i, n - i);
 	buf_addc(b, '"');
 }
 

@@ -18,11 +18,8 @@ void text_clean(struct buf *b, const char *s)
 
 	while (i < n) {
 		size_t len = str_utf8_len(s + i, n - i);
-		unsigned char c = (unsigned char)s[i];
 
-		/* C1 controls are the two bytes C2 80 to C2 9F. */
-		if (len == 0 || c < 0x20 || c == 0x7f ||
-		    (c == 0xc2 && (unsigned char)s[i + 1] < 0xa0))
+		if (len == 0 || !str_is_shown(s + i, len))
 			buf_addc(b, '?');
 		else
 			buf_add(b, s + i, len);

@@ -21,9 +21,9 @@ static void clean(char *s)
 	while (left > 0) {
 		size_t n = str_utf8_len(s, left);
 
-		if (n == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
-			*s = '?';
-			n = 1;
+		if (n == 0 || !str_is_shown(s, n)) {
+			n = MAX(n, 1);
+			memset(s, '?', n);
 		}
 		s += n;
 		left -= n;

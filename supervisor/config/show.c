@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "supervisor/config/config.h"
+#include "supervisor/config/mask.h"
 #include "supervisor/config/value.h"
 
 #define DEPTH_MAX  8
@@ -28,16 +29,16 @@ static void show_value(const struct config *c, enum cfg id, struct buf *out)
 		list = config_list(c, id, &n);
 		for (i = 0; i < n; i++) {
 			buf_adds(out, i == 0 ? "" : ",");
-			value_mask_uri(out, list[i]);
+			mask_uri(out, list[i]);
 		}
 	} else if (row->type == TYPE_MAP) {
 		n = config_map(c, id, &list, &secrets);
 		for (i = 0; i < n; i++)
-			buf_printf(out, "%s%s=********", i == 0 ? "" : ",", list[i]);
+			buf_printf(out, "%s%s=" MASK, i == 0 ? "" : ",", list[i]);
 	} else if (row->type == TYPE_SECRET) {
-		buf_adds(out, config_str(c, id)[0] == '\0' ? "" : "********");
+		buf_adds(out, config_str(c, id)[0] == '\0' ? "" : MASK);
 	} else {
-		value_mask_uri(out, config_str(c, id));
+		mask_uri(out, config_str(c, id));
 	}
 	/* Values without effect were not looked at: they may hold anything. */
 	for (i = start; i < out->len; i++)

@@ -8,8 +8,7 @@
 #include <strings.h>
 
 #include "common/base/mem.h"
-
-#define MASK "********"
+#include "supervisor/config/mask.h"
 
 /* Calls for each "name" or "alias=name" of "a|b|c=a". False from the last. */
 static bool next_option(const char **at, char *option, size_t n)
@@ -80,7 +79,7 @@ static int refuse(struct err *e, const struct schema_row *row, const char *text,
 
 	value_wanted(&want, row);
 	if (!is_secret(row))
-		value_mask_uri(&shown, text);
+		mask_uri(&shown, text);
 	if (is_secret(row))
 		rc = err_set(e, ERR_CONFIG, "the value %s; %s", what, buf_cstr(&want));
 	else
@@ -286,51 +285,4 @@ void value_reset(struct value *v)
 	mem_free(v->list);
 	mem_free(v->secrets);
 	*v = (struct value){ 0 };
-}
-
-/* "password=x" in the query of a URL, up to the next parameter. */
-static size_t mask_query(struct buf *out, const char *s)
-{
-	static const char word[] = "password=";
-	size_t n = sizeof(word) - 1;
-
-	if (strncasecmp(s, word, n) != 0)
-		return 0;
-	buf_add(out, s, n);
-	buf_adds(out, MASK);
-	return n + strcspn(s + n, "&");
-}
-
-/* "user:password@" behind "://"; the password may hold an @ itself. */
-static size_t mask_user(struct buf *out, const char *s)
-{
-	size_t authority;
-	const char *at;
-	const char *colon;
-
-	if (!str_starts(s, "://"))
-		return 0;
-	authority = strcspn(s + 3, "/?#");
-	at = memrchr(s + 3, '@', authority);
-	if (at == NULL) /* a password with a / in it, not encoded as it should be */
-		at = strrchr(s + 3, '@');
-	colon = at == NULL ? NULL : memchr(s + 3, ':', (size_t)(at - s) - 3);
-	if (colon == NULL)
-		return 0;
-	buf_add(out, s, (size_t)(colon - s) + 1);
-	buf_adds(out, MASK);
-	return (size_t)(at - s);
-}
-
-void value_mask_uri(struct buf *out, const char *text)
-{
-	while (*text != '\0') {
-		size_t n = mask_user(out, text);
-
-		if (n == 0)
-			n = mask_query(out, text);
-		if (n == 0)
-			buf_addc(out, *text++);
-		text += n;
-	}
 }

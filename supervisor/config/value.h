@@ -42,6 +42,3 @@ void value_reset(struct value *v);
 
 /* Adds "write a number from 1 to 9" or the like: what the row wants. */
 void value_wanted(struct buf *out, const struct schema_row *row);
-
-/* Adds `text` with the passwords of URIs in it masked. */
-void value_mask_uri(struct buf *out, const char *text);

@@ -194,7 +194,7 @@ static void pump_fenced(struct bench *b)
 		vary(b, b->sent);
 		ev.payload = (struct buf){ b->payload, PAYLOAD_BYTES, PAYLOAD_BYTES };
 		event_hash(&h, &ev);
-		writer_put(b->w, &ev, &h, false);
+		writer_put(b->w, &ev, &h, NULL, false);
 		b->sent++;
 	}
 	if (b->sent == b->to)
@@ -239,7 +239,7 @@ static void put_key(struct bench *b, uint64_t i)
 	ev.version = mem_printf("%" PRId64, clock_wall_ms());
 	ev.payload = (struct buf){ payload, strlen(payload), strlen(payload) + 1 };
 	event_hash(&h, &ev);
-	writer_put(b->w, &ev, &h, true);
+	writer_put(b->w, &ev, &h, NULL, true);
 	event_reset(&ev);
 }
 

@@ -12,7 +12,7 @@ OK, NOT_FOUND, RESET, TIMEOUT, BAD_REQUEST, BUSY, UNAVAILABLE, SLOW, UNSUPPORTED
 
 SCHEMA = {
     "reply": {1: "id", 2: "code", 3: "error", 4: ["events", "event"], 5: "more", 6: "next",
-              7: ("position", "position"), 8: ("resolution", "resolution")},
+              7: ("position", "position"), 8: ("resolution", "resolution"), 9: "left_out"},
     "event": {1: "kind", 2: "id", 3: "ref", 4: "deployed", 5: "revision", 6: "updated_ms", 7: "version",
               8: "payload", 9: "payload_bytes"},
     "position": {1: "lineage", 2: "revision", 3: "count", 4: "proven", 5: "digest"},

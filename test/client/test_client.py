@@ -411,3 +411,35 @@ def test_answers_go_on_from_the_store_when_everything_else_is_down(served):
     r = c.ask(resolve_key("a", "key-of-k"))
     assert r.code == OK and r.resolution.matches[0].active and not r.position.proven
     assert c.ask(resolve_subscription("a", "c")).code == OK
+
+
+def test_a_damaged_record_costs_no_other_and_is_mended(served):
+    served.write("apis/b.json", api("b", description="mark-b-"))
+    served.write("apis/c.json", api("c"))
+    served.settled(count=5)
+    n = served.node1
+    c = served.client()
+    at = c.ask(head()).position
+    watcher = served.client()
+    watcher.send(watch())
+    until("asked", lambda: watcher.ask(head()).position)
+    served.redis.pause()
+    store = n.dir / "state" / "store"
+    with open(store / (store / "CURRENT").read_text().strip() / "data.mdb", "r+b") as f:
+        raw = f.read()
+        f.seek(raw.index(b"mark-b-"))
+        f.write(b"#")
+    r = c.ask(list_("API"))
+    assert (r.code, [e.id for e in r.events], r.left_out) == (OK, ["a", "c"], 1)
+    assert (c.ask(list_("API_KEY")).left_out, c.ask(get("API", "b")).code) == (0, UNAVAILABLE)
+    assert c.ask(get("API", "c")).code == OK and c.ask(resolve_key("a", "key-of-k")).resolution.found
+    assert served.client().ask(watch(f"{at.lineage}:0")).code == RESET  # a gap would be worse
+    r = n.cli("list", "API", check=False)
+    assert r.returncode == 69 and "left out: 1 damaged" in r.stderr
+    assert [line.split("\t")[1] for line in r.stdout.splitlines()] == ["a", "c"]
+    for _ in range(20):
+        c.ask(list_("API"))
+    assert n.logs("cache").count("event=record_damaged") == 1
+    served.redis.resume()
+    c.until("mended", list_("API"), lambda r: [e.id for e in r.events] == ["a", "b", "c"] and not r.left_out)
+    assert watcher.recv().code == RESET  # what it read may have lacked one

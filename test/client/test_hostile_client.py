@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that break the rules of gateway.proto: what becomes of them, and that nobody else notices."""
+import json
 import os
 import pathlib
 import random
@@ -181,6 +182,32 @@ def test_a_thousand_connections_are_served_and_one_too_many_is_told(served):
     assert served.node1.logs("cache").count("event=clients_full") == 1
 
 
+@pytest.mark.parametrize("limit,clients", [("256:4096", CLIENTS_MAX), ("400:400", 228)])
+def test_the_limit_of_open_files_is_shared_out_and_the_daemon_keeps_its_part(zone, limit, clients):
+    zone.redis.start()
+    node = zone.node("n1", start=False)
+    node.start(within=["prlimit", f"--nofile={limit}"])
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    crowd = []
+    try:
+        while len(crowd) < clients:
+            crowd.append(Client(node.run / "cache.sock"))
+            crowd[-1].send(head())
+        assert all(c.recv().code == OK for c in crowd)
+        assert [(r.id, r.code) for r in Client(node.run / "cache.sock").rest()] == [(0, BUSY)]
+        generation = node.cache()["generation"]
+        node.cli("resync")
+        until("the store was made anew", lambda: node.cache()["generation"] > generation)
+        zone.redis("CLIENT", "KILL", "TYPE", "normal")
+        zone.write("apis/b.json", api("b"))
+        zone.settled(count=2)
+        assert ("event=few_descriptors" in node.logs("cache")) == (clients < CLIENTS_MAX)
+    finally:
+        for c in crowd:
+            c.close()
+
+
 FLOOD = """
 import socket, sys
 while True:
@@ -279,3 +306,83 @@ def test_a_stopped_client_is_no_reason_to_wait_at_the_end(served):
     served.node1.process.send_signal(signal.SIGTERM)
     assert served.node1.process.wait(20) == 0
     served.node1.process = None
+
+
+def anonymous_bytes(pid):
+    """Memory of its own, without the store's file."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) << 10
+
+
+def whole(c, id):
+    """The definition that comes in the chunks of one event."""
+    got, size = b"", 1
+    while len(got) < size:
+        r = c.recv()
+        assert (r.id, r.code) == (id, OK)
+        got, size = got + r.events[0].payload, r.events[0].payload_bytes
+    return json.loads(got)["definition"]
+
+
+def served_beside(zone, other, pid):
+    """Another client is answered until one of the crowd is cut off; the memory that took."""
+    most = 0
+    while "event=client_cut_off" not in zone.node1.logs("cache"):
+        assert other.ask(resolve_key("a", "key-of-k")).code == OK
+        assert other.ask(get("API", "a")).code == OK
+        most = max(most, anonymous_bytes(pid))
+    return most
+
+
+@pytest.mark.parametrize("how", ["get", "watch"])
+def test_a_crowd_that_does_not_read_large_answers_costs_little_and_slows_nobody(served, how):
+    big = "x" * (14 << 20)
+    pid = served.node1.pid("cache")
+    reader, other = served.client(), served.client()
+    crowd = [served.client() for _ in range(40 if how == "get" else 80)]
+    if how == "watch":
+        for c in crowd:
+            c.send(watch(payloads=True))
+    served.write("apis/big.json", api("big", description=big))
+    before = anonymous_bytes(pid)
+    served.settled(count=4)
+    if how == "get":
+        for c in crowd:
+            c.raw(b"".join(c.request(get("API", "big")) for _ in range(4)))
+    large = reader.send(get("API", "big"))
+    watching = reader.send(watch(payloads=True))
+    most = served_beside(served, other, pid)
+    assert most - before < 600 << 20, "a sanitizer keeps some of what was freed"
+    # Who reads gets it whole, as soon as others were cut off for not reading.
+    assert whole(reader, large)["description"] == big
+    served.write("apis/big.json", api("big", description=big + "y"))
+    assert whole(reader, watching)["description"] == big + "y"
+    lives(served, pid)
+
+
+def test_a_crowd_that_leaves_small_answers_unread_is_bounded_as_a_whole(served):
+    served.write("apis/a.json", api("a", description="x" * 200_000))
+    other = served.client()
+    other.until("it is large", get("API", "a"), lambda r: len(r.events[0].payload) > 200_000)
+    pid = served.node1.pid("cache")
+    before = anonymous_bytes(pid)
+    crowd = [served.client() for _ in range(400)]
+    for c in crowd:
+        c.raw(b"".join(c.request(get("API", "a")) for _ in range(9)))  # 1.8 MB: each alone is within its limit
+    most = served_beside(served, other, pid)
+    assert most - before < 600 << 20, "all of it is 720 MB"
+    lives(served, pid)
+
+
+def test_who_asks_for_large_answers_without_end_is_told_at_once(served):
+    served.write("apis/big.json", api("big", description="x" * (14 << 20)))
+    served.settled(count=4)
+    c = served.client()
+    c.raw(b"".join(c.request(get("API", "big")) for _ in range(2000)))
+    codes = {}
+    while len(codes) < 2000:
+        r = c.recv()
+        if not r.more:
+            codes[r.id] = r.code
+    assert [id for id, code in codes.items() if code == OK] == [1, 2, 3, 4]
+    assert {code for id, code in codes.items() if id > 4} == {BUSY}

@@ -55,9 +55,9 @@ static void check_members(const char *p, size_t n, const struct lookups *found)
 	struct lookup asked;
 	struct json_iter it;
 
-	CHECK(json_check(p, n, &doc, NULL) == 0 && found->n <= LOOKUP_MEMBERS_MAX);
+	CHECK(json_check(p, n, &doc, NULL) == 0);
 	json_iter_init(&it, json_get(doc, "apiIds"));
-	while (found->n < LOOKUP_MEMBERS_MAX && json_next(&it)) {
+	while (json_next(&it)) {
 		char *api;
 
 		if (json_type(it.value) != JSON_STRING || it.value.n <= 2 ||
@@ -65,7 +65,7 @@ static void check_members(const char *p, size_t n, const struct lookups *found)
 			continue;
 		api = text_of(it.value);
 		lookup_make(&asked, LOOKUP_MEMBER, api, "");
-		CHECK(strlen(api) > LOOKUP_TEXT_MAX || contains(found, &asked));
+		CHECK(contains(found, &asked));
 		CHECK(lookup_holds(doc, api));
 		mem_free(api);
 	}

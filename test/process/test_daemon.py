@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon as a service: locks, signals, logs, systemd, its listener."""
 import os
+import shutil
 import signal
 import socket
+
+import pytest
 
 from harness import DEADLINE, Notify, until
 
@@ -33,6 +36,73 @@ def test_second_start_on_the_same_sockets_is_refused(daemon):
     assert f"another zonesyncd runs on {daemon.run}" in daemon.stderr.read_text()
     assert "--run-dir" in daemon.stderr.read_text()
     daemon.until_up()
+    daemon.stop()
+
+
+@pytest.mark.parametrize("which", ["state", "run", "log"])
+def test_start_on_a_directory_that_anybody_may_write_is_refused(daemon, which):
+    path = daemon.dir / which
+    path.mkdir()
+    path.chmod(0o1777)
+    assert daemon.spawn().wait(DEADLINE) == 78
+    assert f"anybody may write to {path}: chmod o-w {path}, or give another --{which}-dir" in daemon.stderr.read_text()
+    path.chmod(0o750)
+    daemon.start()
+    daemon.stop()
+
+
+def test_no_link_is_followed_in_the_directories(daemon):
+    daemon.start()
+    daemon.stop()
+    precious = daemon.dir / "precious"
+    precious.write_text("precious")
+    for link in (daemon.state / "node-id", daemon.log / "supervisor.log", daemon.log / "cache.log"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(precious)
+    assert daemon.spawn().wait(DEADLINE) != 0
+    (daemon.state / "node-id").unlink()
+    (daemon.state / "nonce.new").symlink_to(precious)
+    daemon.start()
+    daemon.until(lambda: daemon.status()["health"] == "degraded", "degraded")
+    daemon.stop()
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("how", ["directory", "sockets"])
+def test_run_directory_that_is_removed_is_made_anew_with_its_sockets(daemon, how):
+    daemon.start()
+    before = pids(daemon)
+    if how == "directory":
+        shutil.rmtree(daemon.run)
+    else:
+        for s in daemon.run.iterdir():
+            s.unlink()
+    daemon.until(lambda: daemon.status() is not None, "it answers again")
+    daemon.until_up()
+    after = pids(daemon)
+    assert {w for w in before if before[w] != after[w]} == {"cache"}  # who listens there
+    assert {p.name for p in daemon.run.iterdir()} == {"control.sock", "cache.sock", "http.sock"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.connect(str(daemon.run / "cache.sock"))
+    if how == "directory":
+        assert "event=dir_made_anew" in daemon.logs()
+    daemon.stop()
+    assert not list(daemon.run.iterdir())
+
+
+def test_directory_that_cannot_be_made_anew_is_said_and_tried_again(daemon):
+    notify = Notify(daemon.dir / "notify")
+    daemon.env = {"NOTIFY_SOCKET": notify.path}
+    daemon.start()
+    shutil.rmtree(daemon.run)
+    daemon.run.write_text("no directory")
+    daemon.until(lambda: any("degraded: open " in m for m in notify.messages()), "STATUS")
+    daemon.until_log("event=dir_gone")
+    daemon.run.unlink()
+    daemon.until(lambda: daemon.status() is not None, "it answers again")
+    daemon.until_up()
+    daemon.until(lambda: daemon.status()["health"] != "degraded", "well")
+    notify.close()
     daemon.stop()
 
 

@@ -26,25 +26,27 @@ KINDS = {  # group: kinds and their weights
     "redis": {"flush": 1, "full-restart": 1, "empty-restart": 1, "restore": 2, "read-only": 1, "no-room": 1, "pause": 1, "damage": 3,
               "scripts": 1, "clients": 1, "lease-delete": 1, "lease-change": 1, "frozen": 1},
     "source": {"gone": 2, "part-gone": 1, "emptied": 1},
+    "zone": {"zone-damage": 1},
     "failover": {"failover": 1},
 }
-DEFAULT = ("process", "proxy", "redis", "source")
+DEFAULT = ("process", "proxy", "redis", "source")  # "zone" makes refills, of which one an hour is allowed
 OF_FILES = ("part-gone", "emptied")  # a database has no such thing
 NEEDS_THE_SERVER = ("full-restart", "empty-restart", "restore", "frozen")
-DAMAGES = ("delete", "type", "payload", "field", "zone-key", "zone-type")
+DAMAGES = ("delete", "type", "payload", "field")
 DUMP_EVERY_S = 3
-DUMPS = 20
 
 
 def wanted(text, source):
-    """Groups and kinds, by their names: kind -> (group, weight)."""
-    names = text.split(",") if text else list(DEFAULT)
+    """Groups and kinds, by their names: kind -> (group, weight). "-name" leaves out; with nothing else, of the default."""
+    names = text.split(",") if text else []
+    out = {n[1:] for n in names if n.startswith("-")}
+    names = [n for n in names if not n.startswith("-")] or list(DEFAULT)
     known = set(KINDS) | {k for g in KINDS.values() for k in g}
-    unknown = [n for n in names if n not in known]
+    unknown = [n for n in (*names, *out) if n not in known]
     if unknown:
         raise ValueError(f"no such faults: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     return {k: (g, w) for g, kinds in KINDS.items() for k, w in kinds.items()
-            if (g in names or k in names) and (source == "file" or k not in OF_FILES)}
+            if (g in names or k in names) and not {g, k} & out and (source == "file" or k not in OF_FILES)}
 
 
 def schedule(seed, seconds, nodes, kinds):
@@ -264,7 +266,7 @@ class Hand:
     def redis_restore(self, f):
         if not self.dumps:
             return False
-        self.restart(f, self.dumps[-DUMPS:][f["r"] % len(self.dumps[-DUMPS:])])
+        self.restart(f, self.dumps[f["r"] % len(self.dumps)])
         return True
 
     def redis_read_only(self, f):
@@ -320,13 +322,6 @@ class Hand:
         keys = sorted(self.ask("KEYS", "distributed_event:*").split())
         if not keys:
             return
-        if how.startswith("zone"):
-            key = f"zonesync:{{test}}:{rng.choice(['meta', 'log', 'epochs', 'cursor'])}"
-            with self.storm.new_generation():
-                self.ask("DEL", key)
-                if how == "zone-type":
-                    self.ask("SET", key, "of a wrong type")
-            return
         with self.storm.java.lock:
             for key in rng.sample(keys, min(len(keys), rng.choice([1, 1, 3, 10]))):
                 self.storm.java.excused.add(name_of(key))
@@ -371,6 +366,23 @@ class Hand:
         if f["kind"] == "emptied":
             where.rmdir()
         aside.rename(where)
+
+    # --- what zonesync keeps in Redis for itself ---
+
+    def do_zone(self, f):
+        if not self.redis_lock.acquire(blocking=False):
+            return False
+        try:
+            self.note(f)
+            rng = random.Random(f["r"])
+            key = f"zonesync:{{test}}:{rng.choice(['meta', 'log', 'epochs', 'cursor'])}"
+            with self.storm.new_generation():
+                self.ask("DEL", key)
+                if rng.random() < 0.5:
+                    self.ask("SET", key, "of a wrong type")
+        finally:
+            self.redis_lock.release()
+        return True
 
     # --- Sentinel ---
 

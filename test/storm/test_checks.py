@@ -128,5 +128,6 @@ def test_a_schedule_is_made_from_its_seed_alone():
     assert faults.schedule(7, 30, 3, kinds) == faults.schedule(7, 30, 3, kinds) != faults.schedule(8, 30, 3, kinds)
     assert {f["kind"] for f in faults.schedule(7, 3600, 3, kinds)} == set(kinds)
     assert "emptied" not in faults.wanted("", "postgres")
+    assert "damage" in kinds and "damage" not in faults.wanted("-damage,-process", "file") and set(faults.wanted("proxy,-cut", "file")) < set(kinds)
     with pytest.raises(ValueError):
         faults.wanted("flood", "file")

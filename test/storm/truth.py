@@ -16,15 +16,18 @@ BASE_MS = 4102444800000  # keys expire at this and their number of ms: it is the
 class History:
     """What each entity was, with the time at which the source began to say so."""
 
-    def __init__(self):
+    def __init__(self, log=None):
         self.lock = threading.Lock()
+        self.log = log  # a file that tells it to people
         self.steps = {}  # name -> [(number or None, monotonic time)...], the first is None: before it was there
 
-    def add(self, name, number):
+    def add(self, name, number, why=""):
         with self.lock:
             steps = self.steps.setdefault(name, [(None, 0.0)])
             if steps[-1][0] != number:
                 steps.append((number, time.monotonic()))
+            if self.log:
+                print(f"{time.strftime('%H:%M:%S', time.gmtime())}.{int(time.time() * 1000) % 1000:03} {name} {number} {why}", file=self.log, flush=True)
 
     def of(self, name):
         with self.lock:
@@ -65,7 +68,7 @@ class Writer(threading.Thread):
     def __init__(self, zone, rng, pause_s=0.08):
         super().__init__(daemon=True)
         self.zone, self.rng, self.pause_s = zone, rng, pause_s
-        self.history = History()
+        self.history = History(open(zone.base / "truth", "w"))
         self.source = threading.Lock()
         self.over = threading.Event()
         self.number = 0
@@ -84,12 +87,18 @@ class Writer(threading.Thread):
         self.numbers[name] = self.number
         return self.number
 
-    def tell(self, a):
-        """An API and what hangs on it, as it is from now on."""
+    def tell(self, a, new=""):
+        """An API and what hangs on it, as it is from now on. `new`: the row that changes.
+
+        A source is not read in one moment: who read the API before it went, or the subscription before it was closed, may take a
+        new row for one that counts, until the next look.
+        """
         live, i = self.apis[a], a[1:]
         self.history.add(f"API:{a}", self.numbers[f"API:{a}"] if live else None)
-        for kind, name, on in (("SUBSCRIPTION", f"s{i}", self.accepted[a]), ("API_KEY", f"k{i}", self.accepted[a] and not self.revoked[a])):
-            self.history.add(f"{kind}:{name}", self.numbers[f"{kind}:{name}"] if live and on else None)
+        for name, on, above in ((f"SUBSCRIPTION:s{i}", self.accepted[a], live), (f"API_KEY:k{i}", not self.revoked[a], live and self.accepted[a])):
+            if on and not above and name == new:
+                self.history.add(name, self.numbers[name], "for a moment at most")
+            self.history.add(name, self.numbers[name] if on and above else None)
 
     def put_api(self, a):
         n = self.next(f"API:{a}")
@@ -106,7 +115,7 @@ class Writer(threading.Thread):
         i = a[1:]
         n = self.next(f"SUBSCRIPTION:s{i}")
         self.accepted[a] = accepted
-        self.tell(a)
+        self.tell(a, f"SUBSCRIPTION:s{i}")
         self.zone.write(f"subscriptions/s{i}.json", subscription(f"s{i}", a, status="ACCEPTED" if accepted else "CLOSED", metadata={"n": str(n)},
                                                                  clientId=f"client-{i}", updatedAt=int(time.time() * 1000)))
 
@@ -114,7 +123,7 @@ class Writer(threading.Thread):
         i = a[1:]
         n = self.next(f"API_KEY:k{i}")
         self.revoked[a] = revoked
-        self.tell(a)
+        self.tell(a, f"API_KEY:k{i}")
         self.zone.write(f"api-keys/k{i}.json", apikey(f"k{i}", [f"s{i}"], revoked=revoked, expireAt=BASE_MS + n, updatedAt=int(time.time() * 1000)))
 
     def put_dictionary(self, d):

@@ -2,7 +2,9 @@
 """What comes from outside is no UTF-8, full, gone or read-only: the node says so and goes on."""
 import os
 import pathlib
+import shutil
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -128,3 +130,53 @@ def test_a_zone_of_one_has_its_primary_once_the_nonce_can_be_kept(zone):
     assert node.role() == "secondary"
     (node.dir / "state" / "nonce.new").rmdir()
     zone.primary()
+
+
+@pytest.mark.sources("file")
+def test_a_state_directory_that_is_removed_is_made_anew_while_clients_are_served(zone):
+    zone.start()
+    zone.write("apis/a.json", api("a"))
+    zone.settled(count=1)
+    node = zone.nodes[0]
+    id_before = (node.dir / "state" / "node-id").read_text()
+    pids = alive(node)
+    shutil.rmtree(node.dir / "state")
+    until("there is a store again", lambda: (node.dir / "state" / "store" / "CURRENT").exists())
+    assert node.get("API", "a")
+    assert (node.dir / "state" / "node-id").read_text() == id_before
+    zone.write("apis/b.json", api("b"))
+    zone.settled(count=2)
+    assert alive(node) == pids and "event=dir_made_anew" in node.logs()
+    node.stop()
+    zone.redis.stop()
+    node.start()  # from the new store alone
+    until("it serves", lambda: node.get("API", "b"))
+
+
+@pytest.mark.sources("file")
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts the node as another user")
+def test_no_other_process_of_the_user_reads_what_the_daemon_holds(zone):
+    node = zone.node("n1", start=False)
+    os.chmod(zone.base, 0o755)
+    os.chown(node.dir, 65534, 65534)
+    as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    node.start(within=as_nobody)
+    until("all are up", lambda: {w["state"] for w in node.status()["workers"]} == {"up"})
+    pids = [node.process.pid, *(pid for pid, _ in alive(node).values())]
+    for pid in pids:
+        for what in ("environ", "fd"):
+            r = subprocess.run([*as_nobody, "ls" if what == "fd" else "cat", f"/proc/{pid}/{what}"], capture_output=True)
+            assert r.returncode != 0 and b"ermission denied" in r.stderr, (pid, what, r)
+
+
+@pytest.mark.sources("file")
+@pytest.mark.parametrize("words", [b"-ERR max number of clients reached\r\n", b"-DENIED protected mode\r\n"])
+def test_what_a_redis_says_before_it_closes_is_told(zone, words):
+    rude = RudeRedis(zone.redis.socket, words, True)
+    try:
+        node = zone.node("n1")
+        until("both say so", lambda: all(
+            node.status()[who]["redis"] == "down: " + words[1:].decode().strip() for who in ("cache", "elector")))
+        node.stop()
+    finally:
+        rude.close()

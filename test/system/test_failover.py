@@ -174,3 +174,34 @@ def test_a_follower_never_stands(zone):
     assert f.get("API", "a")
     zone.nodes[0].start()
     zone.settled(count=1)
+
+
+def test_a_node_without_a_source_lets_others_be_primary(zone):
+    """It says so before it would be needed, and is the last resort: nobody else took the lease."""
+    zone.ttl = 5000
+    publish(zone, "a", "1")
+    zone.redis.start()
+    blind = zone.node("blind", start=False, data=zone.base / "elsewhere")
+    sighted = [zone.node(f"n{i}") for i in range(2)]
+    zone.settled(count=1)
+    blind.start()
+    until("said", lambda: blind.status()["health"] == "degraded" and "source is down" in blind.status()["reason"])
+    for _ in range(3):
+        p = zone.primary()
+        p.cli("stepdown")
+        until("the other one", lambda: p.role() == "secondary" and zone.primary(among=others(zone, p)))
+    assert "lease_held" not in blind.logs("elector")
+    for n in sighted:
+        n.stop()
+    until("the last resort", lambda: blind.role() == "primary")
+    assert blind.get("API", "a")
+
+
+def test_a_source_that_comes_back_is_noticed_by_who_waits(zone):
+    publish(zone, "a", "1")
+    zone.start(1)
+    zone.settled(count=1)
+    late = zone.node("late", data=zone.base / "elsewhere")
+    until("said", lambda: "source is down" in late.status()["reason"])
+    (zone.base / "elsewhere").symlink_to(zone.data)
+    until("well", lambda: late.status()["health"] == "ok")

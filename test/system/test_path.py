@@ -91,6 +91,23 @@ def test_a_broken_document_is_set_aside_and_stops_nothing(zone):
     until("two left", lambda: n.fetcher()["quarantined"] == 2)
 
 
+def test_what_no_gateway_could_read_leaves_the_last_good_version(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.start(1)
+    zone.settled(count=1)
+    n = zone.nodes[0]
+    before = n.get("API", "a")
+    zone.write("apis/a.json", api("a", version="2", endpointGroups=[{"endpoints": [{"name": "e", "weight": "heavy"}]}]))
+    zone.write("apis/b.json", {"id": "b", "name": "b", "gravitee": "2.0.0", "proxy": {"context_path": "/", "groups": [{"name": "g"}, {"name": "g"}]}})
+    until("both are named", lambda: n.fetcher()["quarantined"] == 2)
+    said = n.cli("quarantine")
+    assert "endpointGroups[0].endpoints[0].weight is not an integer" in said, said
+    assert "proxy.groups[1] has the name of another" in said, said
+    assert n.get("API", "a") == before and n.names() == ["API:a"]
+    zone.write("apis/a.json", api("a", version="3", endpointGroups=[{"endpoints": [{"name": "e", "weight": "5"}]}]))
+    until("mended", lambda: json.loads(n.get("API", "a"))["definition"]["apiVersion"] == "3")
+
+
 def test_two_files_with_one_id_the_first_by_path_counts(zone):
     zone.write("apis/b.json", api("x", version="b"))
     zone.start(1)
@@ -210,3 +227,49 @@ def test_the_samples_are_a_zone_that_works(zone):
     assert n.fetcher()["quarantined"] == 0
     assert "shop-orders" in n.cli("resolve", "key", "orders", "a-key-for-trying-things-out")
     assert "API product   basics\n" in n.cli("resolve", "key", "echo", "another-key-for-trying-things-out")
+
+
+def test_a_key_with_very_many_subscriptions_holds_up_nobody(zone):
+    """What a key costs grows with its subscriptions, not with their square."""
+    zone.ttl = 5000  # or a busy machine would make promotions that are not of the test
+    ids = [f"s{i}" for i in range(50000)]
+    zone.write("apis/a.json", api("a"))
+    zone.write("apis/b.json", api("b"))
+    for id in ids[:1000]:
+        zone.write(f"subscriptions/{id}.json", subscription(id, "a"))
+    zone.write("api-keys/k.json", apikey("k", ids))
+    zone.start(1)
+    zone.settled(count=1003)
+    n = zone.nodes[0]
+    zone.write("apis/a.json", api("a", plan="another"))
+    until("all that hung on the plan is gone", lambda: len(n.names()) == 2)
+    zone.write("apis/a.json", api("a"))
+    zone.write("apis/b.json", api("b", version="2"))
+    until("b", lambda: json.loads(n.get("API", "b"))["definition"]["apiVersion"] == "2")
+    until("the key is back", lambda: len(n.names()) == 1003)
+
+
+def forced(n, id):
+    return json.loads(n.get("SUBSCRIPTION", id))["forceDispatch"]
+
+
+def test_a_subscription_found_with_its_api_is_dispatched_by_force(zone):
+    """As the reference has it: with the API at the first pass and at each deployment, by itself when it changes."""
+    plans = [{"id": p, "name": p, "security": {"type": "api-key"}, "mode": mode, "status": "published"}
+             for p, mode in (("pushed", "push"), ("plan-1", "standard"))]
+    push = {"type": "PUSH", "configuration": "{}"}
+    zone.write("apis/a.json", api("a", plans=plans))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    zone.write("subscriptions/p.json", subscription("p", "a", plan="pushed", **push))
+    zone.start(1)
+    zone.settled(count=3)
+    n = zone.nodes[0]
+    assert forced(n, "s") and forced(n, "p")
+    zone.write("subscriptions/p.json", subscription("p", "a", plan="pushed", applicationName="Other", **push))
+    zone.write("subscriptions/q.json", subscription("q", "a"))
+    until("q", lambda: "SUBSCRIPTION:q" in n.names())
+    until("p by itself", lambda: not forced(n, "p"))
+    assert not forced(n, "q") and forced(n, "s")
+    zone.write("apis/a.json", api("a", version="2", plans=plans))
+    until("p with its API", lambda: forced(n, "p"))
+    assert not forced(n, "q"), "nothing is pushed there"

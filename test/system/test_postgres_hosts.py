@@ -185,3 +185,46 @@ def test_a_pooler_that_shares_sessions_is_refused_and_one_that_does_not_is_fine(
     until("told", lambda: n.logs("fetcher").count("event=notify by=LISTEN/NOTIFY") == 2)
     put_api(zone, "b", updated=OLD)
     until("read when it was told", lambda: n.get("API", "b"))
+
+
+# --- a node that may be promoted ---
+
+def test_a_standby_says_hello_and_reads_nothing(zone):
+    put_api(zone, "a", updated=OLD)
+    zone.mongo.start()
+    zone.delay, zone.ttl = 200, 5000
+    zone.start(1)
+    zone.settled(count=1)
+    p = pg.Proxy(("127.0.0.1", zone.mongo.server.port))
+    n = zone.node("n2", start=False)
+    configure(zone, n, [f"127.0.0.1:{p.port}"])
+    n.start()
+    until("it said hello", lambda: p.asked > 0 and n.status()["health"] == "ok")
+    asked = []
+    for id in "bc":
+        put_api(zone, id)
+        until("others read", lambda: n.get("API", id))
+        asked.append(p.asked)
+    assert asked[0] == asked[1] < 5, "a greeting, and no rows"
+    zone.nodes[0].stop()
+    until("it is promoted", lambda: n.role() == "primary" and p.asked > asked[0])
+    p.stop()
+
+
+def test_a_standby_whose_database_is_down_lets_others_be_primary(zone):
+    put_api(zone, "a", updated=OLD)
+    zone.mongo.start()
+    zone.delay, zone.ttl = 200, 5000
+    zone.start(2)
+    blind = zone.node("blind", start=False)
+    configure(zone, blind, [f"127.0.0.1:{pg.free_port()}"])
+    blind.start()
+    zone.settled(count=1)
+    until("said", lambda: blind.status()["health"] == "degraded" and "source is down" in blind.status()["reason"])
+    sighted = zone.nodes[:2]
+    p = zone.primary()
+    p.crash()
+    q = zone.primary(among=[n for n in sighted if n is not p])
+    put_api(zone, "b")
+    until("written", lambda: blind.get("API", "b"))
+    assert "lease_held" not in blind.logs("elector") and q.role() == "primary"

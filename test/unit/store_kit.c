@@ -20,6 +20,19 @@ char *store_kit_make(void)
 	return mem_printf("%s/store", text);
 }
 
+void store_kit_damage(const char *dir, const char *text)
+{
+	char *command =
+		mem_printf("for f in '%s'/[0-9]*/data.mdb; do"
+			   " for at in $(grep -abo '%s' \"$f\" | cut -d: -f1); do"
+			   " printf '#' | dd of=\"$f\" bs=1 seek=$at conv=notrunc status=none;"
+			   " done; done",
+			   dir, text);
+
+	assert_int_equal(system(command), 0);
+	mem_free(command);
+}
+
 void store_kit_remove(char **dir)
 {
 	char *command;

@@ -90,6 +90,38 @@ static void what_is_formatted_is_bounded_and_mended(void **state)
 	assert_string_equal(dst, "");
 }
 
+static void what_controls_or_hides_is_escaped(void **state)
+{
+	static const struct {
+		const char *s, *quoted;
+	} t[] = {
+		{ "a\xc3\xa9\xf0\x9f\x98\x80", "a\xc3\xa9\xf0\x9f\x98\x80" },
+		{ "\"\\\n\t", "\\\"\\\\\\n\\t" },
+		{ "\033\x7f", "\\u001b\\u007f" },
+		{ "\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", "\\u0080\\u009b\\u009f\xc2\xa0" },
+		{ "\xe2\x80\xae\xe2\x81\xa6\xd8\x9c", "\\u202e\\u2066\\u061c" },
+		{ "\xe2\x80\x8b\xe2\x81\xa0\xef\xbb\xbf", "\\u200b\\u2060\\ufeff" },
+		{ "\xe2\x80\xa8\xe2\x80\xa9", "\\u2028\\u2029" },
+		{ "\xf3\xa0\x81\x81", "\\udb40\\udc41" },
+		{ "\xff\xe2\x82", "\\ufffd\\ufffd\\ufffd" },
+	};
+	struct buf b = { 0 };
+	unsigned i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(t); i++) {
+		size_t n = strlen(t[i].s);
+		size_t at = 0;
+
+		while (at < n)
+			at += str_quote(&b, t[i].s + at, n - at);
+		assert_int_equal(at, n);
+		assert_string_equal(buf_cstr(&b), t[i].quoted);
+		buf_clear(&b);
+	}
+	buf_reset(&b);
+}
+
 static void buf_grows_and_drops(void **state)
 {
 	struct buf b = { 0 };
@@ -206,6 +238,7 @@ int main(void)
 		cmocka_unit_test(text_is_cut_between_characters_wherever_it_is_cut),
 		cmocka_unit_test(an_error_is_utf8_whatever_it_is_made_of),
 		cmocka_unit_test(what_is_formatted_is_bounded_and_mended),
+		cmocka_unit_test(what_controls_or_hides_is_escaped),
 		cmocka_unit_test(buf_grows_and_drops),
 		cmocka_unit_test(numbers_are_refused_when_they_overflow),
 		cmocka_unit_test(utf8_follows_rfc3629),

@@ -145,6 +145,12 @@ static void text_lets_no_control_character_through(void **state)
 	UNUSED(state);
 	text_clean(&b, "a\033[2Jb\tc\nd\x7f\xc2\x9b\xff\xc3\xa9");
 	assert_string_equal(buf_cstr(&b), "a?[2Jb?c?d???\xc3\xa9");
+	buf_clear(&b);
+	/* Right-to-left override, zero-width space, byte order mark: they hide or turn round. */
+	text_clean(&b, "a\xe2\x80\xae"
+		       "b\xe2\x80\x8b"
+		       "c\xef\xbb\xbf");
+	assert_string_equal(buf_cstr(&b), "a?b?c?");
 	buf_reset(&b);
 }
 

@@ -13,6 +13,7 @@
 #include "common/base/mem.h"
 #include "common/model/timing.h"
 #include "supervisor/config/config.h"
+#include "supervisor/config/mask.h"
 #include "supervisor/config/read.h"
 #include "supervisor/config/resolve.h"
 #include "supervisor/config/slice.h"
@@ -1070,14 +1071,31 @@ static void uris_are_masked(void **state)
 {
 	static const char *const rows[][2] = {
 		{ "redis://u:p@h:1", "redis://u:********@h:1" },
-		{ "redis://:p@ss@h", "redis://:********@h" },
-		{ "redis://u:p/q@h", "redis://u:********@h" },
+		{ "mongodb://u:p@h:1,[::1]:2,i/db?w=1",
+		  "mongodb://u:********@h:1,[::1]:2,i/db?w=1" },
 		{ "http://h:80/x", "http://h:80/x" },
+		{ "file:///x", "file:///x" },
+		/* no URLs: where the password ends cannot be told */
+		{ "redis://:p@ss@h", "redis://********" },
+		{ "redis://u:p/q@h", "redis://********" },
+		{ "mongodb://svc@corp:ab/SECRET@h/db", "mongodb://********" },
+		{ "mongodb://u:SEC?RET@h/db", "mongodb://********" },
+		{ "mongodb://u:1?RET@h/db", "mongodb://********" },
+		{ "mongodb://u:SEC/RET", "mongodb://********" },
+		{ "mongodb://u:p%zz@h", "mongodb://********" },
+		{ "mongodb://u:p@h:SECRET", "mongodb://********" },
 		{ "redis://u@h", "redis://u@h" },
-		{ "a,b://c:d@e,f://g:h@i", "a,b://c:********@e,f://g:********@i" },
+		{ "a,b://c:d@e,f://g:h@i", "a,b://********" },
 		{ "?PASSWORD=x;y&z=1", "?PASSWORD=********&z=1" }, /* PostgreSQL's may hold a ; */
 		{ "?tlsCertificateKeyFilePassword=x&y=z",
 		  "?tlsCertificateKeyFilePassword=********&y=z" },
+		{ "jdbc:postgresql://h:1/d?user=a@b&pass%77ord=x&c=d",
+		  "jdbc:postgresql://h:1/d?user=a@b&pass%77ord=********&c=d" },
+		{ "?%70%61%73%73%77%6F%72%64=x", "?%70%61%73%73%77%6F%72%64=********" },
+		{ "mongodb://a:b@h/?authMechanismProperties=AWS_SESSION_TOKEN:x/y&z=1",
+		  "mongodb://a:********@h/?authMechanismProperties=********&z=1" },
+		{ "?session_token=x&secretKey=y", "?session_token=********&secretKey=********" },
+		{ "?password=SEC&RET&a=b&c", "?password=********&a=b&c" },
 	};
 	size_t i;
 
@@ -1085,7 +1103,7 @@ static void uris_are_masked(void **state)
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
 		struct buf b = { 0 };
 
-		value_mask_uri(&b, rows[i][0]);
+		mask_uri(&b, rows[i][0]);
 		assert_string_equal(buf_cstr(&b), rows[i][1]);
 		buf_reset(&b);
 	}

@@ -425,6 +425,65 @@ static void a_lease_that_nobody_took_is_taken_again_after_a_ttl(void **state)
 	}
 }
 
+static unsigned look(struct elector *m, enum lease_answer a, int64_t now)
+{
+	const char *previous[LEASE_PREVIOUS_MAX];
+	struct lease_ask ask;
+
+	assert_int_equal(elector_tick(m, now), ELECTOR_ACQUIRE);
+	elector_ask(m, now, &ask, previous);
+	assert_int_equal(ask.ttl_ms, 0);
+	elector_sent(m, now);
+	return answer(m, a == LEASE_FREE ? says(LEASE_FREE) : busy(1, L / 2), now);
+}
+
+/* Who cannot reach the source lets others go first. */
+static void without_a_source_it_stands_when_the_lease_was_free_for_two_ttls(void **state)
+{
+	const char *previous[LEASE_PREVIOUS_MAX];
+	struct lease_ask ask;
+	struct elector m;
+	int64_t now = 0;
+
+	UNUSED(state);
+	elector_init(&m, L);
+	assert_int_equal(elector_ready(&m, false, now), 0);
+	(void)elector_link(&m, true, now);
+	(void)elector_stand(&m, NONCE_A, NULL, 0, now);
+	assert_int_equal(look(&m, LEASE_FREE, 1), 0);
+	assert_int_equal(look(&m, LEASE_BUSY, L), 0); /* somebody took it: from the beginning */
+	now = elector_next_ms(&m);
+	assert_true(now > L + L / 2);
+	assert_int_equal(look(&m, LEASE_FREE, now), 0);
+	while (elector_next_ms(&m) < now + 2 * L)
+		assert_int_equal(look(&m, LEASE_FREE, elector_next_ms(&m)), 0);
+	assert_int_equal(elector_next_ms(&m), now + 2 * L);
+	assert_int_equal(elector_tick(&m, now + 2 * L), ELECTOR_ACQUIRE);
+	elector_ask(&m, now + 2 * L, &ask, previous);
+	assert_int_equal(ask.ttl_ms, L);
+}
+
+static void a_source_that_is_reached_ends_the_wait(void **state)
+{
+	const char *previous[LEASE_PREVIOUS_MAX];
+	struct lease_ask ask;
+	struct elector m;
+
+	UNUSED(state);
+	elector_init(&m, L);
+	assert_int_equal(elector_ready(&m, false, 0), 0);
+	(void)elector_link(&m, true, 0);
+	(void)elector_stand(&m, NONCE_A, NULL, 0, 0);
+	assert_int_equal(look(&m, LEASE_FREE, 1), 0);
+	assert_int_equal(elector_ready(&m, true, 2), ELECTOR_ACQUIRE);
+	elector_ask(&m, 2, &ask, previous);
+	assert_int_equal(ask.ttl_ms, L);
+	elector_sent(&m, 2);
+	assert_int_equal(answer(&m, held(NONCE_A), 2), ELECTOR_TELL_HELD);
+	assert_int_equal(elector_ready(&m, false, 3), 0); /* that is for its fitness */
+	assert_int_equal(m.state, ELECTOR_HELD);
+}
+
 static void a_healthy_time_forgets_the_standing_back(void **state)
 {
 	struct elector m;
@@ -555,6 +614,8 @@ int main(void)
 		cmocka_unit_test(standing_back_releases_what_a_question_on_its_way_wins),
 		cmocka_unit_test(an_unfit_fetcher_stands_back_twice_as_long_each_time),
 		cmocka_unit_test(a_lease_that_nobody_took_is_taken_again_after_a_ttl),
+		cmocka_unit_test(without_a_source_it_stands_when_the_lease_was_free_for_two_ttls),
+		cmocka_unit_test(a_source_that_is_reached_ends_the_wait),
 		cmocka_unit_test(a_healthy_time_forgets_the_standing_back),
 		cmocka_unit_test(a_supervisor_that_says_nothing_is_no_confirmation),
 		cmocka_unit_test(a_java_primary_bars_from_standing),

@@ -769,6 +769,31 @@ static void listener_that_holds_one_back_can_be_closed(void **state)
 		(void)close(clients[i]);
 }
 
+static void route_reads_the_whole_tag_of_a_message(void **state)
+{
+	static const struct route_table t = { text_rows, ARRAY_LEN(text_rows) };
+	static const struct {
+		const char *wire;
+		size_t n;
+		bool known;
+	} w[] = {
+		{ "\x62", 1, true },	 /* 12 << 3 | 2: a report */
+		{ "\xe2\x00", 2, true }, /* the same, longer than it needs to be */
+		{ "\xe2\x80\x80\x00", 4, true },
+		{ "\xa2\x01", 2, true },  /* 20: a stand */
+		{ "\xe2\x08", 2, false }, /* 140: its last bits are those of a report */
+		{ "\xe2\x80\x01", 3, false },
+		{ "\xe2\x80", 2, false }, /* cut off */
+		{ "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 11, false },
+		{ "", 0, false },
+	};
+	unsigned i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(w); i++)
+		assert_int_equal(route_is_for(&t, (const uint8_t *)w[i].wire, w[i].n), w[i].known);
+}
+
 /* --- the tables --- */
 
 struct table {
@@ -917,6 +942,7 @@ int main(void)
 		cmocka_unit_test(listener_takes_a_bounded_number_per_turn_and_forgets_none),
 		cmocka_unit_test(listener_that_holds_one_back_can_be_closed),
 		cmocka_unit_test(chan_sends_no_text_that_is_not_utf8),
+		cmocka_unit_test(route_reads_the_whole_tag_of_a_message),
 		cmocka_unit_test(route_mends_text_that_is_not_utf8_at_any_depth),
 		cmocka_unit_test(each_message_has_rows_in_exactly_the_listed_tables),
 	};

@@ -114,29 +114,27 @@ static void what_is_malformed_is_found_under_nothing(void **state)
 	assert_false(lookup_of(&l, KIND_API_KEY, NULL, 0));
 }
 
-static void texts_and_payloads_have_limits(void **state)
+static void texts_and_payloads_of_any_size_are_found(void **state)
 {
-	char *text = mem_alloc(LOOKUP_PAYLOAD_MAX);
+	static const size_t sizes[] = { 1, 1024, 1025, 60000, 16U << 20 };
 	struct lookup l;
-	char *p;
+	unsigned i;
 
 	UNUSED(state);
-	memset(text, 'k', LOOKUP_PAYLOAD_MAX);
-	p = mem_printf("{\"api\":\"a\",\"key\":\"%.*s\"}", LOOKUP_TEXT_MAX, text);
-	assert_true(lookup_of(&l, KIND_API_KEY, p, strlen(p)));
-	mem_free(p);
-	p = mem_printf("{\"api\":\"a\",\"key\":\"%.*s\"}", LOOKUP_TEXT_MAX + 1, text);
-	assert_false(lookup_of(&l, KIND_API_KEY, p, strlen(p)));
-	mem_free(p);
-	p = mem_printf("{\"api\":\"a\",\"key\":\"k\",\"x\":\"%.*s\"}", (int)LOOKUP_PAYLOAD_MAX - 40,
-		       text);
-	assert_true(lookup_of(&l, KIND_API_KEY, p, strlen(p)));
-	mem_free(p);
-	p = mem_printf("{\"api\":\"a\",\"key\":\"k\",\"x\":\"%.*s\"}", (int)LOOKUP_PAYLOAD_MAX,
-		       text);
-	assert_false(lookup_of(&l, KIND_API_KEY, p, strlen(p)));
-	mem_free(p);
-	mem_free(text);
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		char *text = mem_alloc(sizes[i] + 1);
+		char *p;
+
+		memset(text, 'k', sizes[i]);
+		text[sizes[i]] = '\0';
+		p = mem_printf("{\"api\":\"a\",\"key\":\"%s\"}", text);
+		assert_true(lookup_of(&l, KIND_API_KEY, p, strlen(p)));
+		mem_free(p);
+		p = mem_printf("{\"api\":\"a\",\"clientId\":\"c\",\"metadata\":\"%s\"}", text);
+		assert_true(lookup_of(&l, KIND_SUBSCRIPTION, p, strlen(p)));
+		mem_free(p);
+		mem_free(text);
+	}
 }
 
 static void a_product_is_found_by_each_of_its_apis_once(void **state)
@@ -166,11 +164,11 @@ static void a_product_is_found_by_each_of_its_apis_once(void **state)
 	lookups_of(&l, KIND_API, text, strlen(text));
 	assert_int_equal(l.n, 0);
 	buf_adds(&many, "{\"apiIds\":[\"first\"");
-	for (i = 0; i < LOOKUP_MEMBERS_MAX; i++)
+	for (i = 0; i < 20000; i++)
 		buf_printf(&many, ",\"a%u\"", i);
 	buf_adds(&many, "]}");
 	lookups_of(&l, KIND_API_PRODUCT, many.data, many.len);
-	assert_int_equal(l.n, LOOKUP_MEMBERS_MAX);
+	assert_int_equal(l.n, 20001);
 	lookups_reset(&l);
 	buf_reset(&many);
 }
@@ -447,7 +445,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(payloads_of_the_reference_are_found_by_key_and_client),
 		cmocka_unit_test(what_is_malformed_is_found_under_nothing),
-		cmocka_unit_test(texts_and_payloads_have_limits),
+		cmocka_unit_test(texts_and_payloads_of_any_size_are_found),
 		cmocka_unit_test(a_product_is_found_by_each_of_its_apis_once),
 		S(the_index_follows_each_change_of_its_record),
 		S(the_index_follows_the_apis_of_a_product),

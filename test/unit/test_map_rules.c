@@ -114,7 +114,7 @@ static void revision_changes_exactly_with_the_content(void **state)
 static void file_members_go_before_defaults(void **state)
 {
 	static const char text[] =
-		"{\"definition\":\"{\\\"id\\\":\\\"a1\\\",\\\"name\\\":\\\"\\\\u00e9\\\",\\\"proxy\\\":{ },"
+		"{\"definition\":\"{\\\"id\\\":\\\"a1\\\",\\\"name\\\":\\\"\\\\u00e9\\\",\\\"proxy\\\":{\\\"context_path\\\":\\\"/\\\"},"
 		"\\\"plans\\\":[{\\\"id\\\":\\\"p\\\",\\\"status\\\":\\\"Deprecated\\\"}]}\","
 		"\"deployedAt\":77,\"environmentId\":\"E\",\"organizationHrid\":\"oh\",\"revision\":\"9\"}";
 	struct map_ctx *ctx = kit_context("");
@@ -169,8 +169,8 @@ static void unreadable_files_say_why(void **state)
 	refuse_file("", "expected a value");
 	refuse_file("[]", "file is not an object");
 	refuse_file("{} x", "expected the end");
-	refuse_file("{\"id\":\"a\"}", "v2 without name");
-	refuse_file("{\"id\":\"a\",\"name\":\"n\"}", "v2 without proxy");
+	refuse_file("{\"id\":\"a\"}", "name is missing");
+	refuse_file("{\"id\":\"a\",\"name\":\"n\"}", "proxy is missing");
 	refuse_file("{\"id\":\"a\",\"name\":\"n\",\"gravitee\":\"1.0.0\",\"proxy\":{}}",
 		    "not 2.0.0");
 	refuse_file("{\"id\":\"a\",\"gravitee\":\"4.0.0\"}", "unknown type");
@@ -178,7 +178,7 @@ static void unreadable_files_say_why(void **state)
 	refuse_file("{\"id\":\"a\",\"gravitee\":\"4.0.0\",\"type\":\"proxy\",\"plans\":{}}",
 		    "plans is not an array");
 	refuse_file("{\"id\":\"a\",\"gravitee\":\"4.0.0\",\"type\":\"proxy\",\"plans\":[1]}",
-		    "a plan is not an object");
+		    "plans[0] is not an object");
 	refuse_file("{\"definition\":7}", "definition is not text");
 	refuse_file("{\"definition\":\"{\"}", "definition: JSON: expected");
 	refuse_file("{\"definition\":" V4("") ",\"lifecycleState\":\"Started\"}",

@@ -175,23 +175,77 @@ static void a_withdrawal_needs_the_property_alone(void **state)
 	}
 }
 
-static void shared_policy_groups_keep_their_steps_as_they_are(void **state)
+static void steps_of_shared_policy_groups_are_what_the_reference_knows(void **state)
 {
 	static const char type[] = "DEPLOY_SHARED_POLICY_GROUP";
 
 	UNUSED(state);
 	maps_to(type,
 		"{\"id\":\"g\",\"environmentId\":\"E\",\"version\":3,\"crossId\":\"x\",\"policies\":"
-		"[{\"configuration\":{\"n\" : 1.50,\"s\":\"\\u0041\"},\"zz\":[null]}],\"deployedAt\":7}",
+		"[{\"configuration\":{\"n\" : 1.50,\"s\":\"\\u0041\"},\"zz\":[null],\"name\":null},"
+		"{\"enabled\":null,\"policy\":\"p\",\"name\":\"n\",\"messageCondition\":\"m\",\"configuration\":null}],"
+		"\"deployedAt\":7}",
 		KIND_SHARED_POLICY_GROUP, "g",
 		"{\"id\":\"g\",\"environmentId\":\"E\",\"definition\":{\"id\":\"g\",\"environmentId\":\"E\","
-		"\"version\":\"3\",\"policies\":[{\"configuration\":{\"n\":1.50,\"s\":\"\\u0041\"},"
-		"\"zz\":[null]}],\"deployedAt\":7},\"deployedAt\":7}");
+		"\"version\":\"3\",\"policies\":[{\"enabled\":true,\"configuration\":{\"n\":1.50,\"s\":\"\\u0041\"}},"
+		"{\"name\":\"n\",\"enabled\":false,\"policy\":\"p\",\"configuration\":null,\"messageCondition\":\"m\"}],"
+		"\"deployedAt\":7},\"deployedAt\":7}");
 	refuses(type, "{\"name\":\"g\"}", "id");
 	refuses(type, "{\"id\":\"g\",\"policies\":{}}", "policies");
+	refuses(type, "{\"id\":\"g\",\"policies\":[{\"enabled\":\"x\"}]}", "policies[0].enabled");
 	refuses(type, "{\"id\":\"g\",\"deployedAt\":\"soon\"}", "deployedAt");
 	refuses(type, "{\"id\":\"g\",\"phase\":[]}", "phase");
 	refuses(type, "{", "payload");
+}
+
+#define FLOW_AS(more) "{\"id\":\"o\",\"flows\":[{" more "}]}"
+#define FLOW_TAIL     "\"consumers\":[],\"methods\":[],\"pre\":[],\"post\":[],\"enabled\":true"
+#define DEFAULT_PATH  "\"path-operator\":{\"path\":\"\",\"operator\":\"STARTS_WITH\"},"
+
+/* What the reference's own classes (definition model 4.9) made of each. */
+static void organizations_are_written_as_the_reference_writes_them(void **state)
+{
+	static const struct {
+		const char *payload, *definition;
+	} cases[] = {
+		{ "{\"id\":\"o\"}", "\"flows\":[]" },
+		{ "{\"id\":\"o\",\"flows\":null,\"name\":null,\"zz\":1}", "" },
+		{ FLOW_AS("\"name\":null,\"condition\":null,\"zz\":{\"a\":null}"),
+		  "\"flows\":[{\"id\":null," DEFAULT_PATH FLOW_TAIL "}]" },
+		{ FLOW_AS("\"id\":\"\",\"path-operator\":null,\"consumers\":null,\"methods\":null,"
+			  "\"pre\":null,\"post\":null,\"enabled\":null"),
+		  "\"flows\":[{\"id\":null," FLOW_TAIL "}]" },
+		{ FLOW_AS("\"id\":\"f\",\"name\":7,\"condition\":\"\",\"path-operator\":{\"path\":\"/\","
+			  "\"operator\":\"equals\",\"zz\":1}"),
+		  "\"flows\":[{\"id\":\"f\",\"name\":\"7\",\"path-operator\":{\"path\":\"/\",\"operator\":"
+		  "\"EQUALS\"},\"condition\":\"\"," FLOW_TAIL "}]" },
+		{ FLOW_AS("\"path-operator\":{\"path\":null,\"operator\":null},\"enabled\":\"false\","
+			  "\"consumers\":[{},{\"consumerId\":null,\"consumerType\":null,\"x\":1}]"),
+		  "\"flows\":[{\"id\":null,\"path-operator\":{},\"consumers\":[{\"consumerId\":\"null\","
+		  "\"consumerType\":\"TAG\"}],\"methods\":[],\"pre\":[],\"post\":[],\"enabled\":false}]" },
+		{ FLOW_AS("\"pre\":[{\"policy\":\"p\",\"configuration\":null,\"zz\":1,\"description\":null},"
+			  "{\"name\":null,\"policy\":\"p\",\"configuration\":[ 1 ],\"condition\":\"c\","
+			  "\"description\":\"d\",\"enabled\":0}],\"enabled\":\"x\""),
+		  "\"flows\":[{\"id\":null," DEFAULT_PATH
+		  "\"consumers\":[],\"methods\":[],\"pre\":[{\"name\":\"\","
+		  "\"enabled\":true,\"policy\":\"p\",\"configuration\":null},{\"name\":\"null\",\"description\":"
+		  "\"d\",\"enabled\":false,\"policy\":\"p\",\"condition\":\"c\",\"configuration\":[1]}],"
+		  "\"post\":[],\"enabled\":true}]" },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct buf want = { 0 };
+
+		buf_printf(&want,
+			   "{\"definition\":{\"id\":\"o\"%s%s},\"enabled\":true,\"deployedAt\":5}",
+			   cases[i].definition[0] == '\0' ? "" : ",", cases[i].definition);
+		maps_to("PUBLISH_ORGANIZATION", cases[i].payload, KIND_ORGANIZATION, "o",
+			buf_cstr(&want));
+		buf_reset(&want);
+	}
+	refuses("PUBLISH_ORGANIZATION", FLOW_AS("\"pre\":[{\"policy\":\"p\"}]"), "configuration");
 }
 
 static void licenses_are_bytes(void **state)
@@ -323,7 +377,8 @@ int main(void)
 		cmocka_unit_test(authz_policies_keep_what_readers_know),
 		cmocka_unit_test(authz_is_nothing_unless_it_is_asked_for),
 		cmocka_unit_test(a_withdrawal_needs_the_property_alone),
-		cmocka_unit_test(shared_policy_groups_keep_their_steps_as_they_are),
+		cmocka_unit_test(steps_of_shared_policy_groups_are_what_the_reference_knows),
+		cmocka_unit_test(organizations_are_written_as_the_reference_writes_them),
 		cmocka_unit_test(licenses_are_bytes),
 		cmocka_unit_test(access_points_are_of_gateways_and_environments),
 		cmocka_unit_test(node_metadata_has_one_id_for_an_installation),

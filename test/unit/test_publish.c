@@ -77,11 +77,12 @@ static struct publish_op forced(struct publish_op o)
 	return o;
 }
 
-static struct publish_op withdraw_op(enum kind k, const char *id, const char *ref, uint64_t limit)
+static struct publish_op withdraw_op(enum kind k, const char *id, const char *ref,
+				     const char *version)
 {
 	struct publish_op o = op(PUBLISH_WITHDRAW, k, id, ref);
 
-	o.number = limit;
+	o.version = version;
 	return o;
 }
 
@@ -258,22 +259,57 @@ static void an_older_version_does_not_replace_a_newer_one_unless_it_is_forced(vo
 
 /* --- withdrawals --- */
 
-static void a_withdrawal_spares_what_was_written_later(void **state)
+static void a_withdrawal_leaves_a_tombstone(void **state)
 {
 	UNUSED(state);
 	publish(put_op(KIND_API, "a", NULL, "one", "1"));
 	publish(put_op(KIND_API, "a", NULL, "two", "2"));
-	publish(withdraw_op(KIND_API, "a", NULL, 1));
-	expect("D a  r2 v2 two|");
-	publish(withdraw_op(KIND_API, "a", NULL, 2));
+	publish(withdraw_op(KIND_API, "a", NULL, ""));
 	assert_int_equal(last.after.digest.count, 0);
 	expect("U a  r3 v |");
-	publish(withdraw_op(KIND_API, "a", NULL, UINT64_MAX)); /* once is enough */
-	publish(withdraw_op(KIND_API, "never", NULL, UINT64_MAX));
+	publish(withdraw_op(KIND_API, "a", NULL, "")); /* once is enough */
+	publish(withdraw_op(KIND_API, "never", NULL, ""));
 	assert_int_equal(last.effective, 0);
 	expect("U a  r3 v |");
 	publish(put_op(KIND_API, "a", NULL, "two", "2"));
 	expect("D a  r4 v2 two|");
+}
+
+static void a_deploy_must_be_above_what_withdrew_it(void **state)
+{
+	UNUSED(state);
+	publish(put_op(KIND_API, "a", NULL, "one", "1"));
+	publish(withdraw_op(KIND_API, "a", NULL, "5"));
+	expect("U a  r2 v5 |");
+	publish(put_op(KIND_API, "a", NULL, "old", "4"));
+	publish(put_op(KIND_API, "a", NULL, "old", "5"));
+	assert_int_equal(last.effective, 0);
+	publish(withdraw_op(KIND_API, "a", NULL, "7")); /* something newer says so too */
+	publish(withdraw_op(KIND_API, "a", NULL, "6"));
+	publish(withdraw_op(KIND_API, "a", NULL, ""));
+	assert_int_equal(last.effective, 0);
+	expect("U a  r2 v7 |");
+	publish(put_op(KIND_API, "a", NULL, "new", "8"));
+	expect("D a  r3 v8 new|");
+	publish(withdraw_op(KIND_API, "a", NULL, "9"));
+	publish(forced(put_op(KIND_API, "a", NULL, "repair", "2")));
+	expect("D a  r5 v2 repair|");
+	publish(withdraw_op(KIND_API, "a", NULL, VERSION_ABSENT));
+	publish(put_op(KIND_API, "a", NULL, "again", "2"));
+	expect("D a  r7 v2 again|");
+}
+
+static void what_went_with_its_reference_comes_back_as_it_was(void **state)
+{
+	UNUSED(state);
+	publish(put_op(KIND_API, "a", NULL, "api", "1"));
+	publish(put_op(KIND_SUBSCRIPTION, "s", "a", "sub", "1"));
+	publish(children_op("a", 2));
+	publish(withdraw_op(KIND_API, "a", NULL, "5"));
+	publish(put_op(KIND_API, "a", NULL, "api", "6"));
+	publish(put_op(KIND_SUBSCRIPTION, "s", "a", "sub", "1"));
+	assert_int_equal(last.effective, 1);
+	assert_int_equal(last.after.digest.count, 2);
 }
 
 static void children_go_in_pages_and_those_of_others_stay(void **state)
@@ -336,7 +372,7 @@ static void only_the_tombstone_that_is_named_sets_the_horizon(void **state)
 	UNUSED(state);
 	publish(put_op(KIND_API, "a", NULL, "one", "1"));
 	publish(put_op(KIND_API, "b", NULL, "one", "1"));
-	publish(withdraw_op(KIND_API, "a", NULL, UINT64_MAX));
+	publish(withdraw_op(KIND_API, "a", NULL, ""));
 	publish(purge_op(KIND_API, "a", 1)); /* not of that revision */
 	publish(purge_op(KIND_API, "b", 2)); /* it lives */
 	publish(purge_op(KIND_API, "c", 1000000));
@@ -382,12 +418,12 @@ static void what_a_refill_withdraws_is_not_kept(void **state)
 	publish(put_op(KIND_API, "a", NULL, "a", "1"));
 	publish(put_op(KIND_API_KEY, "revoked", "a", "{\"key\":\"K\",\"api\":\"a\"}", "1"));
 	publish(put_op(KIND_API, "dead", NULL, "d", "1"));
-	publish(withdraw_op(KIND_API, "dead", NULL, UINT64_MAX));
+	publish(withdraw_op(KIND_API, "dead", NULL, ""));
 	begin_refill();
-	refill(withdraw_op(KIND_API_KEY, "revoked", "a", UINT64_MAX));
+	refill(withdraw_op(KIND_API_KEY, "revoked", "a", ""));
 	refill(op(PUBLISH_KEEP, KIND_API, "a", NULL));
 	refill(op(PUBLISH_KEEP, KIND_API_KEY, "revoked", "a"));
-	refill(withdraw_op(KIND_API, "dead", NULL, UINT64_MAX));
+	refill(withdraw_op(KIND_API, "dead", NULL, ""));
 	end_refill();
 	expect("U revoked a r1 v |D a  r2 v1 a|");
 	assert_int_equal(found_by_key("a", "K"), 0);
@@ -400,7 +436,7 @@ static void a_refill_takes_no_horizon_of_the_history_before_it(void **state)
 	UNUSED(state);
 	for (i = 0; i < 20; i++)
 		publish(forced(put_op(KIND_API, "a", NULL, "a", "1")));
-	publish(withdraw_op(KIND_API, "a", NULL, UINT64_MAX));
+	publish(withdraw_op(KIND_API, "a", NULL, ""));
 	begin_refill();
 	refill(op(PUBLISH_KEEP, KIND_API, "a", NULL));
 	refill(purge_op(KIND_API, "a", 21));
@@ -478,13 +514,13 @@ static void a_batch_that_does_not_fit_changes_nothing(void **state)
 	reopen(SMALL_BYTES);
 	publish(put_op(KIND_API, "a", NULL, "a", "1"));
 	publish(put_op(KIND_API, "b", NULL, "b", "1"));
-	publish(withdraw_op(KIND_API, "b", NULL, UINT64_MAX));
+	publish(withdraw_op(KIND_API, "b", NULL, ""));
 	store_position(st, &before);
 	ops[0] = put_op(KIND_API, "a", NULL, "changed", "2");
 	ops[1] = meta_op("apis", "2,a");
 	ops[2] = purge_op(KIND_API, "b", 3);
 	ops[3] = put_op(KIND_API, "big", NULL, big, "1");
-	ops[4] = withdraw_op(KIND_API, "a", NULL, UINT64_MAX);
+	ops[4] = withdraw_op(KIND_API, "a", NULL, "");
 	assert_int_equal(publish_to(STORE_CURRENT, ops, ARRAY_LEN(ops), &e), ERR_FULL);
 	store_position(st, &after);
 	assert_int_equal(after.revision, before.revision);
@@ -532,10 +568,10 @@ static void a_damaged_record_refuses_a_batch_but_not_the_refill_that_replaces_it
 	damage(1, "a payload to be found");
 	reopen(MAP_BYTES);
 	assert_int_equal(publish_to(STORE_CURRENT, &o, 1, &e), ERR_DAMAGED);
-	o = withdraw_op(KIND_API, "a", NULL, UINT64_MAX);
+	o = withdraw_op(KIND_API, "a", NULL, "");
 	assert_int_equal(publish_to(STORE_CURRENT, &o, 1, &e), ERR_DAMAGED);
 	begin_refill();
-	refill(withdraw_op(KIND_API, "a", NULL, UINT64_MAX));
+	refill(withdraw_op(KIND_API, "a", NULL, ""));
 	refill(op(PUBLISH_KEEP, KIND_API, "a", NULL)); /* nothing of it is left to keep */
 	refill(op(PUBLISH_KEEP, KIND_API, "b", NULL));
 	end_refill();
@@ -549,7 +585,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_put_takes_a_revision_only_when_it_changes_something),
 		T(an_older_version_does_not_replace_a_newer_one_unless_it_is_forced),
-		T(a_withdrawal_spares_what_was_written_later),
+		T(a_withdrawal_leaves_a_tombstone),
+		T(a_deploy_must_be_above_what_withdrew_it),
+		T(what_went_with_its_reference_comes_back_as_it_was),
 		T(children_go_in_pages_and_those_of_others_stay),
 		T(a_key_is_found_by_its_value_while_it_lives),
 		T(only_the_tombstone_that_is_named_sets_the_horizon),

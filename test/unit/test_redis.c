@@ -226,6 +226,7 @@ struct fake {
 	size_t n;
 	unsigned clients;
 	bool open;
+	bool hangs_up; /* when it has said so */
 };
 
 static struct fake fake;
@@ -254,6 +255,8 @@ static void on_fake_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 static void on_fake_written(uv_write_t *w, int status)
 {
 	UNUSED(status);
+	if (fake.hangs_up && !uv_is_closing((uv_handle_t *)w->handle))
+		uv_close((uv_handle_t *)w->handle, on_fake_closed);
 	mem_free(w);
 }
 
@@ -334,20 +337,36 @@ static void a_loading_server_is_tried_again(void **state)
 	assert_non_null(strstr(why.text, "LOADING"));
 }
 
-static void a_server_with_too_many_clients_is_told_as_such(void **state)
+/* With a password it is the answer to AUTH; without one, to a command that does not matter. */
+static void what_a_server_says_before_it_closes_is_the_reason(void **state)
 {
-	static const char says[] = "-ERR max number of clients reached\r\n";
+	static const char *const says[] = { "-ERR max number of clients reached\r\n",
+					    "-DENIED Redis is running in protected mode\r\n" };
+	static const char *const passwords[] = { "x", NULL };
 	struct redis_opts o;
+	unsigned i;
 
 	UNUSED(state);
-	fake_start(says, sizeof(says) - 1);
-	kit_opts(&kit, &o);
-	o.password = "x"; /* so that it answers AUTH */
-	connect_with(&o);
-	kit_until(&kit, &down);
-	assert_int_equal(why.code, ERR_REMOTE);
-	assert_non_null(strstr(why.text, "max number of clients"));
-	fake_stop();
+	for (i = 0; i < 4; i++) {
+		fake_start(says[i / 2], strlen(says[i / 2]));
+		fake.hangs_up = true;
+		kit_opts(&kit, &o);
+		o.password = passwords[i % 2];
+		connect_with(&o);
+		kit_until(&kit, &down);
+		assert_int_equal(why.code, ERR_REMOTE);
+		assert_memory_equal(why.text, says[i / 2] + 1, strlen(says[i / 2]) - 3);
+		fake_stop();
+	}
+}
+
+static void an_error_that_did_not_matter_is_no_reason_later(void **state)
+{
+	static const char says[] = "-NOPERM no permission\r\n+PONG\r\n+more\r\n";
+
+	UNUSED(state);
+	assert_int_equal(ends_with(says, sizeof(says) - 1), ERR_PROTO);
+	assert_string_equal(why.text, "an answer to no command");
 }
 
 static void a_server_that_never_answers_is_left(void **state)
@@ -478,7 +497,8 @@ int main(void)
 		T(a_connection_may_be_closed_inside_each_callback),
 		T(answers_that_break_the_protocol_close_the_connection),
 		T(a_loading_server_is_tried_again),
-		T(a_server_with_too_many_clients_is_told_as_such),
+		T(what_a_server_says_before_it_closes_is_the_reason),
+		T(an_error_that_did_not_matter_is_no_reason_later),
 		T(a_server_that_never_answers_is_left),
 		T(a_command_without_an_answer_closes_the_connection),
 		T(a_silent_connection_is_pinged),

@@ -371,6 +371,128 @@ static void products_beyond_the_limit_are_not_looked_at(void **state)
 	resolve_reset(&answer);
 }
 
+/* --- sizes --- */
+
+static char *letters(size_t n)
+{
+	char *text = mem_alloc(n + 1);
+
+	memset(text, 'x', n);
+	text[n] = '\0';
+	return text;
+}
+
+/* What is listed as deployed is found, however large it is. */
+static void whatever_is_deployed_is_found(void **state)
+{
+	char *key = letters(5000);
+	char *large = letters(3U << 20);
+	char *p;
+	struct buf apis = { 0 };
+	unsigned i;
+
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	p = mem_printf(SUB(",\"metadata\":\"%s\"" ACCEPTED), large);
+	put(KIND_SUBSCRIPTION, "s", "a", p);
+	mem_free(p);
+	assert_int_equal(why_client(), RESOLVE_ACTIVE);
+	p = mem_printf("{\"id\":\"k\",\"key\":\"%s\",\"api\":\"a\",\"subscription\":\"s\","
+		       "\"active\":true,\"x\":\"%s\"}",
+		       key, large);
+	put(KIND_API_KEY, "k", "a", p);
+	mem_free(p);
+	ask(LOOKUP_KEY, key, "");
+	assert_int_equal(answer.n, 1);
+	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	/* A product of 3 MiB that holds 20,000 APIs, ours the last. */
+	put(KIND_API_KEY, "k", "a", NULL);
+	put(KIND_SUBSCRIPTION, "s", "a", NULL);
+	for (i = 0; i < 20000; i++)
+		buf_printf(&apis, "\"b%u\",", i);
+	buf_printf(&apis, "\"a\"],\"plans\":[\"%s\"", large);
+	put_product("p", buf_cstr(&apis));
+	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ACCEPTED));
+	put(KIND_API_KEY, "pk", "p", PRODUCT_KEY("pk", "p"));
+	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_string_equal(text_at(answer.match[0].product), "p");
+	buf_reset(&apis);
+	mem_free(large);
+	mem_free(key);
+	resolve_reset(&answer);
+}
+
+/* However they are spread: under the reference, its products, their keys. */
+static void what_one_question_looks_at_is_bounded(void **state)
+{
+	unsigned i;
+
+	UNUSED(state);
+	assert_int_equal(store_next_begin(st, NULL), 0);
+	target = STORE_NEXT;
+	put(KIND_API, "a", NULL, "{}");
+	put_product("p", "\"a\"");
+	put_product("q", "\"a\"");
+	for (i = 0; i < RESOLVE_HITS_MAX + 20; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "k%04u", i);
+		put(KIND_API_KEY, id, "p", PRODUCT_KEY("k", "p"));
+	}
+	put(KIND_SUBSCRIPTION, "ps", "q", PRODUCT_SUB("q", ACCEPTED));
+	put(KIND_API_KEY, "qk", "q", PRODUCT_KEY("qk", "q"));
+	assert_int_equal(store_switch(st, NULL), 0);
+	store_adopt(st);
+	assert_int_equal(why_key(), RESOLVE_SUBSCRIPTION_UNKNOWN);
+	ask_of(KIND_API_PRODUCT, "q", LOOKUP_KEY, "secret");
+	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	resolve_reset(&answer);
+}
+
+/* --- damage --- */
+
+static int ask_key(void)
+{
+	const struct resolve_ask q = { LOOKUP_KEY, KIND_API, "a", "secret", "", NOW };
+	struct store_view *v = NULL;
+	int rc;
+
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	rc = resolve(v, &q, &answer);
+	store_view_close(&v);
+	return rc;
+}
+
+/* What cannot be read may be what was asked for; an active match is one all the same. */
+static void a_damaged_record_refuses_no_other(void **state)
+{
+	UNUSED(state);
+	put(KIND_API, "a", NULL, "{}");
+	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED));
+	put(KIND_API_KEY, "k", "a", KEY(""));
+	put(KIND_API_KEY, "k2", "a", KEY(",\"x\":\"broken1\""));
+	store_kit_damage(dir, "broken1");
+	assert_int_equal(ask_key(), 0);
+	assert_int_equal(answer.n, 1);
+	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	put(KIND_API_KEY, "k", "a", KEY(",\"revoked\":true"));
+	assert_int_equal(ask_key(), ERR_DAMAGED);
+	put(KIND_API_KEY, "k", "a", NULL);
+	assert_int_equal(ask_key(), ERR_DAMAGED);
+	/* The same of the subscription. */
+	put(KIND_API_KEY, "k3", "a",
+	    "{\"id\":\"k3\",\"key\":\"secret\",\"api\":\"a\",\"subscription\":\"s3\","
+	    "\"active\":true}");
+	put(KIND_SUBSCRIPTION, "s3", "a", SUB(",\"x\":\"broken2\"" ACCEPTED));
+	assert_int_equal(ask_key(), 0);
+	store_kit_damage(dir, "broken2");
+	assert_int_equal(ask_key(), ERR_DAMAGED);
+	put(KIND_API_KEY, "k", "a", KEY(""));
+	assert_int_equal(ask_key(), 0);
+	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	resolve_reset(&answer);
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -384,6 +506,9 @@ int main(void)
 		S(what_is_a_products_is_none_of_an_api_of_its_id),
 		S(products_beyond_the_limit_are_not_looked_at),
 		S(a_crowd_under_one_key_is_bounded),
+		S(whatever_is_deployed_is_found),
+		S(what_one_question_looks_at_is_bounded),
+		S(a_damaged_record_refuses_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

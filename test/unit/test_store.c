@@ -830,6 +830,100 @@ static void a_record_that_fails_its_checksum_is_told(void **state)
 	mem_free(path);
 }
 
+static void count_calls(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+/* One that is damaged costs none of the others; who asks for it alone is told. */
+static void a_damaged_record_is_left_out(void **state)
+{
+	static const struct item items[] = { { KIND_API, "a1", NULL, "before", 1 },
+					     { KIND_API, "a2", NULL, "broken", 2 },
+					     { KIND_API, "a3", NULL, "behind", 3 },
+					     { KIND_API_KEY, "k1", "a1", "child1", 4 },
+					     { KIND_API_KEY, "k1", "a2", "broken", 5 },
+					     { KIND_API_KEY, "k2", "a1", "broken", 6 },
+					     { KIND_API_KEY, "k3", "a1", "child3", 7 } };
+	struct store_entry one;
+	struct store_view *v = NULL;
+	struct buf cursor = { 0 };
+	struct buf b = { 0 };
+	unsigned told = 0;
+
+	UNUSED(state);
+	store_on_damaged(st, count_calls, &told);
+	apply(items, ARRAY_LEN(items));
+	store_kit_damage(dir, "broken");
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	assert_int_equal(store_list(v, KIND_API, &cursor, show, &b), 0);
+	assert_string_equal(buf_cstr(&b), "D API a1  1 before|D API a3  3 behind|");
+	assert_int_equal(store_view_left_out(v), 1);
+	buf_clear(&b);
+	assert_int_equal(store_children(v, "a1", KIND__COUNT, &cursor, show, &b), 0);
+	assert_string_equal(buf_cstr(&b), "D API_KEY k1 a1 4 child1|D API_KEY k3 a1 7 child3|");
+	buf_clear(&b);
+	assert_int_equal(store_get(v, KIND_API_KEY, "k1", show, &b, NULL), 0);
+	assert_string_equal(buf_cstr(&b), "D API_KEY k1 a1 4 child1|");
+	buf_clear(&b);
+	store_view_close(&v);
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	assert_int_equal(store_view_left_out(v), 0);
+	assert_int_equal(store_get(v, KIND_API, "a2", show, &b, NULL), ERR_DAMAGED);
+	assert_int_equal(store_find(v, KIND_API, "a2", "", &one, NULL), ERR_DAMAGED);
+	assert_int_equal(store_get(v, KIND_API, "none", show, &b, NULL), ERR_NOTFOUND);
+	assert_int_equal(store_since(v, 0, show, &b), ERR_DAMAGED); /* no gap in what follows */
+	assert_string_equal(buf_cstr(&b), "D API a1  1 before|");
+	store_view_close(&v);
+	assert_int_equal(told, 1);
+	assert_int_equal(store_mended(st), 0);
+	/* The next generation is whole. */
+	assert_int_equal(store_next_begin(st, NULL), 0);
+	assert_int_equal(apply_to(STORE_NEXT, items, ARRAY_LEN(items), 0, NULL), 0);
+	assert_int_equal(store_switch(st, NULL), 0);
+	store_adopt(st);
+	assert_int_equal(store_mended(st), store_generation(st));
+	expect_get(KIND_API, "a2", "D API a2  2 broken|");
+	assert_int_equal(told, 1);
+	store_kit_damage(dir, "broken");
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	assert_int_equal(store_get(v, KIND_API, "a2", show, &b, NULL), ERR_DAMAGED);
+	store_view_close(&v);
+	assert_int_equal(told, 2);
+	buf_reset(&b);
+	buf_reset(&cursor);
+}
+
+/* It is said before it is read: its checksum alone would cost. */
+static void a_large_record_ends_a_walk_before_it_is_read(void **state)
+{
+	static const struct item items[] = { { KIND_API, "a1", NULL, "small", 1 },
+					     { KIND_API, "a2", NULL, "broken and large", 2 },
+					     { KIND_API, "a3", NULL, "small", 3 } };
+	struct store_view *v = NULL;
+	struct buf cursor = { 0 };
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	apply(items, ARRAY_LEN(items));
+	store_kit_damage(dir, "broken");
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	store_view_limit(v, 5);
+	assert_int_equal(store_list(v, KIND_API, &cursor, show, &b), STORE_LARGE);
+	assert_int_equal(store_since(v, 0, show, &b), STORE_LARGE);
+	assert_int_equal(store_get(v, KIND_API, "a2", show, &b, NULL), STORE_LARGE);
+	assert_string_equal(buf_cstr(&b), "D API a1  1 small|D API a1  1 small|");
+	assert_int_equal(store_view_left_out(v), 0);
+	store_view_limit(v, SIZE_MAX);
+	buf_clear(&b);
+	assert_int_equal(store_list(v, KIND_API, &cursor, show, &b), 0); /* goes on behind a1 */
+	assert_string_equal(buf_cstr(&b), "D API a3  3 small|");
+	assert_int_equal(store_view_left_out(v), 1);
+	store_view_close(&v);
+	buf_reset(&cursor);
+	buf_reset(&b);
+}
+
 static void write_text(const char *name, const char *text)
 {
 	char *path = mem_printf("%s/%s", dir, name);
@@ -994,6 +1088,8 @@ int main(void)
 		T(a_truncated_file_is_set_aside_at_every_length),
 		T(a_flipped_byte_never_crashes),
 		T(a_record_that_fails_its_checksum_is_told),
+		T(a_damaged_record_is_left_out),
+		T(a_large_record_ends_a_walk_before_it_is_read),
 		T(another_format_is_set_aside),
 		T(a_full_map_changes_nothing),
 		T(a_directory_that_cannot_be_written_is_an_error),

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/table.h"
 #include "common/zone/follow.h"
 #include "common/zone/lease.h"
 #include "common/zone/probe.h"
@@ -21,6 +23,7 @@
 #define META	"zonesync:{z}:meta"
 #define LOG	"zonesync:{z}:log"
 #define OLD_LOG "zonesync:{z}:log:old"
+#define SUSPECT "zonesync:{z}:suspect"
 #define EVENT	"distributed_event:z:"
 
 static struct kit kit;
@@ -33,6 +36,7 @@ static struct err why_down, why_over;
 static struct lease_reply lease;
 static struct written last;
 static unsigned done_count, duplicates;
+static struct table held; /* name -> hash of what was put last, owned: what a writer knows */
 static struct page page;
 static int page_rc;
 static struct probe seen;
@@ -126,7 +130,13 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	size_t at = 0;
+	void *v;
+
 	UNUSED(state);
+	while (table_next(&held, &at, NULL, &v))
+		mem_free(v);
+	table_reset(&held);
 	zone_conn_close(&zone); /* before the writer: its answers must not come any more */
 	writer_free(&pen);
 	zone_end_free(&desk);
@@ -209,6 +219,25 @@ static void a_lease_is_won_renewed_and_given_back(void **state)
 	assert_string_equal(kit_ask(&kit, "EXISTS", "zonesync:{z}:lease", NULL), "0");
 }
 
+static void a_look_at_the_lease_takes_nothing(void **state)
+{
+	struct lease_ask a = { .nonce = NONCE_A, .holder = "node", .break_token = "" };
+
+	UNUSED(state);
+	replied = false;
+	assert_int_equal(lease_acquire(zone, &a, on_lease, NULL), 0);
+	kit_until(&kit, &replied);
+	assert_int_equal(lease.answer, LEASE_FREE);
+	assert_string_equal(kit_ask(&kit, "DBSIZE", NULL), "0");
+	acquire(NONCE_A, NULL, NULL, 0);
+	assert_int_equal(lease.answer, LEASE_HELD);
+	replied = false;
+	assert_int_equal(lease_acquire(zone, &a, on_lease, NULL), 0); /* though it is our own */
+	kit_until(&kit, &replied);
+	assert_int_equal(lease.answer, LEASE_BUSY);
+	assert_true(lease.left_ms > 0);
+}
+
 static void a_lease_is_taken_over_or_broken_by_compare_only(void **state)
 {
 	char first[LEASE_TOKEN_BYTES];
@@ -236,19 +265,56 @@ static void a_lease_is_taken_over_or_broken_by_compare_only(void **state)
 
 /* --- writing --- */
 
+static void make(struct event *ev, enum action a, const char *id, const char *ref,
+		 const char *version)
+{
+	*ev = (struct event){ .kind = ref == NULL ? KIND_API : KIND_API_KEY,
+			      .action = a,
+			      .id = mem_strdup(id),
+			      .ref_id = mem_strdup(ref),
+			      .version = mem_strdup(version) };
+}
+
+/* What the writer knows of the name, and knows from now on; the caller's. */
+static struct hash *hold_hash(const struct event *ev, const struct hash *h)
+{
+	struct buf name = { 0 };
+	struct hash *old;
+
+	event_name(&name, ev->kind, ev->id, ev->ref_id);
+	if (h != NULL)
+		old = table_set(&held, buf_cstr(&name), mem_dup(h, sizeof(*h)));
+	else
+		old = table_del(&held, buf_cstr(&name));
+	buf_reset(&name);
+	return old;
+}
+
 static void put(const char *id, const char *ref, const char *payload, const char *version,
 		bool forced)
 {
-	struct event ev = { .kind = ref == NULL ? KIND_API : KIND_API_KEY,
-			    .action = ACTION_DEPLOY,
-			    .id = mem_strdup(id),
-			    .ref_id = mem_strdup(ref),
-			    .version = mem_strdup(version) };
+	struct event ev;
 	struct hash h;
+	struct hash *was;
 
+	make(&ev, ACTION_DEPLOY, id, ref, version);
 	buf_adds(&ev.payload, payload);
 	event_hash(&h, &ev);
-	writer_put(pen, &ev, &h, forced);
+	was = hold_hash(&ev, &h);
+	writer_put(pen, &ev, &h, was, forced);
+	mem_free(was);
+	event_reset(&ev);
+}
+
+static void take_back(const char *id, const char *ref, const char *version, bool forced)
+{
+	struct event ev;
+	struct hash *was;
+
+	make(&ev, ACTION_UNDEPLOY, id, ref, version);
+	was = hold_hash(&ev, NULL);
+	writer_tombstone(pen, &ev, was, forced);
+	mem_free(was);
 	event_reset(&ev);
 }
 
@@ -366,8 +432,6 @@ static void equal_content_takes_no_revision(void **state)
 
 static void a_lower_version_never_replaces_a_higher_one(void **state)
 {
-	struct hash h;
-
 	UNUSED(state);
 	found_zone();
 	put("a1", NULL, "old", "9", false);
@@ -375,11 +439,7 @@ static void a_lower_version_never_replaces_a_higher_one(void **state)
 	put("a1", NULL, "one", "5", false); /* equal, and older: the version stays */
 	assert_int_equal(written(), 0);
 	assert_string_equal(kit_ask(&kit, "HGET", EVENT "API:a1", "zsVer", NULL), "10");
-	hash_event(&h, 'D', "API:a1", "one", 3);
-	writer_touch(pen, "API:a1", &h, "7");
-	assert_int_equal(written(), 0);
-	assert_string_equal(kit_ask(&kit, "HGET", EVENT "API:a1", "zsVer", NULL), "10");
-	writer_touch(pen, "API:a1", &h, "12");
+	put("a1", NULL, "one", "12", false);
 	assert_int_equal(written(), 0);
 	assert_string_equal(kit_ask(&kit, "HGET", EVENT "API:a1", "zsVer", NULL), "12");
 	put("a1", NULL, "older but forced", "9", true);
@@ -393,7 +453,7 @@ static void an_undeploy_keeps_the_payload_and_leaves_the_digest(void **state)
 {
 	UNUSED(state);
 	found_zone();
-	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX, "");
+	take_back("k1", "a1", "11", false);
 	assert_int_equal(written(), 1);
 	prove();
 	assert_int_equal(page.head.digest.count, 1);
@@ -401,13 +461,11 @@ static void an_undeploy_keeps_the_payload_and_leaves_the_digest(void **state)
 		kit_ask(&kit, "HMGET", EVENT "API:a1:API_KEY:k1", "payload", "syncAction", NULL),
 		"(key UNDEPLOY)");
 	assert_string_equal(kit_ask(&kit, "SCARD", "zonesync:{z}:refs:API:a1", NULL), "0");
-	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX, ""); /* again */
-	writer_tombstone(pen, "API:unknown", NULL, UINT64_MAX, "");
+	take_back("k1", "a1", "11", false); /* again */
+	take_back("unknown", NULL, "11", false);
 	assert_int_equal(written(), 0);
 	assert_string_equal(kit_ask(&kit, "EXISTS", EVENT "API:unknown", NULL), "0");
-	writer_tombstone(pen, "API:a1", NULL, 0, ""); /* written after the limit: it survives */
-	assert_int_equal(written(), 0);
-	writer_tombstone(pen, "API:a1", NULL, 1, "");
+	take_back("a1", NULL, "11", false);
 	assert_int_equal(written(), 1);
 	prove();
 	assert_int_equal(page.head.digest.count, 0);
@@ -439,7 +497,7 @@ static void a_purge_forgets_tombstones_and_moves_the_horizon(void **state)
 {
 	UNUSED(state);
 	found_zone();
-	writer_tombstone(pen, "API:a1:API_KEY:k1", "a1", UINT64_MAX, "");
+	take_back("k1", "a1", "11", false);
 	assert_int_equal(written(), 1);
 	writer_purge(pen, "API:a1:API_KEY:k1", "a1", 2); /* not of that revision */
 	writer_purge(pen, "API:a1", NULL, 1);		 /* lives */
@@ -453,23 +511,264 @@ static void a_purge_forgets_tombstones_and_moves_the_horizon(void **state)
 	assert_string_equal(kit_ask(&kit, "EXISTS", EVENT "API:a1:API_KEY:k1", NULL), "0");
 }
 
-static void a_lost_hash_is_withdrawn_from_the_log(void **state)
+/* --- damage --- */
+
+/* What may befall an event behind our back. The hash that is read is damaged or not there. */
+static const struct damage {
+	const char *what;
+	const char *command[5];
+} damages[] = {
+	{ "deleted", { "DEL", EVENT "API:a1" } },
+	{ "of a wrong type", { "SET", EVENT "API:a1", "text" } },
+	{ "another hash", { "HSET", EVENT "API:a1", "zsHash", "Dsixteen bytes..." } },
+	{ "no hash at all", { "HSET", EVENT "API:a1", "zsHash", "short" } },
+	{ "the hash is gone", { "HDEL", EVENT "API:a1", "zsHash" } },
+	{ "another revision", { "HSET", EVENT "API:a1", "zsRev", "77" } },
+	{ "the revision is gone", { "HDEL", EVENT "API:a1", "zsRev" } },
+	{ "another payload", { "HSET", EVENT "API:a1", "payload", "other" } },
+	{ "another type", { "HSET", EVENT "API:a1", "type", "KEY" } },
+	{ "another id", { "HSET", EVENT "API:a1", "id", "a9" } },
+	{ "withdrawn by a stranger", { "HSET", EVENT "API:a1", "syncAction", "UNDEPLOY" } },
+	{ "no member of the log", { "ZREM", LOG, "API:a1" } },
+	{ "another score", { "ZADD", LOG, "77", "API:a1" } },
+};
+
+static void do_damage(const struct damage *d)
+{
+	const char *const *c = d->command;
+	const char *out = kit_ask(&kit, c[0], c[1], c[2], c[3], c[4], NULL);
+
+	if (!str_equal(out, "OK") && !str_equal(out, "1") && !str_equal(out, "0"))
+		fail_msg("%s: %s", d->what, out);
+}
+
+enum { BY_REPAIR, BY_CHANGE, BY_WITHDRAWAL, BY__COUNT };
+
+/* Whatever was done to it, what is written over it leaves count and digest right. */
+static void what_is_written_over_damage_is_counted_once(void **state)
+{
+	unsigned i, by;
+
+	UNUSED(state);
+	found_zone();
+	for (i = 0; i < ARRAY_LEN(damages); i++)
+		for (by = 0; by < BY__COUNT; by++) {
+			do_damage(&damages[i]);
+			(void)kit_ask(&kit, "SADD", SUSPECT, "API:a1", "other", NULL);
+			if (by == BY_REPAIR)
+				put("a1", NULL, "one", "10", true);
+			else if (by == BY_CHANGE)
+				put("a1", NULL, damages[i].what, "11", false);
+			else
+				take_back("a1", NULL, "12", false);
+			assert_int_equal(written(), 1);
+			prove();
+			assert_int_equal(page.head.digest.count, by == BY_WITHDRAWAL ? 1 : 2);
+			/* It leaves the suspects with what mends it. */
+			assert_string_equal(kit_ask(&kit, "SMEMBERS", SUSPECT, NULL), "(other)");
+			put("a1", NULL, "one", "10", true);
+			(void)written();
+			prove();
+		}
+}
+
+static void a_damaged_tombstone_is_mended_whole(void **state)
+{
+	unsigned i;
+
+	UNUSED(state);
+	found_zone();
+	for (i = 0; i < ARRAY_LEN(damages); i++) {
+		take_back("a1", NULL, "12", true);
+		(void)written();
+		do_damage(&damages[i]);
+		(void)kit_ask(&kit, "SADD", SUSPECT, "API:a1", NULL);
+		take_back("a1", NULL, "12", true);
+		assert_int_equal(written(), 1);
+		prove();
+		assert_int_equal(page.head.digest.count, 1);
+		assert_string_equal(kit_ask(&kit, "HMGET", EVENT "API:a1", "clusterId", "id",
+					    "type", "syncAction", "zsVer", NULL),
+				    "(z a1 API UNDEPLOY 12)");
+		assert_string_equal(kit_ask(&kit, "EXISTS", SUSPECT, NULL), "0");
+	}
+	assert_string_equal(kit_ask(&kit, "HGET", META, "horizon", NULL), "0"); /* no resync */
+}
+
+/* The share of a child is known only from what stands there: the writer is told to look. */
+static void children_whose_share_is_lost_are_told(void **state)
 {
 	UNUSED(state);
 	found_zone();
-	(void)kit_ask(&kit, "DEL", EVENT "API:a1", NULL);
-	writer_tombstone(pen, "API:a1", NULL, UINT64_MAX, "");
+	put("k2", "a1", "key", "10", false);
 	assert_int_equal(written(), 1);
-	assert_string_equal(kit_ask(&kit, "ZSCORE", LOG, "API:a1", NULL), "-");
-	assert_string_equal(kit_ask(&kit, "HGET", META, "horizon", NULL), "3");
+	(void)kit_ask(&kit, "DEL", EVENT "API:a1:API_KEY:k1", NULL);
+	writer_children(pen, "a1", 8);
+	assert_int_equal(written(), 2);
+	assert_int_equal(last.unknown, 1);
+	read_page(&(struct position){ 0 }, 10);
+	assert_int_equal(page.len, 3);
+	assert_false(page.events[1].damaged || page.events[2].damaged);
+	assert_int_equal(page.events[1].ev.action, ACTION_UNDEPLOY);
+	assert_int_equal(page.head.digest.count, 2);
+	writer_sums(pen, &(struct digest){ .count = 1, .lane = { 1, 2, 3, 4 } });
+	assert_int_equal(written(), 0);
+	read_page(&(struct position){ 0 }, 0);
+	assert_int_equal(page.head.digest.count, 1);
+	assert_int_equal(page.head.digest.lane[3], 4);
+	(void)kit_ask(&kit, "SET", "zonesync:{z}:refs:API:a1", "no set", NULL);
+	writer_children(pen, "a1", 8);
+	assert_int_equal(written(), 0);
+	assert_int_equal(last.unknown, 1);
+	(void)kit_ask(&kit, "SET", "zonesync:{z}:refs:API:a1", "no set", NULL);
+	put("k3", "a1", "key", "10", false);
+	assert_int_equal(written(), 1);
+	assert_string_equal(kit_ask(&kit, "SMEMBERS", "zonesync:{z}:refs:API:a1", NULL),
+			    "(API:a1:API_KEY:k3)");
+}
+
+/* Bytes of the hash that a load learns of a1: other than those of a hash, it is lost. */
+static void a_load_learns_what_is_lost(void **state)
+{
+	static const char *const bytes[ARRAY_LEN(damages)] = { "0",  "0",  "17", "5",  "0",
+							       "0",  "0",  "17", "17", "17",
+							       "17", "-1", "0" };
+	char *lua = mem_printf("local all = (function() %s end)() "
+			       "for _, one in ipairs(all) do "
+			       "if one[1] == 'API:a1' then return #one[3] end end return -1",
+			       script_text[SCRIPT_MANIFEST]);
+	unsigned i;
+
+	UNUSED(state);
+	found_zone();
+	for (i = 0; i < ARRAY_LEN(damages); i++) {
+		const char *out;
+
+		do_damage(&damages[i]);
+		out = kit_ask(&kit, "EVAL", lua, "1", LOG, "0", "1000", EVENT, NULL);
+		if (!str_equal(out, bytes[i]))
+			fail_msg("%s: %s", damages[i].what, out);
+		put("a1", NULL, "one", "10", true);
+		(void)written();
+	}
+	mem_free(lua);
+}
+
+static void on_named(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	UNUSED(arg);
+	UNUSED(r);
+	UNUSED(lost);
+	replied = true;
+}
+
+static void suspects_are_bounded(void **state)
+{
+	char text[1200][8];
+	const char *names[ARRAY_LEN(text)];
+	unsigned i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(text); i++) {
+		(void)snprintf(text[i], sizeof(text[i]), "n%u", i / 2); /* each of them twice */
+		names[i] = text[i];
+	}
+	replied = false;
+	assert_int_equal(follow_suspect(zone, names, ARRAY_LEN(text), on_named, NULL), 0);
+	kit_until(&kit, &replied);
+	assert_string_equal(kit_ask(&kit, "SCARD", SUSPECT, NULL), "600");
+	for (i = 0; i < ARRAY_LEN(text); i++)
+		(void)snprintf(text[i], sizeof(text[i]), "m%u", i);
+	replied = false;
+	assert_int_equal(follow_suspect(zone, names, ARRAY_LEN(text), on_named, NULL), 0);
+	kit_until(&kit, &replied);
+	assert_string_equal(kit_ask(&kit, "SCARD", SUSPECT, NULL), "1000");
+}
+
+/* --- versions of tombstones --- */
+
+static const char *version_of_k1(void)
+{
+	return kit_ask(&kit, "HMGET", EVENT "API:a1:API_KEY:k1", "syncAction", "zsVer", NULL);
+}
+
+static void a_deploy_must_be_above_what_withdrew_it(void **state)
+{
+	UNUSED(state);
+	found_zone();
+	take_back("k1", "a1", "15", false);
+	assert_int_equal(written(), 1);
+	put("k1", "a1", "old", "14", false);
+	put("k1", "a1", "old", "15", false);
+	assert_int_equal(written(), 0);
+	assert_string_equal(version_of_k1(), "(UNDEPLOY 15)");
+	take_back("k1", "a1", "17", false); /* something newer says so too */
+	take_back("k1", "a1", "16", false);
+	take_back("k1", "a1", "", false);
+	assert_int_equal(written(), 0);
+	assert_string_equal(version_of_k1(), "(UNDEPLOY 17)");
+	put("k1", "a1", "new", "18", false);
+	assert_int_equal(written(), 1);
+	prove();
+	take_back("k1", "a1", "20", false);
+	put("k1", "a1", "repair", "5", true);
+	assert_int_equal(written(), 2);
+	prove();
+	take_back("k1", "a1", VERSION_ABSENT, false);
+	assert_int_equal(written(), 1);
+	assert_string_equal(version_of_k1(), "(UNDEPLOY absent)");
+	put("k1", "a1", "there again", "5", false);
+	assert_int_equal(written(), 1);
+	prove();
+}
+
+/* What hangs on an API goes with it, and comes back with it, as old as it is. */
+static void what_went_with_its_reference_comes_back_as_it_was(void **state)
+{
+	UNUSED(state);
+	found_zone();
+	writer_children(pen, "a1", 8);
+	take_back("a1", NULL, "30", false);
+	assert_int_equal(written(), 2);
+	assert_string_equal(version_of_k1(), "(UNDEPLOY )");
+	put("a1", NULL, "one", "31", false);
+	put("k1", "a1", "key", "10", false);
+	assert_int_equal(written(), 2);
+	prove();
+	assert_int_equal(page.head.digest.count, 2);
+}
+
+/* A reader of the reference looks at a window: the clock is that of whom it asks. */
+static void events_have_the_time_of_the_server(void **state)
+{
+	long long from;
+	long long made;
+
+	UNUSED(state);
+	hold(NONCE_A);
+	writer_refill_begin(pen, "l1");
+	put("a1", NULL, "one", "10", true); /* made now, written later */
+	from = atoll(
+		kit_ask(&kit, "EVAL",
+			"local t = redis.call('TIME') return string.format('%.0f', t[1] * 1000 "
+			"+ math.floor(t[2] / 1000) + 1)",
+			"0", NULL));
+	while (clock_wall_ms() <= from)
+		(void)usleep(1000);
+	writer_sync_state(pen, "node", "1");
+	assert_int_equal(written(), 1);
+	made = atoll(kit_ask(&kit, "HGET", EVENT "API:a1", "updatedAt", NULL));
+	assert_true(made >= from);
+	made = atoll(kit_ask(&kit, "HGET", "distributed_sync_state:z", "to", NULL));
+	assert_true(made >= from);
 }
 
 /* Runs the write script by hand, with the arguments behind the number. */
 static const char *write_by_hand(const char *number, const char *a, const char *b, const char *c)
 {
-	return kit_ask(&kit, "EVAL", script_text[SCRIPT_WRITE], "5", "zonesync:{z}:lease", META,
-		       LOG, "zonesync:{z}:cursor", OLD_LOG, lease.token, number, EVENT,
-		       "zonesync:{z}:refs:API:", "wake", "z", "1", "M", "mark", "set", a, b, c,
+	return kit_ask(&kit, "EVAL", script_text[SCRIPT_WRITE], "7", "zonesync:{z}:lease", META,
+		       LOG, "zonesync:{z}:cursor", OLD_LOG, "state", SUSPECT, lease.token, number,
+		       EVENT, "zonesync:{z}:refs:API:", "wake", "z", "M", "mark", "set", a, b, c,
 		       NULL);
 }
 
@@ -523,8 +822,8 @@ static void a_refill_broken_off_and_begun_again_forgets_nobody(void **state)
 			    "(API:a1:API_KEY:k1 2 API:a2 3 API:a3 4 API:a1 5)");
 	put("a1", NULL, "one", "10", true);
 	writer_keep(pen, "API:a1:API_KEY:k1", "a1");
-	writer_tombstone(pen, "API:a2", NULL, UINT64_MAX, "");
-	writer_tombstone(pen, "API:a3", NULL, UINT64_MAX, "");
+	take_back("a2", NULL, "", false);
+	take_back("a3", NULL, "", false);
 	writer_refill_end(pen, false);
 	assert_int_equal(written(), 4);
 	prove();
@@ -1320,6 +1619,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_lease_is_won_renewed_and_given_back),
+		T(a_look_at_the_lease_takes_nothing),
 		T(a_lease_is_taken_over_or_broken_by_compare_only),
 		T(a_write_shows_in_log_references_count_and_digest),
 		T(equal_content_takes_no_revision),
@@ -1327,7 +1627,14 @@ int main(void)
 		T(an_undeploy_keeps_the_payload_and_leaves_the_digest),
 		T(children_go_in_bounded_steps),
 		T(a_purge_forgets_tombstones_and_moves_the_horizon),
-		T(a_lost_hash_is_withdrawn_from_the_log),
+		T(what_is_written_over_damage_is_counted_once),
+		T(a_damaged_tombstone_is_mended_whole),
+		T(children_whose_share_is_lost_are_told),
+		T(a_load_learns_what_is_lost),
+		T(suspects_are_bounded),
+		T(a_deploy_must_be_above_what_withdrew_it),
+		T(what_went_with_its_reference_comes_back_as_it_was),
+		T(events_have_the_time_of_the_server),
 		T(a_malformed_batch_changes_nothing),
 		T(a_refill_broken_off_and_begun_again_forgets_nobody),
 		T(pages_end_at_their_events_or_bytes),

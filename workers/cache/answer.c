@@ -16,14 +16,17 @@ static int on_get(struct client *c, struct store_view *v, const Gateway__Request
 
 	if (!kind_parse(req->get->kind, strlen(req->get->kind), &k))
 		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST, "there is no such type");
-	p = page_new(true, 0);
+	p = page_new(c, v, true, 0);
 	if (!req->get->tombstones)
 		page_leave_tombstones_out(p);
-	rc = store_get(v, k, req->get->entity_id, add_entry, p, NULL);
+	rc = page_result(p, store_get(v, k, req->get->entity_id, add_entry, p, NULL));
 	gateway__reply__init(&m);
 	m.id = req->id;
-	if (rc < 0 && rc != ERR_NOTFOUND)
+	m.left_out = store_view_left_out(v);
+	if ((rc < 0 && rc != ERR_NOTFOUND) || (rc == 0 && m.left_out > 0 && page_is_empty(p)))
 		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "the record is damaged");
+	else if (rc == PAGE_LARGE)
+		rc = send_later(c, req);
 	else if (rc == PAGE_FULL)
 		rc = send_simple(c, req->id, GATEWAY__CODE__BUSY,
 				 "under several references, too much for one answer: list it");
@@ -67,22 +70,26 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST,
 				   "there is no such type, or no such place to go on from");
 	}
-	p = page_new(l->payloads, l->limit);
+	p = page_new(c, v, l->payloads, l->limit);
 	page_leave_tombstones_out(p);
 	if (l->ref[0] != '\0')
 		rc = store_children(v, l->ref, k, &cursor, add_entry, p);
 	else
 		rc = store_list(v, k, &cursor, add_entry, p);
+	rc = page_result(p, rc);
 	gateway__reply__init(&m);
 	m.id = req->id;
+	m.left_out = store_view_left_out(v);
 	if (rc == PAGE_FULL) {
 		next = mem_alloc(2 * cursor.len + 1);
 		str_hex(next, cursor.data, cursor.len);
 		m.next = next;
 	}
-	if (rc < 0) {
+	if (rc < 0 || rc == PAGE_LARGE) {
 		page_free(p);
-		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "a record is damaged");
+		rc = rc == PAGE_LARGE ? send_later(c, req)
+				      : send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE,
+						    "a record is damaged");
 	} else {
 		rc = send_page(c, p, &m);
 	}
@@ -204,10 +211,19 @@ static const struct {
 	[GATEWAY__REQUEST__BODY_RESOLVE_SUBSCRIPTION] = { on_resolve, true },
 };
 
+int answer_request(struct client *c, struct store_view *v, const Gateway__Request *req)
+{
+	struct store_position at;
+
+	store_view_position(v, &at);
+	if (at.lineage[0] == '\0' && requests[req->body_case].wants_data)
+		return send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "there is no data yet");
+	return requests[req->body_case].fn(c, v, req);
+}
+
 static int answer(struct client *c, const Gateway__Request *req)
 {
 	struct store_view *v = NULL;
-	struct store_position at;
 	struct err e = { 0 };
 	int rc;
 
@@ -219,11 +235,7 @@ static int answer(struct client *c, const Gateway__Request *req)
 				   "this version does not know the request");
 	if (store_view_open(c->s->store, &v, &e) < 0)
 		return send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, e.text);
-	store_view_position(v, &at);
-	if (at.lineage[0] == '\0' && requests[req->body_case].wants_data)
-		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "there is no data yet");
-	else
-		rc = requests[req->body_case].fn(c, v, req);
+	rc = answer_request(c, v, req);
 	store_view_close(&v);
 	return rc;
 }

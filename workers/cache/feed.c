@@ -216,7 +216,7 @@ static bool is_sound(const Feed__Op *m, char op)
 		return false;
 	if (put && (m->hash.len != HASH_BYTES || m->hash.data[0] != ACTION_DEPLOY))
 		return false;
-	return strchr("WFTKP", op) == NULL || m->id[0] != '\0';
+	return strchr("WFTRKP", op) == NULL || m->id[0] != '\0';
 }
 
 /* Into `out`; false: no operation of the store, but of the batch as a whole. */
@@ -225,9 +225,9 @@ static bool take_op(struct keeper_job *job, Feed__Op *m, struct publish_op *out)
 	static const struct {
 		char op;
 		enum publish_what what;
-	} rows[] = { { 'W', PUBLISH_PUT },  { 'F', PUBLISH_FORCE },    { 'T', PUBLISH_WITHDRAW },
-		     { 'K', PUBLISH_KEEP }, { 'C', PUBLISH_CHILDREN }, { 'P', PUBLISH_PURGE },
-		     { 'M', PUBLISH_META }, { 'O', PUBLISH_META } };
+	} rows[] = { { 'W', PUBLISH_PUT },	{ 'F', PUBLISH_FORCE }, { 'T', PUBLISH_WITHDRAW },
+		     { 'R', PUBLISH_WITHDRAW }, { 'K', PUBLISH_KEEP },	{ 'C', PUBLISH_CHILDREN },
+		     { 'P', PUBLISH_PURGE },	{ 'M', PUBLISH_META },	{ 'O', PUBLISH_META } };
 	size_t i;
 
 	job->begin_next = job->begin_next || m->op[0] == 'L';

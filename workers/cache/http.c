@@ -40,6 +40,7 @@ struct http {
 	int64_t idle_ms;
 	struct client *clients;
 	size_t n;
+	unsigned max;
 	size_t held;	 /* bytes of bodies */
 	size_t listings; /* under way */
 	uint64_t refused;
@@ -387,7 +388,7 @@ static void on_sweep(uv_timer_t *t)
 {
 	struct http *h = t->data;
 	int64_t now = clock_boot_ms();
-	int64_t wait = h->n < HTTP_CLIENTS_MAX ? h->idle_ms : MIN(h->idle_ms, HTTP_CROWDED_MS);
+	int64_t wait = h->n < h->max ? h->idle_ms : MIN(h->idle_ms, HTTP_CROWDED_MS);
 	struct client *c;
 
 	for (c = h->clients; c != NULL; c = c->next)
@@ -440,10 +441,10 @@ static void on_now(uv_idle_t *i);
 static void run(struct http *h)
 {
 	MHD_UNSIGNED_LONG_LONG ms = 0;
-	bool full = h->n >= HTTP_CLIENTS_MAX;
+	bool full = h->n >= h->max;
 
 	(void)MHD_run(h->daemon);
-	if (full && h->n < HTTP_CLIENTS_MAX) /* only the next run listens again */
+	if (full && h->n < h->max) /* only the next run listens again */
 		(void)MHD_run(h->daemon);
 	(void)uv_timer_stop(&h->due);
 	(void)uv_idle_stop(&h->now);
@@ -478,13 +479,12 @@ static int start(struct http *h, struct worker *w, struct err *e)
 	const union MHD_DaemonInfo *info;
 	unsigned timeout_s = (unsigned)((h->idle_ms + 999) / 1000);
 
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, h,
-				     MHD_OPTION_LISTEN_SOCKET, HTTP_FD, MHD_OPTION_CONNECTION_LIMIT,
-				     (unsigned)HTTP_CLIENTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				     (size_t)HTTP_CLIENT_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-				     timeout_s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
-				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-				     MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, h, MHD_OPTION_END);
+	h->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, HTTP_FD,
+		MHD_OPTION_CONNECTION_LIMIT, h->max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)HTTP_CLIENT_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, timeout_s,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, h, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, h, MHD_OPTION_END);
 	info = h->daemon == NULL ? NULL : MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (info == NULL)
 		return err_set(e, ERR_REMOTE, "the technical API: libmicrohttpd does not start");
@@ -517,7 +517,7 @@ static void take_config(struct http *h, const Ipc__HttpConfig *c)
 	}
 }
 
-int http_open(struct http **out, struct worker *w, const Ipc__HttpConfig *c,
+int http_open(struct http **out, struct worker *w, unsigned max, const Ipc__HttpConfig *c,
 	      const struct http_about *about, struct err *e)
 {
 	struct http *h = mem_zalloc(sizeof(*h));
@@ -525,6 +525,7 @@ int http_open(struct http **out, struct worker *w, const Ipc__HttpConfig *c,
 	socklen_t n = sizeof(own);
 
 	*out = h;
+	h->max = max;
 	take_config(h, c);
 	h->node_id = mem_strdup(about->node_id);
 	h->zone = mem_strdup(about->zone);

@@ -28,6 +28,7 @@
 
 struct http;
 
-int http_open(struct http **out, struct worker *w, const Ipc__HttpConfig *c,
+/* On the listener at HTTP_FD; of `max` connections. */
+int http_open(struct http **out, struct worker *w, unsigned max, const Ipc__HttpConfig *c,
 	      const struct http_about *about, struct err *e) MUST_USE;
 void http_close(struct http **h);

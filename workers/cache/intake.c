@@ -38,7 +38,7 @@ struct intake {
 	bool refilling;
 	bool refill_due; /* what is held is damaged, or not wanted: nothing else is taken */
 	char next_lineage[STORE_LINEAGE_BYTES];
-	bool caught;	     /* the publisher has said so, of what is being written */
+	bool caught;	     /* this publisher has said so, of this lineage */
 	unsigned serial;     /* of the connection */
 	unsigned job_serial; /* of the one the job is of */
 	/* What is told. */
@@ -203,7 +203,8 @@ static void take_batch(struct intake *k, Feed__Request *r)
 		protocol_error(k, "a malformed batch");
 		return;
 	}
-	k->caught = (k->caught && !job->begin_next) || said.caught;
+	/* In a refill it is said before the end. */
+	k->caught = said.caught || (k->caught && said.lineage == NULL);
 	if (said.lineage != NULL)
 		str_copy(k->next_lineage, sizeof(k->next_lineage), said.lineage);
 	/* Copies: the connection may end while the thread works. */

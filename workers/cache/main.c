@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/store/reader.h"
+#include "workers/cache/budget.h"
 #include "workers/cache/doctor.h"
 #include "workers/cache/follower.h"
 #include "workers/cache/http.h"
@@ -21,7 +23,7 @@ static char doubt_path[PATH_MAX];
 /* Only calls that are allowed in a handler; then whoever was there before, or the default. */
 static void on_crash(int sig, siginfo_t *info, void *context)
 {
-	int fd = open(doubt_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(doubt_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	unsigned i;
 
 	if (fd >= 0)
@@ -54,8 +56,29 @@ struct cache {
 	struct doctor *doctor;
 	struct http *http; /* NULL: off */
 	char *http_url;	   /* owned; where it listens */
+	uv_async_t damaged;
 	bool done;
 };
+
+/* Records that cannot be read are left out of every answer until there is a new store. */
+static void mend(uv_async_t *a)
+{
+	struct cache *c = a->data;
+	const char *why = "a record of the local store is damaged";
+
+	if (c->done)
+		return;
+	log_error(EV("record_damaged"), KV("generation", store_generation(c->store)));
+	c->upstream->ops->resync(c->upstream, why);
+}
+
+/* In the middle of a read: not now. */
+static void on_damaged(void *arg)
+{
+	struct cache *c = arg;
+
+	(void)uv_async_send(&c->damaged);
+}
 
 static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 {
@@ -103,7 +126,7 @@ static void on_changed(void *arg, bool reset)
 	worker_report(c->w);
 }
 
-static int open_http(struct cache *c, const Ipc__CacheConfig *cc, struct err *e)
+static int open_http(struct cache *c, const Ipc__CacheConfig *cc, unsigned max, struct err *e)
 {
 	const struct http_about about = { c->store, c->upstream, worker_node(c->w), cc->node_id,
 					  cc->zone };
@@ -111,13 +134,14 @@ static int open_http(struct cache *c, const Ipc__CacheConfig *cc, struct err *e)
 	if (cc->http == NULL)
 		return 0;
 	c->http_url = mem_strdup(cc->http->address);
-	return http_open(&c->http, c->w, cc->http, &about, e);
+	return http_open(&c->http, c->w, max, cc->http, &about, e);
 }
 
 static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, struct err *e)
 {
 	struct cache *c = arg;
 	const Ipc__CacheConfig *cc = conf->cache;
+	struct budget room;
 	char aside[200];
 	int rc;
 
@@ -125,6 +149,7 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 	if (conf->part_case != IPC__CONFIGURE__PART_CACHE ||
 	    (cc->redis == NULL) == (cc->feed_socket[0] == '\0'))
 		return err_set(e, ERR_CONFIG, "this is no configuration of a cache");
+	room = budget_take(cc->http != NULL);
 	watch_crashes(cc->store_dir);
 	rc = store_open(&c->store, cc->store_dir, cc->store_map_bytes, aside, e);
 	if (aside[0] != '\0')
@@ -135,13 +160,16 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 		rc = cc->redis == NULL ? intake_open(&c->upstream, w, cc, c->store, e)
 				       : follower_open(&c->upstream, w, cc, c->store, e);
 	if (rc == 0)
-		rc = serve_open(&c->serve, w, WORKER_FIRST_FD, c->store, c->upstream, e);
+		rc = serve_open(&c->serve, w, room.clients, c->store, c->upstream, e);
 	if (rc == 0)
-		rc = open_http(c, cc, e);
+		rc = open_http(c, cc, room.http, e);
 	if (rc == 0) {
 		c->doctor = doctor_create(c->upstream->ops->zone(c->upstream), on_examined, c);
 		c->upstream->changed = on_changed;
 		c->upstream->changed_arg = c;
+		CHECK(uv_async_init(worker_loop(w), &c->damaged, mend) == 0);
+		c->damaged.data = c;
+		store_on_damaged(c->store, on_damaged, c);
 		worker_ready(w);
 	}
 	return rc;
@@ -175,6 +203,8 @@ static void stop(void *arg, bool lost)
 	if (c->upstream != NULL)
 		c->upstream->ops->close(c->upstream);
 	c->upstream = NULL;
+	if (c->damaged.data != NULL)
+		uv_close((uv_handle_t *)&c->damaged, NULL);
 	doctor_free(&c->doctor);
 	store_close(&c->store);
 	mem_free(c->http_url);

@@ -65,13 +65,15 @@ static void on_ignored(void *arg, const struct redis_reply *r, const struct err 
 	UNUSED(lost);
 }
 
-/* Names a damaged key to the primary, which repairs it; "*": the digest is out of reach. */
-static void suspect(struct follower *f, const char *name)
+/* When they cannot be told, they are found again at the next resync. */
+static void suspect(struct follower *f, const char *const *names, size_t n)
 {
-	log_error(EV("suspect"), KV("key", name));
-	if (redis_sendv(zone_conn_redis(f->z), on_ignored, NULL, "SADD",
-			zone_conn_keys(f->z)->suspect, name, NULL) < 0)
-		return; /* it is found again at the next resync */
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		log_error(EV("suspect"), KV("key", names[i]));
+	if (n > 0)
+		(void)!follow_suspect(f->z, names, n, on_ignored, NULL);
 }
 
 /* --- resync --- */
@@ -210,7 +212,7 @@ static void conclude_resync(struct follower *f)
 	if (f->failures >= 2) { /* once more at once, then the primary must mend it */
 		f->failed_ms = clock_boot_ms();
 		str_copy(f->failed_lineage, sizeof(f->failed_lineage), f->head.lineage);
-		suspect(f, "*");
+		suspect(f, (const char *const[]){ "*" }, 1);
 	}
 	replay_abandon(f);
 	follower_fail(f, &e);
@@ -276,11 +278,14 @@ static void apply(struct follower *f, struct page *page)
 	struct position *p = replay_target(f);
 	struct position after;
 	struct keeper_job *job;
+	const char *damaged[FOLLOW_PAGE_EVENTS];
+	size_t n = 0;
 	size_t i;
 
-	for (i = 0; i < page->len; i++)
+	for (i = 0; i < page->len && n < ARRAY_LEN(damaged); i++)
 		if (page->events[i].damaged)
-			suspect(f, page->events[i].name);
+			damaged[n++] = page->events[i].name;
+	suspect(f, damaged, n);
 	job = keeper_job_new(KEEPER_APPLY);
 	job->target = replay_into(f);
 	to_store(p, &job->position);

@@ -31,6 +31,7 @@ struct work {
 	const struct resolve_ask *ask;
 	struct resolve_answer *out;
 	unsigned hits;
+	size_t bytes; /* of payloads that were read */
 	/* What is looked at: the reference that was asked for, or a product that contains it. */
 	const char *ref;
 	enum kind ref_kind;
@@ -45,11 +46,11 @@ struct work {
 static bool add_text(struct buf *texts, struct json_span v, size_t *at)
 {
 	*at = texts->len;
-	if (!json_is_null(v) && (json_type(v) != JSON_STRING || v.n > 6 * LOOKUP_TEXT_MAX + 2))
+	if (!json_is_null(v) && (json_type(v) != JSON_STRING || v.n > 6 * RESOLVE_TEXT_MAX + 2))
 		return false;
 	json_unescape(v, texts);
 	buf_addc(texts, '\0');
-	return texts->len - *at <= LOOKUP_TEXT_MAX + 1 &&
+	return texts->len - *at <= RESOLVE_TEXT_MAX + 1 &&
 	       strlen(texts->data + *at) == texts->len - *at - 1;
 }
 
@@ -132,9 +133,11 @@ static int follow_subscription(struct work *w, struct resolve_match *m)
 	int rc = store_find(w->v, KIND_SUBSCRIPTION, texts->data + m->subscription, w->ref, &x,
 			    NULL);
 
-	if (rc < 0 && rc != ERR_NOTFOUND)
+	if (rc == 0)
+		w->bytes += x.payload_len;
+	if (rc == ERR_DAMAGED)
 		return rc;
-	if (rc < 0 || x.action != ACTION_DEPLOY || x.payload_len > LOOKUP_PAYLOAD_MAX ||
+	if (rc < 0 || x.action != ACTION_DEPLOY ||
 	    json_check(x.payload, x.payload_len, &doc, NULL) < 0) {
 		object(m, RESOLVE_SUBSCRIPTION_UNKNOWN);
 		return 0;
@@ -213,6 +216,16 @@ static int read_match(struct work *w, const struct store_entry *x, struct resolv
 	return rc < 0 ? rc : 1;
 }
 
+/* One more payload to read: may it be? */
+static bool may_read(struct work *w, const struct store_entry *x)
+{
+	if (w->hits >= RESOLVE_HITS_MAX || w->bytes >= RESOLVE_BYTES_MAX)
+		return false;
+	w->hits++;
+	w->bytes += x->payload_len;
+	return true;
+}
+
 static int on_hit(void *arg, const struct store_entry *x)
 {
 	struct work *w = arg;
@@ -224,12 +237,12 @@ static int on_hit(void *arg, const struct store_entry *x)
 				   .precedence = w->precedence };
 	int rc;
 
-	if (w->hits++ == RESOLVE_HITS_MAX)
+	if (!may_read(w, x))
 		return HITS_DONE;
 	rc = read_match(w, x, &m);
-	if (rc < 0)
+	if (rc < 0 && rc != ERR_DAMAGED)
 		return rc;
-	if (rc == 0 || !keep(w->out, &m))
+	if (rc <= 0 || !keep(w->out, &m))
 		texts->len = before;
 	return 0;
 }
@@ -254,7 +267,9 @@ static int on_product(void *arg, const struct store_entry *x)
 	struct buf *texts = &w->out->texts;
 	const struct json_span doc = { x->payload, x->payload_len };
 
-	if (x->kind != KIND_API_PRODUCT || x->id_len > LOOKUP_TEXT_MAX ||
+	if (!may_read(w, x))
+		return HITS_DONE;
+	if (x->kind != KIND_API_PRODUCT || x->id_len > RESOLVE_TEXT_MAX ||
 	    !lookup_holds(doc, w->ask->ref))
 		return 0;
 	w->products[w->n_products++] = texts->len;
@@ -265,7 +280,7 @@ static int on_product(void *arg, const struct store_entry *x)
 
 static int look_under_products(struct work *w)
 {
-	char id[LOOKUP_TEXT_MAX + 1]; /* the texts move when they grow */
+	char id[RESOLVE_TEXT_MAX + 1]; /* the texts move when they grow */
 	struct lookup l;
 	unsigned i;
 	int rc;
@@ -293,6 +308,10 @@ int resolve(struct store_view *v, const struct resolve_ask *ask, struct resolve_
 	rc = look_under(&w, ask->ref, ask->ref_kind);
 	if (rc >= 0 && ask->ref_kind == KIND_API)
 		rc = look_under_products(&w);
+	/* What is left out may be what was asked for: an active match is enough, no other is. */
+	if (rc >= 0 && store_view_left_out(v) > 0 &&
+	    (out->n == 0 || out->match[0].why != RESOLVE_ACTIVE))
+		rc = ERR_DAMAGED;
 	return rc < 0 ? rc : 0;
 }
 

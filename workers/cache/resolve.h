@@ -11,15 +11,18 @@
  * Owns:    an answer owns its texts; resolve_reset() releases them. It may be used again
  *          and then needs no new memory.
  * Blocks:  never, but for page faults of the store.
- * Errors:  ERR_DAMAGED. A record that cannot be read as what it should be is no match.
+ * Errors:  ERR_DAMAGED: what was asked for may be a damaged record. One that cannot be read as
+ *          what it should be is no match.
  */
 #pragma once
 
 #include "common/store/reader.h"
 
-#define RESOLVE_MATCHES_MAX  16	  /* in an answer: the best */
-#define RESOLVE_HITS_MAX     1000 /* events looked at; more under one key are an attack */
-#define RESOLVE_PRODUCTS_MAX 64	  /* of one API that are looked at, in the order of their ids */
+#define RESOLVE_MATCHES_MAX  16		 /* in an answer: the best */
+#define RESOLVE_HITS_MAX     1000	 /* events looked at; more under one key are an attack */
+#define RESOLVE_BYTES_MAX    (64U << 20) /* of their payloads: another is read below it */
+#define RESOLVE_TEXT_MAX     1024	 /* bytes of a plan, an application, an id in the answer */
+#define RESOLVE_PRODUCTS_MAX 64 /* of one API that are looked at, in the order of their ids */
 
 enum resolve_why { /* the numbers are gateway.proto's */
 		   RESOLVE_ACTIVE,

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/cache/serve.h"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/cache/client.h"
 
-#define TICK_MS	  1000
-#define OTHER_FDS 64 /* besides the clients': Redis, the store, logs, other listeners */
+#define TICK_MS 1000
 
 static void drop(struct client *c);
 
@@ -67,6 +65,69 @@ void serve_changed(struct serve *s, bool reset)
 	pump_all(s);
 }
 
+/* --- large answers: each is copied out of the store, so they take turns --- */
+
+static void on_turn(uv_idle_t *i)
+{
+	struct serve *s = i->data;
+	struct store_view *v = NULL;
+	struct client *first = NULL;
+	struct client *c;
+	int rc;
+
+	for (c = s->clients; c != NULL; c = c->next)
+		if (c->place != 0 && (first == NULL || c->place < first->place))
+			first = c;
+	if (first == NULL || s->large_bytes >= SERVE_LARGE_ALL ||
+	    store_view_open(s->store, &v, NULL) < 0) {
+		(void)uv_idle_stop(i);
+		return;
+	}
+	first->place = 0;
+	first->turn = true;
+	rc = begin_later(first, v);
+	if (rc == 0)
+		rc = pump_client(first, v);
+	first->turn = false;
+	store_view_close(&v);
+	if (rc < 0 && !client_end(first, rc))
+		drop(first);
+}
+
+void get_in_line(struct client *c)
+{
+	if (c->place == 0)
+		c->place = ++c->s->last_place;
+	if (c->s->large_bytes < SERVE_LARGE_ALL)
+		CHECK(uv_idle_start(&c->s->next_turn, on_turn) == 0);
+}
+
+void large_ended(struct serve *s, size_t bytes)
+{
+	s->large_bytes -= bytes;
+	if (s->large_bytes < SERVE_LARGE_ALL)
+		CHECK(uv_idle_start(&s->next_turn, on_turn) == 0);
+}
+
+void count_unread(struct client *c)
+{
+	size_t now = chan_queued_bytes(c->chan);
+
+	c->s->unread_bytes += now - c->counted;
+	c->counted = now;
+}
+
+/* Does anybody wait for what those who do not read hold? */
+static bool is_crowded(const struct serve *s)
+{
+	const struct client *c;
+
+	for (c = s->clients; c != NULL; c = c->next)
+		if (c->place != 0 && s->large_bytes >= SERVE_LARGE_ALL)
+			return true;
+	return s->unread_bytes >= SERVE_UNREAD_ALL;
+}
+
 /* --- the end of a client --- */
 
 static void drop(struct client *c)
@@ -80,6 +141,7 @@ static void drop(struct client *c)
 	s->n--;
 	if (s->n == 0)
 		(void)uv_timer_stop(&s->tick);
+	s->unread_bytes -= c->counted;
 	chan_close(&c->chan);
 	drop_streams(c);
 	mem_free(c->pending);
@@ -105,6 +167,8 @@ void client_part(struct client *c, Gateway__Code code, const char *why)
 	c->parting = true;
 	c->until_ms = clock_boot_ms() + SERVE_LINGER_MS;
 	c->n = 0;
+	c->place = 0;
+	c->idle = 0;
 	drop_streams(c);
 	chan_mute(c->chan);
 	gateway__reply__init(&m);
@@ -122,23 +186,41 @@ bool client_end(struct client *c, int rc)
 	return c->parting;
 }
 
+/* Has it read on since the last time? In a crowd a trickle is not enough. */
+static bool reads_on(struct client *c, bool crowded)
+{
+	uint64_t taken = chan_taken_bytes(c->chan);
+
+	count_unread(c);
+	if (c->counted > 0 && taken - c->taken < (crowded ? SERVE_PAGE_BYTES : 1))
+		return false;
+	c->taken = taken;
+	return true;
+}
+
+static bool is_due(struct client *c, bool crowded)
+{
+	int64_t now = clock_boot_ms();
+
+	if (!c->parting && reads_on(c, crowded)) {
+		c->until_ms = now + SERVE_STALL_MS;
+		c->idle = 0;
+		return false;
+	}
+	return now >= c->until_ms || (++c->idle >= SERVE_CROWDED_TICKS && crowded);
+}
+
 /* Who takes nothing of what waits for it is cut off; who was cut off is closed in the end. */
 static void on_tick(uv_timer_t *t)
 {
 	struct serve *s = t->data;
-	int64_t now = clock_boot_ms();
+	bool crowded = is_crowded(s);
 	struct client *c;
 	struct client *next;
 
 	for (c = s->clients; c != NULL; c = next) {
-		uint64_t taken = chan_taken_bytes(c->chan);
-
 		next = c->next;
-		if (!c->parting && (chan_queued_bytes(c->chan) == 0 || taken != c->taken)) {
-			c->taken = taken;
-			c->until_ms = now + SERVE_STALL_MS;
-		}
-		if (now < c->until_ms)
+		if (!is_due(c, crowded))
 			continue;
 		if (c->parting)
 			drop(c);
@@ -168,6 +250,7 @@ static void on_drained(void *arg)
 	struct store_view *v = NULL;
 	int rc;
 
+	count_unread(c);
 	if (c->parting) { /* it has read why */
 		drop(c);
 		return;
@@ -190,7 +273,7 @@ static void refuse(struct serve *s, uv_stream_t *from)
 	Gateway__Reply m;
 
 	if (!s->full)
-		log_warn(EV("clients_full"), KV("max", SERVE_CLIENTS_MAX));
+		log_warn(EV("clients_full"), KV("max", s->max));
 	s->full = true;
 	if (chan_accept(&chan, from, &hooks, NULL) < 0)
 		return;
@@ -207,7 +290,7 @@ static void on_connection(void *arg, uv_stream_t *from)
 	struct chan_hooks hooks = { NULL, client_message, on_closed, on_drained };
 	struct client *c;
 
-	if (s->n == SERVE_CLIENTS_MAX) {
+	if (s->n >= s->max) {
 		refuse(s, from);
 		return;
 	}
@@ -227,36 +310,26 @@ static void on_connection(void *arg, uv_stream_t *from)
 		CHECK(uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS) == 0);
 }
 
-/* Each client is a descriptor; with fewer, accept() fails and nobody is told why. */
-static void raise_limit(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= SERVE_CLIENTS_MAX + OTHER_FDS)
-		return;
-	r.rlim_cur = MIN(r.rlim_max, SERVE_CLIENTS_MAX + OTHER_FDS);
-	if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur < SERVE_CLIENTS_MAX + OTHER_FDS)
-		log_warn(EV("few_descriptors"), KV("limit", (int64_t)r.rlim_cur));
-}
-
-int serve_open(struct serve **out, struct worker *w, int fd, struct store *st, struct upstream *u,
-	       struct err *e)
+int serve_open(struct serve **out, struct worker *w, unsigned max, struct store *st,
+	       struct upstream *u, struct err *e)
 {
 	struct serve *s = mem_zalloc(sizeof(*s));
 	const struct listener_hooks hooks = { s, on_connection };
 	int rc;
 
-	raise_limit();
 	s->w = w;
+	s->max = max;
 	s->store = st;
 	s->upstream = u;
 	s->listener = listener_create(worker_loop(w), &hooks);
 	CHECK(uv_timer_init(worker_loop(w), &s->timer) == 0);
 	CHECK(uv_timer_init(worker_loop(w), &s->tick) == 0);
+	CHECK(uv_idle_init(worker_loop(w), &s->next_turn) == 0);
+	s->next_turn.data = s;
 	s->tick.data = s;
 	s->timer.data = s;
 	*out = s;
-	rc = uv_pipe_open(listener_pipe(s->listener), fd);
+	rc = uv_pipe_open(listener_pipe(s->listener), WORKER_FIRST_FD);
 	if (rc < 0)
 		return err_set(e, rc, "listener: %s", uv_strerror(rc));
 	return listener_start(s->listener, SERVE_CLIENTS_MAX, e);
@@ -281,7 +354,8 @@ void serve_close(struct serve **sp)
 		drop(s->clients);
 	resolve_reset(&s->resolved);
 	listener_close(&s->listener);
-	s->handles = 2;
+	s->handles = 3;
+	uv_close((uv_handle_t *)&s->next_turn, on_own_closed);
 	uv_close((uv_handle_t *)&s->timer, on_own_closed);
 	uv_close((uv_handle_t *)&s->tick, on_own_closed);
 }

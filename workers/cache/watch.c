@@ -49,7 +49,7 @@ static int reply_reached(struct client *c, struct store_view *v, uint64_t id, Ga
 	m.code = code;
 	m.position = &p;
 	m.error = (char *)(uintptr_t)(code == GATEWAY__CODE__RESET
-					      ? "the history is another, or begins later"
+					      ? "the history is another, begins later or is damaged"
 				      : code == GATEWAY__CODE__TIMEOUT ? "not reached in time"
 								       : "");
 	return send_reply(c, &m);
@@ -81,22 +81,26 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 	if (p->lineage[0] == '\0')
 		str_copy(p->lineage, sizeof(p->lineage), at.lineage);
 	if (!str_equal(p->lineage, at.lineage) || p->revision < store_history_start(v) ||
-	    p->revision > at.revision)
+	    p->revision > at.revision || p->generation < store_mended(c->s->store))
 		return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
 	while (rc == 0 && p->revision < at.revision && c->streams == NULL &&
-	       chan_queued_bytes(c->chan) < SERVE_PUMP_BYTES) {
-		struct page_out *page = page_new(p->payloads, 0);
+	       chan_queued_bytes(c->chan) < pump_bytes(c)) {
+		struct page_out *page = page_new(c, v, p->payloads, 0);
 		Gateway__Position pos;
 		Gateway__Reply m;
 		char digest[36];
 		int full;
 
 		page_goes_on_after(page, p->revision);
-		full = store_since(v, p->revision, add_entry, page);
-		if (full < 0) {
+		full = page_result(page, store_since(v, p->revision, add_entry, page));
+		if (full == PAGE_LARGE) {
 			page_free(page);
-			return send_simple(c, p->id, GATEWAY__CODE__UNAVAILABLE,
-					   "a record is damaged");
+			get_in_line(c);
+			break;
+		}
+		if (full < 0) {
+			page_free(page); /* it would be a gap; a List has all others */
+			return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
 		}
 		fill_position(c->s, v, &pos, digest, &at);
 		gateway__reply__init(&m);
@@ -115,7 +119,10 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 
 int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
-	struct pending p = { .id = req->id, .is_watch = true, .payloads = req->watch->payloads };
+	struct pending p = { .id = req->id,
+			     .is_watch = true,
+			     .payloads = req->watch->payloads,
+			     .generation = store_generation(c->s->store) };
 	struct store_position at;
 	int rc;
 

@@ -367,6 +367,7 @@ static int on_fitness(void *self, const Ipc__Envelope *m, struct err *e)
 
 	UNUSED(e);
 	step(x, elector_fitness(&x->m, m->fitness->fit, clock_boot_ms()));
+	step(x, elector_ready(&x->m, m->fitness->ready, clock_boot_ms()));
 	return 0;
 }
 
@@ -417,6 +418,7 @@ int election_open(struct election **out, struct worker *w, const Ipc__Configure 
 	x->java.silence_ms = ec->java_silence_ms;
 	CHECK(uv_timer_start(&x->look, on_look, LOOK_MS, LOOK_MS) == 0);
 	elector_init(&x->m, ec->lease_ttl_ms);
+	x->m.unready = true; /* until the supervisor says so */
 	(void)err_set(&x->down, ERR_STATE, "connecting");
 	link_opts(ec->redis, "zonesync-elector", &o);
 	o.idle_ping_ms = (uint32_t)x->m.t.renew_ms;

@@ -5,6 +5,8 @@
 
 #include "common/base/str.h"
 
+#define FREE_TTLS 2 /* of a lease that nobody took, although it is free */
+
 const char *elector_state_name(enum elector_state s)
 {
 	static const char *const names[ELECTOR__COUNT] = { "idle", "trying", "held", "leaving" };
@@ -60,6 +62,7 @@ unsigned elector_stand(struct elector *m, const char *nonce, const char *const *
 	str_copy(m->nonce, sizeof(m->nonce), nonce);
 	m->token[0] = '\0';
 	m->state = ELECTOR_TRYING;
+	m->free_ms = 0;
 	m->asking = false; /* an answer to an older nonce is told apart by its token */
 	m->fit = true;
 	m->fit_ms = now;
@@ -101,6 +104,17 @@ unsigned elector_fitness(struct elector *m, bool fit, int64_t now)
 	if (!fit && m->state == ELECTOR_HELD)
 		return unfit(m, now);
 	return 0;
+}
+
+unsigned elector_ready(struct elector *m, bool ready, int64_t now)
+{
+	bool was = !m->unready;
+
+	m->unready = !ready;
+	if (!ready || was || m->state != ELECTOR_TRYING || now < m->back_until_ms)
+		return 0;
+	m->next_ms = now;
+	return elector_tick(m, now);
 }
 
 unsigned elector_link(struct elector *m, bool up, int64_t now)
@@ -214,6 +228,7 @@ static unsigned busy(struct elector *m, const struct lease_reply *r, uint32_t ra
 		return lose(m, m->reason);
 	if (m->state != ELECTOR_TRYING)
 		return 0;
+	m->free_ms = 0;
 	if (!str_equal(m->seen.token, r->token) || m->seen.seq != r->seq)
 		m->seen_ms = now;
 	m->seen = *r;
@@ -235,6 +250,16 @@ static unsigned busy(struct elector *m, const struct lease_reply *r, uint32_t ra
 	return 0;
 }
 
+/* A look found nobody. It ends early when we are ready meanwhile. */
+static unsigned seen_free(struct elector *m, int64_t now)
+{
+	if (m->free_ms == 0)
+		m->free_ms = now;
+	m->next_ms = m->unready ? MIN(now + m->t.renew_ms, m->free_ms + FREE_TTLS * m->ttl_ms)
+				: now;
+	return m->next_ms <= now ? try_now(m) : 0;
+}
+
 unsigned elector_reply(struct elector *m, const struct lease_reply *r, uint32_t random, int64_t now)
 {
 	m->asking = false;
@@ -248,6 +273,8 @@ unsigned elector_reply(struct elector *m, const struct lease_reply *r, uint32_t 
 			return lose(m, "another token holds the lease");
 		return m->state == ELECTOR_LEAVING ? lose(m, m->reason) : 0;
 	case LEASE_FREE:
+		if (m->state == ELECTOR_TRYING)
+			return seen_free(m, now);
 		return m->state == ELECTOR_LEAVING ? lose(m, m->reason) : 0;
 	}
 	return 0;
@@ -286,6 +313,12 @@ static bool is_stuck(const struct elector *m, int64_t now)
 	return now - m->seen_ms > ttl + ttl / 100 + m->t.renew_ms;
 }
 
+/* Others go first, and may not have looked yet. */
+static bool only_looks(const struct elector *m, int64_t now)
+{
+	return m->unready && (m->free_ms == 0 || now - m->free_ms < FREE_TTLS * m->ttl_ms);
+}
+
 void elector_ask(const struct elector *m, int64_t now, struct lease_ask *out,
 		 const char *previous[LEASE_PREVIOUS_MAX])
 {
@@ -295,7 +328,7 @@ void elector_ask(const struct elector *m, int64_t now, struct lease_ask *out,
 	for (i = 0; i < m->previous_len; i++)
 		previous[i] = m->previous[i];
 	*out = (struct lease_ask){ .nonce = m->nonce,
-				   .ttl_ms = (uint32_t)m->ttl_ms,
+				   .ttl_ms = only_looks(m, now) ? 0 : (uint32_t)m->ttl_ms,
 				   .holder = "",
 				   .break_token = stuck ? m->seen.token : "",
 				   .break_seq = stuck ? m->seen.seq : 0,

@@ -50,6 +50,9 @@ struct elector {
 	int64_t good_ms;	       /* when the last granted one was sent */
 	int64_t next_ms;	       /* when to look again */
 
+	bool unready;	 /* the source is not known to be there: others go first */
+	int64_t free_ms; /* since when nobody has held the lease; 0: somebody does */
+
 	bool fit; /* the supervisor's word about the fetcher, and when it came */
 	int64_t fit_ms;
 
@@ -70,6 +73,9 @@ unsigned elector_stand(struct elector *m, const char *nonce, const char *const *
 		       int64_t now);
 unsigned elector_stand_back(struct elector *m, int64_t now); /* asked to: give it up */
 unsigned elector_fitness(struct elector *m, bool fit, int64_t now);
+/* Is the fetcher able to work as soon as it is promoted? Else it stands when the lease was free for
+   two TTLs: nobody who is able took it. */
+unsigned elector_ready(struct elector *m, bool ready, int64_t now);
 unsigned elector_link(struct elector *m, bool up, int64_t now);
 unsigned elector_bar(struct elector *m, bool barred, int64_t now);
 unsigned elector_wake(struct elector *m, uint32_t random, int64_t now);

@@ -29,8 +29,9 @@ struct end_state {
 	const char *const *cursor_fields;
 	const char *const *cursor_values;
 	size_t n_cursors;
-	bool java;	/* a Java primary wrote there last */
-	uint64_t polls; /* of the source, as counted there */
+	bool java;		   /* a Java primary wrote there last */
+	uint64_t polls;		   /* of the source, as counted there */
+	const struct digest *sums; /* count and digest as it says; NULL: they cannot be wrong */
 };
 
 struct end_name { /* borrowed */
@@ -76,7 +77,7 @@ struct end_ops {
 	/* All there is, step by step from "0"; NULL where nobody else can have written. */
 	void (*ask_found)(struct end *e, const char *cursor);
 	bool (*ask_suspects)(struct end *e); /* false: not now, or there are none */
-	bool (*settle_suspect)(struct end *e, const char *name); /* false: it was not told */
+	void (*settle_suspect)(struct end *e, const char *name); /* it may be named again */
 	void (*fail)(struct end *e, const struct err *why);	 /* closes; it comes up again */
 	void (*close)(struct end *e);
 };

@@ -176,7 +176,7 @@ static void add(void *arg, const struct batch_head *h, const struct write_op *op
 	o->m.kind = copy(kind_name(k));
 	o->m.id = copy(id);
 	o->m.ref = copy(ref);
-	o->m.version = copy(op->version);
+	o->m.version = copy(op->ev == NULL ? NULL : op->ev->version);
 	o->m.field = copy(op->field);
 	o->m.value = copy(op->value);
 	o->m.number = op->number;
@@ -465,11 +465,10 @@ static bool local_ask_suspects(struct end *e)
 	return false; /* the cache proves its own records, and rebuilds a store that fails */
 }
 
-static bool local_settle_suspect(struct end *e, const char *name)
+static void local_settle_suspect(struct end *e, const char *name)
 {
 	UNUSED(e);
 	UNUSED(name);
-	return false;
 }
 
 static void local_fail(struct end *base, const struct err *why)

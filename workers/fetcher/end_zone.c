@@ -10,7 +10,7 @@
 #include "common/zone/zone_end.h"
 #include "workers/fetcher/end.h"
 
-#define SUSPECTS_TEXT "100" /* names in one answer */
+#define SUSPECTS_TEXT "1000" /* names in one answer: all there are */
 
 struct end_zone {
 	struct end base;
@@ -129,6 +129,7 @@ static void on_mapping(void *arg, const struct redis_reply *r, const struct err 
 			       .empty = e->head.complete == ZONE_EMPTY,
 			       .accepted = e->head.accepted,
 			       .java = e->java,
+			       .sums = &e->head.digest,
 			       .polls = e->head.polls };
 	struct err why = { 0 };
 	const char **fields;
@@ -350,12 +351,12 @@ static void on_ignored(void *arg, const struct redis_reply *r, const struct err 
 	UNUSED(lost);
 }
 
-static bool zone_settle_suspect(struct end *base, const char *name)
+static void zone_settle_suspect(struct end *base, const char *name)
 {
 	struct end_zone *e = self_of(base);
 
-	return redis_sendv(zone_conn_redis(e->z), on_ignored, NULL, "SREM",
-			   zone_conn_keys(e->z)->suspect, name, NULL) == 0;
+	(void)!redis_sendv(zone_conn_redis(e->z), on_ignored, NULL, "SREM",
+			   zone_conn_keys(e->z)->suspect, name, NULL);
 }
 
 /* --- life --- */

@@ -9,10 +9,9 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/fetcher/quarantine.h"
-#include "workers/fetcher/source/db_mongo.h"
-#include "workers/fetcher/source/db_postgres.h"
 #include "workers/fetcher/source/source_db.h"
 #include "workers/fetcher/source/source_file.h"
+#include "workers/fetcher/source/source_hello.h"
 #include "workers/fetcher/work.h"
 
 static const char *state_name(const struct fetcher *f)
@@ -73,12 +72,14 @@ static void on_suspects(void *arg, const char *const *names, size_t n)
 static void drop_work(struct fetcher *f)
 {
 	feed_close(&f->feed);
+	feed_close(&f->hello);
 	pass_reset(f);
 	send_reset(f);
 	load_reset(f);
 	f->refill = false;
 	f->want_refill = false; /* a follower names the damage again */
 	f->reload = false;
+	f->doubted = false;
 	f->token[0] = '\0';
 	f->state = FETCH_IDLE;
 	f->error = (struct err){ 0 };
@@ -89,15 +90,24 @@ static void drop_work(struct fetcher *f)
 	(void)uv_timer_stop(&f->agree);
 }
 
-/* NULL in *out: the source is none. */
-static int open_db(struct db **out, const Ipc__FetcherConfig *c, struct err *e)
+/* What a node that may be promoted says of its source (zone-protocol 2). */
+static void on_hello(void *arg)
 {
-	*out = NULL;
-	if (c->mongo != NULL)
-		return db_mongo_open(out, c->mongo, e);
-	if (c->postgres != NULL)
-		return db_postgres_open(out, c->postgres, e);
-	return 0;
+	struct fetcher *f = arg;
+	struct feed_item *i;
+
+	while (f->hello != NULL && (i = feed_take(f->hello)) != NULL) {
+		if (i->type == FEED_END)
+			pass_heard(f, i);
+		feed_item_free(i);
+	}
+}
+
+static void say_hello(struct fetcher *f)
+{
+	const struct feed_opts o = { SOURCE_HELLO_MS, PASS_DELTA, on_hello, f };
+
+	f->hello = feed_open(worker_loop(f->w), source_hello_open(f->config), &o);
 }
 
 static void open_feed(struct fetcher *f)
@@ -111,7 +121,7 @@ static void open_feed(struct fetcher *f)
 
 	if (str_equal(f->config->source, "file"))
 		s = source_file_open(f->config);
-	else if (open_db(&db, f->config, &f->source_err) == 0)
+	else if (source_db_connect(&db, f->config, &f->source_err) == 0)
 		s = source_db_open(db, f->config, f->refill ? &none : &f->cursors);
 	if (s != NULL)
 		f->feed = feed_open(worker_loop(f->w), s, &o);
@@ -133,6 +143,9 @@ static void zone_known(struct fetcher *f)
 		removals_zone(f, lineage, NULL);
 		writer_refill_begin(f->writer, lineage);
 		writer_flush(f->writer, NULL);
+		f->doubted = false;
+	} else {
+		load_check_sums(f);
 	}
 	f->source_ok_ms = clock_boot_ms();
 	if (f->feed == NULL)
@@ -233,6 +246,7 @@ static int on_demote(void *self, const Ipc__Envelope *m, struct err *e)
 	writer_extend(f->writer, 0);
 	drop_work(f);
 	tell_demoted(f, token);
+	say_hello(f);
 	return 0;
 }
 
@@ -285,6 +299,7 @@ static void on_over(void *arg, const struct err *why)
 	m.token_lost = &t;
 	worker_send(f->w, &m);
 	worker_report(f->w);
+	say_hello(f);
 }
 
 /* The same bytes may never find room, while the source has long removed what takes it. */
@@ -386,6 +401,7 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	r.token = f->token;
 	r.source = source;
 	r.source_heard = source_is_heard(f);
+	r.source_reached = f->reached;
 	r.rows = f->rows;
 	r.published = f->published;
 	r.batch = f->acked;
@@ -434,25 +450,11 @@ static void fingerprint(struct fetcher *f)
 	buf_reset(&b);
 }
 
-static Ipc__FetcherConfig *copy_config(const Ipc__FetcherConfig *c)
-{
-	size_t n = ipc__fetcher_config__get_packed_size(c);
-	uint8_t *bytes = mem_alloc(n);
-	Ipc__FetcherConfig *out;
-
-	(void)ipc__fetcher_config__pack(c, bytes);
-	out = ipc__fetcher_config__unpack(NULL, n, bytes);
-	explicit_bzero(bytes, n);
-	mem_free(bytes);
-	CHECK(out != NULL);
-	return out;
-}
-
 /* A connection string that is none is the operator's to mend, and no outage. */
 static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 {
 	struct db *db = NULL;
-	int rc = open_db(&db, c, e);
+	int rc = source_db_connect(&db, c, e);
 
 	if (rc == 0 && (db == NULL) != str_equal(c->source, "file"))
 		rc = err_set(e, ERR_CONFIG, "management.type %s is not known here", c->source);
@@ -481,7 +483,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	*out = f;
 	if (c->part_case != IPC__CONFIGURE__PART_FETCHER)
 		return err_set(e, ERR_CONFIG, "this is no configuration of a fetcher");
-	f->config = copy_config(c->fetcher);
+	f->config = source_copy_config(c->fetcher);
 	rc = check_source(f->config, e);
 	if (rc < 0)
 		return rc;
@@ -495,6 +497,8 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 		return rc;
 	f->writer = writer_create(&f->end->writer_end, &wh);
 	f->end->writer = f->writer;
+	if (!is_local(f))
+		say_hello(f);
 	worker_ready(w);
 	return 0;
 }

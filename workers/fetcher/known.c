@@ -93,7 +93,10 @@ bool known_is_newer(const struct known_entry *e, const char *version)
 	bool numbered;
 	uint64_t v = fold_version(version, &numbered);
 
-	return numbered && e->numbered && (int64_t)e->version > (int64_t)v;
+	if (e->live && !known_live(e))
+		return false;
+	return numbered && e->numbered &&
+	       ((int64_t)e->version > (int64_t)v || (e->version == v && !e->live));
 }
 
 void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version)
@@ -108,6 +111,11 @@ void known_set(struct known *k, struct known_entry *e, const struct hash *h, con
 	e->version = fold_version(version, &e->numbered);
 }
 
+const struct hash *known_counted(const struct known_entry *e)
+{
+	return known_live(e) && e->hash.b[0] == 'D' ? &e->hash : NULL;
+}
+
 void known_withdraw(struct known *k, struct known_entry *e, const char *version)
 {
 	if (known_live(e))
@@ -116,7 +124,7 @@ void known_withdraw(struct known *k, struct known_entry *e, const char *version)
 	e->repair = false;
 	memset(&e->hash, 0, sizeof(e->hash));
 	e->hash.b[0] = 'U';
-	e->version = fold_version(version == NULL ? "" : version, &e->numbered);
+	e->version = fold_version(version, &e->numbered);
 }
 
 void known_drop(struct known *k, const char *name)

@@ -51,8 +51,12 @@ struct known_entry *known_put(struct known *k, const char *name, enum kind kind,
 void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version);
 /* `version`: of what withdrew it; "" when that says nothing of a later one. */
 void known_withdraw(struct known *k, struct known_entry *e, const char *version);
+/* What the zone's sums have of it; NULL: nothing. */
+const struct hash *known_counted(const struct known_entry *e);
 bool known_version_is(const struct known_entry *e, const char *version);
-/* Versions of a database are numbers and compare; those of files only differ. */
+/* Is that version too old for it? Versions of a database are numbers and compare; those of files
+   only differ. What was withdrawn comes back with a version above that of the withdrawal; what
+   went with its reference, with any. */
 bool known_is_newer(const struct known_entry *e, const char *version);
 void known_drop(struct known *k, const char *name);
 void known_reset(struct known *k);

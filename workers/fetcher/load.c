@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/fetcher/work.h"
 
@@ -36,10 +37,20 @@ static bool guess(const char *name, enum kind *k, char **ref)
 	return strchr(name, ':') != NULL && kind_parse(name, (size_t)(strchr(name, ':') - name), k);
 }
 
+/* b[0] == 0: lost or damaged. */
+static void hash_of(const struct end_name *one, struct hash *h)
+{
+	memset(h, 0, sizeof(*h));
+	if (one->hash_len == HASH_BYTES)
+		memcpy(h->b, one->hash, HASH_BYTES);
+	if (h->b[0] != ACTION_DEPLOY && h->b[0] != ACTION_UNDEPLOY)
+		h->b[0] = 0;
+}
+
 static void learn_entry(struct fetcher *f, const struct end_name *one)
 {
 	struct known_entry *e;
-	struct hash h = { { 0 } };
+	struct hash h;
 	const char *ref = NULL;
 	char *ref_copy = NULL;
 	enum kind k = KIND_API;
@@ -51,8 +62,7 @@ static void learn_entry(struct fetcher *f, const struct end_name *one)
 		ref_copy = mem_dup(ref, n);
 	if (whole || guess(one->name, &k, &ref_copy)) {
 		e = known_put(&f->known, one->name, k, ref_copy);
-		if (one->hash_len == HASH_BYTES)
-			memcpy(h.b, one->hash, HASH_BYTES);
+		hash_of(one, &h);
 		if (h.b[0] == 'U')
 			known_withdraw(&f->known, e, one->version);
 		else
@@ -76,14 +86,19 @@ void load_refused(void *arg, const struct err *why)
 
 bool load_names(struct fetcher *f, const struct end_name *v, size_t n, bool last)
 {
+	struct hash h;
 	size_t i;
 
 	if (f->state != FETCH_LOADING)
 		return false; /* load_begin() comes again with the connection */
 	for (i = 0; i < n; i++) {
 		f->load_after = v[i].revision;
-		if (v[i].name[0] != '\0')
-			learn_entry(f, &v[i]);
+		if (v[i].name[0] == '\0' ||
+		    (f->load_old && known_get(&f->known, v[i].name) != NULL))
+			continue; /* an unfinished refill has it already */
+		learn_entry(f, &v[i]);
+		hash_of(&v[i], &h);
+		digest_add(&f->sums, &h);
 	}
 	if (last && (f->load_old || !f->refill)) {
 		if (f->adopt)
@@ -130,7 +145,7 @@ static void adopt_one(struct fetcher *f, const struct end_found *one)
 	else
 		known_withdraw(&f->known, e, "");
 	f->adopted++;
-	send_chore(f, 'A', one->name, NULL, 0);
+	send_chore(f, 'A', one->name, NULL, NULL);
 }
 
 bool load_found(struct fetcher *f, const struct end_found *v, size_t n, const char *cursor)
@@ -171,6 +186,10 @@ void load_state(void *arg, const struct end_state *s)
 	f->adopt = (s->lineage[0] == '\0' || s->java || !s->complete) &&
 		   f->end->ops->ask_found != NULL;
 	f->adopted = 0;
+	f->sums = (struct digest){ 0 };
+	f->has_said = s->sums != NULL;
+	if (f->has_said)
+		f->said = *s->sums;
 	if (f->refill)
 		log_warn(EV("refill"),
 			 KV("why", f->want_refill	   ? "the zone is damaged"
@@ -183,6 +202,35 @@ void load_state(void *arg, const struct end_state *s)
 	f->load_after = 0;
 	f->load_old = false;
 	f->end->ops->ask_names(f->end, false, 0);
+}
+
+/* Not more than one in an hour: what it cannot mend it need not try at once again. */
+static bool may_refill(struct fetcher *f)
+{
+	int64_t now = clock_boot_ms();
+
+	if (f->refilled_ms != 0 && now - f->refilled_ms < FETCHER_REFILL_MS)
+		return false;
+	f->refilled_ms = now;
+	return true;
+}
+
+/* There is no refill: what the zone says its sums are was counted, and may be wrong by what
+   was lost there. */
+void load_check_sums(struct fetcher *f)
+{
+	bool doubted = f->doubted;
+
+	f->doubted = false;
+	if (f->has_said && !digest_equal(&f->sums, &f->said)) {
+		log_warn(EV("sums_corrected"), KV("count", f->sums.count),
+			 KV("was", f->said.count));
+		writer_sums(f->writer, &f->sums);
+		writer_flush(f->writer, NULL);
+	} else if (doubted && may_refill(f)) {
+		f->want_refill = true;
+		f->reload = true;
+	}
 }
 
 void load_begin(struct fetcher *f)

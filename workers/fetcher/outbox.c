@@ -75,6 +75,7 @@ static bool meet(struct outbox *b, struct outbox_item *old, struct outbox_item *
 	if (deploys && old->how == OUTBOX_FORCED)
 		i->how = OUTBOX_FORCED;
 	if (!parent || !deploys) {
+		i->was = old->was; /* that one is never sent */
 		unlink_item(b, old);
 		outbox_item_free(old);
 		return false;
@@ -89,7 +90,7 @@ static bool meet(struct outbox *b, struct outbox_item *old, struct outbox_item *
 }
 
 void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum outbox_how how,
-		uint64_t limit)
+		const struct hash *was)
 {
 	struct outbox_item *i = mem_zalloc(sizeof(*i));
 	struct outbox_item *old;
@@ -105,7 +106,7 @@ void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum o
 	*ev = (struct event){ 0 };
 	i->hash = *h;
 	i->how = how;
-	i->limit = limit;
+	i->was = *was;
 	i->seq = ++b->seq;
 	old = table_get(&b->names, i->name);
 	if (old != NULL && meet(b, old, i))

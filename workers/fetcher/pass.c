@@ -11,20 +11,78 @@
 
 /* --- events --- */
 
+/* A withdrawal that is known already, said by something newer: it bars what is older. */
+static void raise_version(struct fetcher *f, const char *name, struct known_entry *e,
+			  const char *version)
+{
+	if (known_version_is(e, version) || known_is_newer(e, version))
+		return;
+	known_withdraw(&f->known, e, version);
+	send_chore(f, 'T', name, e, version);
+}
+
+/*
+ * Is what the source says older than what the zone holds, or than what withdrew it there? A
+ * source that lags would take it back, and revive what was revoked. But what two comparisons in
+ * a row found counts: clocks and restored databases would freeze a row for ever.
+ */
+static bool is_outdated(struct fetcher *f, const char *name, const struct known_entry *e,
+			const char *version)
+{
+	uintptr_t first;
+
+	if (f->refill || e->repair || !known_is_newer(e, version))
+		return false;
+	if (!f->comparing)
+		return true;
+	first = (uintptr_t)table_get(&f->lower, name);
+	if (first != 0 && first + 1 == f->pass && !f->lags)
+		return false;
+	(void)table_set(&f->lower, name, (void *)(uintptr_t)f->pass);
+	return true;
+}
+
+/* After a look at everything: what it did not find older again counts anew. */
+static void settle_lower(struct fetcher *f)
+{
+	const char *name;
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&f->lower, &at, &name, &v))
+		if ((uintptr_t)v != f->pass)
+			(void)table_del(&f->lower, name);
+}
+
 /* Nothing to write: it is what the zone holds, or older than that. A version of a file is a
    digest of its content; that of a database row may stand for a new content, when what the
    row is mapped with has changed. */
-static bool is_settled(const struct fetcher *f, const struct known_entry *e,
+static bool is_settled(struct fetcher *f, const char *name, const struct known_entry *e,
 		       const struct feed_item *i)
 {
-	if (e == NULL || !known_live(e))
+	if (e == NULL)
+		return false;
+	if (is_outdated(f, name, e, i->ev.version))
+		return true;
+	if (!known_live(e))
 		return false;
 	/* Two rows of one event in one pass: the newer one counts, whatever the order. */
-	if ((!f->refill || e->pass == f->pass) && known_is_newer(e, i->ev.version))
+	if (f->refill && e->pass == f->pass && known_is_newer(e, i->ev.version))
 		return !e->repair;
 	if (f->refill || e->repair || !known_version_is(e, i->ev.version))
 		return false;
 	return i->ev.version[0] == 'x' || hash_equal(&e->hash, &i->hash);
+}
+
+static void deploy(struct fetcher *f, struct known_entry *e, struct feed_item *i)
+{
+	bool forced = f->refill || e->repair || known_is_newer(e, i->ev.version);
+	struct hash was = { { 0 } };
+
+	if (known_counted(e) != NULL)
+		was = *known_counted(e);
+	known_set(&f->known, e, &i->hash, i->ev.version);
+	outbox_add(&f->outbox, &i->ev, &i->hash, forced ? OUTBOX_FORCED : OUTBOX_PLAIN, &was);
 }
 
 static void take_event(struct fetcher *f, struct feed_item *i)
@@ -37,7 +95,7 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 	name = buf_cstr(&b);
 	e = known_get(&f->known, name);
 	if (i->ev.action == ACTION_DEPLOY) {
-		bool settled = is_settled(f, e, i);
+		bool settled = is_settled(f, name, e, i);
 
 		removals_there(f, name);
 		if (e == NULL)
@@ -45,13 +103,9 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 		e->pass = f->pass;
 		e->unread = false;
 		if (!settled) {
-			bool forced = f->refill || e->repair;
-
 			if (!known_live(e))
 				f->removals.added[e->kind]++;
-			known_set(&f->known, e, &i->hash, i->ev.version);
-			outbox_add(&f->outbox, &i->ev, &i->hash,
-				   forced ? OUTBOX_FORCED : OUTBOX_PLAIN, 0);
+			deploy(f, e, i);
 		}
 	} else if (e != NULL && known_live(e)) {
 		if (i->absent)
@@ -74,12 +128,15 @@ static void take_asks(struct fetcher *f, struct feed_item *i)
 		bool live = e != NULL && known_live(e);
 
 		(void)snprintf(version, sizeof(version), "%" PRId64, a->version_ms);
+		if (a->gone && e != NULL && !live && a->version_ms > 0)
+			raise_version(f, a->name, e, version);
 		if (a->gone)
 			a->verdict = live ? ASK_OTHER : ASK_SAME;
+		else if (e != NULL && is_outdated(f, a->name, e, version))
+			a->verdict = live ? ASK_SAME : ASK_BARRED;
 		else if (!live)
 			a->verdict = ASK_NEW;
-		else if (!e->repair && !f->refill &&
-			 (known_version_is(e, version) || known_is_newer(e, version)))
+		else if (!e->repair && !f->refill && known_version_is(e, version))
 			a->verdict = ASK_SAME;
 		else
 			a->verdict = ASK_OTHER;
@@ -110,13 +167,13 @@ static void settle_refill(struct fetcher *f)
 	while (table_next(&f->known.names, &at, &name, &v)) {
 		struct known_entry *e = v;
 
-		if (e->pass == f->pass)
+		if (e->pass == f->pass && !e->unread)
 			continue;
 		/* What went with its API; and what lost its hash, which nobody could follow. */
 		if (e->hash.b[0] == 0 || (!known_live(e) && e->hash.b[0] != 'U'))
-			send_chore(f, 'T', name, known_ref_id(e), 0);
+			send_chore(f, 'T', name, e, NULL);
 		else
-			send_chore(f, 'K', name, known_ref_id(e), 0);
+			send_chore(f, 'K', name, e, NULL);
 	}
 	f->finish_refill = true;
 	f->refill_ends = true; /* or the overlap of the next delta would be written twice */
@@ -137,7 +194,7 @@ static void purge(struct fetcher *f)
 
 		if (e->hash.b[0] != 'U' || e->updated_ms >= before || e->revision == 0)
 			continue;
-		send_chore(f, 'P', name, known_ref_id(e), e->revision);
+		send_chore(f, 'P', name, e, NULL);
 		names[n++] = mem_strdup(name);
 	}
 	while (n-- > 0) {
@@ -146,26 +203,38 @@ static void purge(struct fetcher *f)
 	}
 }
 
-static void end_pass(struct fetcher *f, const struct feed_item *i)
+void pass_heard(struct fetcher *f, const struct feed_item *i)
 {
-	f->in_pass = false;
+	bool before = f->reached;
+
+	f->reached = i->rc >= 0;
 	if (i->rc < 0) {
 		if (!str_equal(f->source_err.text, i->text))
 			log_error(EV("source_down"), KV("err", i->text));
 		f->failed = f->source_err.code < 0 ? MAX(f->failed, i->pass) : i->pass;
 		(void)err_set(&f->source_err, i->rc, "%s", i->text);
-		worker_report(f->w);
-		return;
-	}
-	/* A delta in between that works does not say that a comparison would. */
-	if (f->source_err.code < 0 && i->pass >= f->failed) {
+	} else if (f->source_err.code < 0 && i->pass >= f->failed) {
+		/* A delta in between that works does not say that a comparison would. */
 		log_note(EV("source_up"));
 		f->source_err = (struct err){ 0 };
 	}
+	if (i->rc < 0 || f->reached != before)
+		worker_report(f->w);
+}
+
+static void end_pass(struct fetcher *f, const struct feed_item *i)
+{
+	f->in_pass = false;
+	pass_heard(f, i);
+	if (i->rc < 0)
+		return;
 	f->source_ok_ms = clock_boot_ms();
 	f->rows += i->rows;
 	if (i->pass != PASS_DELTA && i->whole)
 		removals_sweep(f);
+	if (i->pass != PASS_DELTA)
+		settle_lower(f);
+	f->lags = i->lag_ms > 0;
 	removals_judge(f, i->whole, i->at_ms);
 	/* A refill that was asked for during the pass needs one that reads everything. */
 	if (i->pass == PASS_ALL && f->refill)
@@ -182,25 +251,48 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 
 /* --- suspects --- */
 
-/* false: not now; the name stays among the suspects. */
+/* The digest is out of reach of a follower: the zone is learned anew, its sums are put right,
+   or else it is refilled. Not again at once: the name stays until one of them has mended it. */
+static void doubt(struct fetcher *f)
+{
+	int64_t now = clock_boot_ms();
+
+	if (f->doubted_ms != 0 && now - f->doubted_ms < FETCHER_DOUBT_MS)
+		return;
+	log_warn(EV("repair"), KV("key", "*"));
+	f->doubted_ms = now;
+	f->doubted = true;
+	f->reload = true;
+}
+
+static void mend_tombstone(struct fetcher *f, const char *name, const struct known_entry *e)
+{
+	char version[24] = "";
+
+	if (known_version_is(e, VERSION_ABSENT))
+		str_copy(version, sizeof(version), VERSION_ABSENT);
+	else if (known_version_is(e, VERSION_ACCEPTED))
+		str_copy(version, sizeof(version), VERSION_ACCEPTED);
+	else if (e->numbered)
+		(void)snprintf(version, sizeof(version), "%" PRId64, (int64_t)e->version);
+	send_chore(f, 'R', name, e, version);
+}
+
+/* true: it is to be read again. A name stays among the suspects until what was found damaged
+   under it is written. */
 static bool repair(struct fetcher *f, const char *name)
 {
 	struct known_entry *e = known_get(&f->known, name);
 
-	if (str_equal(name, "*")) {
-		int64_t now = clock_boot_ms();
-
-		if (f->refilled_ms != 0 && now - f->refilled_ms < FETCHER_REFILL_MS)
-			return false;
-		f->refilled_ms = now;
-		f->want_refill = true;
-		f->reload = true;
-	} else if (e != NULL && known_live(e)) {
-		e->repair = true;
-	}
+	if (e == NULL)
+		f->end->ops->settle_suspect(f->end, name); /* nothing of ours */
+	if (e == NULL || e->repair)
+		return false;
 	log_warn(EV("repair"), KV("key", name));
-	/* When it cannot be sent, the name is found again later. */
-	return f->end->ops->settle_suspect(f->end, name);
+	e->repair = known_live(e);
+	if (!e->repair)
+		mend_tombstone(f, name, e);
+	return e->repair;
 }
 
 void pass_suspects(struct fetcher *f, const char *const *names, size_t n)
@@ -211,8 +303,14 @@ void pass_suspects(struct fetcher *f, const char *const *names, size_t n)
 	f->asking_suspects = false;
 	if (f->state != FETCH_WORKING || n == 0)
 		return;
-	for (i = 0; i < n; i++)
-		any = repair(f, names[i]) || any;
+	for (i = 0; i < n; i++) {
+		if (!str_equal(names[i], "*"))
+			any = repair(f, names[i]) || any;
+		else if (n > 1) /* they are why, most likely */
+			f->end->ops->settle_suspect(f->end, names[i]);
+		else
+			doubt(f);
+	}
 	if (any && f->feed != NULL && !f->reload)
 		feed_want(f->feed, PASS_COMPARE);
 }
@@ -232,6 +330,7 @@ static void take(struct fetcher *f, struct feed_item *i)
 		f->in_pass = true;
 		f->begun_ms = i->at_ms;
 		removals_begin(f);
+		f->comparing = i->pass != PASS_DELTA;
 		if (i->pass != PASS_DELTA)
 			f->pass++;
 		break;
@@ -246,7 +345,6 @@ static void take(struct fetcher *f, struct feed_item *i)
 		break;
 	case FEED_CLEARED:
 		quarantine_clear(f, i->where);
-		f->settle_again = true;
 		break;
 	case FEED_ASK:
 		take_asks(f, i);
@@ -301,6 +399,7 @@ void pass_reset(struct fetcher *f)
 {
 	removals_reset(f);
 	quarantine_reset(f);
+	table_reset(&f->lower);
 	f->pass = 0;
 	f->in_pass = false;
 	f->asking_suspects = false;

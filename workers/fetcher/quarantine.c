@@ -72,6 +72,8 @@ void quarantine_add(struct fetcher *f, struct feed_item *i)
 		q->blocks = named ? i->blocks & ~(1U << i->kind) : i->blocks;
 		count_blocks(f, q->blocks, 1);
 		(void)table_set(&f->quarantine, i->where, q);
+		f->settled = false; /* until a look at all of it tells which name it is of */
+		f->settle_again = true;
 		worker_report(f->w);
 	}
 }

@@ -103,6 +103,7 @@ void send_drop_chores(struct fetcher *f)
 	for (i = f->next_chore; i < f->n_chores; i++) {
 		mem_free(f->chores[i].name);
 		mem_free(f->chores[i].ref);
+		mem_free(f->chores[i].version);
 	}
 	f->n_chores = 0;
 	f->next_chore = 0;
@@ -122,24 +123,33 @@ void send_reset(struct fetcher *f)
 	f->finish_refill = false;
 	f->refill_ends = false;
 	f->caught = false;
+	f->settled = false;
 	f->settle_again = false;
 	mem_free(f->unread);
 	f->unread = NULL;
 }
 
-void send_chore(struct fetcher *f, char op, const char *name, const char *ref, uint64_t revision)
+void send_chore(struct fetcher *f, char op, const char *name, const struct known_entry *e,
+		const char *version)
 {
+	struct chore c = { .op = op, .name = mem_strdup(name), .version = mem_strdup(version) };
+
+	if (e != NULL) {
+		c.ref = mem_strdup(known_ref_id(e));
+		c.revision = e->revision;
+	}
 	f->chores = mem_grow(f->chores, &f->cap_chores, f->n_chores + 1, sizeof(*f->chores));
-	f->chores[f->n_chores++] =
-		(struct chore){ op, mem_strdup(name), mem_strdup(ref), revision };
+	f->chores[f->n_chores++] = c;
 }
 
 static void send_item(struct fetcher *f, struct outbox_item *i)
 {
+	const struct hash *was = i->was.b[0] == 0 ? NULL : &i->was;
+
 	if (i->ev.action == ACTION_DEPLOY)
-		writer_put(f->writer, &i->ev, &i->hash, i->how == OUTBOX_FORCED);
+		writer_put(f->writer, &i->ev, &i->hash, was, i->how == OUTBOX_FORCED);
 	else
-		writer_tombstone(f->writer, i->name, i->ev.ref_id, i->limit, i->ev.version);
+		writer_tombstone(f->writer, &i->ev, was, false);
 	f->published++;
 	outbox_item_free(i);
 }
@@ -164,6 +174,18 @@ static void begin_undeploy(struct fetcher *f, struct outbox_item *i)
 	ask_children(f);
 }
 
+/* Of what is not live, or not yet in the log of a refill: the sums have nothing of it. */
+static void send_tombstone(struct fetcher *f, const struct chore *c)
+{
+	struct event ev = { .action = ACTION_UNDEPLOY, .ref_id = c->ref, .version = c->version };
+	const char *id = NULL;
+
+	if (event_name_parse(c->name, c->ref, &ev.kind, &id, NULL) < 0)
+		return; /* none of ours */
+	ev.id = (char *)(uintptr_t)id;
+	writer_tombstone(f->writer, &ev, NULL, c->op == 'R');
+}
+
 static void do_chore(struct fetcher *f)
 {
 	struct chore *c = &f->chores[f->next_chore++];
@@ -173,12 +195,13 @@ static void do_chore(struct fetcher *f)
 		writer_adopt(f->writer, c->name, &e->hash);
 	else if (c->op == 'K')
 		writer_keep(f->writer, c->name, c->ref);
-	else if (c->op == 'T')
-		writer_tombstone(f->writer, c->name, c->ref, UINT64_MAX, "");
+	else if (c->op == 'T' || c->op == 'R')
+		send_tombstone(f, c);
 	else if (c->op == 'P')
 		writer_purge(f->writer, c->name, c->ref, c->revision);
 	mem_free(c->name);
 	mem_free(c->ref);
+	mem_free(c->version);
 	if (f->next_chore == f->n_chores) {
 		f->n_chores = 0;
 		f->next_chore = 0;
@@ -233,6 +256,8 @@ void send_pump(struct fetcher *f)
 
 static void children_done(struct fetcher *f, const struct written *w)
 {
+	if (w->unknown > 0)
+		f->reload = true; /* what they were can only be read */
 	if (f->undeploy == NULL)
 		return;
 	/* A duplicate says nothing of what is left: ask again. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/settle.h"
 
+#include "common/base/clock.h"
 #include "workers/fetcher/work.h"
 
 /*
@@ -36,7 +37,8 @@ static void settle(struct fetcher *f)
 {
 	struct buf unread = { 0 };
 
-	if (!all_settled(f, &unread))
+	f->settled = all_settled(f, &unread);
+	if (!f->settled)
 		log_note(EV("not_settled"), KV("held", (uint64_t)f->held.len));
 	else if (!f->caught || !str_equal(buf_cstr(&unread), f->unread))
 		send_caught(f, buf_cstr(&unread));
@@ -47,13 +49,18 @@ void settle_pass(struct fetcher *f, const struct feed_item *end)
 {
 	bool whole = end->pass != PASS_DELTA && end->whole;
 	bool late = !f->end->followed || f->begun_ms - f->promoted_ms >= end->lag_ms;
+	int64_t now = clock_boot_ms();
 
+	f->settled = f->settled && removals_settled(f);
+	if (whole) {
+		f->settle_again = !late;
+		f->whole_ms = now;
+	}
 	if (whole && late)
 		settle(f);
-	else if (late && !f->caught && f->settle_again)
+	else if (late && !f->settled && f->settle_again && now - f->whole_ms >= FETCHER_SETTLE_MS)
 		feed_want(f->feed, PASS_COMPARE);
-	if (whole)
-		f->settle_again = !late;
-	if (late && (whole || end->pass == PASS_DELTA) && f->end->followed)
+	/* Followers take two of them for the word of the source on every name. */
+	if (f->settled && late && f->end->followed)
 		send_poll(f);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/mem.h"
 #include "common/json/write.h"
+#include "workers/fetcher/map/check.h"
 #include "workers/fetcher/map/context.h"
 #include "workers/fetcher/map/definition.h"
 #include "workers/fetcher/map/entity.h"
@@ -208,6 +209,8 @@ static int map_bean(const struct map_ctx *ctx, const struct event_row *row,
 	rc = member_open_text(m[BEAN_DEFINITION], "definition", &text, &n.definition, e);
 	if (rc == 0)
 		rc = definition_recognise(n.definition, v4, m[BEAN_TYPE], &kind, e);
+	if (rc == 0)
+		rc = definition_check(n.definition, kind, e);
 	if (rc == 0) {
 		json_unescape(m[BEAN_ENVIRONMENT], &id);
 		if (id.len > 0)
@@ -275,6 +278,8 @@ static int map_file(const struct map_ctx *ctx, struct envelope *n, struct map_ou
 	int rc;
 
 	rc = definition_recognise(n->definition, v4, type, &kind, e);
+	if (rc == 0)
+		rc = definition_check(n->definition, kind, e);
 	if (rc == 0 && !json_is_null(given))
 		rc = member_take_id(given, "environmentId", &environment, e);
 	if (rc < 0)

@@ -5,6 +5,7 @@
 #include "common/json/write.h"
 #include "workers/fetcher/map/map.h"
 #include "workers/fetcher/map/members.h"
+#include "workers/fetcher/map/narrow.h"
 
 /* What a row is judged by. */
 enum { ID, SUBSCRIPTIONS, SUBSCRIPTION, REVOKED, PAUSED, FEDERATED, UPDATED, CREATED, FACTS };
@@ -27,7 +28,6 @@ struct pair {
 	struct json_span row; /* the key's */
 	struct map_key key;
 	struct map_subscription subscription;
-	bool attached;
 };
 
 static int take_flag(const struct json_span *v, int which, bool *out, struct err *e)
@@ -115,6 +115,31 @@ void map_key_reset(struct map_key *k)
 	*k = (struct map_key){ 0 };
 }
 
+void map_key_narrow(struct json_span row, struct buf *out)
+{
+	struct json_iter it;
+
+	buf_addc(out, '{');
+	json_iter_init(&it, row);
+	while (json_next(&it)) {
+		if (json_equals(it.name, facts[SUBSCRIPTIONS]) ||
+		    json_equals(it.name, facts[SUBSCRIPTION]))
+			continue;
+		json_write_comma(out);
+		buf_add(out, it.name.p, it.name.n);
+		buf_addc(out, ':');
+		buf_add(out, it.value.p, it.value.n);
+	}
+}
+
+void map_key_complete(const struct buf *narrow, const char *subscription, struct buf *out)
+{
+	buf_clear(out);
+	buf_add(out, narrow->data, narrow->len);
+	json_add_str(out, facts[SUBSCRIPTION], subscription);
+	buf_addc(out, '}');
+}
+
 static bool belongs(const struct map_key *k, const struct map_subscription *s)
 {
 	size_t i;
@@ -182,7 +207,7 @@ static int map_pair(const struct pair *p, struct map_out *out, struct err *e)
 	out->ev.id = mem_strdup(k->id);
 	out->ev.ref_id = mem_strdup(s->scope);
 	out->ev.version = member_version(MAX(k->updated_at, s->updated_at));
-	if (is_active(k, s) || p->attached) {
+	if (is_active(k, s)) {
 		out->ev.action = ACTION_DEPLOY;
 		return write_payload(p, &out->ev.payload, e);
 	}
@@ -194,7 +219,7 @@ static int map_pair(const struct pair *p, struct map_out *out, struct err *e)
 static int map_rows(struct json_span row, struct json_span subscription_row, unsigned flags,
 		    struct map_out *out, struct err *e)
 {
-	struct pair p = { .row = row, .attached = (flags & MAP_ATTACHED) != 0 };
+	struct pair p = { .row = row };
 	int rc = read_row(row, &p.key, e);
 
 	if (rc == 0)

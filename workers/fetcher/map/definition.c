@@ -31,10 +31,6 @@ static int recognise_v2(struct json_span def, struct err *e)
 
 	if (!json_is_null(version) && !json_equals(version, "2.0.0"))
 		return err_set(e, ERR_PARSE, "definition: gravitee is not 2.0.0");
-	if (json_type(json_get(def, "name")) != JSON_STRING)
-		return err_set(e, ERR_PARSE, "definition: v2 without name");
-	if (json_type(json_get(def, "proxy")) != JSON_OBJECT)
-		return err_set(e, ERR_PARSE, "definition: v2 without proxy");
 	return 0;
 }
 
@@ -119,15 +115,39 @@ static void write_opened(struct json_span property, const struct buf *plain, str
 	buf_addc(b, '}');
 }
 
+/* As the reference reads it: an integer but 0, and text that says true, in v4 in three cases. */
+static bool is_encrypted(struct json_span property, bool v4)
+{
+	struct json_span v = json_get(property, "encrypted");
+	struct buf b = { 0 };
+	int64_t number;
+	size_t from = 0;
+	const char *word;
+	bool yes;
+
+	if (json_type(v) != JSON_STRING)
+		return json_is_true(v) || (json_to_i64(v, &number) && number != 0);
+	json_unescape(v, &b);
+	while (b.len > 0 && b.data[b.len - 1] == ' ')
+		b.len--;
+	while (from < b.len && b.data[from] == ' ')
+		from++;
+	word = buf_cstr(&b) + from;
+	yes = str_equal(word, "true") ||
+	      (v4 && (str_equal(word, "True") || str_equal(word, "TRUE")));
+	buf_reset(&b);
+	return yes;
+}
+
 /* A property that does not open stays as it is: a gateway that can open it may. */
-static void write_property(const struct map_ctx *ctx, struct json_span property, struct buf *b)
+static void write_property(const struct map_ctx *ctx, struct json_span property, bool v4,
+			   struct buf *b)
 {
 	struct json_span value = json_get(property, "value");
 	struct buf closed = { 0 };
 	struct buf plain = { 0 };
 
-	if (ctx->secret == NULL || json_type(value) != JSON_STRING ||
-	    !json_is_true(json_get(property, "encrypted"))) {
+	if (ctx->secret == NULL || json_type(value) != JSON_STRING || !is_encrypted(property, v4)) {
 		json_compact(property, b);
 		return;
 	}
@@ -142,7 +162,8 @@ static void write_property(const struct map_ctx *ctx, struct json_span property,
 	buf_reset(&closed);
 }
 
-static void write_properties(const struct map_ctx *ctx, struct json_span properties, struct buf *b)
+static void write_properties(const struct map_ctx *ctx, struct json_span properties, bool v4,
+			     struct buf *b)
 {
 	struct json_iter it;
 
@@ -154,7 +175,7 @@ static void write_properties(const struct map_ctx *ctx, struct json_span propert
 	json_iter_init(&it, properties);
 	while (json_next(&it)) {
 		json_write_comma(b);
-		write_property(ctx, it.value, b);
+		write_property(ctx, it.value, v4, b);
 	}
 	buf_addc(b, ']');
 }
@@ -176,7 +197,7 @@ int definition_write(const struct map_ctx *ctx, struct json_span def, struct buf
 		if (json_equals(it.name, "plans"))
 			rc = definition_write_plans(ctx, it.value, b, plans, e);
 		else if (json_equals(it.name, "properties"))
-			write_properties(ctx, it.value, b);
+			write_properties(ctx, it.value, definition_says_v4(def), b);
 		else
 			json_compact(it.value, b);
 		if (rc < 0)
@@ -214,7 +235,8 @@ static bool is_apikey(struct json_span plan, enum definition_kind kind)
 	return json_equals_nocase(security, "api-key") || json_equals_nocase(security, "API_KEY");
 }
 
-static int add_plan(struct map_plans *p, struct json_span plan, bool apikey, struct err *e)
+static int add_plan(struct map_plans *p, struct json_span plan, enum definition_kind kind,
+		    struct err *e)
 {
 	char *id;
 	int rc = member_take_id(json_get(plan, "id"), "plan id", &id, e);
@@ -222,7 +244,11 @@ static int add_plan(struct map_plans *p, struct json_span plan, bool apikey, str
 	if (rc < 0)
 		return rc;
 	p->v = mem_grow(p->v, &p->cap, p->n + 1, sizeof(*p->v));
-	p->v[p->n++] = (struct map_plan){ id, apikey };
+	p->v[p->n++] = (struct map_plan){
+		.id = id,
+		.apikey = is_apikey(plan, kind),
+		.push = kind != DEFINITION_V2 && json_equals_nocase(json_get(plan, "mode"), "push"),
+	};
 	return 0;
 }
 
@@ -235,7 +261,7 @@ static int read_plans(struct json_span plans, enum definition_kind kind, struct 
 	json_iter_init(&it, plans);
 	while (rc == 0 && json_next(&it))
 		if (kind == DEFINITION_V2 ? v2_subscribable(it.value) : v4_subscribable(it.value))
-			rc = add_plan(p, it.value, is_apikey(it.value, kind), e);
+			rc = add_plan(p, it.value, kind, e);
 	return rc;
 }
 
@@ -290,6 +316,16 @@ void map_plans_reset(struct map_plans *p)
 	*p = (struct map_plans){ 0 };
 }
 
+bool map_plans_push(const struct map_plans *p, const char *plan)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->v[i].push && (plan == NULL || str_equal(p->v[i].id, plan)))
+			return true;
+	return false;
+}
+
 bool map_plans_equal(const struct map_plans *a, const struct map_plans *b)
 {
 	size_t i;
@@ -297,7 +333,8 @@ bool map_plans_equal(const struct map_plans *a, const struct map_plans *b)
 	if (a->n != b->n)
 		return false;
 	for (i = 0; i < a->n; i++)
-		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey)
+		if (!str_equal(a->v[i].id, b->v[i].id) || a->v[i].apikey != b->v[i].apikey ||
+		    a->v[i].push != b->v[i].push)
 			return false;
 	return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/map/map.h"
 
+#include "common/base/mem.h"
 #include "workers/fetcher/map/context.h"
 #include "workers/fetcher/map/entity.h"
 #include "workers/fetcher/map/members.h"
@@ -133,6 +134,12 @@ int map_event_about(const struct map_ctx *ctx, struct json_span text, struct map
 	return rc;
 }
 
+/* Does the row alone say that it is withdrawn? Else it may come back as it is. */
+static bool says_all(const struct map_out *out, int64_t updated_ms)
+{
+	return out->ev.action == ACTION_DEPLOY || (!out->ineligible && updated_ms > 0);
+}
+
 int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *out, struct err *e)
 {
 	static const char *const names[] = { "type", "payload", "properties", "createdAt",
@@ -170,7 +177,8 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	}
 	CHECK(made.outcome == MAP_NOTHING || made.ev.id != NULL);
 	if (made.outcome == MAP_EVENT)
-		made.ev.version = member_version(updated);
+		made.ev.version = says_all(&made, updated) ? member_version(updated)
+							   : mem_strdup("");
 	*out = made;
 	return 0;
 }

@@ -27,7 +27,6 @@
 #include "common/model/event.h"
 
 #define MAP_ID_MAX_BYTES 512
-
 struct map_ctx; /* what decides about contents besides the row: tags, secret, environments, products */
 
 /* `tags` are the gateway's sharding tags, trimmed, "!x" excludes; `secret` may be NULL. */
@@ -58,8 +57,8 @@ struct map_out {
 
 	/*
 	 * Where in ev.payload the digits of a deployedAt stand that came from the file's
-	 * time, or the createdAt of a product's row. Length 0: it was given. A digest of the
-	 * content leaves these bytes out.
+	 * time, or the createdAt of a product's row, or forceDispatch of a subscription. Length
+	 * 0: it was given. A digest of the content leaves these bytes out.
 	 */
 	size_t deployed_at_off, deployed_at_len;
 };
@@ -97,14 +96,14 @@ int map_api_file(const struct map_ctx *ctx, struct json_span text, int64_t modif
 		 struct map_out *out, struct err *e) MUST_USE;
 
 enum {
-	MAP_ATTACHED = 1,      /* found while deploying its API: always DEPLOY, forceDispatch */
+	MAP_ATTACHED = 1,      /* a subscription found while deploying its API: forceDispatch */
 	MAP_PRODUCT_KNOWN = 2, /* if the scope is a product: it is deployed, with an API */
 };
 
 int map_subscription(struct json_span row, unsigned flags, struct map_out *out,
 		     struct err *e) MUST_USE;
 
-/* One key for one of its subscriptions; another subscription's row maps to nothing. */
+/* One key for one of its subscriptions; another's row maps to nothing. */
 int map_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
 	       struct map_out *out, struct err *e) MUST_USE;
 
@@ -112,17 +111,18 @@ int map_apikey(struct json_span row, struct json_span subscription_row, unsigned
 struct map_plan {
 	char *id;    /* owned */
 	bool apikey; /* its subscriptions have keys */
+	bool push;   /* they are pushed to */
 };
 struct map_plans {
 	struct map_plan *v; /* owned */
 	size_t n, cap;
 };
 
-/* `payload` is an event's of that kind, ours or a Java primary's. What is withdrawn has none,
-   and so has a product without an API: nothing can be called with its subscriptions. */
+/* `payload` is an event's, ours or a Java primary's. A product without an API has no plans. */
 int map_plans_read(enum kind k, struct json_span payload, struct map_plans *out,
 		   struct err *e) MUST_USE;
 void map_plans_reset(struct map_plans *p);
+bool map_plans_push(const struct map_plans *p, const char *plan); /* NULL: any of them */
 bool map_plans_equal(const struct map_plans *a, const struct map_plans *b);
 
 struct map_subscription {

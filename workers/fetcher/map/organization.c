@@ -77,44 +77,175 @@ static void write_methods(struct json_span methods, struct buf *b)
 	mem_free(v);
 }
 
-static void write_flow(struct json_span flow, struct buf *b)
-{
-	struct json_iter it;
+/* --- a flow, as the reference's own form of it is written (wire page 2.4, 2.9) --- */
 
-	buf_addc(b, '{');
-	json_iter_init(&it, flow);
-	while (json_next(&it)) {
-		json_write_comma(b);
-		buf_add(b, it.name.p, it.name.n);
-		buf_addc(b, ':');
-		if (json_equals(it.name, "methods") && json_type(it.value) == JSON_ARRAY)
-			write_methods(it.value, b);
-		else
-			json_compact(it.value, b);
+/* What its reader makes of a value that should be text. */
+static void write_text(struct json_span v, struct buf *b)
+{
+	switch (json_type(v)) {
+	case JSON_STRING:
+		json_write_respelled(b, v);
+		break;
+	case JSON_NUMBER:
+	case JSON_BOOL:
+	case JSON_NULL:
+		json_write_string(b, v.p, v.n);
+		break;
+	default:
+		buf_adds(b, "\"\"");
 	}
+}
+
+static void add_text(struct json_span from, const char *name, struct buf *b)
+{
+	struct json_span v = json_get(from, name);
+
+	if (json_is_null(v))
+		return;
+	json_write_name(b, name);
+	write_text(v, b);
+}
+
+/* Anything that does not say no is a yes. */
+static void add_enabled(struct json_span from, struct buf *b)
+{
+	struct json_span v = json_get(from, "enabled");
+
+	json_add_bool(b, "enabled",
+		      !json_equals(v, "false") && (json_type(v) != JSON_BOOL || json_is_true(v)) &&
+			      !(json_type(v) == JSON_NUMBER && strtod(v.p, NULL) == 0));
+}
+
+/* What is absent has a default, what is null has none. */
+static void write_operator(struct json_span flow, struct buf *b)
+{
+	struct json_span v = json_get(flow, "path-operator");
+	struct json_span path = json_get(v, "path");
+	struct json_span word = json_get(v, "operator");
+
+	if (json_type(v) == JSON_NULL)
+		return;
+	json_write_name(b, "path-operator");
+	buf_addc(b, '{');
+	if (json_type(path) != JSON_NULL) {
+		json_write_name(b, "path");
+		write_text(path, b);
+	}
+	if (json_type(word) != JSON_NULL)
+		json_add_str(b, "operator",
+			     json_equals_nocase(word, "EQUALS") ? "EQUALS" : "STARTS_WITH");
 	buf_addc(b, '}');
 }
 
+static void write_consumers(struct json_span list, struct buf *b)
+{
+	struct json_iter it;
+
+	json_write_name(b, "consumers");
+	buf_addc(b, '[');
+	json_iter_init(&it, list);
+	while (!it.object && json_next(&it)) {
+		struct json_span id = json_get(it.value, "consumerId");
+
+		if (json_type(id) == JSON_NONE)
+			continue;
+		json_write_comma(b);
+		buf_addc(b, '{');
+		json_write_name(b, "consumerId");
+		write_text(id, b);
+		json_write_name(b, "consumerType");
+		if (json_is_null(json_get(it.value, "consumerType")))
+			json_write_string(b, "TAG", strlen("TAG"));
+		else
+			write_text(json_get(it.value, "consumerType"), b);
+		buf_addc(b, '}');
+	}
+	buf_addc(b, ']');
+}
+
+static int write_step(struct json_span step, struct buf *b, struct err *e)
+{
+	if (json_type(json_get(step, "policy")) == JSON_NONE ||
+	    json_type(json_get(step, "configuration")) == JSON_NONE)
+		return err_set(e, ERR_PARSE, "a step without policy or configuration");
+	json_write_comma(b);
+	buf_addc(b, '{');
+	json_write_name(b, "name");
+	write_text(json_get(step, "name"), b);
+	add_text(step, "description", b);
+	add_enabled(step, b);
+	json_write_name(b, "policy");
+	write_text(json_get(step, "policy"), b);
+	add_text(step, "condition", b);
+	json_write_name(b, "configuration");
+	json_compact(json_get(step, "configuration"), b);
+	buf_addc(b, '}');
+	return 0;
+}
+
+static int write_steps(struct json_span flow, const char *name, struct buf *b, struct err *e)
+{
+	struct json_iter it;
+	int rc = 0;
+
+	json_write_name(b, name);
+	buf_addc(b, '[');
+	json_iter_init(&it, json_get(flow, name));
+	while (rc == 0 && !it.object && json_next(&it))
+		rc = write_step(it.value, b, e);
+	buf_addc(b, ']');
+	return rc;
+}
+
+static int write_flow(struct json_span flow, struct buf *b, struct err *e)
+{
+	struct json_span id = json_get(flow, "id");
+	int rc;
+
+	buf_addc(b, '{');
+	json_write_name(b, "id");
+	if (json_is_null(id) || json_equals(id, ""))
+		buf_adds(b, "null");
+	else
+		write_text(id, b);
+	add_text(flow, "name", b);
+	write_operator(flow, b);
+	add_text(flow, "condition", b);
+	write_consumers(json_get(flow, "consumers"), b);
+	json_write_name(b, "methods");
+	write_methods(json_get(flow, "methods"), b);
+	rc = write_steps(flow, "pre", b, e);
+	if (rc == 0)
+		rc = write_steps(flow, "post", b, e);
+	add_enabled(flow, b);
+	buf_addc(b, '}');
+	return rc;
+}
+
+/* None is an empty list, as in the reference; null is none at all. */
 static int write_flows(const struct map_ctx *ctx, struct json_span flows, struct buf *b,
 		       struct err *e)
 {
 	struct json_iter it;
+	int rc = 0;
 
 	if (!json_is_null(flows) && json_type(flows) != JSON_ARRAY)
 		return err_set(e, ERR_PARSE, "flows is not an array");
+	if (json_type(flows) == JSON_NULL)
+		return 0;
 	json_write_name(b, "flows");
 	buf_addc(b, '[');
 	json_iter_init(&it, flows);
-	while (json_next(&it)) {
+	while (rc == 0 && json_next(&it)) {
 		if (json_type(it.value) != JSON_OBJECT)
 			return err_set(e, ERR_PARSE, "a flow is not an object");
 		if (!keeps_flow(ctx, it.value))
 			continue;
 		json_write_comma(b);
-		write_flow(it.value, b);
+		rc = write_flow(it.value, b, e);
 	}
 	buf_addc(b, ']');
-	return 0;
+	return rc;
 }
 
 static int write_payload(const struct map_ctx *ctx, const struct event_row *row,

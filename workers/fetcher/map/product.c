@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/mem.h"
 #include "common/json/write.h"
+#include "workers/fetcher/map/check.h"
 #include "workers/fetcher/map/context.h"
 #include "workers/fetcher/map/definition.h"
 #include "workers/fetcher/map/entity.h"
@@ -106,6 +107,8 @@ static int write_payload(const struct map_ctx *ctx, struct json_span bean, struc
 		rc = write_places(ctx, bean, b, e);
 	if (rc == 0)
 		rc = write_deployed_at(at, out, e);
+	if (rc == 0)
+		rc = definition_check_plans(plans, e);
 	if (rc == 0 && !json_is_null(plans)) {
 		json_write_name(b, "plans");
 		rc = definition_write_plans(NULL, plans, b, &n, e);

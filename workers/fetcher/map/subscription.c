@@ -138,9 +138,21 @@ static int write_metadata(struct json_span v, struct buf *b, struct err *e)
 	return 0;
 }
 
-static int write_tail(struct json_span row, const struct map_subscription *s, bool attached,
-		      struct buf *b, struct err *e)
+/* Whether it is forced is of the moment, not of the content. */
+static void write_force(bool attached, struct map_out *out)
 {
+	struct buf *b = &out->ev.payload;
+
+	json_write_name(b, "forceDispatch");
+	out->deployed_at_off = b->len;
+	buf_adds(b, attached ? "true" : "false");
+	out->deployed_at_len = b->len - out->deployed_at_off;
+}
+
+static int write_tail(struct json_span row, const struct map_subscription *s, bool attached,
+		      struct map_out *out, struct err *e)
+{
+	struct buf *b = &out->ev.payload;
 	const char *type = types[0];
 	int rc = write_metadata(json_get(row, "metadata"), b, e);
 
@@ -149,7 +161,7 @@ static int write_tail(struct json_span row, const struct map_subscription *s, bo
 	if (rc < 0)
 		return rc;
 	json_add_str(b, "type", type);
-	json_add_bool(b, "forceDispatch", attached);
+	write_force(attached, out);
 	rc = member_copy(b, row, environment, ARRAY_LEN(environment), e);
 	if (rc < 0)
 		return rc;
@@ -159,8 +171,9 @@ static int write_tail(struct json_span row, const struct map_subscription *s, bo
 }
 
 static int write_payload(struct json_span row, const struct map_subscription *s, bool attached,
-			 struct buf *b, struct err *e)
+			 struct map_out *out, struct err *e)
 {
+	struct buf *b = &out->ev.payload;
 	const char *consumer = consumer_statuses[0];
 	int rc;
 
@@ -182,7 +195,7 @@ static int write_payload(struct json_span row, const struct map_subscription *s,
 		return rc;
 	if (!json_is_null(json_get(row, "configuration")))
 		write_configuration(json_get(row, "configuration"), b);
-	return write_tail(row, s, attached, b, e);
+	return write_tail(row, s, attached, out, e);
 }
 
 /* What withdraws needs no payload, so nothing else in the row can stand in its way. */
@@ -200,9 +213,9 @@ static int map_row(struct json_span row, unsigned flags, struct map_out *out, st
 		out->ev.id = mem_strdup(s.id);
 		out->ev.ref_id = mem_strdup(s.scope);
 		out->ev.version = member_version(s.updated_at);
-		out->ev.action = s.accepted || attached ? ACTION_DEPLOY : ACTION_UNDEPLOY;
+		out->ev.action = s.accepted ? ACTION_DEPLOY : ACTION_UNDEPLOY;
 		if (out->ev.action == ACTION_DEPLOY)
-			rc = write_payload(row, &s, attached, &out->ev.payload, e);
+			rc = write_payload(row, &s, attached, out, e);
 		else
 			out->reason = "not accepted";
 	}

@@ -247,6 +247,7 @@ static void doc_free(struct doc *doc)
 	mem_free(doc->scope);
 	mem_free(doc->plan);
 	mem_free(doc->organization);
+	mem_free(doc->version);
 	mem_free(doc);
 }
 

@@ -57,6 +57,8 @@ struct doc {
 	size_t n_names;
 
 	bool deployed;		/* API, product */
+	char *version;		/* API, product: owned; of its event's content */
+	uint32_t anew;		/* API: the pass that deployed it, or changed what is deployed */
 	struct map_plans plans; /* API, product */
 	bool lost;    /* API: not eligible since a product's file is gone: as if its were; API,
 		      product: not of our environments, which is the same */

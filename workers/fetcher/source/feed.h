@@ -45,14 +45,15 @@ enum feed_type {
 
 /* What the zone holds of a row's event, so that what it holds is not read again. */
 enum feed_verdict {
-	ASK_SAME, /* nothing to do: live in this version, or in a newer one; `gone`: not live */
+	ASK_SAME,   /* nothing to do: live in this version, or in a newer one; `gone`: not live */
+	ASK_BARRED, /* nothing to do: withdrawn in this version, or in a newer one */
 	ASK_OTHER,
 	ASK_NEW /* not live */
 };
 
 struct feed_ask {
 	char *name;	    /* of the event */
-	int64_t version_ms; /* of the row */
+	int64_t version_ms; /* of the row; 0: it has none, or `gone` is not of the row's making */
 	bool gone;	    /* the row withdraws it */
 	enum feed_verdict verdict;
 };
@@ -64,6 +65,11 @@ struct feed_unmet { /* `{ 0 }` is empty; no larger than what the zone holds */
 	} * v;
 	size_t n, cap;
 };
+
+static inline bool ask_is_same(const struct feed_ask *a)
+{
+	return a->verdict == ASK_SAME || a->verdict == ASK_BARRED;
+}
 
 struct feed_item {
 	struct feed_item *next;

@@ -10,12 +10,16 @@
  */
 #pragma once
 
+#include "common/base/table.h"
 #include "workers/fetcher/map/map.h"
 
 struct made { /* `{ 0 }` is empty */
 	struct map_out *v;
 	size_t n, cap;
+	struct table names; /* of them -> their place, from 1: a key may make thousands */
 };
+
+bool made_has(const struct made *m, const char *name);
 
 void made_add(struct made *m, struct map_out *out); /* takes it */
 void made_undeploy(struct made *m, enum kind k, const char *id, const char *ref);

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/json/scan.h"
 #include "common/json/write.h"
+#include "workers/fetcher/map/narrow.h"
 #include "workers/fetcher/source/relate_part.h"
 
 /* --- items --- */
@@ -65,8 +66,7 @@ static void cleared(struct relate *r, struct doc *doc)
 	feed_put(r->feed, i);
 }
 
-/* The version of a file's event: a digest of it without a deployedAt of the file's time. */
-static char *content_version(const struct map_out *m)
+char *relate_version(const struct map_out *m)
 {
 	const char *p = m->ev.payload.data;
 	uint64_t h =
@@ -80,14 +80,20 @@ static char *content_version(const struct map_out *m)
 	return mem_printf("x%016" PRIx64, h);
 }
 
-static bool has_name(char *const *names, size_t n, const char *name)
+/* The version of a file's event. Those that are pushed to are written anew with their API. */
+static char *version_of(const struct relate *r, const struct doc *doc, const struct map_out *m)
 {
-	size_t i;
+	char *own = relate_version(m);
+	const struct doc *ref = NULL;
+	char *both;
 
-	for (i = 0; i < n; i++)
-		if (str_equal(names[i], name))
-			return true;
-	return false;
+	if (doc->dir == DIR_SUBSCRIPTIONS && !doc->product && m->ev.action == ACTION_DEPLOY)
+		ref = relate_ref(r, false, m->ev.ref_id);
+	if (ref == NULL || ref->version == NULL || !map_plans_push(&ref->plans, doc->plan))
+		return own;
+	both = mem_printf("%s.%s", own, ref->version);
+	mem_free(own);
+	return both;
 }
 
 /* Withdraws a name the document made before and makes no more. */
@@ -139,7 +145,7 @@ void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum left
 		names[n++] = buf_take(&b);
 	}
 	for (i = 0; i < doc->n_names; i++) {
-		if (has_name(names, m->n, doc->names[i]))
+		if (made_has(m, doc->names[i]))
 			continue;
 		if (left == LEFT_KEPT && !ref_has_document(r, doc, doc->names[i]))
 			names[n++] = mem_strdup(doc->names[i]);
@@ -149,7 +155,7 @@ void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum left
 	doc_set_names(doc, names, n);
 	for (i = 0; i < m->n; i++) {
 		mem_free(m->v[i].ev.version);
-		m->v[i].ev.version = content_version(&m->v[i]);
+		m->v[i].ev.version = version_of(r, doc, &m->v[i]);
 		feed_put_event(r->feed, &m->v[i].ev, false);
 	}
 	made_reset(m);
@@ -397,6 +403,14 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 	made_reset(&m);
 }
 
+/* Its API is deployed in this pass, or deployed anew (wire page 3.6). */
+static unsigned attached(const struct relate *r, const struct map_subscription *s)
+{
+	const struct doc *api = s->product ? NULL : relate_ref(r, false, s->scope);
+
+	return api != NULL && api->deployed && api->anew == r->pass ? MAP_ATTACHED : 0;
+}
+
 static void relate_subscription(struct relate *r, struct doc *doc, struct json_span row)
 {
 	struct map_subscription facts = { 0 };
@@ -411,7 +425,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		return;
 	rc = map_subscription_read(row, &facts, &e);
 	if (rc == 0)
-		rc = map_subscription(row, MAP_PRODUCT_KNOWN, &out, &e);
+		rc = map_subscription(row, MAP_PRODUCT_KNOWN | attached(r, &facts), &out, &e);
 	if (rc < 0) {
 		relate_quarantine(r, doc, e.text);
 		map_subscription_reset(&facts);
@@ -439,15 +453,21 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	map_subscription_reset(&facts);
 }
 
-/* The key's event for one of its subscriptions; *left: what to do with older names. */
-static int relate_key_of(struct relate *r, struct json_span row, const char *sub_id, struct made *m,
-			 enum leftovers *left)
+struct key_events { /* of one key, in the making */
+	struct made made;
+	enum leftovers left;
+	enum owner owner;
+	struct err e;
+};
+
+/* The key's event for one of its subscriptions; `to->left`: what to do with older names. */
+static int relate_key_of(struct relate *r, const struct doc *key, const struct buf *narrow,
+			 const char *sub_id, struct key_events *to)
 {
 	struct doc *sub = docs_owner(&r->docs, DIR_SUBSCRIPTIONS, sub_id);
 	struct map_out out = { 0 };
 	struct buf text = { 0 };
-	struct err e = { 0 };
-	enum owner o = relate_owner(r, row, NULL);
+	struct buf row = { 0 };
 	bool gone = false;
 	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
 
@@ -455,54 +475,55 @@ static int relate_key_of(struct relate *r, struct json_span row, const char *sub
 		buf_reset(&text);
 		if (rc < 0 && rc != -ENOENT)
 			return rc; /* it is there, and cannot be read: that proves nothing */
-		if (*left == LEFT_WITHDRAWN)
-			*left = LEFT_ABSENT;
+		if (to->left == LEFT_WITHDRAWN)
+			to->left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
 	}
-	if (o == NOT_OURS) {
-		*left = LEFT_ABSENT;
+	if (to->owner == NOT_OURS) {
+		to->left = LEFT_ABSENT;
 	} else if (relate_has_plan(r, sub, &gone)) {
-		rc = map_apikey(row, relate_text(&text), MAP_PRODUCT_KNOWN, &out, &e);
+		map_key_complete(narrow, sub_id, &row);
+		rc = map_apikey(relate_text(&row), relate_text(&text), MAP_PRODUCT_KNOWN, &out,
+				&to->e);
 		if (rc == 0 && out.outcome == MAP_EVENT)
-			made_add(m, &out);
+			made_add(&to->made, &out);
 	} else if (!gone) {
-		char *id = relate_dup_string(json_get(row, "id"));
-
-		made_undeploy(m, KIND_API_KEY, id, sub->scope);
-		mem_free(id);
+		made_undeploy(&to->made, KIND_API_KEY, key->id, sub->scope);
 	} else {
-		*left = LEFT_KEPT;
+		to->left = LEFT_KEPT;
 	}
 	map_out_reset(&out);
+	buf_reset(&row);
 	buf_reset(&text);
 	return rc;
 }
 
 static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 {
-	enum leftovers left = LEFT_WITHDRAWN;
+	struct key_events to = { .left = LEFT_WITHDRAWN };
 	struct map_key facts = { 0 };
-	struct made m = { 0 };
-	struct err e = { 0 };
-	enum owner o;
+	struct buf narrow = { 0 };
+	const char *why = to.e.text;
 	size_t i;
 	int rc;
 
 	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
-	rc = map_key_read(row, &facts, &e);
+	rc = map_key_read(row, &facts, &to.e);
 	if (rc == 0)
 		docs_set_subscriptions(&r->docs, doc, facts.subscriptions, facts.n);
-	o = relate_owner(r, row, NULL);
+	to.owner = relate_owner(r, row, NULL);
+	map_key_narrow(row, &narrow);
 	for (i = 0; rc == 0 && i < facts.n; i++)
-		rc = relate_key_of(r, row, facts.subscriptions[i], &m, &left);
+		rc = relate_key_of(r, doc, &narrow, facts.subscriptions[i], &to);
 	if (rc < 0)
-		relate_quarantine(r, doc, e.text[0] != '\0' ? e.text : "the key cannot be mapped");
-	else if (o == OWNER_UNKNOWN)
+		relate_quarantine(r, doc, why[0] != '\0' ? why : "the key cannot be mapped");
+	else if (to.owner == OWNER_UNKNOWN)
 		relate_unknown(r, doc);
 	else
-		relate_publish(r, doc, &m, left);
-	made_reset(&m);
+		relate_publish(r, doc, &to.made, to.left);
+	made_reset(&to.made);
+	buf_reset(&narrow);
 	map_key_reset(&facts);
 }
 

@@ -34,6 +34,7 @@ struct relate {
 	bool unsure;		     /* a file of environments or organizations cannot be read */
 	bool products_unsure;	     /* a file of products cannot, and never could */
 	struct feed *feed;	     /* where items go, during a pass */
+	uint32_t pass;		     /* number of it */
 	/* Reads a document again. 0 and the bytes in `out`, or an error. */
 	int (*read)(void *arg, const struct doc *doc, struct buf *out);
 	void *arg;

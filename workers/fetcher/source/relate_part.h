@@ -39,6 +39,9 @@ enum owner relate_intersects(const struct relate *r, const char *id, char *const
 /* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
 bool relate_identify(struct relate *r, struct doc *doc, struct json_span id);
 
+/* Of the content of an event: without what the moment says. */
+char *relate_version(const struct map_out *m) MUST_USE;
+
 char *relate_dup_string(struct json_span v) MUST_USE; /* NULL: it is no string */
 
 /* relate_plain.c */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "common/json/write.h"
 #include "workers/fetcher/source/relate_part.h"
 
@@ -94,6 +95,8 @@ static int learn_reference(struct relate *r, struct doc *doc, const struct map_o
 {
 	struct map_plans plans = { 0 };
 	struct map_ids apis = { 0 };
+	char *version;
+	bool anew;
 	int rc = 0;
 
 	if (out->ev.action == ACTION_DEPLOY)
@@ -104,8 +107,15 @@ static int learn_reference(struct relate *r, struct doc *doc, const struct map_o
 		map_plans_reset(&plans);
 		return rc;
 	}
-	if (deployed != doc->deployed || !map_plans_equal(&plans, &doc->plans))
+	version = relate_version(out);
+	anew = deployed && (!doc->deployed || !str_equal(version, doc->version));
+	if (deployed != doc->deployed || !map_plans_equal(&plans, &doc->plans) ||
+	    (anew && map_plans_push(&plans, NULL)))
 		docs_mark_children(&r->docs, doc->id);
+	if (anew)
+		doc->anew = r->pass;
+	mem_free(doc->version);
+	doc->version = version;
 	doc->deployed = deployed;
 	map_plans_reset(&doc->plans);
 	doc->plans = plans;

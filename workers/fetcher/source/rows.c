@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/source/rows.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -186,13 +187,13 @@ void rows_put(struct rows *r, struct map_out *out)
 	map_out_reset(out);
 }
 
-void rows_withdraw(struct rows *r, enum kind k, const char *id, const char *ref)
+void rows_withdraw(struct rows *r, const struct event *what, int64_t version_ms)
 {
-	struct event ev = { .kind = k, .action = ACTION_UNDEPLOY };
+	struct event ev = { .kind = what->kind, .action = ACTION_UNDEPLOY };
 
-	ev.id = mem_strdup(id);
-	ev.ref_id = mem_strdup(ref);
-	ev.version = mem_strdup("");
+	ev.id = mem_strdup(what->id);
+	ev.ref_id = mem_strdup(what->ref_id);
+	ev.version = version_ms > 0 ? mem_printf("%" PRId64, version_ms) : mem_strdup("");
 	feed_put_event(r->feed, &ev, false);
 }
 

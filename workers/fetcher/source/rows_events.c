@@ -72,7 +72,8 @@ static bool ref_learn(struct ref *a, const struct map_out *out, struct map_plans
 {
 	bool on = out->ev.action == ACTION_DEPLOY;
 	bool changed = on && (a->state != REF_ON || !a->plans_known || a->looked_up ||
-			      !map_plans_equal(&a->plans, plans));
+			      !map_plans_equal(&a->plans, plans) ||
+			      (a->version_ms != version_ms && map_plans_push(plans, NULL)));
 
 	forget_plans(a);
 	a->state = on ? REF_ON : REF_OFF;
@@ -353,7 +354,7 @@ static struct about *read_page(struct row_page *p, struct feed_ask *asks)
 		known = p->brief && a != NULL && a->version_ms == p->v[i].updated_ms;
 		v[i].skip = known && a->state == REF_OFF;
 		v[i].lost = known && a->state == REF_LOST;
-		asks[i].version_ms = p->v[i].updated_ms;
+		asks[i].version_ms = v[i].lost ? 0 : p->v[i].updated_ms;
 		asks[i].gone = v[i].what.withdraws || v[i].lost;
 	}
 	return v;
@@ -444,8 +445,10 @@ static void judge(struct row_page *p, size_t i, const struct about *v, const str
 		else
 			r->holds = true;
 	} else if (v->what.withdraws) {
+		const struct event ev = { .kind = v->what.kind, .id = v->what.id };
+
 		if (ask->verdict != ASK_SAME)
-			rows_withdraw(r, v->what.kind, v->what.id, NULL);
+			rows_withdraw(r, &ev, p->v[i].updated_ms);
 		rows_fine(r, DB_EVENTS, p->v[i].id);
 		if (a != NULL) {
 			forget_plans(a);
@@ -454,6 +457,13 @@ static void judge(struct row_page *p, size_t i, const struct about *v, const str
 		}
 		if (v->what.kind == KIND_API_PRODUCT)
 			rows_forget_product(r, v->what.id);
+	} else if (ask->verdict == ASK_BARRED) { /* as if the row said what came after it */
+		rows_fine(r, DB_EVENTS, p->v[i].id);
+		if (a != NULL) {
+			forget_plans(a);
+			a->state = REF_OFF;
+			a->version_ms = 0; /* it is asked for again */
+		}
 	} else if (ask->verdict != ASK_SAME || r->remap || p->v[i].redo) {
 		if (a != NULL && (ask->verdict == ASK_NEW || p->v[i].redo))
 			a->state = REF_UNKNOWN;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "workers/fetcher/map/narrow.h"
 #include "workers/fetcher/source/rows_page.h"
 
 /* A subscription that keys of the page hang on. */
@@ -30,7 +31,9 @@ struct work {
 	bool whole;	      /* subscriptions are being read with all they have */
 	struct pair *pairs;
 	size_t n, cap;
-	size_t next; /* pair to look at, of the keys that come whole */
+	struct table names; /* of the pairs of the row last added -> their place, from 1 */
+	struct buf narrow;  /* the key's row, for one pair after another */
+	size_t next;	    /* pair to look at, of the keys that come whole */
 };
 
 /* --- the subscriptions --- */
@@ -100,13 +103,14 @@ static int find_parents(struct work *w, struct err *e)
    that of all, or it would go back when another one of them counts. */
 static void add_pair(struct work *w, struct pair *p)
 {
-	size_t i;
+	uintptr_t at;
 
-	for (i = w->n; i > 0 && w->pairs[i - 1].row == p->row; i--) {
-		struct pair *old = &w->pairs[i - 1];
+	if (w->n > 0 && w->pairs[w->n - 1].row != p->row)
+		table_reset(&w->names);
+	at = (uintptr_t)table_get(&w->names, p->ask.name);
+	if (at > 0) {
+		struct pair *old = &w->pairs[at - 1];
 
-		if (strcmp(old->ask.name, p->ask.name) != 0)
-			continue;
 		p->ask.version_ms = MAX(old->ask.version_ms, p->ask.version_ms);
 		if (old->ask.gone && !p->ask.gone) {
 			mem_free(old->ask.name);
@@ -119,6 +123,7 @@ static void add_pair(struct work *w, struct pair *p)
 	}
 	w->pairs = mem_grow(w->pairs, &w->cap, w->n + 1, sizeof(*w->pairs));
 	w->pairs[w->n++] = *p;
+	(void)table_set(&w->names, p->ask.name, (void *)(uintptr_t)w->n);
 }
 
 static int pair_up(struct work *w, size_t row, struct parent *s, struct err *e)
@@ -135,8 +140,11 @@ static int pair_up(struct work *w, size_t row, struct parent *s, struct err *e)
 	if (h == HANG_NOTHING)
 		return rc;
 	p.ask.name = rows_name(KIND_API_KEY, k->id, s->facts.scope);
-	p.ask.version_ms = MAX(k->updated_at, s->facts.updated_at);
-	p.ask.gone = k->revoked || k->paused || k->federated || !s->facts.accepted || h == HANG_NO;
+	p.ask.gone = k->revoked || k->paused || k->federated || !s->facts.accepted;
+	p.ask.version_ms = !p.ask.gone && h == HANG_NO
+				   ? 0 /* what it hangs on may come back to it as it is */
+				   : MAX(k->updated_at, s->facts.updated_at);
+	p.ask.gone = p.ask.gone || h == HANG_NO;
 	p.maybe = h == HANG_MAYBE;
 	p.kept = h == HANG_KEPT && !p.ask.gone;
 	add_pair(w, &p);
@@ -198,12 +206,14 @@ static int keep_text(void *arg, const struct db_row *row, struct err *e)
 	return 0;
 }
 
-static int take_whole(struct work *w, const struct pair *p, struct json_span key, struct err *e)
+/* `w->narrow` is the key's row. */
+static int take_whole(struct work *w, const struct pair *p, struct err *e)
 {
 	struct rows *r = w->page->r;
 	char *ids[1] = { p->parent->facts.id };
 	const struct lookup l = { DB_SUBSCRIPTIONS, true, "id", ids, 1 };
 	struct buf alone = { 0 };
+	struct buf key = { 0 };
 	const struct buf *text = &p->parent->text;
 	struct map_out out = { 0 };
 	struct err why = { 0 };
@@ -214,8 +224,10 @@ static int take_whole(struct work *w, const struct pair *p, struct json_span key
 		text = &alone;
 	}
 	if (rc == 0 && text->len > 0) {
-		if (map_apikey(key, (struct json_span){ text->data, text->len }, MAP_PRODUCT_KNOWN,
-			       &out, &why) < 0)
+		map_key_complete(&w->narrow, ids[0], &key);
+		if (map_apikey((struct json_span){ key.data, key.len },
+			       (struct json_span){ text->data, text->len }, MAP_PRODUCT_KNOWN, &out,
+			       &why) < 0)
 			rows_quarantine(r, DB_KEYS, w->page->v[p->row].id, p->ask.name, why.text);
 		else
 			rows_fine(r, DB_KEYS, w->page->v[p->row].id);
@@ -225,6 +237,7 @@ static int take_whole(struct work *w, const struct pair *p, struct json_span key
 		}
 		rows_put(r, &out);
 	}
+	buf_reset(&key);
 	buf_reset(&alone);
 	return rc;
 }
@@ -242,6 +255,8 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 		rows_quarantine(w->page->r, DB_KEYS, row->id, NULL, row->bad);
 		return 0;
 	}
+	buf_clear(&w->narrow);
+	map_key_narrow(row->json, &w->narrow);
 	/* Rows may come in any order, but mostly they come in that of the page. */
 	for (i = 0; rc == 0 && i < w->n; i++) {
 		const struct pair *p = &w->pairs[(w->next + i) % w->n];
@@ -249,7 +264,7 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 		if (strcmp(w->page->v[p->row].id, row->id) != 0)
 			continue;
 		if (p->wanted)
-			rc = take_whole(w, p, row->json, e);
+			rc = take_whole(w, p, e);
 		if (i + 1 < w->n && w->pairs[(w->next + i + 1) % w->n].row != p->row) {
 			w->next = (w->next + i + 1) % w->n;
 			break;
@@ -289,6 +304,9 @@ static int decide(struct work *w, struct pair *p, struct err *e)
 {
 	struct rows *r = w->page->r;
 	const struct map_subscription *s = &p->parent->facts;
+	const struct event ev = { .kind = KIND_API_KEY,
+				  .id = w->keys[p->row].id,
+				  .ref_id = s->scope };
 	enum hang h = HANG_YES;
 	struct ref *a;
 	int rc = 0;
@@ -305,7 +323,7 @@ static int decide(struct work *w, struct pair *p, struct err *e)
 	if (h == HANG_KEPT)
 		rows_keep(r, p->ask.name);
 	else if (p->ask.gone || (h == HANG_NO && p->ask.verdict == ASK_OTHER))
-		rows_withdraw(r, KIND_API_KEY, w->keys[p->row].id, s->scope);
+		rows_withdraw(r, &ev, p->ask.gone ? p->ask.version_ms : 0);
 	return 0;
 }
 
@@ -325,6 +343,7 @@ static void clear_others(struct work *w)
 
 static int judge(struct work *w, struct err *e)
 {
+	size_t narrowed = SIZE_MAX; /* the row that w->narrow is of */
 	size_t i;
 	int rc = 0;
 
@@ -333,10 +352,16 @@ static int judge(struct work *w, struct err *e)
 
 		if (p->kept)
 			rows_keep(w->page->r, p->ask.name);
-		else if (p->ask.verdict != ASK_SAME)
+		else if (!ask_is_same(&p->ask))
 			rc = decide(w, p, e);
-		if (rc == 0 && p->wanted && !w->page->brief)
-			rc = take_whole(w, p, page_row(&w->page->v[p->row]), e);
+		if (rc != 0 || !p->wanted || w->page->brief)
+			continue;
+		if (p->row != narrowed) {
+			buf_clear(&w->narrow);
+			map_key_narrow(page_row(&w->page->v[p->row]), &w->narrow);
+			narrowed = p->row;
+		}
+		rc = take_whole(w, p, e);
 	}
 	if (rc == 0)
 		clear_others(w);
@@ -360,6 +385,8 @@ static void work_reset(struct work *w)
 		mem_free(p);
 	}
 	table_reset(&w->parents);
+	table_reset(&w->names);
+	buf_reset(&w->narrow);
 	for (i = 0; i < w->page->n; i++)
 		map_key_reset(&w->keys[i]);
 	mem_free(w->keys);

@@ -20,6 +20,7 @@ struct row_page {
 	struct rows *r;
 	enum db_table table;
 	bool brief;
+	bool attached; /* subscriptions of an API that is deployed anew */
 	bool redo;     /* of rows from now on: what hangs on them may not have been looked at */
 	struct row *v; /* owned */
 	size_t n, cap, bytes;
@@ -50,7 +51,8 @@ int rows_keys_page(struct row_page *p, struct err *e) MUST_USE;
 void rows_whole_page(struct row_page *p); /* licenses, access points */
 
 void rows_put(struct rows *r, struct map_out *out); /* an event, or nothing; takes it */
-void rows_withdraw(struct rows *r, enum kind k, const char *id, const char *ref);
+/* `version_ms`: of the row that says so; 0: it does not, by itself. */
+void rows_withdraw(struct rows *r, const struct event *what, int64_t version_ms);
 
 enum ref_state {
 	REF_UNKNOWN,

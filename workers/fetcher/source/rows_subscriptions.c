@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -20,6 +21,14 @@ static void sub_reset(struct sub *s)
 enum kind rows_scope(const struct map_subscription *s)
 {
 	return s->product ? KIND_API_PRODUCT : KIND_API;
+}
+
+/* Those that are pushed to are written anew with their API. */
+static int64_t version_of(const struct ref *a, const struct map_subscription *s)
+{
+	return !s->product && a->state == REF_ON && map_plans_push(&a->plans, s->plan)
+		       ? MAX(s->updated_at, a->version_ms)
+		       : s->updated_at;
 }
 
 /* What should be in the zone of a row. */
@@ -45,8 +54,10 @@ static int expect(struct rows *r, const struct row *row, struct sub *s, struct e
 		mem_free(name);
 		return 0;
 	}
-	s->ask = (struct feed_ask){ .name = name, .version_ms = s->facts.updated_at };
+	s->ask = (struct feed_ask){ .name = name, .version_ms = version_of(a, &s->facts) };
 	s->ask.gone = !s->facts.accepted || h == HANG_NO;
+	if (s->facts.accepted && h == HANG_NO)
+		s->ask.version_ms = 0; /* what it hangs on may come back to it as it is */
 	s->maybe = h == HANG_MAYBE;
 	return 0;
 }
@@ -72,19 +83,38 @@ static bool ask_subs(struct rows *r, struct sub *v, size_t n)
 	return go;
 }
 
-static void take_whole(struct rows *r, const char *id, struct json_span text)
+static void set_version(struct rows *r, const struct map_subscription *s, struct map_out *out)
 {
+	const struct ref *a = table_get(refs_of(r, rows_scope(s)), s->scope);
+
+	if (out->outcome != MAP_EVENT || a == NULL)
+		return;
+	mem_free(out->ev.version);
+	out->ev.version = mem_printf("%" PRId64, version_of(a, s));
+}
+
+/* In other passes than deltas all of them are found with their APIs (wire page 3.6). */
+static void take_whole(const struct row_page *p, const char *id, struct json_span text)
+{
+	struct rows *r = p->r;
 	struct map_subscription facts = { 0 };
 	struct map_out out = { 0 };
 	struct err why = { 0 };
 	char *name = NULL;
+	unsigned flags = MAP_PRODUCT_KNOWN;
+	bool known = map_subscription_read(text, &facts, NULL) == 0;
 
-	if (map_subscription(text, MAP_PRODUCT_KNOWN, &out, &why) == 0) {
+	if (known && !facts.product && (p->attached || r->kind != PASS_DELTA))
+		flags |= MAP_ATTACHED;
+	if (map_subscription(text, flags, &out, &why) == 0) {
+		if (known)
+			set_version(r, &facts, &out);
 		rows_fine(r, DB_SUBSCRIPTIONS, id);
 		rows_put(r, &out);
+		map_subscription_reset(&facts);
 		return;
 	}
-	if (map_subscription_read(text, &facts, NULL) == 0)
+	if (known)
 		name = rows_name(KIND_SUBSCRIPTION, facts.id, facts.scope);
 	rows_quarantine(r, DB_SUBSCRIPTIONS, id, name, why.text);
 	map_subscription_reset(&facts);
@@ -93,7 +123,8 @@ static void take_whole(struct rows *r, const char *id, struct json_span text)
 
 static int add_whole(void *arg, const struct db_row *row, struct err *e)
 {
-	struct rows *r = arg;
+	struct row_page *p = arg;
+	struct rows *r = p->r;
 
 	if (feed_stopping(r->feed))
 		return err_set(e, ERR_STATE, "the source is stopping");
@@ -101,7 +132,7 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 	if (row->bad != NULL)
 		rows_quarantine(r, DB_SUBSCRIPTIONS, row->id, NULL, row->bad);
 	else
-		take_whole(r, row->id, row->json);
+		take_whole(p, row->id, row->json);
 	return 0;
 }
 
@@ -124,6 +155,9 @@ static int take_keys(struct rows *r, char *const *ids, size_t n, struct err *e)
 /* The zone does not hold it as the row says: is the row to be read, by what it refers to? */
 static int decide(struct rows *r, struct sub *s, bool *read, struct err *e)
 {
+	const struct event ev = { .kind = KIND_SUBSCRIPTION,
+				  .id = s->facts.id,
+				  .ref_id = s->facts.scope };
 	struct ref *a;
 	enum hang h = HANG_YES;
 	int rc = 0;
@@ -140,7 +174,7 @@ static int decide(struct rows *r, struct sub *s, bool *read, struct err *e)
 	if (h == HANG_KEPT)
 		rows_keep(r, s->ask.name);
 	else if (s->ask.gone || (h == HANG_NO && s->ask.verdict == ASK_OTHER))
-		rows_withdraw(r, KIND_SUBSCRIPTION, s->facts.id, s->facts.scope);
+		rows_withdraw(r, &ev, s->ask.gone ? s->ask.version_ms : 0);
 	return 0;
 }
 
@@ -158,19 +192,19 @@ static int judge(struct row_page *p, struct sub *v, struct err *e)
 
 		if (v[i].facts.id == NULL)
 			continue; /* set aside */
-		if (v[i].ask.name != NULL && (v[i].ask.verdict != ASK_SAME || p->v[i].redo))
+		if (v[i].ask.name != NULL && (!ask_is_same(&v[i].ask) || p->v[i].redo))
 			changed[n++] = v[i].facts.id;
-		if (v[i].ask.name != NULL && v[i].ask.verdict != ASK_SAME)
+		if (v[i].ask.name != NULL && !ask_is_same(&v[i].ask))
 			rc = decide(p->r, &v[i], &read, e);
 		if (!read)
 			rows_fine(p->r, DB_SUBSCRIPTIONS, p->v[i].id);
 		else if (p->brief)
 			wanted[l.n++] = p->v[i].id;
 		else
-			take_whole(p->r, p->v[i].id, page_row(&p->v[i]));
+			take_whole(p, p->v[i].id, page_row(&p->v[i]));
 	}
 	if (rc == 0)
-		rc = rows_look_up(p->r, &l, add_whole, p->r, e);
+		rc = rows_look_up(p->r, &l, add_whole, p, e);
 	if (rc == 0)
 		rc = take_keys(p->r, changed, n, e);
 	mem_free(changed);
@@ -200,9 +234,11 @@ int rows_subscriptions_page(struct row_page *p, struct err *e)
 int rows_children(struct rows *r, const char *ref, struct err *e)
 {
 	static const char *const fields[] = { "referenceId", "api" };
-	struct row_page page = {
-		.r = r, .table = DB_SUBSCRIPTIONS, .brief = true, .redo = r->unsure
-	};
+	struct row_page page = { .r = r,
+				 .table = DB_SUBSCRIPTIONS,
+				 .brief = true,
+				 .attached = true,
+				 .redo = r->unsure };
 	char *ids[1] = { (char *)(uintptr_t)ref };
 	unsigned i;
 	int rc = 0;

@@ -723,6 +723,7 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 
 	s->feed = f;
 	s->r.feed = f;
+	s->r.pass++;
 	s->rows = 0;
 	(void)read_changes(s);
 	if (full || s->list_all || is_look_due(s)) {
