@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * internal - what supervisor.c, router.c and status.c share. Not for anyone else.
+ * internal - what supervisor.c, resync.c, router.c and status.c share. Not for anyone else.
  *
  * Owns: see supervisor.h. Blocks: never. Errors: none.
  */
