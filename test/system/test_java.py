@@ -456,7 +456,9 @@ def test_what_is_too_much_for_one_answer_is_adopted_too(zone, primary):
     large = [f"large{i}" for i in range(4)]
     for id in large:
         primary.deploy("API", id, {"id": id, "x": "x" * (6 << 20)})
-    zone.node("n1", extra=CANDIDATE)
+    n = zone.node("n1", extra=CANDIDATE)
+    until("held back", lambda: "4 of 5 API would be removed: held back" in n.fetcher()["guard"])
+    n.cli("resync", "--accept-deletes")
     zone.settled(count=1)
     assert [zone.redis("HGET", primary.key("API", id), "syncAction") for id in large] == ["UNDEPLOY"] * 4
 
