@@ -482,8 +482,8 @@ def test_another_source_does_not_take_the_place_of_what_is_adopted(zone, primary
     for i in range(15):
         zone.write(f"apis/x{i}.json", api(f"x{i}"))
     n = zone.node("n1", extra=CANDIDATE)
-    zone.settled(count=28, caught=False)
     until("held back", lambda: "13 of 28 API would be removed: held back" in n.fetcher()["guard"])
+    until("the zone has both", lambda: zone.redis.meta().get("complete") == "1" and zone.redis.meta()["count"] == "28")
     assert all(zone.redis("HGET", primary.key("API", f"a{i}"), "syncAction") == "DEPLOY" for i in range(13))
     n.cli("resync", "--accept-deletes")
     zone.settled(count=15)
