@@ -21,12 +21,12 @@
 #include "common/base/mem.h"
 #include "common/zone/follow.h"
 
-#define NAMES	  6
+#define NAMES	  12
 #define NODES	  3
 #define EPOCHS	  128
 #define DUMPS	  3
-#define STEPS	  120
-#define LAG	  6 /* how long before a poll may lie what it reads */
+#define STEPS	  200
+#define LAG	  8 /* how long before a poll may lie what it reads */
 #define LEASE	  3
 #define QUIET_MAX 60
 
@@ -38,8 +38,6 @@ enum rule {
 	RULE_PROOF_ALONE,   /* what is proven serves */
 	RULE_ONE_POLL,	    /* the first poll that ends after the look is enough */
 	RULE_NO_LEASE,	    /* nobody need hold the zone's lease */
-	RULE_ANY_TOKEN,	    /* looks at another token's head count too */
-	RULE_LAG_FREE,	    /* a poll that may have read what was true before its token counts */
 	RULE_DEPLOYS_TOO,   /* while it waits a node takes deploys of newer epochs, too */
 	RULE_NOT_AHEAD,	    /* withdrawals that were taken do not count for what is older */
 	RULE__COUNT
@@ -53,8 +51,6 @@ static const char *const rule_names[RULE__COUNT] = {
 	[RULE_PROOF_ALONE] = "proof-alone",
 	[RULE_ONE_POLL] = "one-poll",
 	[RULE_NO_LEASE] = "no-lease",
-	[RULE_ANY_TOKEN] = "any-token",
-	[RULE_LAG_FREE] = "lag-free",
 	[RULE_DEPLOYS_TOO] = "deploys-too",
 	[RULE_NOT_AHEAD] = "not-ahead",
 };
@@ -100,7 +96,7 @@ struct world {
 	bool trace, quiet;
 	uint64_t random;
 	int64_t now;
-	int64_t deployed[NAMES], revoked[NAMES]; /* 0: not yet */
+	int64_t deployed[NAMES], updated[NAMES], revoked[NAMES]; /* 0: not yet */
 	struct zone zone[2], dump[DUMPS];
 	size_t n_dumps;
 	bool split;
@@ -142,6 +138,12 @@ static bool is_live_at(const struct world *w, unsigned name, int64_t at)
 	       (w->revoked[name] == 0 || w->revoked[name] > at);
 }
 
+static int64_t version_at(const struct world *w, unsigned name, int64_t at)
+{
+	return w->updated[name] <= at ? MAX(w->updated[name], w->deployed[name])
+				      : w->deployed[name];
+}
+
 static void acquire(struct world *w, int master)
 {
 	struct zone *z = &w->zone[master];
@@ -174,11 +176,11 @@ static bool settle_name(struct world *w, struct zone *z, unsigned name, int64_t 
 	struct entry *e = &z->log[name];
 	bool live = is_live_at(w, name, view);
 
-	if (live && (e->revision == 0 || (!e->live && w->deployed[name] > e->version)))
-		write_entry(z, name, true, w->deployed[name]);
+	if (live && (e->revision == 0 || version_at(w, name, view) > e->version))
+		write_entry(z, name, true, version_at(w, name, view));
 	if (live || !e->live || w->deployed[name] > view)
 		return true; /* what is absent is asked for, and found */
-	if (!w->quiet && dice(w, 4) == 0)
+	if (!w->quiet && dice(w, 3) == 0)
 		return false; /* held, or its row cannot be read */
 	write_entry(z, name, false, w->revoked[name]);
 	return true;
@@ -188,7 +190,7 @@ static void end_poll(struct world *w, int master)
 {
 	struct zone *z = &w->zone[master];
 	struct primary *p = &w->primary[master];
-	bool counts = w->rule == RULE_LAG_FREE || p->begun - p->since >= LAG;
+	bool counts = p->begun - p->since >= LAG;
 	bool settled = true;
 	unsigned stop = !w->quiet && dice(w, 12) == 0 ? (unsigned)dice(w, NAMES) : NAMES;
 	unsigned i;
@@ -328,8 +330,6 @@ static bool may_switch(const struct world *w, const struct node *n, const struct
 		return true;
 	if (w->rule == RULE_CAUGHT_ALONE)
 		return !doubt.serves || doubt.equal || str_equal(h->caught, h->token);
-	if (w->rule == RULE_ANY_TOKEN)
-		str_copy(looks.token, sizeof(looks.token), h->token);
 	if (w->rule == RULE_ONE_POLL && h->polls > looks.polls && looks.polls > 0)
 		looks.polls--;
 	if (w->rule == RULE_NO_LEASE)
@@ -389,7 +389,7 @@ static void look(struct world *w, struct node *n)
 		n->building = false;
 		return;
 	}
-	if (n->building && w->rule != RULE_ANY_TOKEN)
+	if (n->building)
 		follow_look(&n->looks, &h);
 	/* An older epoch is taken when its lease lives there for long. */
 	if (v == FOLLOW_BEHIND && w->primary[n->master].epoch == z->lease && dice(w, 4) == 0)
@@ -408,7 +408,9 @@ static void change_source(struct world *w)
 
 	if (w->deployed[name] == 0)
 		w->deployed[name] = w->now;
-	else if (w->revoked[name] == 0 && dice(w, 2) == 0)
+	else if (w->revoked[name] == 0 && dice(w, 3) == 0)
+		w->updated[name] = w->now;
+	else if (w->revoked[name] == 0)
 		w->revoked[name] = w->now;
 }
 
@@ -468,7 +470,7 @@ static void happen(struct world *w)
 	int master = w->split ? (int)dice(w, 2) : 0;
 	struct node *n = &w->node[dice(w, NODES)];
 
-	switch (dice(w, 40)) {
+	switch (dice(w, 64)) {
 	case 0:
 		dump(w, master);
 		break;
@@ -485,6 +487,9 @@ static void happen(struct world *w)
 		restart(n);
 		break;
 	case 5:
+	case 7:
+	case 8:
+	case 9:
 		n->master = w->split ? (int)dice(w, 2) : 0;
 		break;
 	case 6:
@@ -492,7 +497,7 @@ static void happen(struct world *w)
 			w->zone[master] = (struct zone){ 0 };
 		break;
 	default:
-		if (dice(w, 4) == 0)
+		if (dice(w, 6) == 0)
 			change_source(w);
 		else if (dice(w, 2) == 0)
 			poll(w, master);

@@ -86,6 +86,7 @@ class Hand:
         self.over = threading.Event()
         self.threads = []
         self.dumps = []
+        self.damaged = set()  # names: what was dumped meanwhile is damaged still
         self.last_dump = 0.0
 
     # --- the schedule ---
@@ -254,6 +255,8 @@ class Hand:
             elif dump != redis.dir / "dump.rdb":
                 shutil.copy(dump, redis.dir / "dump.rdb")
             self.over.wait(min(f["for"], 2.0))
+            with self.storm.java.lock:
+                self.storm.java.excused |= self.damaged
             redis.start()
 
     def redis_full_restart(self, f):
@@ -324,6 +327,7 @@ class Hand:
             return
         with self.storm.java.lock:
             for key in rng.sample(keys, min(len(keys), rng.choice([1, 1, 3, 10]))):
+                self.damaged.add(name_of(key))
                 self.storm.java.excused.add(name_of(key))
                 self.damage(key, how, rng)
 

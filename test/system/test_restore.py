@@ -88,8 +88,8 @@ def test_what_the_guard_holds_back_is_not_taken_for_the_truth(zone):
         zone.remove(f"api-keys/k{i:02}.json")
     with Watch(zone.nodes, names_of(range(KEYS))) as w:
         restore(zone)
+        until("the guard holds them", lambda: zone.primary().fetcher()["guard"])
         p = zone.primary()
-        until("the guard holds them", lambda: p.fetcher()["guard"])
         for n in zone.nodes:
             until("it is behind", lambda: n.cache()["state"] == "behind" and n.status()["health"] == "degraded")
             assert f"{KEYS} names are in doubt" in n.status()["reason"] or n is p

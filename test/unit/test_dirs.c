@@ -70,7 +70,8 @@ static void what_others_may_write_is_refused_with_the_cure(void **state)
 
 	UNUSED(state);
 	assert_int_equal(mkdir(p->path, 0700), 0);
-	assert_int_equal(chmod(p->path, 01777), 0); /* sticky: links may be put there all the same */
+	assert_int_equal(chmod(p->path, 01777),
+			 0); /* sticky: links may be put there all the same */
 	assert_int_equal(dir_take(&p->d, &e), ERR_CONFIG);
 	assert_non_null(strstr(e.text, "chmod o-w"));
 	assert_int_equal(p->d.fd, -1);

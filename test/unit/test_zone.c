@@ -1115,7 +1115,8 @@ struct waited {
 };
 
 #define POLLED(n)                                                                                  \
-	.lineage = "m", .token = "6:b", .caught = "6:b", .polls = (n), .complete = ZONE_COMPLETE
+	.lineage = "m", .token = "6:b", .caught = "6:b", .lease = "6:b", .polls = (n),             \
+	.complete = ZONE_COMPLETE
 #define LOOKED                                                                                     \
 	{                                                                                          \
 		"6:b", 4                                                                           \
@@ -1131,6 +1132,15 @@ static const struct waited waited[] = {
 	{ "polled, and settled", { POLLED(6) }, LOOKED, { .serves = true }, SWITCH_NOW },
 	{ "the poll may have begun before the look",
 	  { POLLED(5) },
+	  LOOKED,
+	  { .serves = true },
+	  SWITCH_POLLS },
+	{ "a number that grew, and nobody holds the lease",
+	  { .lineage = "m",
+	    .token = "6:b",
+	    .caught = "6:b",
+	    .polls = 9,
+	    .complete = ZONE_COMPLETE },
 	  LOOKED,
 	  { .serves = true },
 	  SWITCH_POLLS },
@@ -1154,7 +1164,12 @@ static const struct waited waited[] = {
 	  { .serves = true },
 	  SWITCH_EMPTY },
 	{ "nothing was found, and a person says so",
-	  { .lineage = "l", .token = "6:b", .caught = "6:b", .polls = 9, .complete = ZONE_EMPTY },
+	  { .lineage = "l",
+	    .token = "6:b",
+	    .caught = "6:b",
+	    .lease = "6:b",
+	    .polls = 9,
+	    .complete = ZONE_EMPTY },
 	  LOOKED,
 	  { .serves = true, .accepted = true },
 	  SWITCH_NOW },
