@@ -16,8 +16,9 @@ from zone import api, apikey, subscription, until, DEFINITIONS, ROOT
 @pytest.mark.sources()
 def test_a_document_reaches_every_node_and_its_removal_too(zone):
     zone.write("apis/orders.json", api("orders"))
+    zone.write("apis/stays.json", api("stays"))
     zone.start(3)
-    zone.settled(count=1)
+    zone.settled(count=2)
     for n in zone.nodes:
         assert json.loads(n.get("API", "orders"))["definition"] == api("orders")
     zone.write("apis/orders.json", api("orders", version="2"))
@@ -26,7 +27,7 @@ def test_a_document_reaches_every_node_and_its_removal_too(zone):
     zone.remove("apis/orders.json")
     for n in zone.nodes:
         until("the removal", lambda: n.get("API", "orders") is None)
-    zone.settled(count=0)
+    zone.settled(count=1)
 
 
 @pytest.mark.sources()
@@ -64,12 +65,14 @@ def test_children_follow_their_api(zone):
     until("closed with its key", lambda: n.names() == ["API:a"])
     zone.write("subscriptions/s.json", subscription("s", "a"))
     zone.settled(count=3)
+    zone.write("apis/stays.json", api("stays"))  # a source that brings nothing at all needs a person
+    zone.settled(count=4)
     zone.remove("apis/a.json")
-    until("undeployed with its children", lambda: n.names() == [])
+    until("undeployed with its children", lambda: n.names() == ["API:stays"])
     zone.write("apis/a.json", api("a"))
-    zone.settled(count=3)
+    zone.settled(count=4)
     zone.write("apis/a.json", api("a", plan="another"))
-    until("the plan is gone, and what hung on it", lambda: n.names() == ["API:a"])
+    until("the plan is gone, and what hung on it", lambda: n.names() == ["API:a", "API:stays"])
 
 
 def test_a_broken_document_is_set_aside_and_stops_nothing(zone):

@@ -222,7 +222,8 @@ static void end_refill(struct fetcher *f)
 static void say_removals(struct fetcher *f)
 {
 	f->removals.say = false;
-	writer_meta(f->writer, "held", f->removals.text);
+	if (f->end->followed)
+		writer_meta(f->writer, "held", f->removals.text);
 	if (f->removals.accept[0] != '\0')
 		writer_meta(f->writer, "accepted", f->removals.accept);
 	writer_flush(f->writer, NULL);
