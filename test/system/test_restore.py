@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Redis that was restored, or lost its tail: what was withdrawn since stays withdrawn (zone-protocol 5)."""
 import shutil
+import subprocess
 import threading
 
 import pytest
 
-from zone import api, apikey, subscription, until
+from zone import BUILD, api, apikey, subscription, until
 
 KEYS = 14
 
@@ -54,6 +55,17 @@ class Watch:
     def __exit__(self, *_):
         self.ended.set()
         self.thread.join()
+
+
+RESET, NOT_REACHED = 3, 4  # exit codes of watch and wait
+
+
+def watch(node):
+    """`zonesync watch`, once it has answered."""
+    p = subprocess.Popen([BUILD / "supervisor/cli/zonesync", "--socket", node.run / "control.sock", "watch",
+                          "--from", f"{node.cache()['lineage']}:0"], stdout=subprocess.PIPE)
+    assert p.stdout.readline()
+    return p
 
 
 def names_of(ids):
@@ -140,11 +152,16 @@ def test_withdrawals_are_taken_while_a_node_waits_to_switch(zone):
         restore(zone)
         for n in zone.nodes:
             until("it is behind", lambda: n.cache()["state"] == "behind")
+        watched = watch(zone.nodes[0])
         zone.write("api-keys/k02.json", apikey("k02", ["s"], revoked=True))
+        watched.communicate(timeout=60)
+        assert watched.returncode == RESET  # its log does not tell of what was taken
         for n in zone.nodes:
             until("k02 is gone", lambda: n.get("API_KEY", "k02") is None)
             assert n.cache()["state"] == "behind"
             assert n.get("API_KEY", "k03") is not None
+            here = n.cache()["revision"]
+            assert n.cli("wait", "--revision", here, "--timeout", 1, check=False).returncode == NOT_REACHED
             n.stop()  # what was taken outlives the process
         zone.redis.pause()
         for n in zone.nodes:
