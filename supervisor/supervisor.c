@@ -45,7 +45,7 @@ static int load_node_id(struct supervisor *s, struct err *e)
 		rc = err_errno(e, errno, "%s", path);
 	} else if (is_kept && s->node_id[0] == '\0') {
 		str_copy(s->node_id, sizeof(s->node_id), kept);
-	} else if (!str_equal(kept, s->node_id)) {
+	} else if (!is_kept || !str_equal(kept, s->node_id)) {
 		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
 		if (s->node_id[0] == '\0')
 			str_hex(s->node_id, raw, sizeof(raw));
