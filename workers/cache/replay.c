@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 
 #define RESYNC_PAUSE_MS 60000 /* after a resync that could not be proven */
+#define RESYNC_AGAIN_MS 2000  /* the same, when the zone has changed since */
 #define BEHIND_LEASES	3     /* an older epoch is accepted after so many TTLs of renewals */
 #define COMPARE_MS	5000  /* between two comparisons of what serves with what was built */
 #define NOT_COMPARED	SIZE_MAX
@@ -90,6 +91,7 @@ static void begin_resync(struct follower *f, const char *why, enum verdict v)
 		 KV("head", f->head.revision));
 	f->forced = false;
 	f->building = true;
+	f->named = false;
 	f->waits = SWITCH_NOW;
 	f->doubtful = NOT_COMPARED;
 	f->compared_ms = 0;
@@ -113,11 +115,15 @@ void replay_abandon(struct follower *f)
 	follower_mode(f, f->pos.lineage[0] == '\0' ? MODE_WAITING : MODE_FOLLOWING);
 }
 
-/* A zone that was filled anew may be tried at once. */
+/* A zone that was filled anew may be tried at once, one that changed soon: it may be mended. */
 static bool resync_allowed(const struct follower *f)
 {
-	return f->failed_ms == 0 || !str_equal(f->failed_lineage, f->head.lineage) ||
-	       clock_boot_ms() - f->failed_ms >= RESYNC_PAUSE_MS;
+	int64_t since = clock_boot_ms() - f->failed_ms;
+	bool same = f->failed.revision == f->head.revision &&
+		    digest_equal(&f->failed.digest, &f->head.digest);
+
+	return f->failed_ms == 0 || !str_equal(f->failed.lineage, f->head.lineage) ||
+	       since >= RESYNC_PAUSE_MS || (!same && since >= RESYNC_AGAIN_MS);
 }
 
 /* --- may what was built serve? --- */
@@ -211,8 +217,11 @@ static void conclude_resync(struct follower *f)
 		      f->next.digest.count, f->head.digest.count);
 	if (f->failures >= 2) { /* once more at once, then the primary must mend it */
 		f->failed_ms = clock_boot_ms();
-		str_copy(f->failed_lineage, sizeof(f->failed_lineage), f->head.lineage);
-		suspect(f, (const char *const[]){ "*" }, 1);
+		f->failed = f->next;
+		f->failed.revision = f->head.revision;
+		f->failed.digest = f->head.digest;
+		if (!f->named) /* else that is why, most likely */
+			suspect(f, (const char *const[]){ "*" }, 1);
 	}
 	replay_abandon(f);
 	follower_fail(f, &e);
@@ -285,6 +294,7 @@ static void apply(struct follower *f, struct page *page)
 	for (i = 0; i < page->len && n < ARRAY_LEN(damaged); i++)
 		if (page->events[i].damaged)
 			damaged[n++] = page->events[i].name;
+	f->named = f->named || n > 0;
 	suspect(f, damaged, n);
 	job = keeper_job_new(KEEPER_APPLY);
 	job->target = replay_into(f);

@@ -68,8 +68,9 @@ struct follower {
 	struct question asked;
 	int64_t looked_ms;
 	char forced_why[64];
-	int64_t failed_ms;			   /* when a resync could not be proven; 0: never */
-	char failed_lineage[FOLLOW_LINEAGE_BYTES]; /* of which it was */
+	int64_t failed_ms;	/* when a resync could not be proven; 0: never */
+	struct position failed; /* of the zone then */
+	bool named;		/* the one under way found damage and told it */
 	unsigned failures;
 	int64_t applied_ms;
 	int64_t reported_ms;

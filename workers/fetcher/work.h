@@ -23,7 +23,7 @@
 #define FETCHER_SOURCE_MS	30000	/* a source unheard for so long (or 3 delays) is down */
 #define FETCHER_CHILDREN	1000	/* withdrawn in one call */
 #define FETCHER_REFILL_MS	3600000 /* at most one refill in an hour because of a digest */
-#define FETCHER_DOUBT_MS	60000 /* at most one look at the zone in this time because of it */
+#define FETCHER_DOUBT_MS	10000 /* at most one look at the zone in this time because of it */
 #define FETCHER_PURGE_ITEMS	1000  /* tombstones forgotten per pass */
 #define FETCHER_QUARANTINE_TOLD 200   /* entries in a report */
 #define FETCHER_DUE		64    /* words that wait for the rows before them to be sent */
