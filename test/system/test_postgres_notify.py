@@ -109,15 +109,21 @@ def test_names_of_any_kind(zone, schema, prefix):
     yaml = [s.replace("'", "''") for s in (schema, prefix)]
     zone.more_source = f"    schema: '{yaml[0]}'\n    prefix: '{yaml[1]}'\n"
     zone.setup_notify()
-    n = node(zone, "LISTEN/NOTIFY")
     sql = psycopg2.sql
-    for table, columns, values in [
-            ("events_latest_properties", "event_id, property_key, property_value", ("a", "api_id", "a")),
-            ("events_latest_environments", "event_id, environment_id", ("a", "DEFAULT")),
-            ("events_latest", "id, type, payload, updated_at", ("a", "PUBLISH_API", m.bean(api("a")), "2020-01-01"))]:
-        zone.mongo.run(sql.SQL("INSERT INTO {} ({}) VALUES {}").format(
-            sql.Identifier(schema, prefix + table), sql.SQL(columns), sql.Literal(values)))
+
+    def insert(id):
+        for table, columns, values in [
+                ("events_latest_properties", "event_id, property_key, property_value", (id, "api_id", id)),
+                ("events_latest_environments", "event_id, environment_id", (id, "DEFAULT")),
+                ("events_latest", "id, type, payload, updated_at", (id, "PUBLISH_API", m.bean(api(id)), "2020-01-01"))]:
+            zone.mongo.run(sql.SQL("INSERT INTO {} ({}) VALUES {}").format(
+                sql.Identifier(schema, prefix + table), sql.SQL(columns), sql.Literal(values)))
+
+    insert("first")
+    n = node(zone, "LISTEN/NOTIFY")
     zone.settled(count=1)
+    insert("a")
+    zone.settled(count=2)
     assert passes(n) == 1
     zone.setup_notify("--remove")
     assert made(zone) == []

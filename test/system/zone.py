@@ -304,7 +304,7 @@ class Zone:
                     return None
                 if count is not None and c["count"] != count:
                     return None
-            if count == 0 and meta.get("complete") == "empty":  # the source holds nothing, and never did
+            if count in (0, None) and meta.get("complete") == "empty" and meta["count"] == "0":  # the source holds nothing, and never did
                 return meta
             if meta.get("complete") != "1" or (caught and not meta.get("caught")):  # not said while removals are held
                 return None
