@@ -49,7 +49,7 @@ void str_copy(char *dst, size_t n, const char *src);
 #define STR_PRINT_BYTES 1024
 void str_mend(char *dst, size_t n, const char *src);
 void str_print(char *dst, size_t n, const char *fmt, ...) PRINTF_LIKE(3, 4);
-void str_vprint(char *dst, size_t n, const char *fmt, va_list ap);
+void str_vprint(char *dst, size_t n, const char *fmt, va_list ap) PRINTF_LIKE(3, 0);
 
 /* Decimal, whole string, no sign, no blank. False when it is anything else or overflows. */
 bool str_to_u64(const char *s, size_t n, uint64_t *out);

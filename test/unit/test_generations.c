@@ -343,10 +343,12 @@ static void current_decides_among_sealed_ones(void **state)
 static void a_damaged_generation_gives_way_to_an_older_sealed_one(void **state)
 {
 	static const char *const damages[] = {
-		"truncate -s 5000 3/data.mdb", "rm CURRENT; truncate -s 5000 3/data.mdb",
-		"rm 3/data.mdb", "rm 3/data.mdb; mkdir 3/data.mdb",
-		"for p in 0 4096; do printf '\\377\\377\\377\\377' |"
-		" dd of=3/data.mdb bs=1 seek=$((p + 16)) conv=notrunc status=none; done"
+		"truncate -s 5000 3/data.mdb",
+		"rm CURRENT; truncate -s 5000 3/data.mdb",
+		"rm 3/data.mdb",
+		"rm 3/data.mdb; mkdir 3/data.mdb",
+		("for p in 0 4096; do printf '\\377\\377\\377\\377' |"
+		 " dd of=3/data.mdb bs=1 seek=$((p + 16)) conv=notrunc status=none; done"),
 	};
 	unsigned i;
 
