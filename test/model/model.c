@@ -12,6 +12,9 @@
  * and nodes that do not reach the source's state when all is quiet. NAME is one of the rules that
  * were in force before, or one left out: with it names do come back, and the exit code is 0 when
  * they did. Without: when none did and all nodes got there.
+ *
+ * Known: beyond the 20,000 of each run a rare name comes back (seed 74738). Of two masters one that
+ * does not differ is followed at once, and its next poll may read what was true before.
  */
 #include <inttypes.h>
 #include <stdio.h>
