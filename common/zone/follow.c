@@ -69,6 +69,7 @@ static bool number_or_zero(const struct redis_reply *r, uint64_t *out)
 static bool parse_head(const struct redis_reply *r, struct head *h)
 {
 	uint64_t lane = 0;
+	uint64_t lag = 0;
 	unsigned i;
 
 	for (i = 0; i < 4; i++) {
@@ -80,6 +81,7 @@ static bool parse_head(const struct redis_reply *r, struct head *h)
 		      : redis_is(redis_at(r, 8), "empty") ? ZONE_EMPTY
 							  : ZONE_FILLING;
 	words(redis_at(r, 17), h->held, sizeof(h->held));
+	h->lag_ms = redis_u64(redis_at(r, 19), &lag) ? (int64_t)MIN(lag, FOLLOW_LAG_MS) : -1;
 	return text(redis_at(r, 0), h->lineage, sizeof(h->lineage)) &&
 	       text(redis_at(r, 1), h->token, sizeof(h->token)) &&
 	       number_or_zero(redis_at(r, 2), &h->revision) &&
@@ -200,20 +202,30 @@ enum verdict follow_judge(const struct head *h, const struct position *own, cons
 }
 
 /* A number that fell is of a zone that was restored: all looks before were at another one. */
-void follow_look(struct looks *l, const struct head *h)
+void follow_look(struct looks *l, const struct head *h, int64_t now_ms)
 {
-	if (str_equal(l->token, h->token) && h->polls >= l->polls)
+	if (!str_equal(l->token, h->token) || h->polls < l->polls) {
+		*l = (struct looks){ .since_ms = now_ms };
+		str_copy(l->token, sizeof(l->token), h->token);
+	}
+	if (l->late)
 		return;
-	str_copy(l->token, sizeof(l->token), h->token);
+	l->late = now_ms - l->since_ms >= (h->lag_ms < 0 ? FOLLOW_LAG_MS : h->lag_ms);
 	l->polls = h->polls;
+}
+
+/* From now on this zone says nothing older than what a node had when it first looked at it. */
+static bool is_late(const struct head *h, const struct looks *l)
+{
+	return l->late && str_equal(l->token, h->token);
 }
 
 /* The first poll that ends after a look may have begun before it; the second did not. A number that
    grew since is no poll where nobody holds the lease: that is another, newer dump. */
 static bool has_polled(const struct head *h, const struct looks *l)
 {
-	return str_equal(h->caught, h->token) && str_equal(l->token, h->token) &&
-	       str_equal(h->lease, h->token) && h->polls >= l->polls + 2;
+	return is_late(h, l) && str_equal(h->caught, h->token) && str_equal(h->lease, h->token) &&
+	       h->polls >= l->polls + 2;
 }
 
 static bool is_accepted(const struct head *h)
@@ -228,8 +240,11 @@ enum switch_verdict follow_switch(const struct head *h, const struct looks *l,
 {
 	bool accepted = d->accepted || is_accepted(h);
 
-	if (!d->serves || d->equal)
+	/* One that does not differ could say in its next page what was true before. */
+	if (!d->serves || (d->equal && is_late(h, l)))
 		return SWITCH_NOW;
+	if (d->equal)
+		return SWITCH_POLLS;
 	if (h->complete == ZONE_EMPTY && !accepted)
 		return SWITCH_EMPTY;
 	if (!has_polled(h, l))

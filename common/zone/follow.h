@@ -16,7 +16,8 @@
 #define FOLLOW_PAGE_BYTES    (1U << 20)
 #define FOLLOW_PAGE_EVENTS   1024 /* more than the children one call withdraws, and their parent */
 #define FOLLOW_LINEAGE_BYTES 40
-#define FOLLOW_UNREAD_BYTES  4500 /* of names; more are none that a primary of ours writes */
+#define FOLLOW_UNREAD_BYTES  4500   /* of names; more are none that a primary of ours writes */
+#define FOLLOW_LAG_MS	     120000 /* of polls where the zone does not say it, and at most */
 
 /* Where a follower stands: stored with the data, in one transaction. */
 struct position {
@@ -45,6 +46,7 @@ struct head {
 	int64_t own_end; /* revision at which the epoch after ours began; -1 ours is the newest;
 			    -2 ours is not in the list */
 	uint64_t polls;	 /* of the source that left nothing open */
+	int64_t lag_ms;	 /* what a poll reads may be as old when it begins; -1: not said */
 	int64_t above; /* revision at which the oldest epoch above the served one began; -1 none */
 	char accepted[128]; /* removals a person accepted: their lineage, and which they were */
 	char held[256];	    /* removals the primary holds back, for people */
@@ -101,10 +103,13 @@ enum verdict follow_judge(const struct head *h, const struct position *own, cons
  */
 struct looks { /* at the head of one token */
 	char token[LEASE_TOKEN_BYTES];
-	uint64_t polls; /* at the first of them */
+	int64_t since_ms; /* boot time of the first */
+	bool late;	  /* a poll that begins now reads nothing older than the first look */
+	uint64_t polls;	  /* at the first that was late */
 };
 
-void follow_look(struct looks *l, const struct head *h); /* { 0 } at the beginning of a resync */
+/* `looks`: { 0 } at the beginning of a resync. */
+void follow_look(struct looks *l, const struct head *h, int64_t now_ms);
 
 struct doubt {		    /* what serves beside what was built */
 	bool serves;	    /* else nothing can be lost */

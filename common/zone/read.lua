@@ -3,14 +3,14 @@
 -- ARGV: after, most bytes, most events, own token, event key prefix, token of what the reader serves
 -- -> {head, {event...}}
 --    head  = {lineage, epoch token, rev, count, d0, d1, d2, d3, complete, caught, horizon, own, lease, lease seq,
---             polls, unread, accepted, held, above}
+--             polls, unread, accepted, held, above, lag}
 --    own   = -2 the own token is not among the epochs; -1 it is the newest; else the revision at which the next began
 --    above = the revision at which the oldest epoch above the one that is served began; -1 there is none
 --    event = {name, revision, id, type, action, updatedAt, hash, version, revision in the hash, payload}
 local call = redis.call
 local m = call('HMGET', KEYS[1], 'lineage', 'rev', 'count', 'd0', 'd1', 'd2', 'd3', 'complete', 'caught', 'horizon',
-	'polls', 'unread', 'accepted', 'held')
-for i = 1, 14 do
+	'polls', 'unread', 'accepted', 'held', 'lag')
+for i = 1, 15 do
 	m[i] = m[i] or ''
 end
 local newest = call('LINDEX', KEYS[3], -1) or ''
@@ -38,7 +38,7 @@ if own == -2 or epoch_of(newest) > epoch_of(ARGV[6]) then
 end
 local lease = call('HMGET', KEYS[4], 'token', 'seq')
 local head = {m[1], string.match(newest, '^(%S*)') or '', m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
-	string.format('%.0f', own), lease[1] or '', lease[2] or '', m[11], m[12], m[13], m[14], string.format('%.0f', above)}
+	string.format('%.0f', own), lease[1] or '', lease[2] or '', m[11], m[12], m[13], m[14], string.format('%.0f', above), m[15]}
 local events = {}
 local most_bytes, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 if most > 0 then

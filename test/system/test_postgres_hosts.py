@@ -59,6 +59,7 @@ def test_the_url_says_whether_a_primary_or_a_standby_is_read(zone, standby):
     names_are(n, "API:a")
     until("a standby tells of no changes, and is polled", lambda: "recovery" in n.fetcher()["notify"])
     assert reads_from(zone, standby) and not reads_from(zone, primary)
+    assert zone.redis.meta()["lag"] == "120000"
     wishes = [([standby, primary], "primary", primary), ([standby, primary], "preferPrimary", primary),
               ([standby, primary], "any", standby), ([primary, standby], "any", primary),
               ([primary, standby], "preferSecondary", standby)]
@@ -68,6 +69,7 @@ def test_the_url_says_whether_a_primary_or_a_standby_is_read(zone, standby):
         put_api(zone, f"a{i}")
         until(f"{wish}: read", lambda: n.get("API", f"a{i}"))
         until(wish, lambda: reads_from(zone, wanted) and not reads_from(zone, standby if wanted is primary else primary))
+        until("followers know", lambda: zone.redis.meta()["lag"] == ("0" if wanted is primary else "120000"))
     standby.stop()
     put_api(zone, "b")
     until("a primary when there is no other", lambda: n.get("API", "b"))

@@ -173,3 +173,21 @@ def test_withdrawals_are_taken_while_a_node_waits_to_switch(zone):
         zone.settled(count=KEYS)
     assert w.looks > 0 and w.back == []
     assert "API_KEY:k01" not in zone.nodes[0].names()
+
+
+def test_what_does_not_differ_is_not_followed_while_its_polls_may_lag(zone):
+    """Another history with the same names, whose next poll may read what was true before this node lost it."""
+    zone.write("apis/a.json", api("a"))
+    zone.start(1)
+    zone.settled(count=1)
+    n = zone.node("b", extra="  candidate: false")
+    zone.settled(count=1)
+    zone.nodes[0].stop()
+    meta = zone.redis.meta()
+    assert meta["lag"] == "0"
+    zone.redis("HSET", "zonesync:{test}:meta", "lag", "120000")
+    zone.redis("RPUSH", "zonesync:{test}:epochs", f"{int(meta['epoch']) + 1}:other 0")
+    until("it is behind", lambda: n.cache()["state"] == "behind")
+    zone.redis("HSET", "zonesync:{test}:meta", "lag", "0")
+    until("it follows that history", lambda: n.cache()["state"] == "following" and n.cache()["proven"])
+    assert n.names("API") == ["API:a"]

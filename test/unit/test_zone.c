@@ -1119,16 +1119,26 @@ struct waited {
 	.complete = ZONE_COMPLETE
 #define LOOKED                                                                                     \
 	{                                                                                          \
-		"6:b", 4                                                                           \
+		"6:b", .late = true, .polls = 4                                                    \
 	}
 
 static const struct waited waited[] = {
-	{ "an empty node", { .complete = ZONE_EMPTY }, { "", 0 }, { .serves = false }, SWITCH_NOW },
+	{ "an empty node", { .complete = ZONE_EMPTY }, { "" }, { .serves = false }, SWITCH_NOW },
 	{ "no name differs",
 	  { .lineage = "l", .token = "6:b", .complete = ZONE_COMPLETE },
 	  LOOKED,
 	  { .serves = true, .equal = true },
 	  SWITCH_NOW },
+	{ "no name differs, but it may lag",
+	  { .lineage = "l", .token = "6:b", .complete = ZONE_COMPLETE },
+	  { "6:b" },
+	  { .serves = true, .equal = true },
+	  SWITCH_POLLS },
+	{ "no name differs from another token's",
+	  { .lineage = "l", .token = "6:b", .complete = ZONE_COMPLETE },
+	  { "5:a", .late = true },
+	  { .serves = true, .equal = true },
+	  SWITCH_POLLS },
 	{ "polled, and settled", { POLLED(6) }, LOOKED, { .serves = true }, SWITCH_NOW },
 	{ "the poll may have begun before the look",
 	  { POLLED(5) },
@@ -1155,7 +1165,7 @@ static const struct waited waited[] = {
 	  SWITCH_POLLS },
 	{ "the looks were at another token's head",
 	  { POLLED(9) },
-	  { "5:a", 4 },
+	  { "5:a", .late = true, .polls = 4 },
 	  { .serves = true },
 	  SWITCH_POLLS },
 	{ "nothing was found",
@@ -1216,21 +1226,44 @@ static void what_was_built_serves_by_the_table(void **state)
 
 static void looks_begin_anew_with_a_token_and_with_a_number_that_fell(void **state)
 {
-	struct looks l = { "", 0 };
+	struct looks l = { "" };
 	struct head h = { .token = "5:a", .polls = 7 };
 
 	UNUSED(state);
-	follow_look(&l, &h);
+	follow_look(&l, &h, 100);
 	assert_int_equal(l.polls, 7);
 	h.polls = 9;
-	follow_look(&l, &h);
+	follow_look(&l, &h, 100);
 	assert_int_equal(l.polls, 7);
 	h.polls = 3;
-	follow_look(&l, &h);
+	follow_look(&l, &h, 100);
 	assert_int_equal(l.polls, 3);
 	h = (struct head){ .token = "6:b", .polls = 8 };
-	follow_look(&l, &h);
+	follow_look(&l, &h, 100);
 	assert_int_equal(l.polls, 8);
+}
+
+/* A poll that began within the lag of the first look may have read what was before it. */
+static void looks_count_when_the_lag_is_over(void **state)
+{
+	struct looks l = { "" };
+	struct head h = { .token = "5:a", .polls = 7, .lag_ms = 50 };
+
+	UNUSED(state);
+	follow_look(&l, &h, 100);
+	h.polls = 8;
+	follow_look(&l, &h, 149);
+	assert_false(l.late);
+	h.polls = 9;
+	follow_look(&l, &h, 150);
+	assert_true(l.late);
+	assert_int_equal(l.polls, 9);
+	h.polls = 10;
+	follow_look(&l, &h, 151);
+	assert_int_equal(l.polls, 9);
+	h.token[0] = '6';
+	follow_look(&l, &h, 152);
+	assert_false(l.late);
 }
 
 /* Epochs 1 and 2, of which the first served: withdrawals of the second hold. */
@@ -1659,6 +1692,7 @@ int main(void)
 		cmocka_unit_test(a_position_is_judged_by_the_table),
 		cmocka_unit_test(what_was_built_serves_by_the_table),
 		cmocka_unit_test(looks_begin_anew_with_a_token_and_with_a_number_that_fell),
+		cmocka_unit_test(looks_count_when_the_lag_is_over),
 		T(many_batches_survive_killed_connections),
 		T(no_more_batches_than_a_window_are_on_the_way),
 		T(a_write_whose_connection_ends_twice_is_written_once),

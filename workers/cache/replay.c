@@ -97,7 +97,7 @@ static void begin_resync(struct follower *f, const char *why, enum verdict v)
 	f->compared_ms = 0;
 	f->other_history = v != FOLLOW_RESUME;
 	f->looks = (struct looks){ 0 };
-	follow_look(&f->looks, &f->head);
+	follow_look(&f->looks, &f->head, clock_boot_ms());
 	f->next = (struct position){ 0 };
 	str_copy(f->next.lineage, sizeof(f->next.lineage), f->head.lineage);
 	str_copy(f->next.token, sizeof(f->next.token), f->head.token);
@@ -348,7 +348,7 @@ void replay_judge(struct follower *f, struct page *page)
 		return;
 	}
 	if (f->building)
-		follow_look(&f->looks, &page->head);
+		follow_look(&f->looks, &page->head, clock_boot_ms());
 	if (f->forced && !f->building && (v == FOLLOW_RESUME || v == FOLLOW_RESYNC)) {
 		begin_resync(f, f->forced_why, v);
 		return;

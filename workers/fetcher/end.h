@@ -31,6 +31,7 @@ struct end_state {
 	size_t n_cursors;
 	bool java;		   /* a Java primary wrote there last */
 	uint64_t polls;		   /* of the source, as counted there */
+	int64_t lag_ms;		   /* of their reads, as said there */
 	const struct digest *sums; /* count and digest as it says; NULL: they cannot be wrong */
 };
 

@@ -130,7 +130,8 @@ static void on_mapping(void *arg, const struct redis_reply *r, const struct err 
 			       .accepted = e->head.accepted,
 			       .java = e->java,
 			       .sums = &e->head.digest,
-			       .polls = e->head.polls };
+			       .polls = e->head.polls,
+			       .lag_ms = e->head.lag_ms };
 	struct err why = { 0 };
 	const char **fields;
 	size_t i;

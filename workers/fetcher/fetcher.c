@@ -123,6 +123,7 @@ static void open_feed(struct fetcher *f)
 		s = source_file_open(f->config);
 	else if (source_db_connect(&db, f->config, &f->source_err) == 0)
 		s = source_db_open(db, f->config, f->refill ? &none : &f->cursors);
+	f->lag_ms = f->lag_said;
 	if (s != NULL)
 		f->feed = feed_open(worker_loop(f->w), s, &o);
 }

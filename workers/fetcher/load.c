@@ -178,6 +178,7 @@ void load_state(void *arg, const struct end_state *s)
 		mem_free(table_set(&f->cursors, s->cursor_fields[i],
 				   mem_strdup(s->cursor_values[i])));
 	f->polls = s->polls;
+	f->lag_said = s->lag_ms;
 	f->removals.empty = s->empty;
 	removals_zone(f, s->lineage,
 		      s->accepted != NULL ? s->accepted : table_get(&f->cursors, "accepted"));

@@ -234,7 +234,7 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 		removals_sweep(f);
 	if (i->pass != PASS_DELTA)
 		settle_lower(f);
-	f->lags = i->lag_ms > 0;
+	f->lags = f->lag_ms > 0;
 	removals_judge(f, i->whole, i->at_ms);
 	/* A refill that was asked for during the pass needs one that reads everything. */
 	if (i->pass == PASS_ALL && f->refill)
@@ -358,6 +358,9 @@ static void take(struct fetcher *f, struct feed_item *i)
 		break;
 	case FEED_CURSOR:
 		send_cursor(f, i->where, i->text);
+		break;
+	case FEED_LAG:
+		f->lag_ms = i->lag_ms;
 		break;
 	case FEED_OTHER:
 		log_warn(EV("other_source"), KV("why", i->text));

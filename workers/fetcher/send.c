@@ -229,10 +229,22 @@ static void say_removals(struct fetcher *f)
 	writer_flush(f->writer, NULL);
 }
 
+/* Before any row that may be as old: followers must not take it for newer than what they had. */
+static void say_lag(struct fetcher *f)
+{
+	char text[24];
+
+	f->lag_said = f->lag_ms;
+	(void)snprintf(text, sizeof(text), "%" PRId64, f->lag_ms);
+	writer_meta(f->writer, "lag", text);
+}
+
 void send_pump(struct fetcher *f)
 {
 	if (f->state != FETCH_WORKING && f->state != FETCH_STOPPING)
 		return;
+	if (f->lag_said != f->lag_ms && f->end->followed && writer_room(f->writer))
+		say_lag(f);
 	while (f->undeploy == NULL && writer_room(f->writer)) {
 		struct outbox_item *i = outbox_take(&f->outbox);
 

@@ -49,7 +49,7 @@ static void settle(struct fetcher *f)
 void settle_pass(struct fetcher *f, const struct feed_item *end)
 {
 	bool whole = end->pass != PASS_DELTA && end->whole;
-	bool late = !f->end->followed || f->begun_ms - f->promoted_ms >= end->lag_ms;
+	bool late = !f->end->followed || f->begun_ms - f->promoted_ms >= f->lag_ms;
 	int64_t now = clock_boot_ms();
 
 	f->settled = f->settled && removals_settled(f);

@@ -24,9 +24,10 @@ struct feed {
 	int64_t closed_ms;
 	unsigned handles;
 	int wake_fd;
-	bool failed;  /* the last pass; of the thread */
-	bool whole;   /* the pass under way looks at everything; of the thread */
-	char *notify; /* owned: as put last; of the thread */
+	bool failed;	/* the last pass; of the thread */
+	bool whole;	/* the pass under way looks at everything; of the thread */
+	char *notify;	/* owned: as put last; of the thread */
+	int64_t lag_ms; /* the same; -1: none yet */
 	atomic_bool stop;
 	atomic_bool ended; /* the thread is through */
 	atomic_int wanted; /* the greatest pass_kind asked for, or NOT_WANTED */
@@ -92,6 +93,18 @@ void feed_notify(struct feed *f, const char *text)
 	f->notify = mem_strdup(text);
 	i = feed_item_new(FEED_NOTIFY);
 	i->text = mem_strdup(text);
+	feed_put(f, i);
+}
+
+void feed_lag(struct feed *f, int64_t lag_ms)
+{
+	struct feed_item *i;
+
+	if (f->lag_ms == lag_ms)
+		return;
+	f->lag_ms = lag_ms;
+	i = feed_item_new(FEED_LAG);
+	i->lag_ms = lag_ms;
 	feed_put(f, i);
 }
 
@@ -260,7 +273,6 @@ static void one_pass(struct feed *f, enum pass_kind what)
 	i->pass = what;
 	i->at_ms = clock_boot_ms();
 	i->whole = f->whole;
-	i->lag_ms = f->source->lag_ms;
 	i->rc = rc < 0 ? rc : 0;
 	if (rc < 0)
 		i->text = mem_strdup(err_text(&e));
@@ -399,6 +411,7 @@ struct feed *feed_open(uv_loop_t *loop, struct source *s, const struct feed_opts
 
 	f->source = s;
 	f->o = *o;
+	f->lag_ms = -1;
 	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(f->wake_fd >= 0);
 	atomic_store(&f->wanted, (int)o->first);

@@ -38,6 +38,7 @@ enum feed_type {
 			    zone holds `rows` at least, absence proves nothing */
 	FEED_UNMET,  /* `unmet` waits for feed_answer(): what this pass did not come across */
 	FEED_CURSOR, /* the rows so far bring cursor `where` of the zone to `text` */
+	FEED_LAG,    /* what is read from here on was true `lag_ms` before it began, at least */
 	FEED_OTHER,  /* the zone was made from another source: `text` */
 	FEED_NOTIFY, /* how the source learns of changes between two polls: `text` */
 	FEED_END     /* the pass ended; `rc` < 0: it failed and proves nothing */
@@ -79,7 +80,7 @@ struct feed_item {
 	struct feed_ask *asks; /* not owned: the source's, which waits */
 	size_t n_asks;
 	struct feed_unmet *unmet; /* the same */
-	int64_t lag_ms;		  /* END: what was read may be as old at BEGIN */
+	int64_t lag_ms;		  /* LAG */
 	bool whole;		  /* END: all of the source was looked at, read again or not */
 	bool absent;
 	int rc;
@@ -126,6 +127,7 @@ void feed_put(struct feed *f, struct feed_item *i); /* takes it */
 void feed_whole(struct feed *f);   /* the pass under way looks at all of the source */
 void feed_partial(struct feed *f); /* it does not: what it does not name may well be there */
 void feed_notify(struct feed *f, const char *text); /* puts a NOTIFY when it says another thing */
+void feed_lag(struct feed *f, int64_t lag_ms);	    /* the same; before the rows of a pass */
 void feed_put_event(struct feed *f, struct event *ev, bool absent); /* takes the event */
 bool feed_ask(struct feed *f, struct feed_ask *v, size_t n);	    /* false: stopping */
 /* Of everything that this pass, which looks at all, would take for absent. false: stopping. */

@@ -33,6 +33,5 @@ struct source_ops {
 
 struct source {
 	const struct source_ops *ops;
-	bool resumes;	/* its first pass may be a delta, from the cursors of the zone */
-	int64_t lag_ms; /* how long before a pass may lie what it reads; after each */
+	bool resumes; /* its first pass may be a delta, from the cursors of the zone */
 };

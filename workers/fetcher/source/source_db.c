@@ -640,8 +640,10 @@ static int pass(struct source_db *s, enum pass_kind what, struct err *e)
 	if (what == PASS_ALL)
 		drop_cursors(s); /* perhaps they are of another database */
 	rc = s->rows.db->ops->now(s->rows.db, &s->now_ms, e);
-	if (rc == 0)
+	if (rc == 0) {
+		feed_lag(s->rows.feed, s->rows.db->overlap_ms - DB_OVERLAP_MS);
 		clamp_cursors(s);
+	}
 	if (rc == 0 && places) {
 		bool placed = s->placed;
 
@@ -690,7 +692,7 @@ static int db_pass(struct source *base, enum pass_kind what, struct feed *f, str
 		rc = pass(s, what, e);
 	if (held)
 		db->ops->end(db);
-	base->lag_ms = db->overlap_ms - DB_OVERLAP_MS;
+	feed_lag(f, db->overlap_ms - DB_OVERLAP_MS); /* it may show as late as that */
 	return rc < 0 ? rc : (int)MIN(s->rows.read, (uint64_t)INT_MAX);
 }
 

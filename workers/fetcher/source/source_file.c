@@ -725,6 +725,7 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 	s->r.feed = f;
 	s->r.pass++;
 	s->rows = 0;
+	feed_lag(f, 0);
 	(void)read_changes(s);
 	if (full || s->list_all || is_look_due(s)) {
 		rc = read_everything(s, full, e);
