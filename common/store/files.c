@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,9 @@
 #define SEALED	    "SEALED"
 #define IO_ERROR    "IO-ERROR" /* its age says since when the disk fails */
 #define IO_ERROR_S  60
-#define NUMBER_TEXT 24 /* digits of a uint64_t, newline, NUL */
+#define NUMBER_TEXT 24	       /* digits of a uint64_t, newline, NUL */
+#define ASIDE	    "damaged-" /* ... and when, in ms */
+#define ASIDE_FDS   8
 
 char *gen_path(const struct store *s, uint64_t number)
 {
@@ -55,7 +58,7 @@ static void make_way(const char *path)
 
 	if (lstat(path, &sb) < 0 || S_ISREG(sb.st_mode))
 		return;
-	to = mem_printf("%s.damaged-%" PRId64, path, clock_wall_ms());
+	to = mem_printf("%s." ASIDE "%" PRId64, path, clock_wall_ms());
 	(void)rename(path, to);
 	mem_free(to);
 }
@@ -322,13 +325,54 @@ void gens_sweep(const struct store *s)
 void gen_set_aside(const struct store *s, uint64_t number, const char *why, char aside[200])
 {
 	char *from = gen_path(s, number);
-	char *to = mem_printf("%s/damaged-%" PRIu64 "-%" PRId64, s->dir, number, clock_wall_ms());
+	char *to = mem_printf("%s/" ASIDE "%" PRIu64 "-%" PRId64, s->dir, number, clock_wall_ms());
 
 	if (rename(from, to) < 0)
 		gen_remove(s, number);
 	(void)snprintf(aside, 200, "%s: %s", to, why);
 	mem_free(from);
 	mem_free(to);
+}
+
+static int remove_one(const char *path, const struct stat *sb, int type, struct FTW *at)
+{
+	UNUSED(sb);
+	UNUSED(type);
+	UNUSED(at);
+	(void)remove(path);
+	return 0;
+}
+
+static int by_time(const struct dirent **a, const struct dirent **b)
+{
+	const char *x = strrchr((*a)->d_name, '-');
+	const char *y = strrchr((*b)->d_name, '-');
+	int64_t when = strtoll(x + 1, NULL, 10);
+	int64_t other = strtoll(y + 1, NULL, 10);
+
+	return when == other ? strcmp((*a)->d_name, (*b)->d_name) : when < other ? -1 : 1;
+}
+
+static int is_aside(const struct dirent *d)
+{
+	return strstr(d->d_name, ASIDE) != NULL;
+}
+
+void asides_trim(const struct store *s)
+{
+	struct dirent **v = NULL;
+	int n = scandir(s->dir, &v, is_aside, by_time);
+	int i;
+
+	for (i = 0; i < n; i++) {
+		char *path = own_file(s, v[i]->d_name);
+
+		if (n - i > STORE_ASIDES)
+			(void)nftw(path, remove_one, ASIDE_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		mem_free(path);
+		free(v[i]);
+	}
+	free(v);
 }
 
 /* --- what the directory remembers from one open to the next --- */

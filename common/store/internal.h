@@ -101,7 +101,8 @@ uint64_t gen_after(uint64_t number); /* never 0 */
 int gen_unused(const struct store *s, uint64_t above, uint64_t *out, struct err *e) MUST_USE;
 void gen_remove(const struct store *s, uint64_t number);
 void gen_set_aside(const struct store *s, uint64_t number, const char *why, char aside[200]);
-void gens_sweep(const struct store *s); /* all but the current one */
+void gens_sweep(const struct store *s);	 /* all but the current one */
+void asides_trim(const struct store *s); /* all but the newest STORE_ASIDES */
 
 /* Replaced whole, and durable. What is no file is moved out of the way. */
 int current_write(const struct store *s, uint64_t number, struct err *e) MUST_USE;

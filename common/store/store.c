@@ -309,6 +309,7 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 	if (refused.number != 0)
 		gen_set_aside(s, refused.number, err_text(&refused.why), aside);
 	gens_sweep(s);
+	asides_trim(s);
 	doubts_remove(s);
 	*out = s;
 	return 0;

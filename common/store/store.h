@@ -7,7 +7,8 @@
  * when it is proven it is sealed (<dir>/<n>/SEALED) and switched to. Without a CURRENT that
  * names a sealed one, the newest sealed one that passes every check serves. A generation
  * that does not open, is of another format or fails its checks is moved aside to
- * <dir>/damaged-<n>; with no other that is sound an empty one takes its place.
+ * <dir>/damaged-<n>-<ms>, of which the newest few are kept for whoever looks into it; with no
+ * other that is sound an empty one takes its place.
  *
  * Owns:    the LMDB environments and the directory. The only user of LMDB.
  * Blocks:  everything but the readers: on the disk. Call store_apply(), store_next_*()
@@ -30,6 +31,7 @@
 /* A file of this name in the directory: who used the store crashed. The next open checks all
    of it first, in a process of its own; without it an open takes milliseconds. */
 #define STORE_DOUBT	"DOUBT"
+#define STORE_ASIDES	3    /* kept of what was moved aside */
 #define STORE_PURGE_MAX 1000 /* tombstones forgotten in one transaction */
 
 struct store;

@@ -367,6 +367,27 @@ static void a_damaged_generation_gives_way_to_an_older_sealed_one(void **state)
 	}
 }
 
+/* A disk that damages one after another is not filled with them. */
+static void the_newest_few_that_were_set_aside_are_kept(void **state)
+{
+	unsigned i;
+
+	UNUSED(state);
+	shell("mkdir -p damaged-1-5/sub damaged-1-6 CURRENT.damaged-7;"
+	      "echo 1 > damaged-1-5/sub/file; touch damaged-9-4");
+	for (i = 0; i < 2; i++) {
+		shell("truncate -s 100 $(cat CURRENT)/data.mdb");
+		reopen();
+		assert_non_null(strstr(aside, "/damaged-"));
+		build(OLD);
+		assert_int_equal(store_switch(st, NULL), 0);
+		store_adopt(st);
+	}
+	shell("[ $(ls -d *damaged-* | wc -l) = 3 ] && [ -d CURRENT.damaged-7 ]");
+	reopen();
+	assert_int_equal(served(), OLD);
+}
+
 /* Nothing that is begun empty hides what holds data. */
 static void an_empty_generation_does_not_hide_a_sealed_one(void **state)
 {
@@ -574,6 +595,7 @@ int main(void)
 		T(the_newest_sealed_generation_serves),
 		T(current_decides_among_sealed_ones),
 		T(a_damaged_generation_gives_way_to_an_older_sealed_one),
+		T(the_newest_few_that_were_set_aside_are_kept),
 		T(an_empty_generation_does_not_hide_a_sealed_one),
 		T(numbers_at_their_end_go_on),
 		T(an_error_of_the_system_is_no_damage),
