@@ -42,11 +42,13 @@ struct store {
 	struct gen retired; /* switched away from, until store_adopt() */
 	MDB_txn *reader;    /* of `current`, reset between views */
 	bool viewing;
-	bool recovered;	    /* see store_recovered() */
-	size_t payload_max; /* of the open view */
-	unsigned left_out;  /* of the open view */
-	bool damaged;	    /* a reader met a damaged record in `current` */
-	uint64_t mended;    /* see store_mended() */
+	int64_t check_until_ms; /* boot time: for all checks of this open */
+	bool unchecked;		/* see store_unchecked() */
+	bool recovered;		/* see store_recovered() */
+	size_t payload_max;	/* of the open view */
+	unsigned left_out;	/* of the open view */
+	bool damaged;		/* a reader met a damaged record in `current` */
+	uint64_t mended;	/* see store_mended() */
 	store_damaged_fn *on_damaged;
 	void *on_damaged_arg;
 };

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/store/internal.h"
 
@@ -128,10 +129,8 @@ static int gen_open(struct store *s, struct gen *g, uint64_t number, bool fresh,
 
 /* --- is it sound? --- */
 
-#define CHECK_SECONDS 120
-
 /* In a process of its own: LMDB crashes, or aborts, on pages it cannot make sense of. */
-static void check_and_exit(struct store *s, uint64_t number, int out)
+static void check_and_exit(struct store *s, uint64_t number, unsigned seconds, int out)
 {
 	static const int crashes[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGALRM };
 	const struct rlimit none = { 0, 0 };
@@ -143,7 +142,7 @@ static void check_and_exit(struct store *s, uint64_t number, int out)
 	for (i = 0; i < ARRAY_LEN(crashes); i++)
 		(void)signal(crashes[i], SIG_DFL);
 	(void)setrlimit(RLIMIT_CORE, &none);
-	(void)alarm(CHECK_SECONDS);
+	(void)alarm(seconds);
 	if (gen_open(s, &g, number, false, &e) == 0) {
 		if (gen_verify(&g, &e) == 0)
 			e.code = 0;
@@ -160,22 +159,27 @@ static int ended(pid_t pid, struct err *e)
 		;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		return err_set(e, -EAGAIN, "the check was killed");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		return err_set(e, ERR_TIMEOUT, "the check ran out of time");
 	return err_set(e, ERR_DAMAGED, "the check crashed (wait status %#x)", (unsigned)status);
 }
 
-/* 0, or what is wrong with a generation that is not open. */
+/* 0, or what is wrong with a generation that is not open. ERR_TIMEOUT says nothing of it. */
 static int check_apart(struct store *s, uint64_t number, struct err *e)
 {
+	int64_t left_ms = s->check_until_ms - clock_boot_ms();
 	struct err told = { 0 };
 	int fd[2];
 	ssize_t n;
 	pid_t pid;
 
+	if (left_ms <= 0)
+		return err_set(e, ERR_TIMEOUT, "the check ran out of time");
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return err_errno(e, errno, "pipe");
 	pid = fork();
 	if (pid == 0)
-		check_and_exit(s, number, fd[1]);
+		check_and_exit(s, number, (unsigned)(left_ms / 1000) + 1, fd[1]);
 	(void)close(fd[1]);
 	if (pid < 0) {
 		(void)close(fd[0]);
@@ -236,7 +240,8 @@ static int try_gen(struct store *s, uint64_t number, bool apart, struct refused 
 	struct err why = { 0 };
 	int rc = apart ? check_apart(s, number, &why) : 0;
 
-	if (rc == 0)
+	s->unchecked = rc == ERR_TIMEOUT;
+	if (rc == 0 || s->unchecked)
 		rc = gen_open(s, &s->current, number, false, &why);
 	if (rc < 0 && (r->number == 0 || !is_damage(s, rc)))
 		*r = (struct refused){ number, why };
@@ -299,6 +304,7 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 	s = mem_zalloc(sizeof(*s));
 	s->dir = mem_strdup(dir);
 	s->map_bytes = map_bytes;
+	s->check_until_ms = clock_boot_ms() + STORE_CHECK_MS;
 	rc = open_any(s, &named, &refused, e);
 	if (rc < 0 && is_damage(s, rc))
 		rc = start_empty(s, named, e);
@@ -313,6 +319,11 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 	doubts_remove(s);
 	*out = s;
 	return 0;
+}
+
+bool store_unchecked(const struct store *s)
+{
+	return s->unchecked;
 }
 
 bool store_recovered(const struct store *s)

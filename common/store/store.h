@@ -29,10 +29,12 @@
 #define STORE_LINEAGE_BYTES 40
 #define STORE_TOKEN_BYTES   96
 /* A file of this name in the directory: who used the store crashed. The next open checks all
-   of it first, in a process of its own; without it an open takes milliseconds. */
+   of it first, in a process of its own; without it an open takes milliseconds. What cannot be
+   checked in time is served all the same: that a disk is slow says nothing of the data. */
 #define STORE_DOUBT	"DOUBT"
-#define STORE_ASIDES	3    /* kept of what was moved aside */
-#define STORE_PURGE_MAX 1000 /* tombstones forgotten in one transaction */
+#define STORE_CHECK_MS	20000 /* less than a worker has until it must be ready */
+#define STORE_ASIDES	3     /* kept of what was moved aside */
+#define STORE_PURGE_MAX 1000  /* tombstones forgotten in one transaction */
 
 struct store;
 
@@ -80,6 +82,9 @@ void store_close(struct store **s);
 
 /* CURRENT did not name what serves; it does now. */
 bool store_recovered(const struct store *s);
+
+/* The check of what serves was wanted, and ran out of time. */
+bool store_unchecked(const struct store *s);
 
 /* Of the current generation, as last committed. */
 void store_position(const struct store *s, struct store_position *out);

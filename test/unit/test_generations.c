@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,11 @@
 
 static int fail_fsync; /* number of the fsync that fails; 0 none */
 static int fail_open;  /* what the next open of a generation comes to; 0: as it is */
+static bool no_time;   /* for any check */
 
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+unsigned __wrap_alarm(unsigned seconds);
 int __real_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
 int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
 
@@ -42,6 +45,12 @@ int __wrap_fsync(int fd)
 		return -1;
 	}
 	return __real_fsync(fd);
+}
+
+unsigned __wrap_alarm(unsigned seconds)
+{
+	assert_in_range(seconds, 1, STORE_CHECK_MS / 1000 + 1);
+	return no_time ? (unsigned)raise(SIGALRM) : 0;
 }
 
 int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode)
@@ -128,6 +137,7 @@ static int setup(void **state)
 	dir = store_kit_make();
 	fail_fsync = 0;
 	fail_open = 0;
+	no_time = false;
 	reopen();
 	build(OLD);
 	assert_int_equal(store_switch(st, NULL), 0);
@@ -478,6 +488,25 @@ static void an_io_error_is_waited_for(void **state)
 	assert_int_equal(served(), 0);
 }
 
+/* Larger than what can be looked at until the worker must be ready. */
+static void a_check_that_runs_out_of_time_costs_nothing(void **state)
+{
+	static const char *const states[] = { "touch DOUBT", "rm CURRENT" };
+	unsigned i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(states); i++) {
+		store_close(&st);
+		shell(states[i]);
+		no_time = true;
+		reopen();
+		no_time = false;
+		assert_true(store_unchecked(st));
+		expect_untouched(states[i]);
+		assert_false(store_unchecked(st));
+	}
+}
+
 static void too_few_descriptors_cost_nothing(void **state)
 {
 	static const char *const states[] = { "true", "touch DOUBT", "rm CURRENT" };
@@ -600,6 +629,7 @@ int main(void)
 		T(numbers_at_their_end_go_on),
 		T(an_error_of_the_system_is_no_damage),
 		T(an_io_error_is_waited_for),
+		T(a_check_that_runs_out_of_time_costs_nothing),
 		T(too_few_descriptors_cost_nothing),
 		T(what_may_not_be_read_is_no_damage),
 		T(too_little_address_space_names_the_cure),

@@ -156,6 +156,8 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 		log_error(EV("store_set_aside"), KV("where", aside));
 	if (rc == 0 && store_recovered(c->store))
 		log_warn(EV("store_recovered"), KV("generation", store_generation(c->store)));
+	if (rc == 0 && store_unchecked(c->store))
+		log_warn(EV("store_unchecked"), KV("generation", store_generation(c->store)));
 	if (rc == 0)
 		rc = cc->redis == NULL ? intake_open(&c->upstream, w, cc, c->store, e)
 				       : follower_open(&c->upstream, w, cc, c->store, e);

@@ -81,10 +81,9 @@ struct fetcher {
 	int64_t refilled_ms;
 
 	/* What the source says. */
-	uint32_t pass;	  /* number of the full pass under way or last */
-	int64_t begun_ms; /* boot time: its beginning, or that of a delta since */
-	bool in_pass;
-	bool comparing, lags;	  /* that pass looks at everything; the one before it may lag */
+	uint32_t pass;		       /* number of the full pass under way or last */
+	int64_t begun_ms;	       /* boot time: its beginning, or that of a delta since */
+	bool in_pass, comparing, lags; /* one that looks at everything; the one before may lag */
 	int64_t lag_ms, lag_said; /* as old may be what is read, when a pass begins; in the zone */
 	struct table lower;	 /* name -> number of the first pass in a row that found it older */
 	struct table held;	 /* name -> struct held, owned */
