@@ -256,3 +256,14 @@ def test_a_reload_from_one_mode_to_the_other(zone):
     n.cli("reload")
     until("alone again", lambda: n.role() == "standalone" and n.cache()["proven"])
     assert n.get("API", "a")
+
+
+def test_the_socket_between_fetcher_and_cache_comes_back(zone):
+    zone.write("apis/a.json", api("a"))
+    n = alone(zone)
+    settled(n, 1)
+    (n.run / "feed.sock").unlink()
+    until("it is there again", lambda: (n.run / "feed.sock").exists())
+    n.kill("fetcher")
+    zone.write("apis/b.json", api("b"))
+    settled(n, 2)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/cache/intake.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -445,11 +446,42 @@ static struct zone_conn *no_zone(struct upstream *u)
 	return NULL;
 }
 
+/* A socket of an earlier process of ours may lie there: the run directory is locked. */
+static int listen_at(struct intake *k, struct err *e)
+{
+	const struct listener_hooks hooks = { k, on_connect };
+	int rc;
+
+	listener_close(&k->listener);
+	k->listener = listener_create(worker_loop(k->w), &hooks);
+	(void)unlink(k->path);
+	rc = uv_pipe_bind(listener_pipe(k->listener), k->path);
+	if (rc == 0 && chmod(k->path, 0600) < 0)
+		rc = UV_EACCES;
+	if (rc < 0)
+		return err_set(e, rc, "listen on %s: %s", k->path, uv_strerror(rc));
+	return listener_start(k->listener, 1, e);
+}
+
+/* The path may be gone: the next fetcher would find nobody there. */
+static void tend_path(struct intake *k)
+{
+	struct err e = { 0 };
+
+	if (access(k->path, F_OK) == 0 || errno != ENOENT)
+		return;
+	if (listen_at(k, &e) < 0)
+		log_error(EV("feed_socket"), KV("err", err_text(&e)));
+	else
+		log_warn(EV("feed_socket_made_anew"), KV("path", k->path));
+}
+
 static void on_tend(uv_timer_t *t)
 {
 	struct intake *k = t->data;
 	struct keeper_job *job;
 
+	tend_path(k);
 	if (keeper_busy(k->keeper))
 		return;
 	job = keeper_job_new(KEEPER_TEND);
@@ -478,27 +510,12 @@ static void close_it(struct upstream *u)
 	uv_close((uv_handle_t *)&k->tend, on_handle_closed);
 }
 
-/* A socket of an earlier process of ours may lie there: the run directory is locked. */
-static int listen_at(struct intake *k, struct err *e)
-{
-	int rc;
-
-	(void)unlink(k->path);
-	rc = uv_pipe_bind(listener_pipe(k->listener), k->path);
-	if (rc == 0 && chmod(k->path, 0600) < 0)
-		rc = UV_EACCES;
-	if (rc < 0)
-		return err_set(e, rc, "listen on %s: %s", k->path, uv_strerror(rc));
-	return listener_start(k->listener, 1, e);
-}
-
 int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c, struct store *s,
 		struct err *e)
 {
 	static const struct upstream_ops ops = { report,	 proven,  resync,
 						 accept_nothing, no_zone, close_it };
 	struct intake *k = mem_zalloc(sizeof(*k));
-	const struct listener_hooks hooks = { k, on_connect };
 
 	k->base.ops = &ops;
 	k->w = w;
@@ -506,7 +523,6 @@ int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig 
 	k->path = mem_strdup(c->feed_socket);
 	k->parcel_max_bytes = c->entity_max_bytes + BATCH_SLACK;
 	store_position(s, &k->position);
-	k->listener = listener_create(worker_loop(w), &hooks);
 	CHECK(uv_timer_init(worker_loop(w), &k->tend) == 0);
 	k->handles = 1;
 	k->tend.data = k;
