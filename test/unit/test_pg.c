@@ -81,7 +81,8 @@ static void parameters_become_what_libpq_calls_them(void **state)
 	assert_int_equal(u.target, PG_PREFER_SECONDARY);
 	assert_int_equal(u.n_ignored, 3); /* names are not encoded, as for the driver */
 	assert_string_equal(u.ignored[0], "prepareThreshold");
-	assert_string_equal(u.ignored[1], "x");
+	assert_non_null(strstr(u.ignored[1], "%26")); /* half of a password, it may be */
+	assert_null(strstr(u.ignored[2], "word"));
 	pg_url_reset(&u);
 	must_parse("jdbc:postgresql://h/d?ssl=true", &u);
 	assert_string_equal(u.values[PG_SSLMODE], "verify-full");

@@ -49,6 +49,76 @@ static const struct {
 	{ "preferSlave", PG_PREFER_SECONDARY },
 };
 
+/* What else the driver has. */
+static const char *const elsewhere[] = {
+	"adaptiveFetch",
+	"adaptiveFetchMaximum",
+	"adaptiveFetchMinimum",
+	"allowEncodingChanges",
+	"assumeMinServerVersion",
+	"authenticationPluginClassName",
+	"autosave",
+	"binaryTransfer",
+	"binaryTransferDisable",
+	"binaryTransferEnable",
+	"cancelSignalTimeout",
+	"cleanupSavepoints",
+	"databaseMetadataCacheFields",
+	"databaseMetadataCacheFieldsMiB",
+	"defaultRowFetchSize",
+	"disableColumnSanitiser",
+	"escapeSyntaxCallMode",
+	"groupStartupParameters",
+	"gssEncMode",
+	"gssResponseTimeout",
+	"gssUseDefaultCreds",
+	"gsslib",
+	"hideUnprivilegedObjects",
+	"hostRecheckSeconds",
+	"jaasApplicationName",
+	"jaasLogin",
+	"kerberosServerName",
+	"loadBalanceHosts",
+	"localSocketAddress",
+	"logServerErrorDetail",
+	"logUnclosedConnections",
+	"loggerFile",
+	"loggerLevel",
+	"loginTimeout",
+	"maxResultBuffer",
+	"maxSendBufferSize",
+	"options",
+	"preferQueryMode",
+	"prepareThreshold",
+	"preparedStatementCacheQueries",
+	"preparedStatementCacheSizeMiB",
+	"protocolVersion",
+	"quoteReturningIdentifiers",
+	"reWriteBatchedInserts",
+	"readOnly",
+	"readOnlyMode",
+	"receiveBufferSize",
+	"replication",
+	"requireAuth",
+	"sendBufferSize",
+	"service",
+	"socketFactory",
+	"socketFactoryArg",
+	"sslNegotiation",
+	"sslResponseTimeout",
+	"sslfactory",
+	"sslfactoryarg",
+	"sslhostnameverifier",
+	"sslpasswordcallback",
+	"sspiServiceClass",
+	"stringtype",
+	"tcpKeepAlive",
+	"tcpNoDelay",
+	"unknownLength",
+	"useSspi",
+	"xmlFactoryFactory",
+};
+
 const char *pg_setting_name(enum pg_setting s)
 {
 	CHECK(s < PG_SETTING__COUNT);
@@ -209,10 +279,24 @@ static int take_ssl(struct pg_url *u, const char *value, struct err *e)
 	return 0;
 }
 
+/* For people. What the driver does not have may be the second half of a password with a `&` that
+   was not encoded. */
+static const char *shown(const char *key)
+{
+	unsigned i;
+
+	for (i = 0; i < PG_SETTING__COUNT; i++)
+		if (str_equal(key, settings[i].key))
+			return key;
+	return is_word(key, elsewhere, ARRAY_LEN(elsewhere))
+		       ? key
+		       : "a parameter that the driver does not have (write & in a value as %26)";
+}
+
 static void ignore(struct pg_url *u, const char *key)
 {
 	u->ignored = mem_grow(u->ignored, &u->cap_ignored, u->n_ignored + 1, sizeof(char *));
-	u->ignored[u->n_ignored++] = mem_strdup(key);
+	u->ignored[u->n_ignored++] = mem_strdup(shown(key));
 }
 
 static int take_key(struct pg_url *u, const char *key, const char *value, struct err *e)
@@ -259,8 +343,8 @@ static int take_keys(struct pg_url *u, const char *s, struct err *e)
 		char *value = equals == NULL ? mem_strdup("") : decode(equals + 1, n - key_n - 1);
 
 		if (value == NULL)
-			rc = err_set(e, ERR_CONFIG, KEY ": a %% that encodes nothing, in %.40s",
-				     key);
+			rc = err_set(e, ERR_CONFIG, KEY ": a %% that encodes nothing, in %s",
+				     shown(key));
 		else if (n > 0)
 			rc = take_key(u, key, value, e);
 		mem_free(key);
