@@ -39,7 +39,7 @@ bool status_is_behind(struct supervisor *s)
 {
 	const Ipc__CacheReport *c = cache_report(s);
 
-	return c != NULL && c->behind[0] != '\0';
+	return c != NULL && c->waits[0] != '\0';
 }
 
 bool supervisor_sees_java(struct supervisor *s)
@@ -100,8 +100,8 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 
 	if (c->error[0] != '\0')
 		return c->error;
-	if (c->behind[0] != '\0')
-		return c->behind;
+	if (c->waits[0] != '\0')
+		return c->waits;
 	if (s->role.candidate && s->nonce_err.code < 0) {
 		str_print(text, n, "this node cannot stand for election: %s", s->nonce_err.text);
 		return text;

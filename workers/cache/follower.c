@@ -452,7 +452,7 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	const struct follower *f = (const struct follower *)u;
 	static char redis[ERR_TEXT_BYTES + 8];
 	static char digest[36];
-	static char behind[320];
+	static char waits[320];
 	bool up = f->down.code == 0;
 
 	str_copy(redis, sizeof(redis), up ? "connected" : "down: ");
@@ -471,8 +471,8 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	out->error = (char *)(uintptr_t)f->error.text;
 	out->generation = store_generation(f->store);
 	out->applied_ms = f->applied_ms;
-	replay_behind(f, behind, sizeof(behind));
-	out->behind = behind;
+	replay_waits(f, waits, sizeof(waits));
+	out->waits = waits;
 	out->held = (char *)(uintptr_t)f->head.held;
 	out->redis = redis;
 	out->reads = f->reads;

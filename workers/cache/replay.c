@@ -32,7 +32,7 @@ static const char *switch_text(enum switch_verdict v)
 	return v < ARRAY_LEN(texts) && texts[v] != NULL ? texts[v] : "";
 }
 
-void replay_behind(const struct follower *f, char *text, size_t n)
+void replay_waits(const struct follower *f, char *text, size_t n)
 {
 	bool known = f->doubtful != NOT_COMPARED;
 

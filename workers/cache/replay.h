@@ -109,7 +109,7 @@ void replay_applied(struct follower *f, const struct keeper_job *job);
 void replay_compared(struct follower *f, const struct keeper_job *job);
 void replay_switched(struct follower *f);
 /* Why what was built does not serve yet, for people; "" there is no such thing. */
-void replay_behind(const struct follower *f, char *text, size_t n);
+void replay_waits(const struct follower *f, char *text, size_t n);
 void replay_abandon(struct follower *f); /* the resync */
 void replay_position(const struct store_position *p, struct position *out);
 
