@@ -60,9 +60,10 @@ void router_start(struct supervisor *s);
 void router_configure(struct supervisor *s); /* after a reload */
 
 /* status.c */
-bool supervisor_publishes(const struct supervisor *s);	/* its fetcher reads the source */
-bool supervisor_sees_java(struct supervisor *s);	/* or may, for all we know */
-bool status_is_behind(struct supervisor *s);		/* what its cache built may not serve yet */
+bool supervisor_publishes(const struct supervisor *s); /* its fetcher reads the source */
+bool supervisor_sees_java(struct supervisor *s);       /* or may, for all we know */
+/* A person can say that what was built serves here, though so many names are gone from it. */
+bool status_asks(struct supervisor *s, uint64_t *lacks);
 const char *supervisor_guard_set(struct supervisor *s); /* "": nothing is held back */
 uint64_t supervisor_own_count(struct supervisor *s);	/* entities that this node serves */
 const char *status_health(struct supervisor *s, const char **reason);

@@ -2,19 +2,13 @@
 #include "common/base/str.h"
 #include "supervisor/internal.h"
 
-static int send_resync(struct supervisor *s, enum slice_worker who, enum resync what,
-		       const char *set, struct err *e)
+static int send_resync(struct supervisor *s, enum slice_worker who, Ipc__Resync *r, struct err *e)
 {
 	Ipc__Envelope m;
-	Ipc__Resync r;
 
 	ipc__envelope__init(&m);
-	ipc__resync__init(&r);
-	r.accept_deletes = what == RESYNC_ACCEPT_DELETES;
-	if (set != NULL)
-		r.set = (char *)(uintptr_t)set;
 	m.body_case = IPC__ENVELOPE__BODY_RESYNC;
-	m.resync = &r;
+	m.resync = r;
 	if (child_state(s->child[who]) != CHILD_UP || child_send(s->child[who], &m) < 0)
 		return err_set(e, ERR_STATE, "the %s is down", child_name(s->child[who]));
 	return 0;
@@ -22,38 +16,53 @@ static int send_resync(struct supervisor *s, enum slice_worker who, enum resync 
 
 int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
 {
+	Ipc__Resync r;
+
+	ipc__resync__init(&r);
 	if (what == RESYNC_STORE)
-		return send_resync(s, SLICE_CACHE, what, NULL, e);
+		return send_resync(s, SLICE_CACHE, &r, e);
 	if (!supervisor_publishes(s))
 		return err_set(
 			e, ERR_STATE,
 			"only the primary reads the source; ask it there (see `zonesync status`)");
-	return send_resync(s, SLICE_FETCHER, what, NULL, e);
+	return send_resync(s, SLICE_FETCHER, &r, e);
 }
 
-/* What is missing may keep a zone from serving on a node that is not its primary, too. */
+/* What is missing may keep a zone from serving on a node that is not its primary, too; what is
+   said on the primary every node hears. */
 int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf *text,
 			      struct err *e)
 {
-	const char *shown = supervisor_publishes(s) ? supervisor_guard_set(s) : "";
-	bool here = status_is_behind(s);
+	bool primary = supervisor_publishes(s);
+	const char *shown = primary ? supervisor_guard_set(s) : "";
+	Ipc__Resync r;
+	uint64_t lacks;
+	bool asks = status_asks(s, &lacks);
+	bool here = asks && set == NULL; /* what is named is that and nothing else */
 	int rc = 0;
 
-	if (set != NULL && !str_equal(set, shown) && supervisor_publishes(s))
+	if (set != NULL && !str_equal(set, shown) && primary)
 		return err_set(e, ERR_STATE,
 			       "what is held back is another set by now, %s: see `zonesync status`",
 			       shown[0] == '\0' ? "of nothing" : shown);
 	if (shown[0] == '\0' && !here)
 		return err_set(e, ERR_STATE,
-			       supervisor_publishes(s) ? "nothing is held back"
-						       : "only the primary reads the source; ask "
-							 "it there (see `zonesync status`)");
+			       primary ? "nothing is held back"
+				       : "only the primary reads the source; ask it there (see "
+					 "`zonesync status`)");
+	ipc__resync__init(&r);
+	r.accept_deletes = true;
+	r.set = (char *)(uintptr_t)shown;
+	r.lacks = here ? lacks : 0;
 	if (here) {
-		buf_adds(&text[0], "what the zone lacks no longer keeps it from serving here\n");
-		rc = send_resync(s, SLICE_CACHE, RESYNC_ACCEPT_DELETES, NULL, e);
+		buf_printf(text, "what the zone lacks no longer keeps it from serving %s\n",
+			   primary && r.lacks > 0 ? "on any node" : "here");
+		rc = send_resync(s, SLICE_CACHE, &r, e);
 	}
-	if (rc < 0 || shown[0] == '\0')
-		return rc;
-	buf_printf(text, "the next pass removes the set %s, if it still finds that one\n", shown);
-	return send_resync(s, SLICE_FETCHER, RESYNC_ACCEPT_DELETES, shown, e);
+	if (shown[0] != '\0')
+		buf_printf(text, "the next pass removes the set %s, if it still finds that one\n",
+			   shown);
+	if (rc == 0 && primary && (shown[0] != '\0' || r.lacks > 0))
+		rc = send_resync(s, SLICE_FETCHER, &r, e);
+	return rc;
 }

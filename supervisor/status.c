@@ -35,11 +35,12 @@ static const Ipc__ElectorReport *elector_report(struct supervisor *s)
 	return r != NULL && r->part_case == IPC__REPORT__PART_ELECTOR ? r->elector : NULL;
 }
 
-bool status_is_behind(struct supervisor *s)
+bool status_asks(struct supervisor *s, uint64_t *lacks)
 {
 	const Ipc__CacheReport *c = cache_report(s);
 
-	return c != NULL && c->waits[0] != '\0';
+	*lacks = c == NULL ? 0 : c->lacks;
+	return c != NULL && c->asks;
 }
 
 bool supervisor_sees_java(struct supervisor *s)

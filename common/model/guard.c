@@ -23,7 +23,7 @@ enum guard_verdict guard_judge(const struct guard_rules *r, const struct guard_c
 		return GUARD_PERSON;
 	if (lately >= r->hold_free && lately * 100 > (c->live + c->went) * r->hold_percent)
 		return GUARD_PERSON;
-	if (!guard_is_few(c->live, c->gone, r->free, r->percent) && c->passes < 2)
+	if (!guard_is_few(c->live, c->fresh, r->free, r->percent))
 		return GUARD_AGAIN;
 	return GUARD_GO;
 }

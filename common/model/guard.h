@@ -29,11 +29,11 @@ struct guard_rules { /* zonesync.guard.* */
 enum guard_verdict { GUARD_GO, GUARD_AGAIN, GUARD_PERSON };
 
 struct guard_case {
-	size_t live;	 /* entities of the type in the zone, those to go included */
-	size_t gone;	 /* those to go */
-	size_t went;	 /* removed before, within the window */
-	unsigned passes; /* in a row, this one included, in which they were absent */
-	bool doubted;	 /* the source does not look like that of this zone */
+	size_t live;  /* entities of the type in the zone, those to go included */
+	size_t gone;  /* those to go */
+	size_t went;  /* removed before, within the window */
+	size_t fresh; /* of those to go, not yet absent in two passes that agree */
+	bool doubted; /* the source does not look like that of this zone */
 };
 
 /* May so many go at once? */

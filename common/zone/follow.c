@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/zone/follow.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -228,32 +229,47 @@ static bool has_polled(const struct head *h, const struct looks *l)
 	       h->polls >= l->polls + 2;
 }
 
-static bool is_accepted(const struct head *h)
+uint64_t follow_accepted(const char *accepted, const char *lineage)
 {
-	size_t n = strlen(h->lineage);
+	size_t n = strlen(lineage);
+	uint64_t count;
+	char *at;
 
-	return str_starts(h->accepted, h->lineage) && h->accepted[n] == ' ';
+	if (n == 0 || !str_starts(accepted, lineage) || accepted[n] != ' ')
+		return 0;
+	count = strtoull(accepted + n, &at, 10);
+	if (str_equal(at, " -"))
+		return count;
+	at = *at == ' ' ? strchr(at + 1, ' ') : NULL; /* behind the digest */
+	return at == NULL ? 0 : strtoull(at, NULL, 10);
+}
+
+bool follow_asks_a_person(enum switch_verdict v)
+{
+	return v == SWITCH_EMPTY || v == SWITCH_UNREAD || v == SWITCH_HALVED;
 }
 
 enum switch_verdict follow_switch(const struct head *h, const struct looks *l,
 				  const struct doubt *d, bool compared)
 {
-	bool accepted = d->accepted || is_accepted(h);
+	uint64_t gone = follow_accepted(h->accepted, h->lineage);
 
 	/* One that does not differ could say in its next page what was true before. */
 	if (!d->serves || (d->equal && is_late(h, l)))
 		return SWITCH_NOW;
 	if (d->equal)
 		return SWITCH_POLLS;
-	if (h->complete == ZONE_EMPTY && !accepted)
+	if (h->complete == ZONE_EMPTY && !d->accepted)
 		return SWITCH_EMPTY;
 	if (!has_polled(h, l))
 		return SWITCH_POLLS;
 	if (!compared)
 		return SWITCH_COMPARE;
-	if (d->unread)
+	if (d->unread && !d->accepted)
 		return SWITCH_UNREAD;
-	return d->other_lineage && d->halved && !accepted ? SWITCH_HALVED : SWITCH_NOW;
+	if (d->other_lineage && d->halved && d->lacks > gone && !d->accepted)
+		return SWITCH_HALVED;
+	return SWITCH_NOW;
 }
 
 uint64_t follow_withdrawals_above(const struct head *h, const char *served_lineage)

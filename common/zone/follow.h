@@ -48,7 +48,7 @@ struct head {
 	uint64_t polls;	 /* of the source that left nothing open */
 	int64_t lag_ms;	 /* what a poll reads may be as old when it begins; -1: not said */
 	int64_t above; /* revision at which the oldest epoch above the served one began; -1 none */
-	char accepted[128]; /* removals a person accepted: their lineage, and which they were */
+	char accepted[128]; /* what people let go in a lineage, see follow_accepted() */
 	char held[256];	    /* removals the primary holds back, for people */
 	char unread[FOLLOW_UNREAD_BYTES]; /* names that `caught` says nothing of, a line each */
 };
@@ -117,12 +117,13 @@ struct doubt {		    /* what serves beside what was built */
 	bool other_lineage; /* than the zone's: no tombstone tells what is gone */
 	bool accepted;	    /* a person said at this node that it may go */
 	bool unread;	    /* a name that the primary could not read differs */
-	bool halved;	    /* more than half of a type, 3 at least, is not there any more */
+	bool halved;	    /* more than half of a type, 3 at least, is not there any more: */
+	size_t lacks;	    /* that many names, but for what went with its reference */
 };
 
 enum switch_verdict {
 	SWITCH_NOW,
-	SWITCH_COMPARE, /* all but what a comparison of both says: `unread` and `halved` */
+	SWITCH_COMPARE, /* all but what a comparison of both says: `unread`, `halved`, `lacks` */
 	SWITCH_POLLS,	/* not before a primary has looked at all of the source */
 	SWITCH_EMPTY,	/* a refill found nothing */
 	SWITCH_UNREAD,
@@ -131,9 +132,16 @@ enum switch_verdict {
 
 #define FOLLOW_HALVED_LEAST 3 /* so many of a type may always be gone, less one */
 
-/* `compared`: `unread` and `halved` are known. */
+/* `compared`: what a comparison of both says is known. */
 enum switch_verdict follow_switch(const struct head *h, const struct looks *l,
 				  const struct doubt *d, bool compared);
+
+bool follow_asks_a_person(enum switch_verdict v); /* who can say that it may serve all the same */
+
+/* "<lineage> <count> -": of so many names a person said there that they may go.
+   "<lineage> <count> <digest> <before>": that set is to go at the next look, as so many went
+   before it. The sum of what went; 0 in another lineage. */
+uint64_t follow_accepted(const char *accepted, const char *lineage);
 
 /* The revision above which withdrawals hold for what is served, though it is not yet what was
    built; UINT64_MAX: none do. */

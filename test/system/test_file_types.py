@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The types of entities that are no API, subscription or key, from files: bare, or as rows of the management database."""
 import json
+import signal
 
 import pytest
 
@@ -174,6 +175,20 @@ def test_dictionaries_that_run_by_themselves_are_no_dictionaries(zone):
     zone.write("dictionaries/z.json", {**row, "id": "api", "type": "UNPUBLISH_API", "properties": {"api_id": "api"}})
     until("of another directory", lambda: sorted(entries(n)) == ["dictionaries/y.json", "dictionaries/z.json"])
     assert "DICTIONARY:x" not in n.names()
+
+
+def test_a_broken_environment_keeps_what_gateways_are_told_of_the_installation(zone):
+    """Whose organizations the installation has is not known then, nor its name from a broken document."""
+    zone.write("environments/e.json", {"id": "e", "hrids": ["DEFAULT"], "organizationId": "o"})
+    n = fill(zone, more=GAMMA + "useLegacyEnvironmentHrids: false\nenvironments: [e]\n")
+    until("all of them", lambda: without_metadata(n) and metadata(zone))
+    names = n.names()
+    assert any(x.startswith("NODE_METADATA") for x in names)
+    n.kill("fetcher", signal.SIGSTOP)
+    zone.write("environments/e.json", "{broken")
+    n.kill("fetcher")
+    until("another fetcher", lambda: n.logs("fetcher").count("event=pass_done") > 1 and "environments/e.json" in entries(n))
+    assert n.names() == names
 
 
 BAD = {"shared-policy-groups/g.json": {**GROUP, "policies": 5}, "access-points/a.json": {**POINT, "target": "MOON"},

@@ -2,12 +2,13 @@
 """No mass deletion on thin evidence (zone-protocol 4.5)."""
 import json
 import shutil
+import signal
 import time
 
 import pytest
 
 from mongo import bean
-from zone import api, apikey, subscription, until
+from zone import api, apikey, product, subscription, until
 
 
 DICTIONARY = {"id": "d", "key": "d", "name": "d", "environmentId": "DEFAULT"}
@@ -92,6 +93,64 @@ def test_many_removals_need_a_second_pass_that_agrees(zone):
         zone.remove(f"apis/a{i:02}.json")
     zone.settled(count=60)
     assert "second pass" in n.logs("fetcher")
+
+
+def test_keys_that_only_absent_subscriptions_had_wait_with_them(zone):
+    """A few keys may go at once, but not before it is known that their subscriptions are gone."""
+    fill(zone, 60)
+    for i in range(40):
+        zone.write(f"api-keys/k{i:02}.json", apikey(f"k{i:02}", [f"s{i:02}"]))
+    zone.start(1)
+    zone.settled(count=160)
+    n = zone.nodes[0]
+    n.stop()
+    (zone.base / "kept").mkdir()
+    for i in range(32, 47):
+        (zone.data / f"subscriptions/s{i:02}.json").rename(zone.base / f"kept/s{i:02}.json")
+    n.config.write_text(n.config.read_text().replace("agree: 1000", "agree: 3600000"))
+    n.start()
+    text = until("judged", lambda: n.fetcher()["guard"])
+    assert "15 of 60 SUBSCRIPTION would be removed" in text and "8 of 40 API_KEY would be removed" in text
+    assert len(n.names()) == 160
+    for f in (zone.base / "kept").iterdir():
+        f.rename(zone.data / "subscriptions" / f.name)
+    zone.settled(count=160)
+    assert "event=removed" not in n.logs("fetcher")
+
+
+def test_apis_that_only_missing_products_had_wait_with_them(zone):
+    for i in range(45):
+        zone.write(f"apis/a{i:02}.json", api(f"a{i:02}"))
+    for i in range(5):
+        zone.write(f"apis/p{i}.json", api(f"p{i}", plans=[]))
+        zone.write(f"api-products/p{i}.json", product(f"pr{i}", [f"p{i}"]))
+    zone.start(1)
+    zone.settled(count=55)
+    n = zone.nodes[0]
+    (zone.data / "api-products").rename(zone.base / "api-products")
+    text = held_by(n)
+    assert "5 of 5 API_PRODUCT would be removed: held back" in text
+    assert "5 of 50 API would be removed: held back" in text and len(n.names()) == 55
+    (zone.base / "api-products").rename(zone.data / "api-products")
+    zone.settled(count=55)
+
+
+def test_polls_go_on_after_an_api_went_with_its_files(zone):
+    """Followers that resync wait for them."""
+    fill(zone, 4)
+    for i in range(4):
+        zone.write(f"api-keys/k{i:02}.json", apikey(f"k{i:02}", [f"s{i:02}"]))
+    zone.start(1)
+    zone.settled(count=12)
+    n = zone.nodes[0]
+    n.stop()
+    for path in ("apis/a00.json", "subscriptions/s00.json", "api-keys/k00.json"):
+        zone.remove(path)
+    n.start()
+    zone.settled(count=9)
+    assert n.fetcher()["guard_set"] == ""
+    polls = int(zone.redis.meta()["polls"])
+    until("polls", lambda: int(zone.redis.meta()["polls"]) > polls + 2)
 
 
 def test_children_of_a_held_api_are_held_with_it(zone):
@@ -395,6 +454,26 @@ def test_a_person_takes_the_set_that_was_shown_and_no_other(zone):
     assert n.cli("resync", "--accept-deletes", check=False).returncode != 0, "nothing is held back"
 
 
+def test_what_was_taken_and_is_there_again_is_asked_for_another_time(zone):
+    fill(zone, 12)
+    zone.start(1)
+    zone.settled(count=24)
+    n = zone.nodes[0]
+    (zone.data / "apis").rename(zone.base / "apis")
+    held_by(n)
+    n.kill("fetcher", signal.SIGSTOP)
+    n.cli("resync", "--accept-deletes")
+    (zone.base / "apis").rename(zone.data / "apis")
+    n.kill("fetcher", signal.SIGCONT)
+    until("it found them", lambda: "event=acceptance_lapsed" in n.logs("fetcher"))
+    zone.settled(count=24)
+    meta = zone.redis.meta()
+    assert meta["accepted"] == f"{meta['lineage']} 0 -"
+    (zone.data / "apis").rename(zone.base / "apis")
+    held_by(n)
+    assert len(n.names()) == 24
+
+
 def test_what_was_taken_outlives_the_primary_that_heard_it(zone):
     fill(zone, 12)
     zone.start(2)
@@ -549,6 +628,12 @@ def test_another_installation_removes_nothing_until_a_person_says_so(zone):
     p = until("another primary",
               lambda: next((x for x in zone.nodes if x is not n and x.role() == "primary"), None))
     assert "the zone was made from installation i1, this is i2" in held_by(p)
+    assert "API:a00" in p.names()
+    zone.redis("HSET", "zonesync:{test}:meta", "complete", "0")  # a refill that its primary did not finish
+    p.kill("fetcher")
+    until("the next one knows, too", lambda: zone.redis.meta()["complete"] == "1"
+          and "the zone was made from installation i1, this is i2" in zone.primary().fetcher()["guard"])
+    p = zone.primary()
     assert "API:a00" in p.names()
     p.cli("resync", "--accept-deletes")
     zone.settled(count=23)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Redis that was restored, or lost its tail: what was withdrawn since stays withdrawn (zone-protocol 5)."""
 import shutil
+import signal
 import subprocess
 import threading
 
@@ -191,3 +192,36 @@ def test_what_does_not_differ_is_not_followed_while_its_polls_may_lag(zone):
     zone.redis("HSET", "zonesync:{test}:meta", "lag", "0")
     until("it follows that history", lambda: n.cache()["state"] == "following" and n.cache()["proven"])
     assert n.names("API") == ["API:a"]
+
+
+def test_a_refill_from_half_a_source_waits_for_a_person_at_every_node(zone):
+    """What a person takes of another thing is not for it; what one says at the primary, every node hears."""
+    for i in range(10):
+        zone.write(f"apis/a{i}.json", api(f"a{i}"))
+    for i in range(3):
+        zone.write(f"dictionaries/d{i}.json", {"id": f"d{i}", "key": f"d{i}", "name": "d", "environmentId": "DEFAULT"})
+    zone.start(2)
+    zone.settled(count=13)
+    primary = zone.primary()
+    for n in zone.nodes:
+        n.kill("fetcher", signal.SIGSTOP)
+    (zone.base / "kept").mkdir()
+    for i in range(6):
+        (zone.data / f"apis/a{i}.json").rename(zone.base / f"kept/a{i}.json")
+    zone.redis("FLUSHALL")
+    for n in zone.nodes:
+        n.kill("fetcher", signal.SIGCONT)
+    for n in zone.nodes:
+        until("it waits for a person", lambda: "lacks more than half of a type" in n.status()["reason"])
+    primary = zone.primary()
+    (zone.data / "dictionaries").rename(zone.base / "dictionaries")
+    until("held", lambda: "3 of 3 DICTIONARY" in primary.fetcher()["guard"])
+    primary.cli("resync", "--accept-deletes", primary.fetcher()["guard_set"])
+    until("taken", lambda: zone.redis.meta()["count"] == "4")
+    for n in zone.nodes:
+        until("it waits for a person still", lambda: n.cache()["head_revision"] == int(zone.redis.meta()["rev"])
+              and "lacks more than half of a type" in n.status()["reason"])
+        assert len(n.names("API")) == 10
+    primary.cli("resync", "--accept-deletes")
+    zone.settled(count=4)
+    assert all(len(n.names()) == 4 for n in zone.nodes)

@@ -268,9 +268,27 @@ static void what_is_encrypted_is_what_the_reference_takes_for_it(void **state)
 			"[{\"value\":\"!\",\"encrypted\":true}]");
 }
 
+/* A name may stand in an object as often as its sender likes: the timeout of the suite bounds it. */
+static void a_member_that_stands_a_hundred_thousand_times_is_looked_at_in_time(void **state)
+{
+	static const char one[] = "\"groups\":null,";
+	struct buf b = { 0 };
+	unsigned i;
+
+	UNUSED(state);
+	buf_adds(&b, "{\"name\":\"n\",\"proxy\":{");
+	for (i = 0; i < 100000; i++)
+		buf_add(&b, one, sizeof(one) - 1);
+	buf_adds(&b, "\"groups\":[null]}}");
+	assert_true(definition_check(kit_text(buf_cstr(&b)), DEFINITION_V2, NULL) < 0);
+	buf_reset(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_member_that_stands_a_hundred_thousand_times_is_looked_at_in_time),
 		cmocka_unit_test(each_row_is_judged_as_the_reference_does),
 		cmocka_unit_test(plans_of_a_product_are_plans_of_v4),
 		cmocka_unit_test(what_is_encrypted_is_what_the_reference_takes_for_it),

@@ -1196,18 +1196,38 @@ static const struct waited waited[] = {
 	{ "half of a type is gone from another lineage",
 	  { POLLED(6) },
 	  LOOKED,
-	  { .serves = true, .halved = true, .other_lineage = true },
+	  { .serves = true, .halved = true, .lacks = 4, .other_lineage = true },
 	  SWITCH_HALVED },
 	{ "which was accepted",
-	  { POLLED(6), .accepted = "m 4 00" },
+	  { POLLED(6), .accepted = "m 4 -" },
 	  LOOKED,
-	  { .serves = true, .halved = true, .other_lineage = true },
+	  { .serves = true, .halved = true, .lacks = 4, .other_lineage = true },
 	  SWITCH_NOW },
-	{ "another was accepted",
-	  { POLLED(6), .accepted = "mm 4 00" },
+	{ "less was accepted",
+	  { POLLED(6), .accepted = "m 3 -" },
 	  LOOKED,
-	  { .serves = true, .halved = true, .other_lineage = true },
+	  { .serves = true, .halved = true, .lacks = 4, .other_lineage = true },
 	  SWITCH_HALVED },
+	{ "it is accepted, and not yet done",
+	  { POLLED(6), .accepted = "m 4 00ff 0" },
+	  LOOKED,
+	  { .serves = true, .halved = true, .lacks = 4, .other_lineage = true },
+	  SWITCH_HALVED },
+	{ "another lineage's was accepted",
+	  { POLLED(6), .accepted = "mm 4 -" },
+	  LOOKED,
+	  { .serves = true, .halved = true, .lacks = 4, .other_lineage = true },
+	  SWITCH_HALVED },
+	{ "a person says so here",
+	  { POLLED(6) },
+	  LOOKED,
+	  { .serves = true, .halved = true, .lacks = 4, .other_lineage = true, .accepted = true },
+	  SWITCH_NOW },
+	{ "what could not be read differs, and a person says so here",
+	  { POLLED(6) },
+	  LOOKED,
+	  { .serves = true, .unread = true, .accepted = true },
+	  SWITCH_NOW },
 };
 
 static void what_was_built_serves_by_the_table(void **state)
@@ -1264,6 +1284,18 @@ static void looks_count_when_the_lag_is_over(void **state)
 	h.token[0] = '6';
 	follow_look(&l, &h, 152);
 	assert_false(l.late);
+}
+
+static void what_people_accepted_is_of_a_lineage_and_of_a_number(void **state)
+{
+	UNUSED(state);
+	assert_int_equal(follow_accepted("", "l"), 0);
+	assert_int_equal(follow_accepted("l 7 -", "l"), 7);
+	assert_int_equal(follow_accepted("l 7 -", ""), 0);
+	assert_int_equal(follow_accepted("l 7 -", "l7"), 0);
+	assert_int_equal(follow_accepted("l 7 00ff 5", "l"), 5);
+	assert_int_equal(follow_accepted("l 7 00ff", "l"), 0);
+	assert_int_equal(follow_accepted("l x", "l"), 0);
 }
 
 /* Epochs 1 and 2, of which the first served: withdrawals of the second hold. */
@@ -1693,6 +1725,7 @@ int main(void)
 		cmocka_unit_test(what_was_built_serves_by_the_table),
 		cmocka_unit_test(looks_begin_anew_with_a_token_and_with_a_number_that_fell),
 		cmocka_unit_test(looks_count_when_the_lag_is_over),
+		cmocka_unit_test(what_people_accepted_is_of_a_lineage_and_of_a_number),
 		T(many_batches_survive_killed_connections),
 		T(no_more_batches_than_a_window_are_on_the_way),
 		T(a_write_whose_connection_ends_twice_is_written_once),

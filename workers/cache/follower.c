@@ -443,7 +443,7 @@ static void accept_it(struct upstream *u)
 {
 	struct follower *f = self_of(u);
 
-	f->accepted = f->building;
+	f->accepted = f->building && follow_asks_a_person(f->waits);
 	follower_look(f);
 }
 
@@ -473,6 +473,8 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	out->applied_ms = f->applied_ms;
 	replay_waits(f, waits, sizeof(waits));
 	out->waits = waits;
+	out->asks = f->building && follow_asks_a_person(f->waits);
+	out->lacks = f->waits == SWITCH_HALVED ? f->lacks : 0;
 	out->held = (char *)(uintptr_t)f->head.held;
 	out->redis = redis;
 	out->reads = f->reads;

@@ -21,8 +21,10 @@ static const char *switch_text(enum switch_verdict v)
 				 "primary has looked at all of the source",
 		[SWITCH_EMPTY] = "a refill of the zone found nothing in the source: what was known "
 				 "last is served",
-		[SWITCH_UNREAD] = "the zone differs from what is served in rows that its primary "
-				  "cannot read: what was known last is served",
+		[SWITCH_UNREAD] =
+			"the zone differs from what is served in rows that its primary "
+			"cannot read: what was known last is served until they are mended, "
+			"or `zonesync resync --accept-deletes` here",
 		[SWITCH_HALVED] =
 			"the zone was filled anew and lacks more than half of a type: what "
 			"was known last is served until `zonesync resync "
@@ -174,6 +176,16 @@ static void try_switch(struct follower *f)
 	}
 }
 
+static size_t count_lacks(const struct store_difference *d)
+{
+	size_t n = 0;
+	unsigned k;
+
+	for (k = 0; k < KIND__COUNT; k++)
+		n += d->lacks[k];
+	return n;
+}
+
 static bool is_halved(const struct store_difference *d)
 {
 	unsigned k;
@@ -193,6 +205,8 @@ void replay_compared(struct follower *f, const struct keeper_job *job)
 	f->doubtful = job->difference.differs;
 	d.unread = job->difference.told;
 	d.halved = is_halved(&job->difference);
+	d.lacks = count_lacks(&job->difference);
+	f->lacks = d.lacks;
 	v = follow_switch(&f->head, &f->looks, &d, true);
 	if (v == SWITCH_NOW)
 		keeper_do(f->keeper, keeper_job_new(KEEPER_SWITCH));

@@ -57,6 +57,7 @@ struct follower {
 	struct looks looks;	   /* and this was seen of the source's polls since */
 	enum switch_verdict waits; /* why it does not serve yet */
 	bool accepted;		   /* a person said that it may, whatever is gone */
+	size_t lacks;		   /* so many names were gone at the last comparison */
 	size_t doubtful;	   /* names that differ, as last compared; SIZE_MAX: not yet */
 	int64_t compared_ms;	   /* boot time: when that was to decide */
 	bool other_history;	   /* than what serves, which nothing goes on from */

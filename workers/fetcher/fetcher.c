@@ -115,14 +115,19 @@ static void open_feed(struct fetcher *f)
 	const struct feed_opts o = { f->config->sync_delay_ms, f->refill ? PASS_ALL : PASS_COMPARE,
 				     on_feed, f };
 
-	const struct table none = { 0 };
+	struct table whose = { 0 };
+	char *installation = table_get(&f->cursors, SOURCE_INSTALLATION);
 	struct source *s = NULL;
 	struct db *db = NULL;
 
+	/* A refill begins anew, but for whose rows the zone was made of. */
+	if (installation != NULL)
+		(void)table_set(&whose, SOURCE_INSTALLATION, installation);
 	if (str_equal(f->config->source, "file"))
 		s = source_file_open(f->config);
 	else if (source_db_connect(&db, f->config, &f->source_err) == 0)
-		s = source_db_open(db, f->config, f->refill ? &none : &f->cursors);
+		s = source_db_open(db, f->config, f->refill ? &whose : &f->cursors);
+	table_reset(&whose);
 	f->lag_ms = f->lag_said;
 	if (s != NULL)
 		f->feed = feed_open(worker_loop(f->w), s, &o);
@@ -143,6 +148,9 @@ static void zone_known(struct fetcher *f)
 		f->caught = false;
 		removals_zone(f, lineage, NULL);
 		writer_refill_begin(f->writer, lineage);
+		if (table_get(&f->cursors, SOURCE_INSTALLATION) != NULL)
+			writer_cursor(f->writer, SOURCE_INSTALLATION,
+				      table_get(&f->cursors, SOURCE_INSTALLATION));
 		writer_flush(f->writer, NULL);
 		f->doubted = false;
 	} else {
@@ -258,8 +266,9 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 	struct err why = { 0 };
 
 	UNUSED(e);
-	if (m->resync->accept_deletes && removals_accept(f, m->resync->set, &why) < 0)
+	if (m->resync->set[0] != '\0' && removals_accept(f, m->resync->set, &why) < 0)
 		log_warn(EV("not_accepted"), KV("err", why.text));
+	removals_went(f, m->resync->lacks);
 	log_note(EV("compare"), KV("accept_deletes", m->resync->accept_deletes));
 	if (f->feed != NULL)
 		feed_want(f->feed, PASS_COMPARE);

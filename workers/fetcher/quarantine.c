@@ -42,11 +42,12 @@ void quarantine_keep(struct fetcher *f, const char *name)
 	e->unread = true;
 }
 
+/* Is its event's name known? That of node metadata is not in a document that cannot be read. */
 static bool touch_by_id(struct fetcher *f, enum kind k, const char *id)
 {
 	struct buf name = { 0 };
 
-	if (id[0] == '\0' || k == KIND_SUBSCRIPTION || k == KIND_API_KEY)
+	if (id[0] == '\0' || k == KIND_SUBSCRIPTION || k == KIND_API_KEY || k == KIND_NODE_METADATA)
 		return false;
 	event_name(&name, k, id, NULL);
 	quarantine_keep(f, buf_cstr(&name));

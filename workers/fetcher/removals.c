@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/zone/follow.h"
 #include "workers/fetcher/work.h"
 
 struct held { /* a removal the guard has not yet let go */
@@ -227,9 +228,9 @@ static void take_doubts(struct fetcher *f)
 
 struct tally { /* of what is held and does not go with what it refers to */
 	size_t gone[KIND__COUNT];
-	unsigned passes[KIND__COUNT]; /* the fewest of them */
-	size_t went[KIND__COUNT];     /* removed as absent within the window */
-	size_t stays;		      /* live, when all that is held were gone */
+	size_t fresh[KIND__COUNT]; /* of them, those that no second pass found absent yet */
+	size_t went[KIND__COUNT];  /* removed as absent within the window */
+	size_t stays;		   /* live, when all that is held were gone */
 	size_t stays_main;
 	size_t live, live_main;
 	struct guard_set set;
@@ -268,9 +269,8 @@ static void count_held(const struct fetcher *f, struct tally *t, size_t stays[KI
 
 		if (parent_is_held(f, h->ev.ref_id))
 			continue;
-		t->passes[h->ev.kind] = t->gone[h->ev.kind]++ == 0
-						? h->passes
-						: MIN(t->passes[h->ev.kind], h->passes);
+		t->gone[h->ev.kind]++;
+		t->fresh[h->ev.kind] += h->passes < 2;
 		guard_set_add(&t->set, name);
 		take_away(stays, h->ev.kind, 1);
 		if (kind_has_children(h->ev.kind))
@@ -387,7 +387,7 @@ static void let_go(struct fetcher *f, enum kind k, bool whole, const char *versi
 	mem_free(go);
 }
 
-struct verdict { /* of one judgement */
+struct judgement {
 	struct tally tally;
 	unsigned doubted;
 	bool accepted; /* by a person: that very set */
@@ -396,15 +396,26 @@ struct verdict { /* of one judgement */
 	struct buf text;
 };
 
-static void judge_kind(struct fetcher *f, enum kind k, struct verdict *j)
+static enum guard_verdict judge_kind(const struct fetcher *f, enum kind k,
+				     const struct judgement *j)
+{
+	const struct tally *t = &j->tally;
+	bool doubted = (j->doubted & 1U << k) != 0;
+	const struct guard_case c = { were_live(f, k, t->gone[k]), t->gone[k], t->went[k],
+				      t->fresh[k], doubted };
+
+	/* Of those one is enough, and others were left by Java gateways. */
+	if (j->accepted || (k == KIND_NODE_METADATA && f->known.live[k] > c.gone && !doubted))
+		return GUARD_GO;
+	return guard_judge(&f->removals.rules, &c);
+}
+
+static void apply_verdict(struct fetcher *f, enum kind k, enum guard_verdict v, struct judgement *j)
 {
 	struct removals *r = &f->removals;
-	const struct tally *t = &j->tally;
-	const struct guard_case c = { were_live(f, k, t->gone[k]), t->gone[k], t->went[k],
-				      t->passes[k], (j->doubted & 1U << k) != 0 };
-	enum guard_verdict v = j->accepted ? GUARD_GO : guard_judge(&r->rules, &c);
+	size_t gone = j->tally.gone[k];
 
-	if (c.gone == 0) {
+	if (gone == 0) {
 		r->added[k] = j->whole ? 0 : r->added[k];
 		return;
 	}
@@ -413,7 +424,7 @@ static void judge_kind(struct fetcher *f, enum kind k, struct verdict *j)
 	if (v == GUARD_GO)
 		let_go(f, k, j->whole, j->accepted ? VERSION_ACCEPTED : VERSION_ABSENT);
 	else
-		say(&j->text, "%zu of %zu %s would be removed: %s", c.gone, f->known.live[k],
+		say(&j->text, "%zu of %zu %s would be removed: %s", gone, f->known.live[k],
 		    kind_name(k),
 		    v == GUARD_AGAIN ? "waiting for a second pass to agree" : "held back");
 }
@@ -474,16 +485,27 @@ static void look_again(struct fetcher *f)
 		      0);
 }
 
-static void judge_kinds(struct fetcher *f, struct verdict *j)
+/* What may be absent only because something else is: an API that no product names, a key that no
+   subscription does. It goes no sooner. */
+static const struct {
+	enum kind of, kind;
+} dependent[] = { { KIND_API_PRODUCT, KIND_API }, { KIND_SUBSCRIPTION, KIND_API_KEY } };
+
+static void judge_kinds(struct fetcher *f, struct judgement *j)
 {
+	enum guard_verdict v[KIND__COUNT];
 	unsigned k;
 
+	for (k = 0; k < KIND__COUNT; k++)
+		v[k] = judge_kind(f, (enum kind)k, j);
+	for (k = 0; k < ARRAY_LEN(dependent); k++)
+		v[dependent[k].kind] = MAX(v[dependent[k].kind], v[dependent[k].of]);
 	/* Children first: whether one goes with its reference is known while that is held. */
 	for (k = 0; k < KIND__COUNT; k++)
 		if (!kind_has_children((enum kind)k))
-			judge_kind(f, (enum kind)k, j);
+			apply_verdict(f, (enum kind)k, v[k], j);
 	for (k = 0; k < ARRAY_LEN(parents); k++)
-		judge_kind(f, parents[k], j);
+		apply_verdict(f, parents[k], v[parents[k]], j);
 	for (k = 0; k < KIND__COUNT; k++)
 		if (f->blocks[k] > 0 && f->known.live[k] > 0)
 			say(&j->text, "%zu unreadable: nothing of type %s is removed meanwhile",
@@ -492,7 +514,7 @@ static void judge_kinds(struct fetcher *f, struct verdict *j)
 
 /* A refill that found nothing. Nothing is here that could be removed, and perhaps this node
    serves some: Redis forgot the zone, and the source is not there yet. */
-static void judge_empty(struct fetcher *f, struct verdict *j)
+static void judge_empty(struct fetcher *f, struct judgement *j)
 {
 	struct removals *r = &f->removals;
 	const struct tally *t = &j->tally;
@@ -516,22 +538,25 @@ static void judge_empty(struct fetcher *f, struct verdict *j)
 	r->set = lost;
 }
 
-/* What a person is to be shown, in the log and in the status. */
-static void tell(struct fetcher *f, struct verdict *j, struct buf *why)
+/* What a person is to be shown, in the log and in the status; what to do first, as it may be cut. */
+static void tell(struct fetcher *f, struct judgement *j, struct buf *why)
 {
 	struct removals *r = &f->removals;
+	struct buf text = { 0 };
 	char set[GUARD_SET_BYTES];
 
-	if (j->person && why->len > 0)
-		say(&j->text, "why: %s", buf_cstr(why));
-	if (j->person) {
-		guard_set_text(&r->set, set);
-		say(&j->text, "`zonesync resync --accept-deletes %s` on the primary removes them",
+	guard_set_text(&r->set, set);
+	if (j->person)
+		say(&text, "removals wait for `zonesync resync --accept-deletes %s` on the primary",
 		    set);
-	}
-	if (j->text.len > 0 && !str_equal(r->text, buf_cstr(&j->text)))
-		log_error(EV("removals_held"), KV("text", j->text.data));
-	str_copy(r->text, sizeof(r->text), buf_cstr(&j->text));
+	if (j->person && why->len > 0)
+		say(&text, "why: %s", buf_cstr(why));
+	if (j->text.len > 0)
+		buf_printf(&text, "%s%s", text.len > 0 ? "; " : "", buf_cstr(&j->text));
+	if (text.len > 0 && !str_equal(r->text, text.data))
+		log_error(EV("removals_held"), KV("text", text.data));
+	str_copy(r->text, sizeof(r->text), buf_cstr(&text));
+	buf_reset(&text);
 	if (!str_equal(r->told, r->text)) {
 		mem_free(r->told);
 		r->told = mem_strdup(r->text);
@@ -539,16 +564,35 @@ static void tell(struct fetcher *f, struct verdict *j, struct buf *why)
 	}
 }
 
-/* What was taken is done, and is taken at no other time. Followers want to know of it. */
-static void note_accepted(struct fetcher *f)
+/* For the zone: its next primary goes on from there, and followers know what went. */
+static void say_accepted(struct fetcher *f)
 {
 	struct removals *r = &f->removals;
 
-	log_note(EV("removals_accepted"), KV("count", r->accepted.count));
-	(void)snprintf(r->accept, sizeof(r->accept), "%s %" PRIu64 " -", r->lineage,
-		       r->accepted.count);
-	r->accepted = (struct guard_set){ 0 };
+	if (r->accepted.count > 0)
+		(void)snprintf(r->accept, sizeof(r->accept),
+			       "%s %" PRIu64 " %016" PRIx64 " %" PRIu64, r->lineage,
+			       r->accepted.count, r->accepted.digest, r->went);
+	else
+		(void)snprintf(r->accept, sizeof(r->accept), "%s %" PRIu64 " -", r->lineage,
+			       r->went);
 	r->say = true;
+}
+
+/* What was taken is done, and is taken at no other time: not when the first look since finds
+   another set either, or the same would go unasked whenever it is missing again. */
+static void settle_accepted(struct fetcher *f, bool done)
+{
+	struct removals *r = &f->removals;
+
+	if (done) {
+		log_note(EV("removals_accepted"), KV("count", r->accepted.count));
+		r->went += r->accepted.count;
+	} else {
+		log_warn(EV("acceptance_lapsed"), KV("count", r->accepted.count));
+	}
+	r->accepted = (struct guard_set){ 0 };
+	say_accepted(f);
 }
 
 /* `whole`: the pass looked at everything. Else what is held already stays so: as its like
@@ -556,7 +600,7 @@ static void note_accepted(struct fetcher *f)
 void removals_judge(struct fetcher *f, bool whole, int64_t end_ms)
 {
 	struct removals *r = &f->removals;
-	struct verdict j = { .whole = whole };
+	struct judgement j = { .whole = whole };
 	struct buf why = { 0 };
 	bool was_empty = r->empty;
 	size_t at = 0;
@@ -573,13 +617,14 @@ void removals_judge(struct fetcher *f, bool whole, int64_t end_ms)
 	j.accepted = whole && r->accepted.count > 0 && guard_set_equal(&r->accepted, &r->set);
 	j.doubted = find_doubts(f, &j.tally, &why);
 	judge_kinds(f, &j);
+	drop_settled(f); /* what went with its reference */
 	make_tally(f, &j.tally);
 	r->set = j.tally.set;
 	if (whole && (f->refill || r->empty))
 		judge_empty(f, &j);
 	tell(f, &j, &why);
-	if (j.accepted)
-		note_accepted(f);
+	if (whole && r->accepted.count > 0 && (j.accepted || f->begun_ms >= r->accepted_ms))
+		settle_accepted(f, j.accepted);
 	look_again(f);
 	if (whole)
 		r->returned = 0;
@@ -599,7 +644,7 @@ bool removals_settled(const struct fetcher *f)
 
 /* --- what a person takes --- */
 
-/* "<count>-<digest>"; false: it is none. */
+/* "<count>-<digest>", or with blanks and more behind; false: it is none. */
 static bool parse_set(const char *text, char between, struct guard_set *out)
 {
 	char *end;
@@ -609,7 +654,7 @@ static bool parse_set(const char *text, char between, struct guard_set *out)
 		return false;
 	text = end + 1;
 	out->digest = strtoull(text, &end, 16);
-	return *end == '\0';
+	return end != text && (*end == '\0' || *end == between);
 }
 
 int removals_accept(struct fetcher *f, const char *set, struct err *e)
@@ -622,10 +667,17 @@ int removals_accept(struct fetcher *f, const char *set, struct err *e)
 	if (r->set.count == 0 || !parse_set(set, '-', &is) || !guard_set_equal(&is, &r->set))
 		return err_set(e, ERR_STATE, "what is held back is %s, not %s", now, set);
 	r->accepted = r->set;
-	(void)snprintf(r->accept, sizeof(r->accept), "%s %" PRIu64 " %016" PRIx64, r->lineage,
-		       r->set.count, r->set.digest);
-	r->say = true;
+	r->accepted_ms = clock_boot_ms();
+	say_accepted(f);
 	return 0;
+}
+
+void removals_went(struct fetcher *f, uint64_t count)
+{
+	if (count == 0)
+		return;
+	f->removals.went += count;
+	say_accepted(f);
 }
 
 void removals_zone(struct fetcher *f, const char *lineage, const char *accepted)
@@ -635,7 +687,9 @@ void removals_zone(struct fetcher *f, const char *lineage, const char *accepted)
 
 	str_copy(r->lineage, sizeof(r->lineage), lineage);
 	r->accepted = (struct guard_set){ 0 };
+	r->accepted_ms = 0;
 	r->accept[0] = '\0';
+	r->went = accepted == NULL ? 0 : follow_accepted(accepted, lineage);
 	if (n == 0 || accepted == NULL || strncmp(accepted, lineage, n) != 0 || accepted[n] != ' ')
 		return;
 	str_copy(r->accept, sizeof(r->accept), accepted);

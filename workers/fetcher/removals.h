@@ -12,7 +12,7 @@
 #include "common/model/guard.h"
 
 #define REMOVALS_TEXT_BYTES   512
-#define REMOVALS_ACCEPT_BYTES 80
+#define REMOVALS_ACCEPT_BYTES 128
 
 struct fetcher;
 struct feed_item;
@@ -28,6 +28,8 @@ struct removals {
 	unsigned doubted, doubted_next; /* a bit for each kind whose absence proves nothing then */
 	struct guard_set set;		/* what is held */
 	struct guard_set accepted;	/* what a person takes; count 0: nothing */
+	int64_t accepted_ms;		/* boot time; 0: before this process was promoted */
+	uint64_t went;			/* so many were taken in this lineage before */
 	char lineage[33];		/* of the zone */
 	char accept[REMOVALS_ACCEPT_BYTES]; /* what was taken, as the zone has it */
 	uint64_t own;			/* entities in this node's own store, at the promotion */
@@ -38,7 +40,7 @@ struct removals {
 };
 
 void removals_init(struct fetcher *f);
-/* The zone's lineage, and what a person took there ("<lineage> <count> <digest>"). */
+/* The zone's lineage, and what people took there: see follow_accepted(). */
 void removals_zone(struct fetcher *f, const char *lineage, const char *accepted);
 
 /* The source says that it is gone. Takes the event. */
@@ -63,4 +65,6 @@ bool removals_settled(const struct fetcher *f);
 
 /* A person takes the set that was shown. ERR_STATE: it is another one by now. */
 int removals_accept(struct fetcher *f, const char *set, struct err *e) MUST_USE;
+/* And takes that so many are not in this lineage, which followers wait for. */
+void removals_went(struct fetcher *f, uint64_t count);
 void removals_reset(struct fetcher *f);

@@ -691,27 +691,36 @@ static int check_presence(enum shape of, struct json_span v, const struct trail 
 	return 0;
 }
 
-static bool holds(const struct check *c, enum shape of, struct json_span parent,
-		  const struct json_iter *it)
+/* Once an object: a member may stand there a thousand times. */
+static void find_barred(enum shape of, struct json_span v, bool barred[ARRAY_LEN(checks)])
 {
-	bool named = it->object ? strcmp(c->member, "*") == 0 || json_equals(it->name, c->member)
-				: strcmp(c->member, "[]") == 0;
+	size_t i;
 
-	return c->of == of && named &&
-	       (c->unless == NULL || json_type(json_get(parent, c->unless)) == JSON_NONE);
+	for (i = 0; i < ARRAY_LEN(checks); i++)
+		barred[i] = checks[i].of != of ||
+			    (checks[i].unless != NULL &&
+			     json_type(json_get(v, checks[i].unless)) != JSON_NONE);
+}
+
+static bool is_about(const struct check *c, const struct json_iter *it)
+{
+	return it->object ? strcmp(c->member, "*") == 0 || json_equals(it->name, c->member)
+			  : strcmp(c->member, "[]") == 0;
 }
 
 static int check_members(enum shape of, struct json_span v, const struct trail *at, struct err *e)
 {
 	struct trail t = { at, "[]", 0, json_type(v) == JSON_ARRAY };
+	bool barred[ARRAY_LEN(checks)];
 	struct json_iter it;
 	size_t i;
 	int rc = json_type(v) == JSON_OBJECT ? check_presence(of, v, at, e) : 0;
 
+	find_barred(of, v, barred);
 	json_iter_init(&it, v);
 	for (; rc == 0 && json_next(&it); t.index++)
 		for (i = 0; rc == 0 && i < ARRAY_LEN(checks); i++) {
-			if (!holds(&checks[i], of, v, &it))
+			if (barred[i] || !is_about(&checks[i], &it))
 				continue;
 			t.member = checks[i].member;
 			rc = check_value(&checks[i], it.value, &t, e);

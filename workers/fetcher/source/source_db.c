@@ -15,9 +15,8 @@
 #include "workers/fetcher/source/rows.h"
 #include "workers/fetcher/source/watch.h"
 
-#define CURSOR_PLACES	    "places"
-#define CURSOR_INSTALLATION "installation"
-#define CURSOR_MEMBERS	    "members"
+#define CURSOR_PLACES  "places"
+#define CURSOR_MEMBERS "members"
 
 /* A comparison rests after each page for as long as it took, so that it has at most half of
    the thread and of what a connection gets out of the database; but no longer than this. */
@@ -282,7 +281,7 @@ static void put_installation(struct source_db *s)
 	char *text = s->origin == NULL ? mem_strdup(s->installation)
 				       : mem_printf("%s\n%s", s->installation, s->origin);
 
-	put_cursor(s, CURSOR_INSTALLATION, text);
+	put_cursor(s, SOURCE_INSTALLATION, text);
 	mem_free(text);
 }
 
@@ -582,7 +581,7 @@ static int ask_for_absent(struct source_db *s, struct err *e)
 {
 	struct feed_unmet unmet = { 0 };
 	int rc = feed_unmet(s->rows.feed, &unmet) ? rows_ask(&s->rows, &unmet, e) : stopped(s, e);
-	bool left = false;
+	bool left = s->rows.quarantine.len > 0; /* may be any name */
 	size_t i;
 
 	for (i = 0; i < unmet.n; i++)
@@ -779,7 +778,7 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	for (i = 0; i < ARRAY_LEN(scanned); i++)
 		read_cursor(&s->cursors[scanned[i]], table_get(cursors, db_table_name(scanned[i])));
 	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));
-	read_installation(s, table_get(cursors, CURSOR_INSTALLATION));
+	read_installation(s, table_get(cursors, SOURCE_INSTALLATION));
 	s->seen_members = mem_strdup(table_get(cursors, CURSOR_MEMBERS));
 	s->environments = copy_list(c->environments, c->n_environments);
 	s->organizations = copy_list(c->organizations, c->n_organizations);

@@ -14,8 +14,9 @@
  * between its pages, and makes deltas of its own meanwhile.
  *
  * Cursors of the zone: one a table, "<ms>:<id>"; "places", a digest of environments and
- * organizations; "members", one of the APIs in products; "installation", its id: another one
- * means that all is written anew.
+ * organizations; "members", one of the APIs in products; "installation", its id, and behind a
+ * newline that of the one before, of which some is left: another one means that all is written
+ * anew, and a person is asked for what it lacks.
  *
  * Owns:    the database, the watch, the mapping context.
  * Blocks:  as the database does.
@@ -26,6 +27,8 @@
 #include "ipc.pb-c.h"
 #include "workers/fetcher/source/db.h"
 #include "workers/fetcher/source/source.h"
+
+#define SOURCE_INSTALLATION "installation" /* of the cursors */
 
 struct table;
 
