@@ -248,7 +248,8 @@ static void maybe_gone(struct child *c)
 	}
 	(void)uv_timer_stop(&c->ping);
 	obituary(c, &d);
-	give_up = c->exit_signal == 0 && c->exit_status == EX_CONFIG;
+	/* One that was told to go spoke of a configuration that may be another by now. */
+	give_up = c->exit_signal == 0 && c->exit_status == EX_CONFIG && c->state != CHILD_STOPPING;
 	if (d.uptime_ms >= (int64_t)scaled(c, CHILD_HEALTHY_MS)) {
 		c->deaths = 0;
 		backoff_reset(&c->backoff);

@@ -103,6 +103,10 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 		return c->error;
 	if (c->waits[0] != '\0')
 		return c->waits;
+	if (is_zone(s) && c->serving && str_equal(c->state, "behind"))
+		return "the zone is of an older primary than what is served, which stays";
+	if (is_zone(s) && c->serving && str_equal(c->state, "waiting"))
+		return "the zone is being filled anew: what was known last is served";
 	if (s->role.candidate && s->nonce_err.code < 0) {
 		str_print(text, n, "this node cannot stand for election: %s", s->nonce_err.text);
 		return text;

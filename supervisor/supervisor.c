@@ -311,32 +311,33 @@ static bool is_gone(const char *path)
 	return access(path, F_OK) < 0 && errno == ENOENT;
 }
 
-/* What lies in the run directory: those sockets that are not there, or all. */
+static bool is_to_remake(const char *path, bool all)
+{
+	return path != NULL && (all || is_gone(path));
+}
+
+/* What lies in the run directory: those sockets that are not there, or all. One that cannot be
+   made keeps no other from it. */
 static int remake_sockets(struct supervisor *s, bool all, struct err *e)
 {
 	const char *http = s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX)
 				   ? s->http_url + strlen(HTTP_UNIX)
 				   : NULL;
 	char *control = mem_printf("%s/control.sock", s->o.run_dir);
-	bool anew = false;
-	int rc = 0;
+	bool cache = is_to_remake(s->cache_socket, all);
+	bool web = is_to_remake(http, all);
+	int cache_rc = cache ? listen_again(s->cache_socket, s->cache_listener, e) : 0;
+	int web_rc = web ? listen_again(http, s->http_listener, e) : 0;
+	int control_rc = 0;
 
-	if (all || is_gone(control) || s->control == NULL) {
-		control_close(&s->control);
-		rc = open_control(s, e);
-	}
-	if (rc == 0 && (all || is_gone(s->cache_socket))) {
-		rc = listen_again(s->cache_socket, s->cache_listener, e);
-		anew = true;
-	}
-	if (rc == 0 && http != NULL && (all || is_gone(http))) {
-		rc = listen_again(http, s->http_listener, e);
-		anew = true;
-	}
-	if (rc == 0 && anew)
+	if ((cache && cache_rc == 0) || (web && web_rc == 0))
 		child_restart(s->child[SLICE_CACHE], "its sockets were removed");
+	if (is_to_remake(control, all) || s->control == NULL) {
+		control_close(&s->control);
+		control_rc = open_control(s, e);
+	}
 	mem_free(control);
-	return rc;
+	return MIN(control_rc, MIN(cache_rc, web_rc));
 }
 
 /* The cache serves what is on no path any more, and makes a store anew beside it. */

@@ -77,6 +77,8 @@ int event_name_ref(const char *name, enum kind k, const char *id, const char **r
 		return err_set(e, ERR_PARSE, "key is not that of %s %s", kind_name(k), id);
 	*ref = name + skip;
 	*ref_len = len - tail_len - 1 - skip;
+	if (*ref_len == 0)
+		return err_set(e, ERR_PARSE, "key of %s %s hangs on nothing", kind_name(k), id);
 	return 0;
 }
 

@@ -290,7 +290,9 @@ static int fill_withdrawals(void *arg, struct gen *g, MDB_txn *txn, struct store
 	if (rc < 0)
 		return rc;
 	str_copy(ahead.token, sizeof(ahead.token), b->position.token);
-	rc = lmdb_err(e, gen_put_meta(g, txn, "ahead", &ahead, sizeof(ahead)), "write ahead");
+	if (gone > 0)
+		rc = lmdb_err(e, gen_put_meta(g, txn, "ahead", &ahead, sizeof(ahead)),
+			      "write ahead");
 	b->len = (size_t)gone;
 	return rc < 0 ? rc : gen_seal(g, txn, after, 0, e);
 }
@@ -301,8 +303,8 @@ int store_withdraw(struct store *s, const struct store_batch *b, struct store_po
 	struct store_batch mine = *b; /* its length is the answer */
 	int rc = gen_write(&s->current, fill_withdrawals, &mine, after, e);
 
-	if (rc < 0)
-		return rc;
+	if (rc < 0 || mine.len == 0)
+		return rc < 0 ? rc : 0;
 	s->current.ahead = (struct store_ahead){ .revision = b->position.revision };
 	str_copy(s->current.ahead.token, sizeof(s->current.ahead.token), b->position.token);
 	return (int)mine.len;

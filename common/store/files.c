@@ -17,7 +17,8 @@
 
 #define CURRENT	    "CURRENT"
 #define SEALED	    "SEALED"
-#define IO_ERROR    "IO-ERROR" /* its age says since when the disk fails */
+#define UNCHECKED   "UNCHECKED" /* names a generation, as CURRENT does */
+#define IO_ERROR    "IO-ERROR"	/* its age says since when the disk fails */
 #define IO_ERROR_S  60
 #define NUMBER_TEXT 24	       /* digits of a uint64_t, newline, NUL */
 #define ASIDE	    "damaged-" /* ... and when, in ms */
@@ -103,10 +104,10 @@ static ssize_t read_text(const char *path, char *out, size_t size, struct err *e
 
 /* --- CURRENT --- */
 
-int current_write(const struct store *s, uint64_t number, struct err *e)
+static int number_write(const struct store *s, const char *name, uint64_t number, struct err *e)
 {
-	char *tmp = own_file(s, CURRENT ".new");
-	char *path = own_file(s, CURRENT);
+	char *tmp = mem_printf("%s/%s.new", s->dir, name);
+	char *path = own_file(s, name);
 	char text[NUMBER_TEXT];
 	int rc;
 
@@ -124,9 +125,9 @@ int current_write(const struct store *s, uint64_t number, struct err *e)
 	return rc;
 }
 
-int current_read(const struct store *s, uint64_t *out, struct err *e)
+static int number_read(const struct store *s, const char *name, uint64_t *out, struct err *e)
 {
-	char *path = own_file(s, CURRENT);
+	char *path = own_file(s, name);
 	char text[NUMBER_TEXT];
 	ssize_t n = read_text(path, text, sizeof(text), e);
 
@@ -138,6 +139,16 @@ int current_read(const struct store *s, uint64_t *out, struct err *e)
 	}
 	mem_free(path);
 	return n < 0 ? (int)n : 0;
+}
+
+int current_write(const struct store *s, uint64_t number, struct err *e)
+{
+	return number_write(s, CURRENT, number, e);
+}
+
+int current_read(const struct store *s, uint64_t *out, struct err *e)
+{
+	return number_read(s, CURRENT, out, e);
 }
 
 /* --- SEALED --- */
@@ -327,9 +338,11 @@ void gen_set_aside(const struct store *s, uint64_t number, const char *why, char
 	char *from = gen_path(s, number);
 	char *to = mem_printf("%s/" ASIDE "%" PRIu64 "-%" PRId64, s->dir, number, clock_wall_ms());
 
-	if (rename(from, to) < 0)
-		gen_remove(s, number);
 	(void)snprintf(aside, 200, "%s: %s", to, why);
+	if (rename(from, to) < 0) {
+		(void)snprintf(aside, 200, "nowhere, %s is removed: %s", from, why);
+		gen_remove(s, number);
+	}
 	mem_free(from);
 	mem_free(to);
 }
@@ -409,13 +422,27 @@ bool is_damage(const struct store *s, int rc)
 	       rc == -EISDIR || rc == -ELOOP;
 }
 
-void doubts_remove(const struct store *s)
+/* It was served though no check of it had ended in time: the file names it. */
+bool was_unchecked(const struct store *s, uint64_t number)
+{
+	uint64_t named = 0;
+
+	return number_read(s, UNCHECKED, &named, NULL) == 0 && named == number;
+}
+
+void doubts_settle(const struct store *s)
 {
 	char *doubt = own_file(s, STORE_DOUBT);
 	char *failed = own_file(s, IO_ERROR);
+	char *unchecked = own_file(s, UNCHECKED);
 
+	if (s->unchecked)
+		(void)!number_write(s, UNCHECKED, s->current.number, NULL);
+	else
+		(void)unlink(unchecked);
 	(void)unlink(doubt);
 	(void)unlink(failed);
 	mem_free(doubt);
 	mem_free(failed);
+	mem_free(unchecked);
 }

@@ -35,12 +35,12 @@ struct gen {
 };
 
 struct store {
+	bool lost; /* see store_is_lost() */
 	char *dir;
 	uint64_t map_bytes;
 	struct gen current;
 	struct gen next;
-	struct gen retired; /* switched away from, until store_adopt() */
-	MDB_txn *reader;    /* of `current`, reset between views */
+	MDB_txn *reader; /* of `current`, reset between views */
 	bool viewing;
 	int64_t check_until_ms; /* boot time: for all checks of this open */
 	bool unchecked;		/* see store_unchecked() */
@@ -130,7 +130,8 @@ int sealed_find(const struct store *s, uint64_t named, struct sealed_list *out,
 /* Does the error of an open say something about the data? All else is waited for. */
 bool is_damage(const struct store *s, int rc);
 bool is_doubted(const struct store *s);
-void doubts_remove(const struct store *s); /* it opened */
+bool was_unchecked(const struct store *s, uint64_t number);
+void doubts_settle(const struct store *s); /* it opened */
 
 /* Turns an LMDB result into one of ours. */
 int lmdb_err(struct err *e, int rc, const char *doing);

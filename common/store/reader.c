@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/store/reader.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "common/base/digest.h"
 #include "common/base/mem.h"
 #include "common/store/internal.h"
 
@@ -25,6 +27,8 @@ int store_view_open(struct store *s, struct store_view **out, struct err *e)
 		rc = mdb_txn_begin(s->current.env, NULL, MDB_RDONLY, &s->reader);
 	else
 		rc = mdb_txn_renew(s->reader);
+	if (rc == MDB_PANIC)
+		store_lose(s);
 	if (rc != 0)
 		return lmdb_err(e, rc, "read");
 	s->viewing = true;
@@ -61,6 +65,20 @@ void store_on_damaged(struct store *s, store_damaged_fn *fn, void *arg)
 {
 	s->on_damaged = fn;
 	s->on_damaged_arg = arg;
+}
+
+bool store_is_lost(const struct store *s)
+{
+	return s->lost;
+}
+
+void store_lose(struct store *s)
+{
+	if (s->lost)
+		return;
+	s->lost = true;
+	if (s->on_damaged != NULL)
+		s->on_damaged(s->on_damaged_arg);
 }
 
 uint64_t store_mended(const struct store *s)
@@ -109,6 +127,22 @@ bool store_view_is_ahead(const struct store_view *v)
 	MDB_val raw;
 
 	return read_meta(&v->s, "ahead", &raw) == 0;
+}
+
+#define AHEAD_MARK "+%06x"
+#define AHEAD_BITS 24
+
+void store_view_told(const struct store_view *v, struct store_position *out)
+{
+	size_t n;
+	MDB_val raw;
+
+	store_view_position(v, out);
+	if (read_meta(&v->s, "ahead", &raw) != 0)
+		return;
+	n = strlen(out->lineage);
+	(void)snprintf(out->lineage + n, sizeof(out->lineage) - n, AHEAD_MARK,
+		       (unsigned)(hash_u64(raw.mv_data, raw.mv_size, 0) >> (64 - AHEAD_BITS)));
 }
 
 uint64_t store_history_start(struct store_view *v)

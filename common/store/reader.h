@@ -32,6 +32,9 @@ int store_view_open(struct store *s, struct store_view **out, struct err *e) MUS
 void store_view_close(struct store_view **v);
 bool store_view_is_ahead(const struct store_view *v); /* see struct store_ahead */
 void store_view_position(const struct store_view *v, struct store_position *out);
+/* The same for clients: while it is ahead, of a lineage that says so, since who knows the same
+   revision from before does not know what was withdrawn. */
+void store_view_told(const struct store_view *v, struct store_position *out);
 /* A payload of more ends the walk with STORE_LARGE, before it is read: that costs. */
 void store_view_limit(struct store_view *v, size_t payload_bytes);
 #define STORE_LARGE 2
@@ -40,6 +43,9 @@ unsigned store_view_left_out(const struct store_view *v); /* damaged records, so
 /* Called at the first damaged record of a generation, in the middle of a read: only note it. */
 typedef void store_damaged_fn(void *arg);
 void store_on_damaged(struct store *s, store_damaged_fn *fn, void *arg);
+/* Called with it too when the store is lost: see STORE_LOST. */
+bool store_is_lost(const struct store *s);
+void store_lose(struct store *s); /* the writer thread got that error; on the loop */
 
 /* The generation that took the place of a damaged one, 0: none did. What was read of older
    ones may lack a record that this one has at the same revision. */

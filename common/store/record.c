@@ -30,8 +30,10 @@ int lmdb_err(struct err *e, int rc, const char *doing)
 	else if (rc == MDB_NOTFOUND)
 		code = ERR_NOTFOUND;
 	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
-		 rc == MDB_VERSION_MISMATCH || rc == MDB_PANIC || rc == MDB_BAD_DBI)
+		 rc == MDB_VERSION_MISMATCH || rc == MDB_BAD_DBI)
 		code = ERR_DAMAGED;
+	else if (rc == MDB_PANIC)
+		code = STORE_LOST;
 	else if (rc == MDB_READERS_FULL || rc == MDB_TLS_FULL)
 		code = -EAGAIN;
 	else

@@ -241,6 +241,10 @@ static int try_gen(struct store *s, uint64_t number, bool apart, struct refused 
 	int rc = apart ? check_apart(s, number, &why) : 0;
 
 	s->unchecked = rc == ERR_TIMEOUT;
+	if (s->unchecked && is_doubted(s) && was_unchecked(s, number)) {
+		s->unchecked = false;
+		rc = err_set(&why, ERR_DAMAGED, "whoever used it crashed, and again unchecked");
+	}
 	if (rc == 0 || s->unchecked)
 		rc = gen_open(s, &s->current, number, false, &why);
 	if (rc < 0 && (r->number == 0 || !is_damage(s, rc)))
@@ -316,7 +320,7 @@ int store_open(struct store **out, const char *dir, uint64_t map_bytes, char asi
 		gen_set_aside(s, refused.number, err_text(&refused.why), aside);
 	gens_sweep(s);
 	asides_trim(s);
-	doubts_remove(s);
+	doubts_settle(s);
 	*out = s;
 	return 0;
 }
@@ -342,7 +346,6 @@ void store_close(struct store **sp)
 		mdb_txn_abort(s->reader);
 	gen_close(&s->current);
 	gen_close(&s->next);
-	gen_close(&s->retired);
 	mem_free(s->dir);
 	mem_free(s);
 }
@@ -364,7 +367,7 @@ uint64_t store_generation(const struct store *s)
 
 int store_next_begin(struct store *s, struct err *e)
 {
-	uint64_t number = gen_after(MAX(s->current.number, s->retired.number));
+	uint64_t number = gen_after(s->current.number);
 
 	store_next_drop(s);
 	gen_remove(s, number);
@@ -385,7 +388,7 @@ int store_switch(struct store *s, struct err *e)
 {
 	int rc;
 
-	CHECK(s->next.env != NULL && s->retired.env == NULL);
+	CHECK(s->next.env != NULL);
 	rc = lmdb_err(e, mdb_env_sync(s->next.env, 1), "sync");
 	if (rc == 0)
 		rc = seal_write(s, &s->next, e);
@@ -402,22 +405,19 @@ int store_switch(struct store *s, struct err *e)
 
 void store_adopt(struct store *s)
 {
+	struct gen old = s->current;
+
 	CHECK(!s->viewing && s->next.env != NULL);
 	if (s->reader != NULL)
 		mdb_txn_abort(s->reader);
 	s->reader = NULL;
-	s->retired = s->current;
 	s->current = s->next;
 	if (s->damaged)
 		s->mended = s->current.number;
 	s->damaged = false;
 	s->next = (struct gen){ 0 };
-	{
-		uint64_t old = s->retired.number;
-
-		gen_close(&s->retired);
-		gen_remove(s, old);
-	}
+	gen_remove(s, old.number);
+	gen_close(&old);
 }
 
 void store_tend(struct store *s)

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +36,10 @@
 #define STORE_CHECK_MS	20000 /* less than a worker has until it must be ready */
 #define STORE_ASIDES	3     /* kept of what was moved aside */
 #define STORE_PURGE_MAX 1000  /* tombstones forgotten in one transaction */
+
+/* A write of LMDB's own failed: the data is what it was, and only a process that opens it anew can
+   read it. */
+#define STORE_LOST (-ENOTRECOVERABLE)
 
 struct store;
 

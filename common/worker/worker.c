@@ -30,16 +30,19 @@ const char *worker_node(const struct worker *w)
 	return w->node == NULL ? "" : w->node;
 }
 
-void worker_send(struct worker *w, Ipc__Envelope *m)
+static int try_send(struct worker *w, Ipc__Envelope *m)
 {
-	int rc;
+	int rc = w->chan == NULL ? ERR_STATE : chan_send(w->chan, &m->base);
 
-	if (w->chan == NULL)
-		return;
-	rc = chan_send(w->chan, &m->base);
 	if (rc < 0 && rc != ERR_STATE)
 		log_warn(EV("supervisor_send_failed"), KV("message", route_name(m)),
 			 KV("code", rc));
+	return rc;
+}
+
+void worker_send(struct worker *w, Ipc__Envelope *m)
+{
+	(void)!try_send(w, m);
 }
 
 void worker_ready(struct worker *w)
@@ -191,7 +194,10 @@ static int on_ping(void *self, const Ipc__Envelope *m, struct err *e)
 	}
 	out.body_case = IPC__ENVELOPE__BODY_PONG;
 	out.pong = &pong;
-	worker_send(w, &out);
+	if (try_send(w, &out) == ERR_LIMIT) { /* alive all the same */
+		pong.report = NULL;
+		worker_send(w, &out);
+	}
 	return 0;
 }
 

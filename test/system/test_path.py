@@ -276,3 +276,17 @@ def test_a_subscription_found_with_its_api_is_dispatched_by_force(zone):
     zone.write("apis/a.json", api("a", version="2", plans=plans))
     until("p with its API", lambda: forced(n, "p"))
     assert not forced(n, "q"), "nothing is pushed there"
+
+
+def test_an_id_of_a_megabyte_costs_the_fetcher_nothing(zone):
+    """It is told, cut, with each sign of life."""
+    zone.write("apis/a.json", api("a"))
+    zone.start(1)
+    zone.settled(count=1)
+    n = zone.nodes[0]
+    zone.write("subscriptions/x.json", {**subscription("s", "a"), "id": "x" * 1_100_000})
+    until("it is told", lambda: n.fetcher()["quarantined"] == 1)
+    assert len(n.fetcher()["quarantine"][0]["id"]) < 1000
+    zone.write("apis/b.json", api("b"))
+    until("published", lambda: n.get("API", "b"))
+    assert "event=supervisor_send_failed" not in n.logs("fetcher")

@@ -156,7 +156,11 @@ def test_withdrawals_are_taken_while_a_node_waits_to_switch(zone):
         watched = watch(zone.nodes[0])
         zone.write("api-keys/k02.json", apikey("k02", ["s"], revoked=True))
         watched.communicate(timeout=60)
-        assert watched.returncode == RESET  # its log does not tell of what was taken
+        assert watched.returncode == RESET  # its log does not tell of what was taken,
+        n = zone.nodes[0]
+        c = n.cache()  # nor does this position, which was told before that
+        r = n.cli("watch", "--from", f"{c['lineage']}:{c['revision']}", check=False)
+        assert r.returncode == RESET
         for n in zone.nodes:
             until("k02 is gone", lambda: n.get("API_KEY", "k02") is None)
             assert n.cache()["state"] == "behind"

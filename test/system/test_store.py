@@ -240,3 +240,49 @@ def test_too_little_address_space_names_the_cure(zone):
     n.stop()
     n.start()
     until("served from the store", lambda: n.get("API", ids[0]))
+
+
+def test_a_damaged_record_is_owed_until_it_is_mended(zone):
+    """The next generation cannot be made at first; health says so until it was."""
+    zone.write("apis/a.json", api("a", description="mark-a-"))
+    zone.write("apis/b.json", api("b"))
+    zone.start(1)
+    zone.settled(count=2)
+    n = zone.nodes[0]
+    store = n.dir / "state/store"
+    now = int((store / "CURRENT").read_text())
+    obstacle = store / str(now + 1) / "data.mdb"
+    obstacle.mkdir(parents=True)
+    (obstacle / "x").write_text("in the way")
+    with open(store / str(now) / "data.mdb", "r+b") as f:
+        raw = f.read()
+        f.seek(raw.index(b"mark-a-"))
+        f.write(b"#")
+    assert n.get("API", "a") is None
+    until("a try that failed", lambda: "event=follow_failed" in n.logs("cache"))
+    zone.write("apis/b.json", api("b", version="2"))
+    see([n], "2", "b")  # it goes on, and is not well
+    assert n.status()["health"] == "degraded"
+    shutil.rmtree(obstacle)
+    until("mended", lambda: n.get("API", "a"))
+    until("well", lambda: n.status()["health"] == "ok")
+
+
+def test_a_zone_that_is_filled_anew_or_older_is_not_well(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.start(1)
+    zone.settled(count=1)
+    n = zone.node("n2", extra="  candidate: false")
+    zone.settled(count=1)
+    zone.nodes[0].stop()
+    assert n.status()["health"] == "ok"
+    zone.redis("HSET", "zonesync:{test}:meta", "complete", "0")
+    until("a refill that nobody ends", lambda: "filled anew" in n.status()["reason"])
+    assert n.status()["health"] == "degraded" and n.get("API", "a")
+    zone.redis("HSET", "zonesync:{test}:meta", "complete", "1")
+    until("well", lambda: n.status()["health"] == "ok")
+    epochs = zone.redis("LRANGE", "zonesync:{test}:epochs", "0", "-1").split()
+    zone.redis("DEL", "zonesync:{test}:epochs")
+    zone.redis("RPUSH", "zonesync:{test}:epochs", "5:older 0")
+    until("an older epoch", lambda: "older primary" in n.status()["reason"])
+    assert n.status()["health"] == "degraded" and epochs

@@ -145,6 +145,52 @@ static void withdrawals_leave_position_and_log_as_they_are(void **state)
 		fail_msg("%s", e.text);
 }
 
+static void nothing_withdrawn_is_not_ahead(void **state)
+{
+	static const struct item gone[] = { { KIND_API_KEY, "never", "a", NULL } };
+	struct store_ahead ahead;
+
+	UNUSED(state);
+	assert_int_equal(give(sample, ARRAY_LEN(sample), 11, "5:a", serve), 0);
+	assert_int_equal(give(gone, ARRAY_LEN(gone), 11, "6:b", take), 0);
+	store_ahead(st, &ahead);
+	assert_string_equal(ahead.token, "");
+	reopen();
+	store_ahead(st, &ahead);
+	assert_string_equal(ahead.token, "");
+}
+
+static struct store_position told(void)
+{
+	struct store_view *v = NULL;
+	struct store_position p;
+
+	assert_int_equal(store_view_open(st, &v, NULL), 0);
+	store_view_told(v, &p);
+	store_view_close(&v);
+	return p;
+}
+
+/* Who read at that revision before does not know what went since. */
+static void clients_are_told_another_position_with_each_withdrawal(void **state)
+{
+	static const struct item one[] = { { KIND_API_KEY, "k1", "a", NULL } };
+	static const struct item two[] = { { KIND_API_KEY, "k2", "b", NULL } };
+	struct store_position p[3];
+
+	UNUSED(state);
+	assert_int_equal(give(sample, ARRAY_LEN(sample), 11, "5:a", serve), 0);
+	p[0] = told();
+	assert_int_equal(give(one, 1, 11, "6:b", take), 1);
+	p[1] = told();
+	assert_int_equal(give(two, 1, 12, "6:b", take), 1);
+	p[2] = told();
+	assert_int_equal(p[0].revision, p[2].revision);
+	assert_string_not_equal(p[0].lineage, p[1].lineage);
+	assert_string_not_equal(p[1].lineage, p[2].lineage);
+	assert_string_not_equal(p[0].lineage, p[2].lineage);
+}
+
 static void a_generation_that_was_built_is_not_ahead(void **state)
 {
 	static const struct item gone[] = { { KIND_API, "c", NULL, NULL } };
@@ -196,6 +242,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(withdrawals_leave_position_and_log_as_they_are),
+		T(nothing_withdrawn_is_not_ahead),
+		T(clients_are_told_another_position_with_each_withdrawal),
 		T(a_generation_that_was_built_is_not_ahead),
 		T(two_generations_are_compared_name_by_name),
 	};

@@ -27,6 +27,9 @@ static void name_of_a_child_holds_its_reference(void **state)
 	assert_int_equal(event_name_ref("SUBSCRIPTION:s:1:SUBSCRIPTION:s:1", KIND_SUBSCRIPTION,
 					"s:1", &ref, &len, &e),
 			 ERR_PARSE);
+	assert_int_equal(
+		event_name_ref("API::SUBSCRIPTION:s", KIND_SUBSCRIPTION, "s", &ref, &len, &e),
+		ERR_PARSE);
 	buf_reset(&b);
 }
 

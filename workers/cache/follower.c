@@ -302,7 +302,7 @@ static void on_kept(void *arg, struct keeper_job *job)
 		drop_answer(f);
 		f->again = false; /* not at once: what failed may fail again */
 		if (job->what != KEEPER_APPLY || job->target == STORE_NEXT)
-			replay_abandon(f);
+			replay_broke(f);
 		if (job->rc == ERR_DAMAGED)
 			force_resync(f, "the local store is damaged");
 		follower_fail(f, &job->err);
@@ -340,9 +340,13 @@ static void on_kept(void *arg, struct keeper_job *job)
 static void on_tend(uv_timer_t *t)
 {
 	struct follower *f = t->data;
+	struct keeper_job *job;
 
-	if (!keeper_busy(f->keeper))
-		keeper_do(f->keeper, keeper_job_new(KEEPER_TEND));
+	if (keeper_busy(f->keeper))
+		return;
+	job = keeper_job_new(KEEPER_TEND);
+	job->drop_next = !f->building && !mirror_busy(f->mirror);
+	keeper_do(f->keeper, job);
 }
 
 /* --- links --- */
@@ -436,14 +440,18 @@ static void force_resync(struct follower *f, const char *why)
 
 static void resync(struct upstream *u, const char *why)
 {
-	force_resync(self_of(u), why);
+	struct follower *f = self_of(u);
+
+	f->build_after_ms = 0;
+	force_resync(f, why);
 }
 
 static void accept_it(struct upstream *u)
 {
 	struct follower *f = self_of(u);
 
-	f->accepted = f->building && follow_asks_a_person(f->waits);
+	if (f->building && follow_asks_a_person(f->waits))
+		str_copy(f->accepted, sizeof(f->accepted), f->next.lineage);
 	follower_look(f);
 }
 

@@ -149,6 +149,8 @@ static void on_done(uv_async_t *a)
 	if (job == NULL)
 		return;
 	k->busy = false;
+	if (job->rc == STORE_LOST)
+		store_lose(k->store);
 	k->fn(k->arg, job);
 	keeper_job_free(job);
 }

@@ -65,9 +65,16 @@ static void mend(uv_async_t *a)
 {
 	struct cache *c = a->data;
 	const char *why = "a record of the local store is damaged";
+	struct err e = { 0 };
 
 	if (c->done)
 		return;
+	if (store_is_lost(c->store)) {
+		(void)err_set(&e, STORE_LOST,
+			      "a write to the local store failed: it is opened anew");
+		worker_fail(c->w, &e);
+		return;
+	}
 	log_error(EV("record_damaged"), KV("generation", store_generation(c->store)));
 	c->upstream->ops->resync(c->upstream, why);
 }

@@ -10,6 +10,7 @@
 
 #define RESYNC_PAUSE_MS 60000 /* after a resync that could not be proven */
 #define RESYNC_AGAIN_MS 2000  /* the same, when the zone has changed since */
+#define BUILD_PAUSE_MS	1000  /* after one that this node could not write, and doubled */
 #define BEHIND_LEASES	3     /* an older epoch is accepted after so many TTLs of renewals */
 #define COMPARE_MS	5000  /* between two comparisons of what serves with what was built */
 #define NOT_COMPARED	SIZE_MAX
@@ -79,6 +80,13 @@ static void suspect(struct follower *f, const char *const *names, size_t n)
 		(void)!follow_suspect(f->z, names, n, on_ignored, NULL);
 }
 
+/* What this node owes stays an error until it is done. */
+static void clear_error(struct follower *f)
+{
+	if (!f->forced)
+		f->error = (struct err){ 0 };
+}
+
 /* --- resync --- */
 
 static void begin_resync(struct follower *f, const char *why, enum verdict v)
@@ -91,7 +99,6 @@ static void begin_resync(struct follower *f, const char *why, enum verdict v)
 	}
 	log_note(EV("resync_begin"), KV("why", why), KV("lineage", f->head.lineage),
 		 KV("head", f->head.revision));
-	f->forced = false;
 	f->building = true;
 	f->named = false;
 	f->waits = SWITCH_NOW;
@@ -117,6 +124,13 @@ void replay_abandon(struct follower *f)
 	follower_mode(f, f->pos.lineage[0] == '\0' ? MODE_WAITING : MODE_FOLLOWING);
 }
 
+void replay_broke(struct follower *f)
+{
+	f->build_pause_ms = MIN(MAX(2 * f->build_pause_ms, BUILD_PAUSE_MS), RESYNC_PAUSE_MS);
+	f->build_after_ms = clock_boot_ms() + f->build_pause_ms;
+	replay_abandon(f);
+}
+
 /* A zone that was filled anew may be tried at once, one that changed soon: it may be mended. */
 static bool resync_allowed(const struct follower *f)
 {
@@ -124,6 +138,8 @@ static bool resync_allowed(const struct follower *f)
 	bool same = f->failed.revision == f->head.revision &&
 		    digest_equal(&f->failed.digest, &f->head.digest);
 
+	if (clock_boot_ms() < f->build_after_ms)
+		return false;
 	return f->failed_ms == 0 || !str_equal(f->failed.lineage, f->head.lineage) ||
 	       since >= RESYNC_PAUSE_MS || (!same && since >= RESYNC_AGAIN_MS);
 }
@@ -143,7 +159,8 @@ static struct doubt doubt_of(const struct follower *f)
 	return (struct doubt){ .serves = f->pos.lineage[0] != '\0',
 			       .equal = digest_equal(&f->pos.digest, &f->next.digest),
 			       .other_lineage = !str_equal(f->pos.lineage, f->next.lineage),
-			       .accepted = f->accepted };
+			       .accepted = f->next.lineage[0] != '\0' &&
+					   str_equal(f->accepted, f->next.lineage) };
 }
 
 /* The zone goes on being followed there, and is asked again at its next look. */
@@ -153,6 +170,7 @@ static void wait_to_switch(struct follower *f, enum switch_verdict v)
 		log_warn(EV("switch_waits"), KV("why", switch_text(v)));
 	f->waits = v;
 	f->proven = false;
+	clear_error(f); /* of what came before: this is why, now */
 	follower_mode(f, MODE_BEHIND);
 	worker_report(f->w);
 	follower_arm(f, 0);
@@ -263,7 +281,7 @@ static void conclude_page(struct follower *f)
 			log_note(EV("proven"), KV("revision", f->pos.revision),
 				 KV("count", f->pos.digest.count));
 		f->proven = true;
-		f->error = (struct err){ 0 };
+		clear_error(f);
 		f->failures = 0;
 		follower_mode(f, MODE_FOLLOWING);
 		worker_report(f->w);
@@ -363,7 +381,8 @@ void replay_judge(struct follower *f, struct page *page)
 	}
 	if (f->building)
 		follow_look(&f->looks, &page->head, clock_boot_ms());
-	if (f->forced && !f->building && (v == FOLLOW_RESUME || v == FOLLOW_RESYNC)) {
+	if (f->forced && !f->building && (v == FOLLOW_RESUME || v == FOLLOW_RESYNC) &&
+	    resync_allowed(f)) {
 		begin_resync(f, f->forced_why, v);
 		return;
 	}
@@ -451,7 +470,9 @@ void replay_switched(struct follower *f)
 	f->pos = f->next;
 	f->building = false;
 	f->waits = SWITCH_NOW;
-	f->accepted = false;
+	f->accepted[0] = '\0';
+	f->forced = false;
+	f->build_pause_ms = 0;
 	store_ahead(f->store, &f->ahead);
 	f->proven = true;
 	f->error = (struct err){ 0 };

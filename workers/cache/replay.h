@@ -49,27 +49,29 @@ struct follower {
 	struct keeper *keeper;
 	struct probe probe;
 	enum mode mode;
-	struct position pos;	   /* of the current generation */
-	struct store_ahead ahead;  /* withdrawals taken beyond it */
-	bool building;		   /* there is a next generation, */
-	struct position next;	   /* which is here, */
-	uint64_t next_horizon;	   /* this when it was begun, */
-	struct looks looks;	   /* and this was seen of the source's polls since */
-	enum switch_verdict waits; /* why it does not serve yet */
-	bool accepted;		   /* a person said that it may, whatever is gone */
-	size_t lacks;		   /* so many names were gone at the last comparison */
-	size_t doubtful;	   /* names that differ, as last compared; SIZE_MAX: not yet */
-	int64_t compared_ms;	   /* boot time: when that was to decide */
-	bool other_history;	   /* than what serves, which nothing goes on from */
-	struct head head;	   /* of the last page judged */
+	struct position pos;		     /* of the current generation */
+	struct store_ahead ahead;	     /* withdrawals taken beyond it */
+	bool building;			     /* there is a next generation, */
+	struct position next;		     /* which is here, */
+	uint64_t next_horizon;		     /* this when it was begun, */
+	struct looks looks;		     /* and this was seen of the source's polls since */
+	enum switch_verdict waits;	     /* why it does not serve yet */
+	char accepted[FOLLOW_LINEAGE_BYTES]; /* whose state a person let serve, whatever is gone */
+	size_t lacks;			     /* so many names were gone at the last comparison */
+	size_t doubtful;     /* names that differ, as last compared; SIZE_MAX: not yet */
+	int64_t compared_ms; /* boot time: when that was to decide */
+	bool other_history;  /* than what serves, which nothing goes on from */
+	struct head head;    /* of the last page judged */
 	bool proven;
 	bool resumes; /* the last head let events be read; else only the head is asked for */
 	bool again;   /* something came while a question was out, or the thread at work */
-	bool forced;  /* a person asked for a resync */
+	bool forced;  /* a resync is owed: asked for by a person, or because of damage */
 	struct question asked;
 	int64_t looked_ms;
 	char forced_why[64];
 	int64_t failed_ms;	/* when a resync could not be proven; 0: never */
+	int64_t build_after_ms; /* boot time: none before, as the last could not be written; */
+	int64_t build_pause_ms; /* after so long */
 	struct position failed; /* of the zone then */
 	bool named;		/* the one under way found damage and told it */
 	unsigned failures;
@@ -112,6 +114,7 @@ void replay_switched(struct follower *f);
 /* Why what was built does not serve yet, for people; "" there is no such thing. */
 void replay_waits(const struct follower *f, char *text, size_t n);
 void replay_abandon(struct follower *f); /* the resync */
+void replay_broke(struct follower *f);	 /* it could not be written: not at once again */
 void replay_position(const struct store_position *p, struct position *out);
 
 /* What follower.c has for it. */

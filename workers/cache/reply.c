@@ -53,26 +53,26 @@ static void position_of(struct store_position *at, char *digest, Gateway__Positi
 void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p, char digest[36],
 		   struct store_position *at)
 {
-	store_view_position(v, at);
+	store_view_told(v, at);
 	(void)snprintf(digest, 36, "%08x%08x%08x%08x", at->digest.lane[0], at->digest.lane[1],
 		       at->digest.lane[2], at->digest.lane[3]);
 	position_of(at, digest, p);
 	p->proven = s->upstream->ops->proven(s->upstream);
 }
 
-static bool is_crowded(const struct serve *s)
+static bool is_unread_much(const struct serve *s)
 {
 	return s->unread_bytes >= SERVE_UNREAD_ALL;
 }
 
 size_t pump_bytes(const struct client *c)
 {
-	return is_crowded(c->s) ? SERVE_PAGE_BYTES : SERVE_PUMP_BYTES;
+	return is_unread_much(c->s) ? SERVE_PAGE_BYTES : SERVE_PUMP_BYTES;
 }
 
 int send_reply(struct client *c, const Gateway__Reply *m)
 {
-	size_t max = is_crowded(c->s) ? SERVE_PAGE_BYTES : SERVE_UNREAD_BYTES;
+	size_t max = is_unread_much(c->s) ? SERVE_PAGE_BYTES : SERVE_UNREAD_BYTES;
 	int rc;
 
 	if (chan_queued_bytes(c->chan) > max)

@@ -58,9 +58,12 @@ static int reply_reached(struct client *c, struct store_view *v, uint64_t id, Ga
 static int check_wait(struct client *c, struct store_view *v, const struct pending *p)
 {
 	struct store_position at;
+	struct store_position told;
 
 	store_view_position(v, &at);
-	if (p->lineage[0] != '\0' && at.lineage[0] != '\0' && !str_equal(p->lineage, at.lineage))
+	store_view_told(v, &told);
+	if (p->lineage[0] != '\0' && at.lineage[0] != '\0' && !str_equal(p->lineage, at.lineage) &&
+	    !str_equal(p->lineage, told.lineage))
 		return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
 	if (at.lineage[0] != '\0' && at.revision >= p->revision && !store_view_is_ahead(v))
 		return reply_reached(c, v, p->id, GATEWAY__CODE__OK);
@@ -75,7 +78,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 	struct store_position at;
 	int rc = 0;
 
-	store_view_position(v, &at);
+	store_view_told(v, &at);
 	if (at.lineage[0] == '\0')
 		return STILL_PENDING;
 	if (p->lineage[0] == '\0')
@@ -126,7 +129,7 @@ int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req
 	struct store_position at;
 	int rc;
 
-	store_view_position(v, &at);
+	store_view_told(v, &at);
 	p.revision = at.revision;
 	str_copy(p.lineage, sizeof(p.lineage), at.lineage);
 	if (req->watch->from[0] != '\0' && !parse_position(req->watch->from, &p))

@@ -12,6 +12,16 @@ struct quarantined {
 	unsigned blocks; /* a bit for each kind it may be of: nothing of those is swept */
 };
 
+#define SHOWN_BYTES 512 /* of an id or a path that a report carries, to be a part of a message */
+
+static char *cut(const char *s)
+{
+	char shown[SHOWN_BYTES];
+
+	str_copy(shown, sizeof(shown), s);
+	return mem_strdup(shown);
+}
+
 static void count_blocks(struct fetcher *f, unsigned kinds, int by)
 {
 	unsigned k;
@@ -66,8 +76,8 @@ void quarantine_add(struct fetcher *f, struct feed_item *i)
 		quarantined_free(f, table_del(&f->quarantine, i->where));
 		q = mem_zalloc(sizeof(*q));
 		q->kind = i->kind;
-		q->id = mem_strdup(i->id);
-		q->where = mem_strdup(i->where);
+		q->id = cut(i->id);
+		q->where = cut(i->where);
 		q->text = mem_strdup(i->text);
 		q->since_ms = clock_wall_ms();
 		q->blocks = named ? i->blocks & ~(1U << i->kind) : i->blocks;
