@@ -48,7 +48,7 @@ struct store {
 	size_t payload_max;	/* of the open view */
 	unsigned left_out;	/* of the open view */
 	bool damaged;		/* a reader met a damaged record in `current` */
-	uint64_t mended;	/* see store_mended() */
+	uint64_t mended; /* the generation that took the place of a damaged one; 0: none did */
 	store_damaged_fn *on_damaged;
 	void *on_damaged_arg;
 };

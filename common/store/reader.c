@@ -81,11 +81,6 @@ void store_lose(struct store *s)
 		s->on_damaged(s->on_damaged_arg);
 }
 
-uint64_t store_mended(const struct store *s)
-{
-	return s->mended;
-}
-
 static int meet_damage(struct store *s)
 {
 	bool first = !s->damaged;
@@ -129,20 +124,26 @@ bool store_view_is_ahead(const struct store_view *v)
 	return read_meta(&v->s, "ahead", &raw) == 0;
 }
 
-#define AHEAD_MARK "+%06x"
-#define AHEAD_BITS 24
+#define TOLD_MARK "+%06x"
+#define TOLD_BITS 24
 
 void store_view_told(const struct store_view *v, struct store_position *out)
 {
+	const struct store *s = &v->s;
+	uint64_t mark = 0;
 	size_t n;
 	MDB_val raw;
 
 	store_view_position(v, out);
-	if (read_meta(&v->s, "ahead", &raw) != 0)
+	if (read_meta(s, "ahead", &raw) == 0)
+		mark = hash_u64(raw.mv_data, raw.mv_size, 0);
+	if (s->mended != 0)
+		mark = hash_u64(&s->mended, sizeof(s->mended), mark);
+	if (mark == 0)
 		return;
 	n = strlen(out->lineage);
-	(void)snprintf(out->lineage + n, sizeof(out->lineage) - n, AHEAD_MARK,
-		       (unsigned)(hash_u64(raw.mv_data, raw.mv_size, 0) >> (64 - AHEAD_BITS)));
+	(void)snprintf(out->lineage + n, sizeof(out->lineage) - n, TOLD_MARK,
+		       (unsigned)(mark >> (64 - TOLD_BITS)));
 }
 
 uint64_t store_history_start(struct store_view *v)

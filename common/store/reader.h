@@ -32,8 +32,9 @@ int store_view_open(struct store *s, struct store_view **out, struct err *e) MUS
 void store_view_close(struct store_view **v);
 bool store_view_is_ahead(const struct store_view *v); /* see struct store_ahead */
 void store_view_position(const struct store_view *v, struct store_position *out);
-/* The same for clients: while it is ahead, of a lineage that says so, since who knows the same
-   revision from before does not know what was withdrawn. */
+/* The same for clients. Its lineage says too that withdrawals were taken ahead, or that a
+   generation took the place of a damaged one: who knows the same revision from before those may
+   hold what is gone, or lack what could not be read, and has to look at all of it. */
 void store_view_told(const struct store_view *v, struct store_position *out);
 /* A payload of more ends the walk with STORE_LARGE, before it is read: that costs. */
 void store_view_limit(struct store_view *v, size_t payload_bytes);
@@ -46,10 +47,6 @@ void store_on_damaged(struct store *s, store_damaged_fn *fn, void *arg);
 /* Called with it too when the store is lost: see STORE_LOST. */
 bool store_is_lost(const struct store *s);
 void store_lose(struct store *s); /* the writer thread got that error; on the loop */
-
-/* The generation that took the place of a damaged one, 0: none did. What was read of older
-   ones may lack a record that this one has at the same revision. */
-uint64_t store_mended(const struct store *s);
 
 /* 0 to go on, anything else stops and is returned. */
 typedef int store_each_fn(void *arg, const struct store_entry *entry);

@@ -443,3 +443,4 @@ def test_a_damaged_record_costs_no_other_and_is_mended(served):
     served.redis.resume()
     c.until("mended", list_("API"), lambda r: [e.id for e in r.events] == ["a", "b", "c"] and not r.left_out)
     assert watcher.recv().code == RESET  # what it read may have lacked one
+    assert c.ask(watch(f"{at.lineage}:{at.revision}")).code == RESET  # and so may have what was listed since

@@ -27,7 +27,6 @@ struct pending { /* a watch or a wait that is not over */
 	bool payloads;
 	char lineage[STORE_LINEAGE_BYTES]; /* "": any */
 	uint64_t revision;		   /* watch: sent so far; wait: wanted */
-	uint64_t generation;		   /* of the store, when it was asked */
 	int64_t until_ms;		   /* wait: boot time */
 };
 

@@ -84,7 +84,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 	if (p->lineage[0] == '\0')
 		str_copy(p->lineage, sizeof(p->lineage), at.lineage);
 	if (!str_equal(p->lineage, at.lineage) || p->revision < store_history_start(v) ||
-	    p->revision > at.revision || p->generation < store_mended(c->s->store))
+	    p->revision > at.revision)
 		return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
 	while (rc == 0 && p->revision < at.revision && c->streams == NULL &&
 	       chan_queued_bytes(c->chan) < pump_bytes(c)) {
@@ -122,10 +122,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 
 int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
-	struct pending p = { .id = req->id,
-			     .is_watch = true,
-			     .payloads = req->watch->payloads,
-			     .generation = store_generation(c->s->store) };
+	struct pending p = { .id = req->id, .is_watch = true, .payloads = req->watch->payloads };
 	struct store_position at;
 	int rc;
 

@@ -270,6 +270,7 @@ static void compare(struct source_file *s, enum docs_dir dir, const struct names
 		if (doc == NULL)
 			doc = add_doc(s, dir, l->v[i]);
 		doc->present = true;
+		set_missing(s, doc, false); /* not gone, if it cannot be read now: it was listed */
 		if (full || doc->doubted || !stat_path(s, l->v[i], &sb) || !is_seen(doc, &sb))
 			docs_mark(&s->r.docs, doc);
 	}
