@@ -83,8 +83,10 @@ def resolve_subscription(ref, client, plan="", kind=""):
 class Client:
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(DEADLINE_S)
+        # Python's own timeout makes the socket non-blocking: where many others wait it would fail at once.
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(DEADLINE_S), 0))
         self.sock.connect(str(path))
+        self.sock.settimeout(DEADLINE_S)
         self.file = self.sock.makefile("rb")
         self.id = 0
 
