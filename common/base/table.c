@@ -100,6 +100,13 @@ void *table_del(struct table *t, const char *key)
 	return old;
 }
 
+const char *table_key(const struct table *t, const char *key)
+{
+	struct table_slot *s = find(t, key, hash_of(key));
+
+	return s == NULL ? NULL : s->key;
+}
+
 bool table_next(const struct table *t, size_t *at, const char **key, void **value)
 {
 	for (; *at < t->cap; (*at)++) {

@@ -28,6 +28,8 @@ struct table { /* `{ 0 }` is empty */
 void *table_get(const struct table *t, const char *key);	/* NULL: not there */
 void *table_set(struct table *t, const char *key, void *value); /* the old value or NULL */
 void *table_del(struct table *t, const char *key);		/* the value or NULL */
+/* The table's own copy of the key, which stays where it is until it is deleted; NULL: none. */
+const char *table_key(const struct table *t, const char *key);
 
 /* Iterates: *at starts at 0. False at the end. Deleting the current key is allowed. */
 bool table_next(const struct table *t, size_t *at, const char **key, void **value);

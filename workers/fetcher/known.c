@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/known.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -63,40 +65,73 @@ struct known_entry *known_put(struct known *k, const char *name, enum kind kind,
 		return e;
 	e = mem_zalloc(sizeof(*e));
 	e->kind = kind;
-	e->ref = ref == NULL ? NULL : ref_of(k, ref);
 	(void)table_set(&k->names, name, e);
+	e->name = table_key(&k->names, name);
+	if (ref != NULL) {
+		e->ref = ref_of(k, ref);
+		e->next = e->ref->first;
+		e->link = &e->ref->first;
+		if (e->next != NULL)
+			e->next->link = &e->next;
+		e->ref->first = e;
+	}
 	return e;
 }
 
-/* A number as it is, of another text the digest. */
-static uint64_t fold_version(const char *version, bool *numbered)
+static void drop_version(struct known_entry *e)
 {
-	size_t n = strlen(version);
+	if (!e->numbered)
+		mem_free(e->version.text);
+	e->version.text = NULL;
+	e->numbered = false;
+}
+
+static void set_version(struct known_entry *e, const char *version)
+{
 	int64_t number = 0;
 
-	*numbered = str_to_i64(version, n, &number);
-	if (*numbered)
-		return (uint64_t)number;
-	return n == 0 ? 0 : hash_u64(version, n, 0);
+	drop_version(e);
+	e->numbered = str_to_i64(version, strlen(version), &number);
+	if (e->numbered)
+		e->version.number = number;
+	else if (version[0] != '\0')
+		e->version.text = mem_strdup(version);
+}
+
+const char *known_version(const struct known_entry *e, char scratch[KNOWN_VERSION_BYTES])
+{
+	if (!e->numbered)
+		return e->version.text == NULL ? "" : e->version.text;
+	(void)snprintf(scratch, KNOWN_VERSION_BYTES, "%" PRId64, e->version.number);
+	return scratch;
 }
 
 bool known_version_is(const struct known_entry *e, const char *version)
 {
-	bool numbered;
-	uint64_t v = fold_version(version, &numbered);
+	int64_t v;
 
-	return e->version == v && e->numbered == numbered;
+	if (!e->numbered)
+		return str_equal(version, e->version.text == NULL ? "" : e->version.text);
+	return str_to_i64(version, strlen(version), &v) && e->version.number == v;
 }
 
 bool known_is_newer(const struct known_entry *e, const char *version)
 {
-	bool numbered;
-	uint64_t v = fold_version(version, &numbered);
+	int64_t v;
 
-	if (e->live && !known_live(e))
+	if ((e->live && !known_live(e)) || !e->numbered ||
+	    !str_to_i64(version, strlen(version), &v))
 		return false;
-	return numbered && e->numbered &&
-	       ((int64_t)e->version > (int64_t)v || (e->version == v && !e->live));
+	return e->version.number > v || (e->version.number == v && !e->live);
+}
+
+void known_learn(struct known *k, struct known_entry *e, const struct hash *h, uint64_t revision)
+{
+	digest_sub(&k->sums, &e->there);
+	e->there = *h;
+	digest_add(&k->sums, h);
+	e->revision = revision;
+	e->repair = h->b[0] == 0;
 }
 
 void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version)
@@ -108,7 +143,7 @@ void known_set(struct known *k, struct known_entry *e, const struct hash *h, con
 	e->repair = false;
 	e->unread = false;
 	e->hash = *h;
-	e->version = fold_version(version, &e->numbered);
+	set_version(e, version);
 }
 
 const struct hash *known_counted(const struct known_entry *e)
@@ -124,7 +159,7 @@ void known_withdraw(struct known *k, struct known_entry *e, const char *version)
 	e->repair = false;
 	memset(&e->hash, 0, sizeof(e->hash));
 	e->hash.b[0] = 'U';
-	e->version = fold_version(version, &e->numbered);
+	set_version(e, version);
 }
 
 void known_drop(struct known *k, const char *name)
@@ -135,6 +170,11 @@ void known_drop(struct known *k, const char *name)
 		return;
 	if (known_live(e))
 		count(k, e, false);
+	if (e->link != NULL)
+		*e->link = e->next;
+	if (e->next != NULL)
+		e->next->link = e->link;
+	drop_version(e);
 	(void)table_del(&k->names, name);
 	mem_free(e);
 }
@@ -144,8 +184,10 @@ void known_reset(struct known *k)
 	size_t at = 0;
 	void *v;
 
-	while (table_next(&k->names, &at, NULL, &v))
+	while (table_next(&k->names, &at, NULL, &v)) {
+		drop_version(v);
 		mem_free(v);
+	}
 	at = 0;
 	while (table_next(&k->refs, &at, NULL, &v)) {
 		mem_free(((struct known_ref *)v)->id);

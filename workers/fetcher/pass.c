@@ -267,15 +267,9 @@ static void doubt(struct fetcher *f)
 
 static void mend_tombstone(struct fetcher *f, const char *name, const struct known_entry *e)
 {
-	char version[24] = "";
+	char scratch[KNOWN_VERSION_BYTES];
 
-	if (known_version_is(e, VERSION_ABSENT))
-		str_copy(version, sizeof(version), VERSION_ABSENT);
-	else if (known_version_is(e, VERSION_ACCEPTED))
-		str_copy(version, sizeof(version), VERSION_ACCEPTED);
-	else if (e->numbered)
-		(void)snprintf(version, sizeof(version), "%" PRId64, (int64_t)e->version);
-	send_chore(f, 'R', name, e, version);
+	send_chore(f, 'R', name, e, known_version(e, scratch));
 }
 
 /* true: it is to be read again. A name stays among the suspects until what was found damaged
