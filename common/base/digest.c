@@ -14,7 +14,7 @@ void hash_event(struct hash *h, char action, const char *key, const void *payloa
 	XXH128_canonical_t c;
 
 	CHECK(action == 'D' || action == 'U');
-	if (action == 'U') { /* all tombstones are alike: Lua makes them too (write.lua) */
+	if (action == 'U') { /* all tombstones are alike: a page's maker knows them */
 		memset(h->b, 0, HASH_BYTES);
 		h->b[0] = 'U';
 		return;

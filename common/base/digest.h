@@ -2,10 +2,10 @@
 /*
  * digest - the hash of an event and the digest of a set of them.
  *
- * An event's hash ("zsHash", zone-protocol 3) is one action byte, 'D' or 'U', and
+ * An event's hash (zone-protocol 3) is one action byte, 'D' or 'U', and
  * 128 bits over key, action and payload (zeros for 'U'): no time stamp, so equal
  * content is equal everywhere. The digest of a set is the sum of the hashes of its live members in
- * four lanes modulo 2^32, which Lua's doubles hold exactly: adding and removing a
+ * four lanes modulo 2^32, which a double holds exactly: adding and removing a
  * member is O(1) and the order does not matter.
  *
  * XXH3 finds damage and loss; it is not a defence against whoever may write the

@@ -36,7 +36,7 @@ struct event {
 	struct buf payload;
 
 	/*
-	 * Version of what the event was made from (zone-protocol 1, "zsVer"): decimal ms of a
+	 * Version of what the event was made from (zone-protocol 1): decimal ms of a
 	 * database row, or "x" and a digest of the content for files. Of a withdrawal that of
 	 * what says so; "": it says nothing of a later deploy. Owned.
 	 */

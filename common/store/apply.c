@@ -196,18 +196,77 @@ int gen_seal(struct gen *g, MDB_txn *txn, const struct store_position *after, ui
 	return rc;
 }
 
+struct filling {
+	const struct gen *behind; /* the current generation */
+	const struct store_batch *b;
+	struct buf scratch;
+	struct digest *d;
+};
+
+static int put_fields(struct gen *g, MDB_txn *txn, const struct store_batch *b, struct err *e)
+{
+	int rc = 0;
+	size_t i;
+
+	for (i = 0; rc == 0 && i < b->n_fields; i++) {
+		const struct store_field *f = &b->fields[i];
+		char *name = mem_printf(META_PREFIX "%s", f->field);
+
+		rc = gen_put_meta(g, txn, name, f->value, strlen(f->value));
+		mem_free(name);
+	}
+	return lmdb_err(e, rc, "write a field");
+}
+
+/* What could not be read at the source stays as the current generation has it. */
+static int keep(struct filling *w, struct gen *g, MDB_txn *txn, const struct store_record *r,
+		struct err *e)
+{
+	struct event ev = *r->ev;
+	struct store_record kept = *r;
+	struct store_entry old;
+	MDB_txn *txn_behind = NULL;
+	struct key k;
+	MDB_val key;
+	MDB_val v;
+	int rc;
+
+	if (g == w->behind)
+		return err_set(e, ERR_STATE, "nothing is behind what serves");
+	rc = lmdb_err(e, mdb_txn_begin(w->behind->env, NULL, MDB_RDONLY, &txn_behind), "begin");
+	if (rc < 0)
+		return rc;
+	key_event(&k, ev.kind, ev.id, ev.ref_id);
+	key = key_val(&k);
+	if (mdb_get(txn_behind, w->behind->events, &key, &v) == 0 &&
+	    record_decode(&old, &v, NULL) == 0 && hash_equal(&old.hash, &r->hash)) {
+		ev.payload = (struct buf){ (char *)(uintptr_t)old.payload, old.payload_len, 0 };
+		kept.ev = &ev;
+		kept.updated_ms = old.updated_ms;
+		rc = gen_put(g, txn, &kept, w->d, &w->scratch, e);
+	}
+	mdb_txn_abort(txn_behind);
+	return rc;
+}
+
 static int fill(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after, struct err *e)
 {
-	const struct store_batch *b = arg;
-	struct buf scratch = { 0 };
+	struct filling *w = arg;
+	const struct store_batch *b = w->b;
 	int rc = 0;
 	size_t i;
 
 	*after = b->position;
 	after->digest = g->position.digest;
-	for (i = 0; rc == 0 && i < b->len; i++)
-		rc = gen_put(g, txn, &b->records[i], &after->digest, &scratch, e);
-	buf_reset(&scratch);
+	w->d = &after->digest;
+	for (i = 0; rc == 0 && i < b->len; i++) {
+		const struct store_record *r = &b->records[i];
+
+		rc = r->keep ? keep(w, g, txn, r, e) : gen_put(g, txn, r, w->d, &w->scratch, e);
+	}
+	buf_reset(&w->scratch);
+	if (rc == 0)
+		rc = put_fields(g, txn, b, e);
 	return rc < 0 ? rc : gen_seal(g, txn, after, b->horizon, e);
 }
 
@@ -240,9 +299,9 @@ int gen_write(struct gen *g, gen_fill_fn *fill_it, void *arg, struct store_posit
 int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
 		struct store_position *after, struct err *e)
 {
-	struct gen *g = t == STORE_CURRENT ? &s->current : &s->next;
+	struct filling w = { .behind = &s->current, .b = b };
 
-	return gen_write(g, fill, (void *)(uintptr_t)b, after, e);
+	return gen_write(t == STORE_CURRENT ? &s->current : &s->next, fill, &w, after, e);
 }
 
 /* --- withdrawals of an epoch that is not served yet --- */

@@ -6,7 +6,7 @@
  *	log	<revision, 8 bytes big-endian>	-> key in events
  *	refs	<ref>\0<key in events>		-> nothing; live children only
  *	lookups	<lookup.h's 17 bytes><key in events>	-> nothing; live events only
- *	meta	"format", "position", "history", "ahead"; "m:<field>" of publish.h
+ *	meta	"format", "position", "history", "ahead"; "m:<field>" of store_batch
  *
  * Owns: nothing of its own. Blocks: on the disk. Errors: as store.h.
  */

@@ -92,6 +92,6 @@ uint64_t store_next_revision(struct store_view *v, uint64_t after);
 /* The lowest revision from which store_since() has no gap: the local history begins there. */
 uint64_t store_history_start(struct store_view *v);
 
-/* What PUBLISH_META wrote (publish.h). 0 to go on, anything else is returned. */
+/* The fields of store_batch. 0 to go on, anything else is returned. */
 typedef int store_meta_fn(void *arg, const char *field, const char *value);
 int store_meta(struct store_view *v, store_meta_fn *fn, void *arg) MUST_USE;

@@ -65,11 +65,18 @@ struct store_record {
 	struct hash hash;
 	uint64_t revision;
 	int64_t updated_ms;
+	bool keep; /* in the next generation: as the current one has it, if that is sound */
+};
+
+struct store_field { /* what whoever writes the store keeps with the data: store_meta() */
+	const char *field, *value;
 };
 
 struct store_batch {
 	struct store_record *records; /* not owned */
 	size_t len;
+	const struct store_field *fields; /* not owned */
+	size_t n_fields;
 	struct store_position position; /* after it; the digest is computed, not read */
 	uint64_t horizon;		/* tombstones at or below it may be forgotten */
 };

@@ -1,6 +1,6 @@
 -- One step over all keys: events of this zone, whoever wrote them. A new primary learns what a Java primary left. zone-protocol 4.
 -- KEYS: none   ARGV: cursor, pattern of the keys, event key prefix, zone id, most bytes of payloads
--- -> {cursor, {{name, id, type, action, hash, payload}...}}; a payload beyond them, even in a step of one key, is empty
+-- -> {cursor, {{name, id, type, action, zs, payload}...}}; a payload beyond them, even in a step of one key, is empty
 local call = redis.call
 local most = tonumber(ARGV[5])
 
@@ -9,7 +9,7 @@ local function ours(keys)
 	local list, bytes = {}, 0
 	for _, key in ipairs(keys) do
 		if call('TYPE', key).ok == 'hash' and call('HGET', key, 'clusterId') == ARGV[4] then
-			local h = call('HMGET', key, 'id', 'type', 'syncAction', 'zsHash')
+			local h = call('HMGET', key, 'id', 'type', 'syncAction', 'zs')
 			local size = h[3] == 'DEPLOY' and call('HSTRLEN', key, 'payload') or 0
 			list[#list + 1] = {key = key, size = size, h = h}
 			bytes = bytes + size

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/zone/stamp.h"
 
 int follow_read(struct zone_conn *z, const struct follow_ask *a, redis_reply_fn *fn, void *arg)
 {
@@ -82,6 +83,7 @@ static bool parse_head(const struct redis_reply *r, struct head *h)
 		      : redis_is(redis_at(r, 8), "empty") ? ZONE_EMPTY
 							  : ZONE_FILLING;
 	words(redis_at(r, 17), h->held, sizeof(h->held));
+	words(redis_at(r, 20), h->version, sizeof(h->version));
 	h->lag_ms = redis_u64(redis_at(r, 19), &lag) ? (int64_t)MIN(lag, FOLLOW_LAG_MS) : -1;
 	return text(redis_at(r, 0), h->lineage, sizeof(h->lineage)) &&
 	       text(redis_at(r, 1), h->token, sizeof(h->token)) &&
@@ -113,15 +115,13 @@ static void parse_entity(const struct redis_reply *r, struct followed *f)
 	size_t ref_len = 0;
 	const char *ref = NULL;
 	const char *s;
+	struct stamp stamp;
 	struct hash real;
-	uint64_t in_hash = 0;
 
 	f->damaged = true;
 	f->ev.id = dup_text(redis_at(r, 2));
-	f->ev.version = dup_text(redis_at(r, 7));
 	s = redis_str(redis_at(r, 3), &n);
-	if (f->ev.id == NULL || f->ev.version == NULL || s == NULL ||
-	    !kind_parse(s, n, &f->ev.kind))
+	if (f->ev.id == NULL || s == NULL || !kind_parse(s, n, &f->ev.kind))
 		return;
 	s = redis_str(redis_at(r, 4), &n);
 	if (s == NULL || !action_parse(s, n, &f->ev.action))
@@ -131,16 +131,16 @@ static void parse_entity(const struct redis_reply *r, struct followed *f)
 	if (ref != NULL)
 		f->ev.ref_id = mem_dup(ref, ref_len);
 	s = redis_str(redis_at(r, 6), &n);
-	if (s == NULL || n != HASH_BYTES)
+	if (!stamp_read(&stamp, s, n))
 		return;
-	memcpy(f->hash.b, s, HASH_BYTES);
-	s = redis_str(redis_at(r, 9), &n);
+	f->hash = stamp.hash;
+	f->ev.version = mem_dup(stamp.version, stamp.version_len);
+	s = redis_str(redis_at(r, 7), &n);
 	if (s != NULL)
 		buf_add(&f->ev.payload, s, n);
 	(void)redis_i64(redis_at(r, 5), &f->updated_ms);
 	event_hash(&real, &f->ev);
-	f->damaged = !hash_equal(&real, &f->hash) || !redis_u64(redis_at(r, 8), &in_hash) ||
-		     in_hash != f->revision;
+	f->damaged = !hash_equal(&real, &f->hash) || stamp.revision != f->revision;
 }
 
 int follow_parse(const struct redis_reply *r, struct page *out, struct err *e)
@@ -188,6 +188,8 @@ enum verdict follow_judge(const struct head *h, const struct position *own, cons
 {
 	uint64_t newest = MAX(token_epoch(own->token), token_epoch(ahead));
 
+	if (h->version[0] != '\0' && zone_format_major(h->version) != ZONE_FORMAT_MAJOR)
+		return FOLLOW_FORMAT;
 	if (h->lineage[0] == '\0' || h->complete == ZONE_FILLING)
 		return FOLLOW_WAIT;
 	if (own->lineage[0] == '\0')

@@ -50,6 +50,7 @@ struct head {
 	int64_t above; /* revision at which the oldest epoch above the served one began; -1 none */
 	char accepted[128]; /* what people let go in a lineage, see follow_accepted() */
 	char held[256];	    /* removals the primary holds back, for people */
+	char version[16];   /* of the format; "": nobody ever filled this zone */
 	char unread[FOLLOW_UNREAD_BYTES]; /* names that `caught` says nothing of, a line each */
 };
 
@@ -90,7 +91,8 @@ enum verdict {
 	FOLLOW_WAIT,   /* nothing to follow yet: empty zone, or a refill is running */
 	FOLLOW_RESUME, /* the own position is part of this history */
 	FOLLOW_RESYNC, /* it is not: build anew */
-	FOLLOW_BEHIND  /* the zone's epoch is older than ours: an old master came back */
+	FOLLOW_BEHIND, /* the zone's epoch is older than ours: an old master came back */
+	FOLLOW_FORMAT  /* its format is none of ours */
 };
 
 /* `ahead`: the newest token whose withdrawals were applied beyond `own`; "" none were. */

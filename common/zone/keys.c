@@ -37,8 +37,9 @@ int zone_keys_init(struct zone_keys *k, const char *zone, struct err *e)
 	k->suspect = mem_printf("zonesync:{%s}:suspect", zone);
 	k->wake = mem_printf("zonesync:{%s}:wake", zone);
 	k->nodes = mem_printf("zonesync:{%s}:nodes", zone);
-	k->refs_prefix = mem_printf("zonesync:{%s}:refs:API:", zone);
+	k->turn = mem_printf("zonesync:{%s}:turn", zone);
 	k->probe = mem_printf("zonesync:{%s}:probe", zone);
+	k->ours = mem_printf("zonesync:{%s}:", zone);
 	return 0;
 }
 
@@ -56,7 +57,27 @@ void zone_keys_reset(struct zone_keys *k)
 	mem_free(k->suspect);
 	mem_free(k->wake);
 	mem_free(k->nodes);
-	mem_free(k->refs_prefix);
+	mem_free(k->turn);
 	mem_free(k->probe);
+	mem_free(k->ours);
 	*k = (struct zone_keys){ 0 };
+}
+
+void zone_keys_pattern(struct buf *out, const char *prefix)
+{
+	for (; *prefix != '\0'; prefix++) {
+		if (strchr("*?[]\\", *prefix) != NULL)
+			buf_addc(out, '\\');
+		buf_addc(out, *prefix);
+	}
+	buf_addc(out, '*');
+}
+
+unsigned zone_format_major(const char *text)
+{
+	uint64_t major = 0;
+
+	if (!str_to_u64(text, strcspn(text, "."), &major) || major > UINT32_MAX)
+		return 0;
+	return (unsigned)major;
 }

@@ -7,8 +7,8 @@
  *	distributed_sync_state:<zone>		the reference's state
  *	zonesync:{<zone>}:<part>		ours
  *
- * The members of the log and of the reference sets are event names (model/event.h),
- * not whole keys: it saves the prefix a million times.
+ * The members of the log are event names (model/event.h), not whole keys: it saves the
+ * prefix a million times.
  *
  * Owns:    the strings; zone_keys_reset() releases them.
  * Blocks:  never; pure.
@@ -17,8 +17,14 @@
 #pragma once
 
 #include "common/base/err.h"
+#include "common/base/str.h"
 
 #define ZONE_ID_MAX_BYTES 200
+
+/* Of the format, as meta has it. Another major is another format: who meets a greater one
+   follows nothing and writes nothing. */
+#define ZONE_FORMAT	  "2.0"
+#define ZONE_FORMAT_MAJOR 2
 
 struct zone_keys {
 	char *zone;
@@ -32,11 +38,18 @@ struct zone_keys {
 	char *cursor;
 	char *suspect;
 	char *wake;
-	char *nodes;	   /* hash: node id -> report */
-	char *refs_prefix; /* "zonesync:{<zone>}:refs:API:" */
+	char *nodes; /* hash: node id -> report */
+	char *turn;  /* the attempt at a page that is under way */
 	char *probe;
+	char *ours; /* what all but the first two begin with */
 };
 
 /* Refuses an empty or too long id, '}' and control characters. */
 int zone_keys_init(struct zone_keys *k, const char *zone, struct err *e) MUST_USE;
 void zone_keys_reset(struct zone_keys *k);
+
+/* The glob pattern of all keys with a prefix, in which nothing is special. */
+void zone_keys_pattern(struct buf *out, const char *prefix);
+
+/* The major of a format's text; 0: it says none. */
+unsigned zone_format_major(const char *text);

@@ -6,6 +6,7 @@
 int lease_acquire(struct zone_conn *z, const struct lease_ask *a, redis_reply_fn *fn, void *arg)
 {
 	const struct zone_keys *k = zone_conn_keys(z);
+	struct buf all = { 0 };
 	struct zone_cmd c;
 	size_t i;
 
@@ -15,6 +16,10 @@ int lease_acquire(struct zone_conn *z, const struct lease_ask *a, redis_reply_fn
 	zone_cmd_str(&c, a->nonce);
 	zone_cmd_i64(&c, a->ttl_ms);
 	zone_cmd_str(&c, a->holder);
+	zone_cmd_i64(&c, ZONE_FORMAT_MAJOR);
+	zone_keys_pattern(&all, k->ours);
+	zone_cmd_str(&c, buf_cstr(&all));
+	buf_reset(&all);
 	zone_cmd_str(&c, a->break_token);
 	zone_cmd_i64(&c, (int64_t)a->break_seq);
 	for (i = 0; i < a->previous_len; i++)
@@ -66,6 +71,9 @@ int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err
 
 	if (redis_is(what, "FREE")) {
 		l.answer = LEASE_FREE;
+	} else if (redis_is(what, "NEWER") &&
+		   copy_text(redis_at(r, 1), l.holder, sizeof(l.holder))) {
+		l.answer = LEASE_NEWER;
 	} else if (redis_is(what, "HELD") && copy_text(redis_at(r, 1), l.token, sizeof(l.token))) {
 		l.answer = LEASE_HELD;
 	} else if (redis_is(what, "LOST")) {

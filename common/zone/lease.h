@@ -15,7 +15,13 @@
 #define LEASE_PREVIOUS_MAX 4
 #define LEASE_NONCE_BYTES  33 /* 32 hexadecimal digits and NUL */
 
-enum lease_answer { LEASE_HELD, LEASE_BUSY, LEASE_LOST, LEASE_FREE };
+enum lease_answer {
+	LEASE_HELD,
+	LEASE_BUSY,
+	LEASE_LOST,
+	LEASE_FREE,
+	LEASE_NEWER /* the zone is of a format above ours: its text stands in `holder` */
+};
 
 struct lease_reply {
 	enum lease_answer answer;

@@ -118,6 +118,21 @@ static void on_rights(void *arg, const struct redis_reply *r, const struct err *
 	answered(p);
 }
 
+/* What a script may not do: pages are transactions. */
+static void on_transaction(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct probe *p = arg;
+
+	if (lost != NULL)
+		return;
+	if (redis_error_is(r, "NOPERM"))
+		str_print(p->barred, sizeof(p->barred),
+			  "this user may not write in transactions (%.120s): ACL SETUSER ... "
+			  "+@transaction; zonesyncd(8) has all that is needed under REDIS",
+			  redis_str(r, NULL));
+	answered(p);
+}
+
 int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn *fn, void *arg)
 {
 	const struct zone_keys *k = zone_conn_keys(z);
@@ -127,11 +142,14 @@ int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn 
 
 	if (!zone_conn_is_up(z))
 		return ERR_STATE;
-	*p = (struct probe){ .fn = fn, .arg = arg, .open = candidate ? 3 : 2 };
+	*p = (struct probe){ .fn = fn, .arg = arg, .open = candidate ? 6 : 2 };
 	CHECK(redis_sendv(zone_conn_redis(z), on_info, p, "INFO", NULL) == 0);
 	CHECK(redis_sendv(zone_conn_redis(z), on_save, p, "CONFIG", "GET", "save", NULL) == 0);
 	if (!candidate)
 		return 0;
+	CHECK(redis_sendv(zone_conn_redis(z), on_transaction, p, "WATCH", k->probe, NULL) == 0);
+	CHECK(redis_sendv(zone_conn_redis(z), on_transaction, p, "MULTI", NULL) == 0);
+	CHECK(redis_sendv(zone_conn_redis(z), on_transaction, p, "EXEC", NULL) == 0);
 	second = mem_printf("%s:2", k->probe);
 	beside = mem_printf("%szonesync-probe", k->event_prefix);
 	zone_cmd_begin(z, &c, SCRIPT_PROBE, k->probe, second, beside, NULL);

@@ -3,14 +3,14 @@
 -- ARGV: after, most bytes, most events, own token, event key prefix, token of what the reader serves
 -- -> {head, {event...}}
 --    head  = {lineage, epoch token, rev, count, d0, d1, d2, d3, complete, caught, horizon, own, lease, lease seq,
---             polls, unread, accepted, held, above, lag}
+--             polls, unread, accepted, held, above, lag, version}
 --    own   = -2 the own token is not among the epochs; -1 it is the newest; else the revision at which the next began
 --    above = the revision at which the oldest epoch above the one that is served began; -1 there is none
---    event = {name, revision, id, type, action, updatedAt, hash, version, revision in the hash, payload}
+--    event = {name, revision, id, type, action, updatedAt, zs, payload}
 local call = redis.call
 local m = call('HMGET', KEYS[1], 'lineage', 'rev', 'count', 'd0', 'd1', 'd2', 'd3', 'complete', 'caught', 'horizon',
-	'polls', 'unread', 'accepted', 'held', 'lag')
-for i = 1, 15 do
+	'polls', 'unread', 'accepted', 'held', 'lag', 'version')
+for i = 1, 16 do
 	m[i] = m[i] or ''
 end
 local newest = call('LINDEX', KEYS[3], -1) or ''
@@ -38,7 +38,7 @@ if own == -2 or epoch_of(newest) > epoch_of(ARGV[6]) then
 end
 local lease = call('HMGET', KEYS[4], 'token', 'seq')
 local head = {m[1], string.match(newest, '^(%S*)') or '', m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
-	string.format('%.0f', own), lease[1] or '', lease[2] or '', m[11], m[12], m[13], m[14], string.format('%.0f', above), m[15]}
+	string.format('%.0f', own), lease[1] or '', lease[2] or '', m[11], m[12], m[13], m[14], string.format('%.0f', above), m[15], m[16]}
 local events = {}
 local most_bytes, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 if most > 0 then
@@ -46,18 +46,18 @@ if most > 0 then
 	local page = call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, most)
 	for i = 1, #page, 2 do
 		-- A key that is no hash is a lost one: h.err, and no fields.
-		local h = redis.pcall('HMGET', ARGV[5] .. page[i], 'id', 'type', 'syncAction', 'updatedAt', 'zsHash', 'zsVer', 'zsRev', 'payload')
-		for f = 1, 8 do
+		local h = redis.pcall('HMGET', ARGV[5] .. page[i], 'id', 'type', 'syncAction', 'updatedAt', 'zs', 'payload')
+		for f = 1, 6 do
 			h[f] = h[f] or ''
 		end
 		if h[3] ~= 'DEPLOY' then
-			h[8] = '' -- the payload of a tombstone is for Java readers
+			h[6] = '' -- the payload of a tombstone is for Java readers
 		end
-		bytes = bytes + #page[i] + #h[8] + 160
+		bytes = bytes + #page[i] + #h[6] + 160
 		if #events > 0 and bytes > most_bytes then
 			break
 		end
-		events[#events + 1] = {page[i], page[i + 1], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8]}
+		events[#events + 1] = {page[i], page[i + 1], h[1], h[2], h[3], h[4], h[5], h[6]}
 	end
 end
 return {head, events}

@@ -3,7 +3,7 @@
  * bench - the clients of test/bench/run: what a zone costs, and what the bare client of the
  * same server does.
  *
- *	bench publish SOCKET COUNT	plain HSET and fenced batches: insert, overwrite
+ *	bench publish SOCKET COUNT	plain HSET and fenced pages: insert, overwrite
  *	bench drain SOCKET ZONE		read a zone's pages and throw them away
  *	bench update SOCKET ZONE KEYS APIS RATE	write keys of the zone anew, until ended
  *	...				those of clients.h
@@ -19,8 +19,9 @@
 #include "common/base/mem.h"
 #include "common/zone/follow.h"
 #include "common/zone/lease.h"
-#include "common/zone/zone_end.h"
+#include "common/zone/stamp.h"
 #include "test/bench/clients.h"
+#include "workers/fetcher/zone_sink.h"
 
 #define PAYLOAD_BYTES 1000
 #define PLAIN_WINDOW  512
@@ -31,8 +32,9 @@
 struct bench {
 	uv_loop_t loop;
 	struct zone_conn *z;
-	struct zone_end *end;
-	struct writer *w;
+	struct end end;
+	struct zone_sink *w;
+	struct known known;
 	const char *mode;
 	uint64_t count;
 	uint64_t apis; /* of an update */
@@ -136,13 +138,17 @@ static void on_plain(void *arg, const struct redis_reply *r, const struct err *l
 static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
 {
 	const char *const f[] = { "clusterId", "plain", "type", "API_KEY", "syncAction", "DEPLOY" };
+	struct stamp st = { .revision = i + 1,
+			    .version = b->round == 0 ? "1" : "2",
+			    .version_len = 1 };
+	struct buf stamp = { 0 };
 	char id[32];
 	char key[64];
 	unsigned k;
 
 	name_of(id, i);
 	(void)snprintf(key, sizeof(key), "distributed_event:plain:API:api-1:API_KEY:%s", id);
-	redis_wire_begin(wire, 20);
+	redis_wire_begin(wire, 16);
 	redis_wire_str(wire, "HSET");
 	redis_wire_str(wire, key);
 	for (k = 0; k < ARRAY_LEN(f); k++)
@@ -153,12 +159,10 @@ static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
 	redis_wire_i64(wire, 1755700000000);
 	redis_wire_str(wire, "payload");
 	redis_wire_arg(wire, b->payload, PAYLOAD_BYTES);
-	redis_wire_str(wire, "zsRev");
-	redis_wire_i64(wire, (int64_t)i + 1);
-	redis_wire_str(wire, "zsHash");
-	redis_wire_arg(wire, b->payload, HASH_BYTES);
-	redis_wire_str(wire, "zsVer");
-	redis_wire_str(wire, b->round == 0 ? "1" : "2");
+	stamp_write(&stamp, &st);
+	redis_wire_str(wire, STAMP_FIELD);
+	redis_wire_arg(wire, stamp.data, stamp.len);
+	buf_reset(&stamp);
 }
 
 static void pump_plain(struct bench *b)
@@ -179,33 +183,54 @@ static void pump_plain(struct bench *b)
 
 /* --- fenced --- */
 
+/* A page is all the sink takes at once; it looks ahead for the next. */
+static void put_event(struct bench *b, struct zone_page *p, struct event *ev, bool forced)
+{
+	struct buf name = { 0 };
+	struct hash h;
+
+	event_name(&name, ev->kind, ev->id, ev->ref_id);
+	event_hash(&h, ev);
+	known_set(&b->known, known_put(&b->known, buf_cstr(&name), ev->kind, ev->ref_id), &h,
+		  ev->version);
+	page_deploy(p, &b->known, ev, &h, forced);
+	buf_reset(&name);
+}
+
 static void pump_fenced(struct bench *b)
 {
-	struct event ev = { .kind = KIND_API_KEY, .action = ACTION_DEPLOY };
-	char id[32];
+	struct zone_page p;
 
-	ev.ref_id = (char *)(uintptr_t) "api-1";
-	ev.id = id;
-	ev.version = (char *)(uintptr_t)(b->round == 0 ? "1" : "2");
-	while (b->sent < b->to && writer_room(b->w)) {
-		struct hash h;
+	if (!zone_sink_is_free(b->w))
+		return;
+	page_begin(&p, &b->known, PAGE_RECORDS, clock_wall_ms());
+	while (b->sent < b->to && page_has_room(&p, PAYLOAD_BYTES)) {
+		struct event ev = { .kind = KIND_API_KEY, .action = ACTION_DEPLOY };
+		char id[32];
 
 		name_of(id, b->sent);
 		vary(b, b->sent);
-		ev.payload = (struct buf){ b->payload, PAYLOAD_BYTES, PAYLOAD_BYTES };
-		event_hash(&h, &ev);
-		writer_put(b->w, &ev, &h, NULL, false);
+		ev.ref_id = mem_strdup("api-1");
+		ev.id = mem_strdup(id);
+		ev.version = mem_strdup(b->round == 0 ? "1" : "2");
+		buf_add(&ev.payload, b->payload, PAYLOAD_BYTES);
+		put_event(b, &p, &ev, false);
 		b->sent++;
 	}
-	if (b->sent == b->to)
-		writer_flush(b->w, NULL);
+	page_close(&p, &b->known);
+	zone_sink_write(b->w, &p, b->sent < b->to);
 }
 
-static void on_done(void *arg, const struct written *w)
+static void on_written(void *arg, struct zone_page *p, bool broken)
 {
 	struct bench *b = arg;
 
-	b->answered += w->effective;
+	CHECK(!broken);
+	if (p->begins) {
+		begin_slice(b);
+		return;
+	}
+	b->answered += p->revision - p->base;
 	if (b->rate > 0)
 		return;
 	if (b->answered == b->to)
@@ -223,7 +248,7 @@ static void on_over(void *arg, const struct err *why)
 
 /* --- updates of a zone that run filled --- */
 
-static void put_key(struct bench *b, uint64_t i)
+static void put_key(struct bench *b, struct zone_page *p, uint64_t i)
 {
 	struct event ev = { .kind = KIND_API_KEY, .action = ACTION_DEPLOY };
 	char *payload = mem_printf("{\"id\":\"k%" PRIu64 "\",\"key\":\"key-of-k%" PRIu64
@@ -232,15 +257,12 @@ static void put_key(struct bench *b, uint64_t i)
 				   "\"revoked\":false,\"paused\":false,\"active\":true,"
 				   "\"n\":%" PRIu64 "}",
 				   i, i, i % b->apis, i, b->sent);
-	struct hash h;
 
 	ev.id = mem_printf("k%" PRIu64, i);
 	ev.ref_id = mem_printf("a%" PRIu64, i % b->apis);
 	ev.version = mem_printf("%" PRId64, clock_wall_ms());
 	ev.payload = (struct buf){ payload, strlen(payload), strlen(payload) + 1 };
-	event_hash(&h, &ev);
-	writer_put(b->w, &ev, &h, NULL, true);
-	event_reset(&ev);
+	put_event(b, p, &ev, true);
 }
 
 static void on_tick(uv_timer_t *t)
@@ -248,11 +270,62 @@ static void on_tick(uv_timer_t *t)
 	struct bench *b = t->data;
 	uint64_t due = (uint64_t)(clock_boot_us() - b->begin_us) * b->rate / 1000000;
 
+	struct zone_page p;
+
 	if (b->sent == 0)
 		b->begin_us = clock_boot_us();
-	for (; b->sent < MAX(due, 1) && writer_room(b->w); b->sent++)
-		put_key(b, b->sent * 7919 % b->count);
-	writer_flush(b->w, NULL);
+	if (!zone_sink_is_free(b->w) || b->sent >= MAX(due, 1))
+		return;
+	page_begin(&p, &b->known, PAGE_RECORDS, clock_wall_ms());
+	for (; b->sent < MAX(due, 1) && page_has_room(&p, 0); b->sent++)
+		put_key(b, &p, b->sent * 7919 % b->count);
+	page_close(&p, &b->known);
+	zone_sink_write(b->w, &p, false);
+}
+
+static redis_reply_fn on_learned;
+
+static void learn(struct bench *b)
+{
+	const struct follow_ask ask = { &b->pos, "", FOLLOW_PAGE_EVENTS };
+
+	CHECK(follow_read(b->z, &ask, on_learned, b) == 0);
+}
+
+/* What the zone holds, as a primary knows it. */
+static void on_learned(void *arg, const struct redis_reply *r, const struct err *lost)
+{
+	struct bench *b = arg;
+	struct page page = { 0 };
+	size_t i;
+
+	CHECK(lost == NULL && follow_parse(r, &page, NULL) == 0);
+	for (i = 0; i < page.len; i++) {
+		const struct followed *f = &page.events[i];
+
+		known_learn(&b->known, known_put(&b->known, f->name, f->ev.kind, f->ev.ref_id),
+			    &f->hash, f->revision);
+		b->pos.revision = f->revision;
+	}
+	if (page.len > 0) {
+		learn(b);
+	} else {
+		b->known.revision = page.head.revision;
+		b->known.horizon = page.head.horizon;
+		str_copy(b->known.lineage, sizeof(b->known.lineage), page.head.lineage);
+		CHECK(uv_timer_start(&b->tick, on_tick, 0, UPDATE_MS) == 0);
+	}
+	follow_page_reset(&page);
+}
+
+static void begin_zone(struct bench *b)
+{
+	struct zone_page p;
+
+	page_begin(&p, &b->known, PAGE_RECORDS, clock_wall_ms());
+	page_refill_begin(&p, &b->known, "bench");
+	page_close(&p, &b->known);
+	zone_sink_write(b->w, &p, false);
 }
 
 static void on_lease(void *arg, const struct redis_reply *r, const struct err *lost)
@@ -261,16 +334,15 @@ static void on_lease(void *arg, const struct redis_reply *r, const struct err *l
 	struct lease_reply l;
 
 	CHECK(lost == NULL && lease_parse(r, &l, NULL) == 0 && l.answer == LEASE_HELD);
-	writer_begin(b->w, l.token);
-	writer_extend(b->w, clock_boot_ms() + TTL_MS);
+	zone_sink_begin(b->w, l.token);
+	zone_sink_extend(b->w, clock_boot_ms() + TTL_MS);
 	if (b->rate > 0) {
 		CHECK(uv_timer_init(&b->loop, &b->tick) == 0);
 		b->tick.data = b;
-		CHECK(uv_timer_start(&b->tick, on_tick, 0, UPDATE_MS) == 0);
+		learn(b);
 		return;
 	}
-	writer_refill_begin(b->w, "bench");
-	begin_slice(b);
+	begin_zone(b);
 }
 
 /* --- drain --- */
@@ -305,21 +377,21 @@ static void on_page(void *arg, const struct redis_reply *r, const struct err *lo
 static void on_up(void *arg)
 {
 	struct bench *b = arg;
-	const struct writer_hooks h = { b, on_done, on_over, on_over };
 	const struct lease_ask ask = { .nonce = "0123456789abcdef0123456789abcdef",
 				       .ttl_ms = TTL_MS,
 				       .holder = "bench",
 				       .break_token = "" };
-	struct writer_end end;
 
 	b->begin_us = clock_boot_us();
 	if (str_equal(b->mode, "drain")) {
 		drain_on(b);
 		return;
 	}
-	b->end = zone_end_create(b->z, &b->w);
-	end = zone_end_of(b->end);
-	b->w = writer_create(&end, &h);
+	b->end.hooks.arg = b;
+	b->end.hooks.written = on_written;
+	b->end.hooks.over = on_over;
+	b->end.hooks.trouble = on_over;
+	b->w = zone_sink_create(b->z, &b->end, "bench");
 	CHECK(lease_acquire(b->z, &ask, on_lease, b) == 0);
 }
 

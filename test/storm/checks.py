@@ -12,7 +12,7 @@ from client import NOT_FOUND, OK, UNAVAILABLE, Client, get, head, list_, resolve
 from truth import number_of
 
 LOST = (OSError, AssertionError, AttributeError)  # of client.py, when there is no answer, or half of one
-FIELDS = ("clusterId", "id", "type", "syncAction", "payload", "updatedAt", "zsRev", "zsHash", "zsVer")
+FIELDS = ("clusterId", "id", "type", "syncAction", "payload", "updatedAt", "zs")
 
 
 class Verdicts:
@@ -372,6 +372,7 @@ class Audit(Looker):
         super().__init__(storm, "writes")
         z = f"zonesync:{{{zone_id}}}:".encode()
         self.lease_key, self.meta, self.epochs = z + b"lease", z + b"meta", z + b"epochs"
+        self.turn_key = z + b"turn"
         self.generation = -1
         self.forget()
 
@@ -380,7 +381,7 @@ class Audit(Looker):
         self.until = float("inf")
         self.newest = b""
         self.number = {}  # token -> last
-        self.script = None
+        self.turn = None
 
     def line(self, line):
         """One of MONITOR's."""
@@ -392,11 +393,10 @@ class Audit(Looker):
             self.inner(at, args)
             return
         command = args[0].upper()
-        if command in (b"EVALSHA", b"EVAL") and args[3:5] == [self.lease_key, self.meta] and args[2] != b"3":
-            argv = args[3 + int(args[2]):]
-            self.script = (argv[0], int(argv[1]), at)
-        elif command in (b"EVALSHA", b"EVAL"):
-            self.script = None
+        if command == b"SET" and args[1] == self.turn_key:
+            self.turn = args[2].rsplit(b":", 1)[0]  # whose page may take effect next: it is watched
+        elif command == b"HSET" and args[1] == self.meta and args[2] == b"batch" and b"rev" in args and self.turn:
+            self.write(self.turn, int(args[3]), at)
         elif self.lease_key in args[1:3]:
             self.inner(at, args)  # a fault's own hand
 
@@ -410,8 +410,6 @@ class Audit(Looker):
             self.until = at + int(args[2]) / 1000
         elif key == self.lease_key and command == b"PERSIST":
             self.until = float("inf")
-        elif key == self.meta and command == b"HSET" and b"batch" in args and b"rev" in args and self.script:
-            self.write(*self.script)
 
     def write(self, token, number, at):
         self.verdicts.count("effective writes")

@@ -339,7 +339,7 @@ class Hand:
         elif how == "payload":
             self.ask("HSET", key, "payload", rng.choice(["", "{", '{"id":"x"}']))
         elif how == "field":
-            self.ask("HDEL", key, rng.choice(["zsHash", "zsRev", "zsVer", "payload", "syncAction", "id"]))
+            self.ask("HDEL", key, rng.choice(["zs", "payload", "syncAction", "id"]))
 
     # --- the source ---
 

@@ -13,7 +13,7 @@ import checks  # noqa: E402
 import faults  # noqa: E402
 import truth  # noqa: E402
 
-LEASE, META, LOG = (f"zonesync:{{test}}:{x}" for x in ("lease", "meta", "log"))
+LEASE, META, TURN = (f"zonesync:{{test}}:{x}" for x in ("lease", "meta", "turn"))
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def acquired(at, token):
 
 
 def written(at, token, number):
-    return [(at, "unix:r.sock", "EVALSHA", "sha", 6, LEASE, META, LOG, "c", "o", "s", token, number),
-            (at, "lua", "HSET", META, "batch", number, "rev", number)]
+    return [(at, "unix:r.sock", "SET", TURN, f"{token}:7", "PX", 20000), (at, "unix:r.sock", "WATCH", TURN, META),
+            (at, "unix:r.sock", "HSET", META, "batch", number, "rev", number)]
 
 
 def test_writes_under_the_lease_are_good(seen):
@@ -86,7 +86,7 @@ def test_a_write_that_had_no_right_to_is_told(seen, kind, then):
     assert kind in audit(seen, *acquired(1, "1:a"), *written(1.1, "1:a", 1), *then)
 
 
-HASH = {"clusterId": "test", "id": "k", "type": "API_KEY", "syncAction": "DEPLOY", "updatedAt": "1", "zsRev": "1", "zsHash": "D", "zsVer": "1",
+HASH = {"clusterId": "test", "id": "k", "type": "API_KEY", "syncAction": "DEPLOY", "updatedAt": "1", "zs": "D",
         "payload": '{"expireAt":%d,"active":true}' % (truth.BASE_MS + 2)}
 
 

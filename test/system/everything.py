@@ -4,13 +4,12 @@ import copy
 import json
 
 import mongo as m
-from resp import Resp
+from resp import Resp, stamp
 from test_mongo import OLD, lines
 from test_mongo_types import ENTITY, GROUP, POLICY
 from zone import api, apikey, product, product_subscription, subscription
 
 GAMMA = "gamma:\n  enabled: true\n"
-OF_WRITING = (b"zsRev", b"updatedAt")  # when and in which order it was written
 
 
 def hashes(redis):
@@ -27,8 +26,9 @@ def hashes(redis):
 def contents(zone):
     """What a zone holds, but for when it was written; of what is withdrawn, but for the last row that was seen of it."""
     def told(h):
-        return OF_WRITING if h[b"syncAction"] == b"DEPLOY" else (*OF_WRITING, b"zsVer")
-    return {key: {k: v for k, v in h.items() if k not in told(h)} for key, h in hashes(zone.redis).items()}
+        hash, _, _, version = stamp(h[b"zs"])
+        return {"hash": hash, "version": version} if h[b"syncAction"] == b"DEPLOY" else {"hash": hash}
+    return {key: {**{k: v for k, v in h.items() if k not in (b"zs", b"updatedAt")}, **told(h)} for key, h in hashes(zone.redis).items()}
 
 
 def license(zone, organization, text, at=None):

@@ -5,6 +5,14 @@ import socket
 DEADLINE_S = 40
 
 
+def stamp(raw):
+    """Field `zs` of an event: (hash, revision, marks, version); None when it is none."""
+    parts = (raw or b"")[17:].split(b" ", 2)
+    if len(parts) != 3 or not parts[0].isdigit():
+        return None
+    return raw[:17], int(parts[0]), parts[1], parts[2]
+
+
 class Error(Exception):
     """What the server answered instead."""
 

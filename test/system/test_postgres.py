@@ -81,7 +81,8 @@ def hashes(zone):
     for key in zone.redis("KEYS", "distributed_event:*").split("\n"):
         fields = [line.split(") ", 1)[1] for line in zone.redis("--no-raw", "HGETALL", key).split("\n")]
         named = dict(zip(fields[::2], fields[1::2]))
-        out[key] = {k: v for k, v in named.items() if k not in ('"zsRev"', '"updatedAt"')}  # of the writing
+        hash, _, marks, version = zone.redis.stamp(key)
+        out[key] = {k: v for k, v in named.items() if k not in ('"zs"', '"updatedAt"')} | {"zs": (hash, marks, version)}  # not of the writing
     return out
 
 
@@ -131,7 +132,7 @@ def quarantine(n):
 
 def version(zone, key):
     """In the zone, of the row."""
-    return int(zone.redis("HGET", f"distributed_event:test:{key}", "zsVer"))
+    return int(zone.redis.version(f"distributed_event:test:{key}"))
 
 
 @pytest.mark.parametrize("name", ["Europe/Berlin", "America/New_York", "Asia/Kolkata"])

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gateway import field, parse
-from publisher import BEGIN, DUP, END, LOST, OK, Publisher, op, put
+from publisher import BEGIN, END, LOST, OK, REFUSED, Publisher, put
 from zone import BUILD, until
 from test_standalone import alone
 
@@ -37,37 +37,54 @@ def unhurt(n, *names):
 def filled(n, *names):
     with Publisher(n) as p:
         p.hello()
-        assert p.batch(1, BEGIN, *(put(x) for x in names), op("M", name="mapping", value="m"), END) == OK
+        assert p.page(1, BEGIN, *(put(x) for x in names), END, fields=[("mapping", "m")]) == OK
 
 
-def test_batches_are_applied_once_and_in_order(node):
+def test_pages_are_applied_once_and_in_order(node):
     with Publisher(node) as p:
         assert 2 not in p.hello(), "there is nothing yet"
-        assert p.batch(1, BEGIN, put("a"), END) == OK
-        assert p.batch(1, put("dup")) == DUP
-        assert p.batch(3, put("lost")) == LOST
-        assert p.batch(2, put("b")) == OK
+        assert p.page(1, BEGIN, put("a"), END) == OK
+        assert p.page(1, put("again")) == LOST
+        assert p.page(3, put("lost")) == LOST
+        assert p.page(2, put("b")) == OK
         state = p.hello()
         assert state[2] == [b"lineage-of-a-test"]
         unhurt(node, "a", "b")
+
+
+def test_a_page_is_for_the_revision_and_the_lineage_that_are_there(node):
+    with Publisher(node) as p:
+        p.hello()
+        assert p.page(1, BEGIN, put("a")) == OK
+        assert p.page(2, put("b"), base=0) == LOST, "the refill is further"
+        assert p.page(2, END, put("b")) == OK
+        assert p.page(3, put("c"), base=1) == LOST
+        assert p.page(3, put("c"), base=3) == LOST
+        assert p.page(3, put("c"), was=b"another") == LOST
+        assert p.page(3, put("c")) == OK
+    with Publisher(node) as p:
+        assert p.hello()[5] == [3]
+        assert p.page(1, put("d"), base=2) == LOST
+        assert p.page(1, put("d", keep=True)) == REFUSED, "nothing is behind what serves"
+        unhurt(node, "a", "b", "c")
 
 
 def test_a_new_publisher_ends_the_one_before_and_counts_from_one(node):
     filled(node, "a")
     with Publisher(node) as first:
         token = first.hello()[1]
-        assert first.batch(1, put("b")) == OK
+        assert first.page(1, put("b")) == OK
         with Publisher(node) as second:
             assert second.hello()[1] != token
             assert first.closed()
-            assert second.batch(1, put("c")) == OK
+            assert second.page(1, put("c")) == OK
     unhurt(node, "a", "b", "c")
 
 
 def test_nothing_is_written_into_what_no_refill_of_ours_made(node):
     with Publisher(node) as p:
         p.hello()
-        assert p.batch(1, put("a")) is None
+        assert p.page(1, put("a")) is None
     filled(node, "b")
     unhurt(node, "b")
 
@@ -76,19 +93,19 @@ def test_a_refill_ends_only_where_it_began(node):
     filled(node, "a", "b")
     with Publisher(node) as p:  # none was begun at all
         p.hello()
-        assert p.batch(1, END) is None
+        assert p.page(1, END) is None
     with Publisher(node) as p:  # one that dies
         p.hello()
-        assert p.batch(1, BEGIN, put("half")) == OK
+        assert p.page(1, BEGIN, put("half")) == OK
     with Publisher(node) as p:  # and another that takes what is left of it for its own
         p.hello()
-        assert p.batch(1, END) is None
+        assert p.page(1, END) is None
     unhurt(node, "a", "b")
     with Publisher(node) as p:
         p.hello()
-        assert p.batch(1, put("c")) == OK
-        assert p.batch(2, BEGIN, put("whole")) == OK
-        assert p.batch(3, END) == OK
+        assert p.page(1, put("c")) == OK
+        assert p.page(2, BEGIN, put("whole")) == OK
+        assert p.page(3, END) == OK
     unhurt(node, "whole")
 
 
@@ -99,7 +116,7 @@ def test_what_is_left_of_a_dead_refill_gives_its_room_back(node):
     filled(node, "a")
     with Publisher(node) as p:
         p.hello()
-        assert p.batch(1, BEGIN, put("half")) == OK
+        assert p.page(1, BEGIN, put("half")) == OK
         assert len(generations()) == 2
     until("only what serves is there", lambda: len(generations()) == 1)
     filled(node, "b")
@@ -107,14 +124,14 @@ def test_what_is_left_of_a_dead_refill_gives_its_room_back(node):
 
 
 @pytest.mark.parametrize("bad", [
-    put("", hash=b"D" + bytes(16)), put("x", hash=b"U" + bytes(16)), put("x", hash=b"D"), op("W", id="x"),
-    put("x", kind="NONSENSE"), put(b"\xff"), op("", id="x"), op("WW", id="x"), op("T"), op("K"), op("P"),
+    put(""), put("x", hash=b"X" + bytes(16)), put("x", hash=b"D"), put("x", hash=b""), put("x", hash=b"D" + bytes(17)),
+    put("x", kind="NONSENSE"), put("x", kind=""), put(b"\xff"), put("x", ref=b"\xff"), put("x", version=b"\xff"), b"",
 ])
-def test_a_malformed_batch_is_refused_whole(node, bad):
+def test_a_malformed_page_is_refused_whole(node, bad):
     filled(node, "a")
     with Publisher(node) as p:
         p.hello()
-        assert p.batch(1, put("good"), bad) is None
+        assert p.page(1, put("good"), bad) is None
     unhurt(node, "a")
 
 
@@ -142,7 +159,7 @@ def test_names_come_in_pages_that_take_no_long_read(node):
     with Publisher(node) as p:
         p.hello()
         for i in range(20):
-            assert p.batch(i + 1, put(f"big{i}", payload=big)) == OK
+            assert p.page(i + 1, put(f"big{i}", payload=big)) == OK
         after, seen = 0, []
         while True:
             page = p.names(after)

@@ -202,9 +202,9 @@ def test_a_damaged_event_is_repaired_by_the_primary(zone):
     zone.start(2)
     zone.settled(count=2)
     key = "distributed_event:test:API:a"
-    rev = zone.redis("HGET", key, "zsRev")
+    rev = zone.redis.stamp(key)[1]
     zone.redis("HSET", key, "payload", "{}")
     zone.nodes[0].cli("resync")
-    until("written again", lambda: zone.redis("HGET", key, "zsRev") != rev)
+    until("written again", lambda: zone.redis.stamp(key)[1] != rev)
     zone.settled(count=2)
     see(zone, "1")

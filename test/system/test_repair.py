@@ -20,14 +20,20 @@ def event(name):
 DAMAGE = {
     "deleted": lambda r: r("DEL", event(KEY)),
     "of a wrong type": lambda r: [r("DEL", event(KEY)), r("SET", event(KEY), "text")],
-    "another hash": lambda r: r("HSET", event(KEY), "zsHash", "Dsixteen bytes..."),
-    "no hash": lambda r: r("HDEL", event(KEY), "zsHash"),
-    "another revision": lambda r: r("HSET", event(KEY), "zsRev", "99999"),
+    "another hash": lambda r: stamped(r, lambda s: b"Dsixteen bytes..." + s[17:]),
+    "no stamp": lambda r: r("HDEL", event(KEY), "zs"),
+    "half a stamp": lambda r: stamped(r, lambda s: s[:17]),
+    "another revision": lambda r: stamped(r, lambda s: s[:17] + b"99999  x"),
     "another payload": lambda r: r("HSET", event(KEY), "payload", "{}"),
     "another type": lambda r: r("HSET", event(KEY), "type", "API"),
     "no member of the log": lambda r: r("ZREM", LOG, KEY),
     "other sums": lambda r: r("HSET", "zonesync:{test}:meta", "count", "7", "d2", "12345"),
 }
+
+
+def stamped(r, change):
+    with resp.Resp(r.socket) as c:
+        c("HSET", event(KEY), "zs", change(c("HGET", event(KEY), "zs")))
 
 
 def stored(zone):
@@ -41,7 +47,11 @@ def stored(zone):
                 flat = r("HGETALL", event(name))
             except resp.Error:
                 flat = []
-            out[name] = (int(score), dict(zip([f.decode() for f in flat[::2]], flat[1::2])))
+            h = dict(zip([f.decode() for f in flat[::2]], flat[1::2]))
+            out[name] = (int(score), h)
+            stamp = resp.stamp(h.get("zs"))
+            if stamp:
+                h["hash"], h["rev"], _, h["version"] = stamp
     return out
 
 
@@ -49,9 +59,9 @@ def sums(zone):
     """Count and digest of what stands there."""
     count, lanes = 0, [0, 0, 0, 0]
     for score, h in stored(zone).values():
-        if len(h.get("zsHash", b"")) == 17 and h["zsHash"][:1] == b"D" and int(h.get("zsRev", -1)) == score:
+        if h.get("hash", b"")[:1] == b"D" and h["rev"] == score:
             count += 1
-            lanes = [(a + b) % 2**32 for a, b in zip(lanes, struct.unpack(">4I", h["zsHash"][1:]))]
+            lanes = [(a + b) % 2**32 for a, b in zip(lanes, struct.unpack(">4I", h["hash"][1:]))]
     return [str(n) for n in (count, *lanes)]
 
 
@@ -62,7 +72,7 @@ def is_whole(zone, before):
         return None
     for name, (score, h) in now.items():
         was = before[name][1]
-        if int(h.get("zsRev", -1)) != score or any(h.get(f) != was[f] for f in ("zsHash", "payload", "type", "id", "syncAction")):
+        if h.get("rev") != score or any(h.get(f) != was[f] for f in ("hash", "payload", "type", "id", "syncAction")):
             return None
     meta = zone.redis.meta()
     return sums(zone) == [meta[f] for f in ("count", "d0", "d1", "d2", "d3")]
@@ -132,14 +142,14 @@ def test_a_damaged_tombstone_is_mended(zone):
     zone.settled(count=5)
     zone.remove("api-keys/k.json")
     zone.settled(count=4)
-    assert stored(zone)[KEY][1]["zsVer"] == b"absent"
+    assert stored(zone)[KEY][1]["version"] == b"absent"
     before = stored(zone)
-    zone.redis("HSET", event(KEY), "type", "API", "zsHash", "broken")
+    zone.redis("HSET", event(KEY), "type", "API", "zs", "broken")
     zone.redis("SADD", SUSPECT, KEY)
     zone.write("apis/c.json", api("c", "2"))  # a pass, at which suspects are asked for
     until("mended", lambda: stored(zone)[KEY][1].get("type") == b"API_KEY" and zone.redis("EXISTS", SUSPECT) == "0")
     now = stored(zone)[KEY]
-    assert now[0] > before[KEY][0] and now[1]["zsHash"] == before[KEY][1]["zsHash"] and now[1]["zsVer"] == b"absent"
+    assert now[0] > before[KEY][0] and now[1]["hash"] == before[KEY][1]["hash"] and now[1]["version"] == b"absent"
     zone.settled(count=4)
 
 

@@ -118,7 +118,7 @@ def test_no_index_when_it_is_off(zone):
 
 # As README and zonesyncd(8) have them.
 README_USER = ("~distributed_event:* ~distributed_sync_state:* ~zonesync:* &zonesync:* "
-               "+@read +@write +@scripting +@pubsub +@connection +info +time")
+               "+@read +@write +@scripting +@transaction +@pubsub +@connection +info +time")
 INDEX_KEY = f"~{java.INDEX}"
 
 

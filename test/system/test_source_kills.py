@@ -83,7 +83,7 @@ def contents(zone):
     out = everything.contents(zone)
     for h in out.values():
         if h[b"type"] == b"SUBSCRIPTION":
-            h.pop(b"zsHash")
+            h.pop("hash")
             h[b"payload"] = {k: v for k, v in json.loads(h.get(b"payload", b"{}")).items() if k != "forceDispatch"}
     return out
 

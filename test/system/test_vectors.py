@@ -119,7 +119,7 @@ def test_every_kind_of_api_passes_byte_for_byte(zone):
 TYPES = {"API", "SUBSCRIPTION", "API_KEY", "API_PRODUCT", "DICTIONARY", "ORGANIZATION", "LICENSE", "ACCESS_POINT",
          "SHARED_POLICY_GROUP", "NODE_METADATA", "AUTHZ_ENTITY", "AUTHZ_POLICY"}
 NEEDED = {"clusterId", "id", "type", "syncAction", "updatedAt"}
-OURS = {"zsRev", "zsHash", "zsVer"}
+OURS = {"zs"}
 ENUMS = {"consumerStatus": {"STARTED", "STOPPED", "FAILURE"}, "type": {"STANDARD", "PUSH"}}
 NAMED = {"API": lambda p: p["definition"]["id"], "AUTHZ_ENTITY": lambda p: p["entityId"], "NODE_METADATA": None, "LICENSE": None,
          "ORGANIZATION": lambda p: p["definition"]["id"]}
@@ -184,7 +184,7 @@ def check(zone):
     seen = {}
     now = int(time.time() * 1000) + 1000
     for key, raw in everything.hashes(zone.redis).items():
-        fields = {k.decode(): v if k == b"zsHash" else v.decode() for k, v in raw.items()}
+        fields = {k.decode(): v if k == b"zs" else v.decode() for k, v in raw.items()}
         assert flaws(fields, now) == [], (key, fields)
         assert NEEDED | OURS <= fields.keys() <= NEEDED | OURS | {"payload"}, (key, fields)
         assert fields["clusterId"] == zone.zone and key.decode() == key_of(fields, zone.zone), (key, fields)

@@ -78,6 +78,15 @@ class Redis:
             return {}
         return dict(zip(flat[::2], flat[1::2]))
 
+    def stamp(self, key):
+        """Of an event: (hash, revision, marks, version)."""
+        with resp.Resp(self.socket) as r:
+            return resp.stamp(r("HGET", key, "zs"))
+
+    def version(self, key):
+        """Of what an event was made from."""
+        return self.stamp(key)[3].decode()
+
     def meta(self, zone="test"):
         return self.hash(f"zonesync:{{{zone}}}:meta")
 

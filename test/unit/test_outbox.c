@@ -9,8 +9,6 @@
 #include "common/base/mem.h"
 #include "workers/fetcher/outbox.h"
 
-static const struct hash none; /* nothing is counted of it */
-
 static void add(struct outbox *b, enum kind k, enum action a, const char *id, const char *ref)
 {
 	struct event ev = { .kind = k, .action = a };
@@ -19,7 +17,7 @@ static void add(struct outbox *b, enum kind k, enum action a, const char *id, co
 	ev.id = mem_strdup(id);
 	ev.ref_id = mem_strdup(ref);
 	ev.version = mem_strdup("1");
-	outbox_add(b, &ev, &h, OUTBOX_PLAIN, &none);
+	outbox_add(b, &ev, &h, OUTBOX_PLAIN);
 }
 
 static void deploy(struct outbox *b, enum kind k, const char *id, const char *ref)
@@ -165,7 +163,7 @@ static void how_it_is_to_be_sent_stays_with_the_newest(void **state)
 
 		ev.id = mem_strdup("k");
 		ev.ref_id = mem_strdup("a");
-		outbox_add(&b, &ev, &h, hows[i], &none);
+		outbox_add(&b, &ev, &h, hows[i]);
 	}
 	item = outbox_take(&b);
 	assert_int_equal(item->how, OUTBOX_FORCED);
@@ -174,7 +172,7 @@ static void how_it_is_to_be_sent_stays_with_the_newest(void **state)
 		struct event ev = { .kind = KIND_API, .action = ACTION_UNDEPLOY };
 
 		ev.id = mem_strdup("a");
-		outbox_add(&b, &ev, &h, i == 0 ? OUTBOX_ALONE : OUTBOX_PLAIN, &none);
+		outbox_add(&b, &ev, &h, i == 0 ? OUTBOX_ALONE : OUTBOX_PLAIN);
 	}
 	item = outbox_take(&b);
 	assert_int_equal(item->how, OUTBOX_PLAIN);
@@ -228,7 +226,7 @@ static void it_is_full_by_items_and_by_bytes(void **state)
 	ev.id = mem_strdup("a");
 	buf_reserve(&ev.payload, OUTBOX_BYTES);
 	ev.payload.len = OUTBOX_BYTES;
-	outbox_add(&b, &ev, &h, OUTBOX_PLAIN, &none);
+	outbox_add(&b, &ev, &h, OUTBOX_PLAIN);
 	assert_true(outbox_full(&b));
 	deploy(&b, KIND_API, "a", NULL);
 	assert_false(outbox_full(&b));

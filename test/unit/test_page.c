@@ -129,14 +129,14 @@ static void send(struct zone_page *p, bool forced)
 	assert_true(p->n <= p->most);
 	assert_int_equal(p->base, zone.revision);
 	zone.pages++;
-	while (p->lineage != NULL && table_next(&zone.names, &at, NULL, &v))
+	while (p->begins && table_next(&zone.names, &at, NULL, &v))
 		((struct stored *)v)->revision = 0;
 	for (i = 0; i < p->n; i++)
 		take_record(&p->records[i], forced);
 	assert_true(p->horizon >= zone.horizon);
 	zone.horizon = p->horizon;
 	check_zone(p);
-	page_reset(p);
+	page_drop(p);
 }
 
 /* --- the source speaks, and what waits is sent --- */
@@ -157,8 +157,6 @@ static struct event make(enum action a, enum kind k, const char *id, const char 
 	return ev;
 }
 
-static const struct hash none; /* the box's own affair */
-
 static void deploy(enum kind k, const char *id, const char *ref, const char *payload, bool forced)
 {
 	struct event ev = make(ACTION_DEPLOY, k, id, ref);
@@ -173,7 +171,7 @@ static void deploy(enum kind k, const char *id, const char *ref, const char *pay
 	e = known_put(&known, buf_cstr(&name), k, ref);
 	known_set(&known, e, &h, ev.version);
 	e->pass = 1;
-	outbox_add(&box, &ev, &h, forced ? OUTBOX_FORCED : OUTBOX_PLAIN, &none);
+	outbox_add(&box, &ev, &h, forced ? OUTBOX_FORCED : OUTBOX_PLAIN);
 	buf_reset(&name);
 }
 
@@ -197,7 +195,7 @@ static void withdraw(enum kind k, const char *id, const char *ref)
 		known_withdraw(&known, e, ev.version);
 		if (k == KIND_API)
 			known_withdraw_children(&known, id);
-		outbox_add(&box, &ev, &(struct hash){ { 'U' } }, OUTBOX_PLAIN, &none);
+		outbox_add(&box, &ev, &(struct hash){ { 'U' } }, OUTBOX_PLAIN);
 	}
 	mem_free(prefix);
 	event_reset(&ev);
@@ -238,7 +236,7 @@ static bool pump(size_t most, bool forced)
 		outbox_item_free(i);
 	}
 	if (page_is_empty(&p)) {
-		page_reset(&p);
+		page_drop(&p);
 		return false;
 	}
 	send(&p, forced);
@@ -573,7 +571,7 @@ static void a_large_entity_is_a_page_of_its_own(void **state)
 	page_deploy(&p, &known, &ev, &h, false);
 	assert_true(page_has_room(&p, 0));
 	assert_false(page_has_room(&p, PAGE_BYTES));
-	page_reset(&p);
+	page_drop(&p);
 	reset_all();
 }
 
@@ -599,7 +597,7 @@ static void a_record_that_failed_is_written_again(void **state)
 	assert_int_equal(next.n, 1);
 	assert_true(next.records[0].damaged);
 	assert_int_equal(next.records[0].revision, 2);
-	page_reset(&p);
+	page_drop(&p);
 	send(&next, false);
 	assert_int_equal(known.sums.count, 1);
 	reset_all();

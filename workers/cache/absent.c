@@ -15,7 +15,6 @@ void absent_names_reset(struct absent_names *n)
 		mem_free(n->v[n->n].ref);
 	}
 	mem_free(n->v);
-	buf_reset(&n->stale);
 	*n = (struct absent_names){ 0 };
 }
 
@@ -34,7 +33,7 @@ void absent_begin(struct absent *a, const struct marks *seen, const struct marks
 	a->wrong = wrong;
 	a->walked = 0;
 	a->kept_wrong = 0;
-	a->stale_revision = 0;
+	a->stale = 0;
 	memset(a->live, 0, sizeof(a->live));
 }
 
@@ -49,15 +48,8 @@ static int walk_one(void *arg, const struct store_entry *entry)
 	if (a->told++ >= ABSENT_WALK)
 		return 1;
 	if (entry->action != ACTION_DEPLOY) {
-		if (entry->updated_ms < clock_wall_ms() - ABSENT_FORGET_MS) {
-			a->stale_revision = entry->revision;
-			a->stale_kind = entry->kind;
-			buf_clear(&a->names.stale);
-			buf_add(&a->names.stale, entry->id, entry->id_len);
-			buf_addc(&a->names.stale, '\0');
-			buf_add(&a->names.stale, entry->ref, entry->ref_len);
-			buf_addc(&a->names.stale, '\0');
-		}
+		if (entry->updated_ms < clock_wall_ms() - ABSENT_FORGET_MS)
+			a->stale = entry->revision;
 		return 0;
 	}
 	a->live[entry->kind]++;
@@ -128,7 +120,7 @@ static bool may_go(struct absent *a, const struct absent_one *g)
 	return false;
 }
 
-size_t absent_removals(struct absent *a, struct publish_op *ops)
+size_t absent_removals(struct absent *a, const struct absent_one **gone)
 {
 	bool decided[KIND__COUNT] = { false };
 	bool goes[KIND__COUNT] = { false };
@@ -147,21 +139,7 @@ size_t absent_removals(struct absent *a, struct publish_op *ops)
 		if (!goes[g->kind])
 			continue;
 		log_note(EV("removed"), KV("kind", kind_name(g->kind)), KV("id", g->id));
-		ops[n++] = (struct publish_op){ .what = PUBLISH_WITHDRAW,
-						.kind = g->kind,
-						.id = g->id,
-						.ref = g->ref,
-						.number = UINT64_MAX };
-	}
-	if (a->stale_revision > 0) {
-		const char *id = buf_cstr(&a->names.stale);
-		const char *ref = id + strlen(id) + 1;
-
-		ops[n++] = (struct publish_op){ .what = PUBLISH_PURGE,
-						.kind = a->stale_kind,
-						.id = id,
-						.ref = ref[0] == '\0' ? NULL : ref,
-						.number = a->stale_revision };
+		gone[n++] = g;
 	}
 	marks_reset(&a->doubt);
 	for (i = 0; i < a->names.n; i++)

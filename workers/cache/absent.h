@@ -11,7 +11,7 @@
 #pragma once
 
 #include "common/base/mem.h"
-#include "common/store/publish.h"
+#include "common/store/reader.h"
 #include "workers/cache/marks.h"
 
 #define ABSENT_WALK	 2000	  /* records of the store looked at in one turn of the loop */
@@ -23,11 +23,9 @@ struct absent_one { /* a live record without a row */
 	uint64_t mark;
 };
 
-/* What the operations of a removal point at. */
 struct absent_names {
 	struct absent_one *v;
 	size_t n, cap;
-	struct buf stale; /* id, NUL, ref, NUL of the tombstone that may go */
 };
 
 struct absent {
@@ -42,8 +40,7 @@ struct absent {
 	size_t kept_wrong; /* records whose row is none */
 	const struct marks *seen, *wrong;
 	struct absent_names names;
-	uint64_t stale_revision; /* of the tombstone that may go; 0: none */
-	enum kind stale_kind;
+	uint64_t stale; /* revision of the greatest tombstone that may go; 0: none */
 };
 
 /* A walk against the keys that were seen, and those whose rows are none; settled, and not to
@@ -52,7 +49,7 @@ void absent_begin(struct absent *a, const struct marks *seen, const struct marks
 int absent_step(struct absent *a, struct err *e) MUST_USE; /* 1: there is more; 0: it is whole */
 bool absent_is_fresh(const struct absent *a); /* something is missing for the first time */
 
-/* The operations of a removal, names.n + 1 at most; what is missing is doubted from now on. */
-size_t absent_removals(struct absent *a, struct publish_op *ops);
+/* Those that go, names.n at most, borrowed; what is missing is doubted from now on. */
+size_t absent_removals(struct absent *a, const struct absent_one **gone);
 void absent_names_reset(struct absent_names *n);
 void absent_reset(struct absent *a);

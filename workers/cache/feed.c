@@ -19,14 +19,14 @@
 struct fields {
 	Feed__State m;
 	char *mapping; /* owned; NULL: none */
-	Feed__Cursor *cursors;
+	Feed__Field *cursors;
 	size_t cap;
 };
 
 static int add_field(void *arg, const char *field, const char *value)
 {
 	struct fields *f = arg;
-	Feed__Cursor *c;
+	Feed__Field *c;
 
 	if (str_equal(field, MAPPING_FIELD)) {
 		mem_free(f->mapping);
@@ -34,26 +34,27 @@ static int add_field(void *arg, const char *field, const char *value)
 	} else {
 		f->cursors = mem_grow(f->cursors, &f->cap, f->m.n_cursors + 1, sizeof(*c));
 		c = &f->cursors[f->m.n_cursors++];
-		feed__cursor__init(c);
+		feed__field__init(c);
 		c->field = mem_strdup(field);
 		c->value = mem_strdup(value);
 	}
 	return 0;
 }
 
-void feed_state(struct store_view *v, const char *lineage, const char *token,
+void feed_state(struct store_view *v, const struct store_position *at, const char *token,
 		const struct feed_sink *to)
 {
 	struct fields f = { .cursors = NULL };
-	Feed__Cursor **list;
+	Feed__Field **list;
 	Feed__Answer a;
 	size_t i;
 
 	feed__answer__init(&a);
 	feed__state__init(&f.m);
-	if (lineage != NULL) {
+	if (at != NULL) {
 		CHECK(store_meta(v, add_field, &f) == 0);
-		f.m.lineage = (char *)(uintptr_t)lineage;
+		f.m.lineage = (char *)(uintptr_t)at->lineage;
+		f.m.revision = at->revision;
 	}
 	list = mem_alloc((f.m.n_cursors + 1) * sizeof(*list));
 	for (i = 0; i < f.m.n_cursors; i++)
@@ -165,21 +166,7 @@ bool feed_names(struct store_view *v, uint64_t after, bool passing, const struct
 	return sent;
 }
 
-void feed_known(uint64_t number, const struct feed_sink *to)
-{
-	Feed__Answer a;
-	Feed__Known known;
-
-	feed__answer__init(&a);
-	feed__known__init(&known);
-	known.number = number;
-	a.body_case = FEED__ANSWER__BODY_KNOWN;
-	a.known = &known;
-	to->send(to->arg, &a);
-}
-
-void feed_written(Feed__Outcome outcome, uint64_t revision, const struct keeper_job *job,
-		  const struct feed_sink *to)
+void feed_written(Feed__Outcome outcome, const char *error, const struct feed_sink *to)
 {
 	Feed__Answer a;
 	Feed__Written m;
@@ -187,68 +174,68 @@ void feed_written(Feed__Outcome outcome, uint64_t revision, const struct keeper_
 	feed__answer__init(&a);
 	feed__written__init(&m);
 	m.outcome = outcome;
-	m.revision = revision;
-	if (job != NULL && job->rc < 0) {
-		m.error = (char *)(uintptr_t)job->err.text;
-	} else if (job != NULL) {
-		m.revision = job->published.after.revision;
-		m.effective = job->published.effective;
-		m.left = job->published.left;
-	}
+	if (error != NULL)
+		m.error = (char *)(uintptr_t)error;
 	a.body_case = FEED__ANSWER__BODY_WRITTEN;
 	a.written = &m;
 	to->send(to->arg, &a);
 }
 
-/* --- batches --- */
+/* --- pages --- */
 
-static const char *text_or_null(const char *s)
+static bool is_sound(const Feed__Record *m)
 {
-	return s[0] == '\0' ? NULL : s;
+	return m->id[0] != '\0' && str_is_utf8(m->id, strlen(m->id)) &&
+	       str_is_utf8(m->ref, strlen(m->ref)) && str_is_utf8(m->version, strlen(m->version)) &&
+	       m->hash.len == HASH_BYTES &&
+	       (m->hash.data[0] == ACTION_DEPLOY || m->hash.data[0] == ACTION_UNDEPLOY);
 }
 
-static bool is_sound(const Feed__Op *m, char op)
-{
-	bool put = op == 'W' || op == 'F';
+/* What a record points at: it is the request's, but for the event. */
+struct baggage {
+	Feed__Request *request; /* owned */
+	struct event *events;	/* owned; their strings are the request's */
+};
 
-	if (strlen(m->op) != 1 || !str_is_utf8(m->id, strlen(m->id)) ||
-	    !str_is_utf8(m->ref, strlen(m->ref)) || !str_is_utf8(m->version, strlen(m->version)))
-		return false;
-	if (put && (m->hash.len != HASH_BYTES || m->hash.data[0] != ACTION_DEPLOY))
-		return false;
-	return strchr("WFTRKP", op) == NULL || m->id[0] != '\0';
+static void free_baggage(void *data)
+{
+	struct baggage *b = data;
+
+	feed_request_free(b->request);
+	mem_free(b->events);
+	mem_free(b);
 }
 
-/* Into `out`; false: no operation of the store, but of the batch as a whole. */
-static bool take_op(struct keeper_job *job, Feed__Op *m, struct publish_op *out)
+static bool take_record(const Feed__Record *m, struct event *ev, struct store_record *out)
 {
-	static const struct {
-		char op;
-		enum publish_what what;
-	} rows[] = { { 'W', PUBLISH_PUT },	{ 'F', PUBLISH_FORCE }, { 'T', PUBLISH_WITHDRAW },
-		     { 'R', PUBLISH_WITHDRAW }, { 'K', PUBLISH_KEEP },	{ 'C', PUBLISH_CHILDREN },
-		     { 'P', PUBLISH_PURGE },	{ 'M', PUBLISH_META },	{ 'O', PUBLISH_META } };
+	if (!is_sound(m) || m->revision == 0 || !kind_parse(m->kind, strlen(m->kind), &ev->kind))
+		return false;
+	ev->action = (enum action)m->hash.data[0];
+	ev->id = m->id;
+	ev->ref_id = m->ref[0] == '\0' ? NULL : m->ref;
+	ev->version = m->version;
+	ev->payload = (struct buf){ (char *)m->payload.data, m->payload.len, 0 };
+	*out = (struct store_record){ .ev = ev,
+				      .revision = m->revision,
+				      .updated_ms = m->updated_ms,
+				      .keep = m->what == FEED__WHAT__KEEP };
+	memcpy(out->hash.b, m->hash.data, HASH_BYTES);
+	return true;
+}
+
+/* What is only for those who follow a zone is not kept. */
+static size_t take_fields(const Feed__Page *p, struct store_field *out)
+{
+	size_t n = 0;
 	size_t i;
 
-	job->begin_next = job->begin_next || m->op[0] == 'L';
-	job->end_next = job->end_next || (m->op[0] == 'E' && !str_equal(m->value, "empty"));
-	if (m->op[0] == 'M' &&
-	    (str_equal(m->field, CAUGHT_FIELD) || str_equal(m->field, UNREAD_FIELD)))
-		return false;
-	for (i = 0; i < ARRAY_LEN(rows) && rows[i].op != m->op[0]; i++)
-		continue;
-	if (i == ARRAY_LEN(rows))
-		return false;
-	*out = (struct publish_op){ .what = rows[i].what, .id = m->id, .number = m->number };
-	out->ref = text_or_null(m->ref);
-	out->version = m->version;
-	out->payload = m->payload.data;
-	out->payload_len = m->payload.len;
-	if (m->hash.len == HASH_BYTES)
-		memcpy(out->hash.b, m->hash.data, HASH_BYTES);
-	out->value = m->value;
-	out->field = m->field;
-	return true;
+	for (i = 0; i < p->n_fields; i++) {
+		const Feed__Field *f = p->fields[i];
+
+		if (!str_equal(f->field, CAUGHT_FIELD) && !str_equal(f->field, UNREAD_FIELD))
+			out[n++] = (struct store_field){ f->field, f->value };
+	}
+	return n;
 }
 
 void feed_request_free(void *request)
@@ -256,35 +243,32 @@ void feed_request_free(void *request)
 	feed__request__free_unpacked(request, NULL);
 }
 
-struct keeper_job *feed_job(Feed__Request *r, struct feed_said *out)
+struct keeper_job *feed_job(Feed__Request *r)
 {
-	struct keeper_job *job = keeper_job_new(KEEPER_PUBLISH);
-	struct publish_op *ops = mem_alloc((r->batch->n_ops + 1) * sizeof(*ops));
-	struct feed_said said = { 0 };
-	size_t n = 0;
-	size_t i;
+	const Feed__Page *p = r->page;
+	struct keeper_job *job = keeper_job_new(KEEPER_WRITE);
+	struct baggage *b = mem_zalloc(sizeof(*b));
+	struct store_record *records = mem_zalloc((p->n_records + 1) * sizeof(*records));
+	struct store_field *fields = mem_zalloc((p->n_fields + 1) * sizeof(*fields));
+	struct store_batch *to = &job->batch;
 
-	job->data = r;
-	job->free_data = feed_request_free;
-	job->batch.ops = ops;
-	for (i = 0; i < r->batch->n_ops; i++) {
-		Feed__Op *m = r->batch->ops[i];
-		enum kind kind = KIND_API;
-
-		if (!is_sound(m, m->op[0]) ||
-		    (m->id[0] != '\0' && !kind_parse(m->kind, strlen(m->kind), &kind))) {
+	b->request = r;
+	b->events = mem_zalloc((p->n_records + 1) * sizeof(*b->events));
+	job->data = b;
+	job->free_data = free_baggage;
+	to->records = records;
+	to->fields = fields;
+	to->n_fields = take_fields(p, fields);
+	for (; to->len < p->n_records; to->len++) {
+		if (!take_record(p->records[to->len], &b->events[to->len], &records[to->len])) {
 			keeper_job_free(job);
 			return NULL;
 		}
-		if (m->op[0] == 'L')
-			said.lineage = m->field;
-		if (m->op[0] == 'M' && str_equal(m->field, CAUGHT_FIELD))
-			said.caught = true;
-		if (take_op(job, m, &ops[n]))
-			ops[n++].kind = kind;
 	}
-	job->batch.n = n;
-	job->batch.now_ms = clock_wall_ms();
-	*out = said;
+	job->begin_next = p->begins;
+	job->end_next = p->complete[0] != '\0' && !str_equal(p->complete, "empty");
+	to->horizon = p->horizon;
+	to->position.revision = p->revision;
+	str_copy(to->position.lineage, sizeof(to->position.lineage), p->lineage);
 	return job;
 }

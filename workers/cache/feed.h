@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * feed - the words of feed.proto: a publisher's batch as a job of the store, and what the store
+ * feed - the words of feed.proto: a publisher's page as a job of the store, and what the store
  * holds as answers to its questions. Who may say what, and when, is the intake's.
  *
  * Owns:    nothing; an answer, and what it points at, is gone when `send` returns.
@@ -18,27 +18,18 @@ struct feed_sink {
 	void *arg;
 };
 
-/* A lineage of NULL: nothing is held that this publisher could go on with. */
-void feed_state(struct store_view *v, const char *lineage, const char *token,
+/* `at` NULL: nothing is held that this publisher could go on with. */
+void feed_state(struct store_view *v, const struct store_position *at, const char *token,
 		const struct feed_sink *to);
 
 /* A page of what is held behind a revision. Damaged records are passed over if `passing`, for
    whoever refills keeps the others; else false when there is one, and nothing was sent. */
 bool feed_names(struct store_view *v, uint64_t after, bool passing, const struct feed_sink *to);
 
-void feed_known(uint64_t number, const struct feed_sink *to); /* of the last batch */
+/* `error` NULL: none. */
+void feed_written(Feed__Outcome outcome, const char *error, const struct feed_sink *to);
 
-/* `job` NULL: none was done, and `revision` is what is told. */
-void feed_written(Feed__Outcome outcome, uint64_t revision, const struct keeper_job *job,
-		  const struct feed_sink *to);
-
-/* What a batch says besides its operations. */
-struct feed_said {
-	const char *lineage; /* of the refill that begins with it, else NULL; the request's */
-	bool caught;	     /* with it the publisher has polled once */
-};
-
-/* Takes over the request. NULL: malformed. Target, lineage and token are the caller's to set. */
-struct keeper_job *feed_job(Feed__Request *r, struct feed_said *out) MUST_USE;
+/* Takes over the request, a page. NULL: malformed. Target and token are the caller's to set. */
+struct keeper_job *feed_job(Feed__Request *r) MUST_USE;
 
 void feed_request_free(void *request);

@@ -44,7 +44,7 @@ void follower_arm(struct follower *f, int64_t ms)
 	CHECK(uv_timer_start(&f->poll, on_poll, (uint64_t)ms, 0) == 0);
 }
 
-/* A refill wakes with each batch: none of them is missed, and not each is answered. */
+/* A refill wakes with each page: none of them is missed, and not each is answered. */
 void follower_wait(struct follower *f)
 {
 	follower_arm(f, f->again ? WAIT_LOOK_MS : 0);
@@ -332,7 +332,7 @@ static void on_kept(void *arg, struct keeper_job *job)
 			follower_look(f);
 		}
 		break;
-	case KEEPER_PUBLISH:
+	case KEEPER_WRITE:
 		break; /* the mirror's */
 	}
 }

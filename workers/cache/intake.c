@@ -16,7 +16,7 @@
 #include "workers/cache/feed.h"
 
 #define LOCAL_EPOCH "0:"       /* of tokens of this mode: no lease ever has it */
-#define BATCH_SLACK (2U << 20) /* of a batch besides its largest entity */
+#define PAGE_SLACK  (2U << 20) /* of a page besides its largest entity */
 #define TEND_MS	    5000
 
 struct intake {
@@ -35,13 +35,13 @@ struct intake {
 	struct buf parcel;		    /* a request in the making */
 	Feed__Request *queue[INTAKE_QUEUE]; /* owned */
 	size_t n;
-	uint64_t number; /* of the last batch that was applied */
+	uint64_t number; /* of the last page that was applied */
 	bool refilling;
 	bool refill_due; /* what is held is damaged, or not wanted: nothing else is taken */
-	char next_lineage[STORE_LINEAGE_BYTES];
-	bool caught;	     /* this publisher has said so, of this lineage */
-	unsigned serial;     /* of the connection */
-	unsigned job_serial; /* of the one the job is of */
+	struct store_position next; /* of the generation that a refill fills */
+	bool caught;		    /* this publisher has said so, of this lineage */
+	unsigned serial;	    /* of the connection */
+	unsigned job_serial;	    /* of the one the job is of */
 	/* What is told. */
 	struct store_position position;
 	bool proven;
@@ -133,7 +133,7 @@ static void answer_hello(struct intake *k)
 		protocol_error(k, e.text);
 		return;
 	}
-	feed_state(v, is_ours(k) ? k->position.lineage : NULL, k->token, &to);
+	feed_state(v, is_ours(k) ? &k->position : NULL, k->token, &to);
 	store_view_close(&v);
 }
 
@@ -154,63 +154,56 @@ static void answer_names(struct intake *k, uint64_t after)
 		take_damage(k, "a record cannot be read");
 }
 
-static void answer_last(struct intake *k)
+/* --- pages --- */
+
+static void answer_page(struct intake *k, Feed__Outcome outcome, const char *error)
 {
 	const struct feed_sink to = sink(k);
 
-	feed_known(k->number, &to);
+	feed_written(outcome, error, &to);
 }
 
-/* --- batches --- */
-
-static void answer_batch(struct intake *k, Feed__Outcome outcome, const struct keeper_job *job)
+/* Is it for what it would be written into: the generation that serves, or that of a refill? */
+static bool fits(const struct intake *k, const Feed__Page *p)
 {
-	const struct feed_sink to = sink(k);
+	const struct store_position *at = k->refilling ? &k->next : &k->position;
 
-	feed_written(outcome, k->position.revision, job, &to);
+	return p->number == k->number + 1 &&
+	       (p->begins || (p->after == at->revision && str_equal(p->was, at->lineage)));
 }
 
-/* Into what: the generation that serves, or the one of a refill that has begun. */
 static const char *aim(const struct intake *k, struct keeper_job *job)
 {
 	bool refill = k->refilling || job->begin_next;
 
 	job->target = refill ? STORE_NEXT : STORE_CURRENT;
-	if (refill) {
-		str_copy(job->position.lineage, sizeof(job->position.lineage), k->next_lineage);
-		job->batch.lineage = job->position.lineage;
-		return NULL;
-	}
-	if (job->end_next)
+	if (!refill && job->end_next)
 		return "the end of a refill that it did not begin";
-	return is_ours(k) ? NULL : "it writes into what it did not make";
+	return refill || is_ours(k) ? NULL : "it writes into what it did not make";
 }
 
-static void take_batch(struct intake *k, Feed__Request *r)
+static void take_page(struct intake *k, Feed__Request *r)
 {
-	struct feed_said said;
+	bool begins = r->page->begins;
+	bool caught = r->page->caught;
+	struct store_position *to;
 	struct keeper_job *job;
 	const char *wrong;
 
-	if (r->batch->number != k->number + 1) {
-		answer_batch(
-			k, r->batch->number <= k->number ? FEED__OUTCOME__DUP : FEED__OUTCOME__LOST,
-			NULL);
+	if (!fits(k, r->page)) {
+		answer_page(k, FEED__OUTCOME__LOST, NULL);
 		feed_request_free(r);
 		return;
 	}
-	job = feed_job(r, &said);
+	job = feed_job(r);
 	if (job == NULL) {
-		protocol_error(k, "a malformed batch");
+		protocol_error(k, "a malformed page");
 		return;
 	}
 	/* In a refill it is said before the end. */
-	k->caught = said.caught || (k->caught && said.lineage == NULL);
-	if (said.lineage != NULL)
-		str_copy(k->next_lineage, sizeof(k->next_lineage), said.lineage);
-	/* Copies: the connection may end while the thread works. */
-	str_copy(job->position.token, sizeof(job->position.token), k->token);
-	job->batch.token = job->position.token;
+	k->caught = caught || (k->caught && !begins);
+	to = &job->batch.position;
+	str_copy(to->token, sizeof(to->token), k->token);
 	wrong = aim(k, job);
 	if (wrong != NULL) {
 		keeper_job_free(job);
@@ -234,7 +227,7 @@ static void refused(struct intake *k, const struct keeper_job *job, bool mine)
 	if (job->rc == ERR_DAMAGED)
 		take_damage(k, job->err.text);
 	else if (mine)
-		answer_batch(k, FEED__OUTCOME__REFUSED, job);
+		answer_page(k, FEED__OUTCOME__REFUSED, job->err.text);
 	worker_report(k->w);
 }
 
@@ -251,11 +244,13 @@ static void published(struct intake *k, struct keeper_job *job)
 	if (job->end_next) {
 		store_adopt(k->store);
 		k->refill_due = false;
-		log_note(EV("refilled"), KV("count", job->published.after.digest.count),
+		log_note(EV("refilled"), KV("count", job->after.digest.count),
 			 KV("generation", store_generation(k->store)));
 	}
+	if (job->target == STORE_NEXT)
+		k->next = job->after;
 	if (job->target == STORE_CURRENT || job->end_next) {
-		k->position = job->published.after;
+		k->position = job->after;
 		k->applied_ms = clock_wall_ms();
 		if (k->base.changed != NULL)
 			k->base.changed(k->base.changed_arg, reset);
@@ -270,7 +265,7 @@ static void published(struct intake *k, struct keeper_job *job)
 		log_note(EV("proven"), KV("revision", k->position.revision),
 			 KV("count", k->position.digest.count));
 	}
-	answer_batch(k, FEED__OUTCOME__OK, job);
+	answer_page(k, FEED__OUTCOME__OK, NULL);
 	if (k->proven)
 		worker_report(k->w);
 }
@@ -279,12 +274,12 @@ static void on_kept(void *arg, struct keeper_job *job)
 {
 	struct intake *k = arg;
 
-	if (job->what == KEEPER_PUBLISH)
+	if (job->what == KEEPER_WRITE)
 		published(k, job);
 	next(k);
 }
 
-/* One request after the other; nothing is answered while a batch is on the disk. */
+/* One request after the other; nothing is answered while a page is on the disk. */
 static void next(struct intake *k)
 {
 	while (k->n > 0 && !keeper_busy(k->keeper)) {
@@ -298,11 +293,8 @@ static void next(struct intake *k)
 		case FEED__REQUEST__BODY_NAMES:
 			answer_names(k, r->names->after);
 			break;
-		case FEED__REQUEST__BODY_LAST:
-			answer_last(k);
-			break;
-		case FEED__REQUEST__BODY_BATCH:
-			take_batch(k, r);
+		case FEED__REQUEST__BODY_PAGE:
+			take_page(k, r);
 			continue; /* it is the job's, or freed */
 		default:
 			protocol_error(k, "an unknown request");
@@ -521,7 +513,7 @@ int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig 
 	k->w = w;
 	k->store = s;
 	k->path = mem_strdup(c->feed_socket);
-	k->parcel_max_bytes = c->entity_max_bytes + BATCH_SLACK;
+	k->parcel_max_bytes = c->entity_max_bytes + PAGE_SLACK;
 	store_position(s, &k->position);
 	CHECK(uv_timer_init(worker_loop(w), &k->tend) == 0);
 	k->handles = 1;

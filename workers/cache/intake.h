@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intake - takes the batches of this node's own fetcher into the store: standalone, without
+ * intake - takes the pages of this node's own fetcher into the store: standalone, without
  * Redis (zone-protocol 7, feed.proto).
  *
  * One publisher at a time: a new connection ends the one before, and is a new token. A
@@ -15,7 +15,7 @@
 
 #include "workers/cache/upstream.h"
 
-#define INTAKE_QUEUE 16 /* batches that wait for the disk; a writer has 8 under way */
+#define INTAKE_QUEUE 16 /* requests that wait for the disk; a publisher has one page under way */
 
 int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c, struct store *s,
 		struct err *e) MUST_USE;

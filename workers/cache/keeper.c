@@ -31,7 +31,8 @@ void keeper_job_free(struct keeper_job *job)
 	if (job == NULL)
 		return;
 	follow_page_reset(&job->page);
-	mem_free((void *)(uintptr_t)job->batch.ops);
+	mem_free(job->batch.records);
+	mem_free((void *)(uintptr_t)job->batch.fields);
 	mem_free(job->names);
 	if (job->free_data != NULL)
 		job->free_data(job->data);
@@ -78,13 +79,13 @@ static void apply(struct store *s, struct keeper_job *job)
 	mem_free(b.records);
 }
 
-/* A publisher's batch, with the beginning and the end of a refill. */
-static void publish(struct store *s, struct keeper_job *job)
+/* With the beginning and the end of a refill. */
+static void write_batch(struct store *s, struct keeper_job *job)
 {
 	if (job->begin_next)
 		job->rc = store_next_begin(s, &job->err);
 	if (job->rc == 0)
-		job->rc = store_publish(s, job->target, &job->batch, &job->published, &job->err);
+		job->rc = store_apply(s, job->target, &job->batch, &job->after, &job->err);
 	if (job->rc == 0 && job->end_next)
 		job->rc = store_switch(s, &job->err);
 }
@@ -109,8 +110,8 @@ static void run(struct store *s, struct keeper_job *job)
 		if (job->drop_next)
 			store_next_drop(s);
 		break;
-	case KEEPER_PUBLISH:
-		publish(s, job);
+	case KEEPER_WRITE:
+		write_batch(s, job);
 		break;
 	}
 }

@@ -13,7 +13,7 @@
 
 #include <uv.h>
 
-#include "common/store/publish.h"
+#include "common/store/reader.h"
 #include "common/zone/follow.h"
 
 enum keeper_what {
@@ -22,7 +22,7 @@ enum keeper_what {
 	KEEPER_COMPARE, /* what serves with the next generation */
 	KEEPER_SWITCH,
 	KEEPER_TEND,
-	KEEPER_PUBLISH
+	KEEPER_WRITE /* records of whoever decides their revisions */
 };
 
 struct keeper_job {
@@ -35,8 +35,8 @@ struct keeper_job {
 				    is served; UINT64_MAX: none are */
 	char *names;		 /* COMPARE: owned; see store_compare() */
 	bool drop_next;		 /* TEND: nobody fills the next generation any more */
-	/* PUBLISH: a batch of this node's publisher; its strings live in `data`. */
-	struct publish_batch batch;
+	/* WRITE: records and fields are owned; what they point at lives in `data`. */
+	struct store_batch batch;
 	bool begin_next; /* a refill begins with it */
 	bool end_next;	 /* and ends with it */
 	void *data;
@@ -49,7 +49,6 @@ struct keeper_job {
 	int withdrawn;	  /* of what is served, which is at `served` now */
 	struct store_position served;
 	struct store_difference difference;
-	struct published published;
 };
 
 typedef void keeper_fn(void *arg, struct keeper_job *job);

@@ -28,14 +28,14 @@ struct mirror {
 	bool dropped;		    /* its round is over */
 
 	/* What is known of the zone. */
-	struct store_position pos;
-	bool renew;	  /* the next round builds */
-	bool all_due;	  /* or reads all */
-	int64_t pause_ms; /* between two because numbers differ */
-	int64_t all_ms;	  /* when the last such round began; CLOCK_BOOTTIME */
-	int64_t high_ms;  /* greatest time read, of the writer's clock */
-	uint64_t aside;	  /* rows of deployed events that are none, and no record either */
-	uint64_t bad;	  /* events of this zone that are none, in the last read of all */
+	struct store_position pos, next; /* of what serves, and of what is being built */
+	bool renew;			 /* the next round builds */
+	bool all_due;			 /* or reads all */
+	int64_t pause_ms;		 /* between two because numbers differ */
+	int64_t all_ms;			 /* when the last such round began; CLOCK_BOOTTIME */
+	int64_t high_ms;		 /* greatest time read, of the writer's clock */
+	uint64_t aside; /* rows of deployed events that are none, and no record either */
+	uint64_t bad;	/* events of this zone that are none, in the last read of all */
 	struct absent absent;
 
 	/* The round. */
@@ -110,10 +110,10 @@ static void submit(struct mirror *m, struct keeper_job *job)
 	keeper_do(m->keeper, job);
 }
 
-struct baggage { /* what a job's operations point at */
+struct baggage { /* what a job's records point at */
 	struct find_page page;
 	struct absent_names names;
-	char lineage[STORE_LINEAGE_BYTES];
+	struct event *gone; /* owned; their strings are those of `names` */
 };
 
 static void free_baggage(void *data)
@@ -122,30 +122,43 @@ static void free_baggage(void *data)
 
 	absent_names_reset(&b->names);
 	find_page_reset(&b->page);
+	mem_free(b->gone);
 	mem_free(b);
 }
 
-/* A batch into the generation of this round; `n` operations at most. */
-static struct keeper_job *new_job(struct mirror *m, size_t n, struct publish_op **ops)
+/* A batch into the generation of this round; `n` records at most. */
+static struct keeper_job *new_job(struct mirror *m, size_t n)
 {
-	struct keeper_job *job = keeper_job_new(KEEPER_PUBLISH);
-	struct baggage *b = mem_zalloc(sizeof(*b));
+	struct keeper_job *job = keeper_job_new(KEEPER_WRITE);
+	struct store_position *after = &job->batch.position;
 
-	*ops = mem_zalloc((n + 1) * sizeof(**ops));
-	str_copy(b->lineage, sizeof(b->lineage), m->next_lineage);
-	job->data = b;
+	job->data = mem_zalloc(sizeof(struct baggage));
 	job->free_data = free_baggage;
-	job->batch.ops = *ops;
-	job->batch.token = TOKEN;
-	job->batch.now_ms = clock_wall_ms();
+	job->batch.records = mem_alloc((n + 1) * sizeof(*job->batch.records));
 	job->target = STORE_CURRENT;
+	*after = m->pos;
 	if (m->what == ROUND_BUILD) {
 		job->target = STORE_NEXT;
-		job->batch.lineage = b->lineage;
 		job->begin_next = !m->began;
+		if (!m->began)
+			m->next = (struct store_position){ .revision = 0 };
 		m->began = true;
+		*after = m->next;
+		str_copy(after->lineage, sizeof(after->lineage), m->next_lineage);
 	}
+	str_copy(after->token, sizeof(after->token), TOKEN);
 	return job;
+}
+
+/* We alone write this store: each record takes the next revision. */
+static void add_record(struct keeper_job *job, const struct event *ev, const struct hash *h)
+{
+	struct store_batch *b = &job->batch;
+
+	b->records[b->len++] = (struct store_record){ .ev = ev,
+						      .hash = *h,
+						      .revision = ++b->position.revision,
+						      .updated_ms = clock_wall_ms() };
 }
 
 /* As the store has it: a Java primary writes the same again and again. */
@@ -164,8 +177,7 @@ static void next_page(struct mirror *m);
 
 static void send_page(struct mirror *m)
 {
-	struct publish_op *ops;
-	struct keeper_job *job = new_job(m, m->page.len, &ops);
+	struct keeper_job *job = new_job(m, m->page.len);
 	struct store_view *v = NULL;
 	size_t i;
 
@@ -174,25 +186,14 @@ static void send_page(struct mirror *m)
 		v = NULL;
 	for (i = 0; i < m->page.len; i++) {
 		const struct found *f = &m->page.rows[i];
-		struct publish_op *o = &ops[job->batch.n];
 
-		if (f->wrong != NULL || (v != NULL && is_known(v, f)))
-			continue;
-		*o = (struct publish_op){ .kind = f->ev.kind,
-					  .id = f->ev.id,
-					  .ref = f->ev.ref_id,
-					  .version = f->ev.version,
-					  .payload = f->ev.payload.data,
-					  .payload_len = f->ev.payload.len,
-					  .hash = f->hash,
-					  .number = UINT64_MAX };
-		o->what = f->ev.action == ACTION_DEPLOY ? PUBLISH_PUT : PUBLISH_WITHDRAW;
-		job->batch.n++;
+		if (f->wrong == NULL && (v == NULL || !is_known(v, f)))
+			add_record(job, &f->ev, &f->hash);
 	}
 	store_view_close(&v);
 	((struct baggage *)job->data)->page = m->page;
 	m->page = (struct find_page){ 0 };
-	if (job->batch.n == 0 && m->what != ROUND_BUILD) {
+	if (job->batch.len == 0 && m->what != ROUND_BUILD) {
 		keeper_job_free(job);
 		next_page(m);
 		return;
@@ -202,8 +203,7 @@ static void send_page(struct mirror *m)
 
 static void send_switch(struct mirror *m)
 {
-	struct publish_op *ops;
-	struct keeper_job *job = new_job(m, 0, &ops);
+	struct keeper_job *job = new_job(m, 0);
 
 	job->end_next = true;
 	submit(m, job);
@@ -215,18 +215,32 @@ static void level(struct mirror *m);
 
 static void walk_done(struct mirror *m)
 {
-	struct publish_op *ops;
-	struct keeper_job *job = new_job(m, m->absent.names.n + 1, &ops);
+	static const struct hash tomb = { { 'U' } };
+	size_t n = m->absent.names.n;
+	const struct absent_one **gone = mem_alloc((n + 1) * sizeof(*gone));
+	struct keeper_job *job = new_job(m, n);
+	struct baggage *b = job->data;
+	size_t i;
 
 	m->aside = m->wrong.n - MIN(m->absent.kept_wrong, m->wrong.n);
 	m->all_due = absent_is_fresh(&m->absent); /* look again soon */
-	job->batch.n = absent_removals(&m->absent, ops);
-	if (job->batch.n == 0) {
+	n = absent_removals(&m->absent, gone);
+	job->batch.horizon = m->absent.stale;
+	b->gone = mem_zalloc((n + 1) * sizeof(*b->gone));
+	for (i = 0; i < n; i++) {
+		b->gone[i] = (struct event){ .kind = gone[i]->kind,
+					     .action = ACTION_UNDEPLOY,
+					     .id = gone[i]->id,
+					     .ref_id = gone[i]->ref };
+		add_record(job, &b->gone[i], &tomb);
+	}
+	mem_free(gone);
+	if (n == 0 && m->absent.stale == 0) {
 		keeper_job_free(job);
 		level(m);
 		return;
 	}
-	((struct baggage *)job->data)->names = m->absent.names;
+	b->names = m->absent.names;
 	m->absent.names = (struct absent_names){ 0 };
 	submit(m, job);
 }
@@ -548,8 +562,10 @@ static void kept(struct mirror *m, struct keeper_job *job)
 			fail_round(m, &job->err);
 		return;
 	}
+	if (job->target == STORE_NEXT)
+		m->next = job->after;
 	if (job->target == STORE_CURRENT || job->end_next) {
-		m->pos = job->published.after;
+		m->pos = job->after;
 		if (job->end_next) {
 			m->renew = false;
 			store_adopt(m->store);
@@ -568,7 +584,7 @@ bool mirror_kept(struct mirror *m, struct keeper_job *job)
 {
 	struct keeper_job *waiting = m->waiting;
 
-	if (job->what != KEEPER_PUBLISH) {
+	if (job->what != KEEPER_WRITE) {
 		if (waiting != NULL && !keeper_busy(m->keeper)) {
 			m->waiting = NULL;
 			submit(m, waiting);

@@ -362,6 +362,22 @@ static bool lease_lives(struct follower *f, const struct head *h)
 	return h->lease_seq > f->lease_seq && now - f->lease_since_ms >= BEHIND_LEASES * f->ttl_ms;
 }
 
+/* What is served is served on. */
+static void other_format(struct follower *f, const struct head *h)
+{
+	struct err e = { 0 };
+
+	(void)err_set(&e, ERR_CONFIG,
+		      "the zone in Redis is of format %s, and this zonesync knows " ZONE_FORMAT
+		      ": %s",
+		      h->version,
+		      zone_format_major(h->version) > ZONE_FORMAT_MAJOR
+			      ? "upgrade zonesync on this node"
+			      : "upgrade zonesync on the node that writes it");
+	follower_fail(f, &e);
+	follower_arm(f, 0);
+}
+
 /* What to do with a page, by the head that came with it. */
 void replay_judge(struct follower *f, struct page *page)
 {
@@ -418,8 +434,15 @@ void replay_judge(struct follower *f, struct page *page)
 		else
 			follower_wait(f);
 		break;
+	case FOLLOW_FORMAT:
+		f->proven = false;
+		follower_mode(f, MODE_WAITING);
+		other_format(f, &page->head);
+		break;
 	case FOLLOW_WAIT:
 		f->proven = false;
+		if (f->error.code == ERR_CONFIG) /* it was of another format */
+			f->error = (struct err){ 0 };
 		follower_mode(f, MODE_WAITING);
 		follower_wait(f);
 		break;

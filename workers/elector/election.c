@@ -95,6 +95,22 @@ static void on_timer(uv_timer_t *t)
 
 /* --- answers --- */
 
+/* Nothing is written into a zone of a format above ours. */
+static void other_format(struct election *x, const char *format)
+{
+	struct err e = { 0 };
+
+	(void)err_set(&e, ERR_CONFIG,
+		      "the zone in Redis is of format %s, and this zonesync knows " ZONE_FORMAT
+		      ": upgrade zonesync on this node",
+		      format);
+	if (!str_equal(x->down.text, e.text))
+		log_error(EV("redis_unfit"), KV("err", e.text));
+	x->down = e;
+	worker_report(x->w);
+	step(x, elector_failed(&x->m, clock_boot_ms()));
+}
+
 static void on_answer(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct election *x = arg;
@@ -107,6 +123,10 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 		log_warn(EV("lease_refused"), KV("err", e.text));
 		x->down = e;
 		step(x, elector_failed(&x->m, clock_boot_ms()));
+		return;
+	}
+	if (l.answer == LEASE_NEWER) {
+		other_format(x, l.holder);
 		return;
 	}
 	x->down = (struct err){ 0 };

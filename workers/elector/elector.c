@@ -276,6 +276,8 @@ unsigned elector_reply(struct elector *m, const struct lease_reply *r, uint32_t 
 		if (m->state == ELECTOR_TRYING)
 			return seen_free(m, now);
 		return m->state == ELECTOR_LEAVING ? lose(m, m->reason) : 0;
+	case LEASE_NEWER: /* as if it had failed */
+		return elector_failed(m, now);
 	}
 	return 0;
 }

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * end - the other end of a publisher: a zone in Redis (end_zone.c), or the cache of this
- * node (end_local.c, zone-protocol 7). The fetcher asks it what it holds, and its writer
- * sends it batches.
+ * node (end_local.c, zone-protocol 7). The fetcher asks it what it holds, and gives it pages.
  *
  * Answers come through the hooks, on the loop, for the newest question only; none comes
  * after end_close(). When a connection is lost its questions are: ask again in `up`.
  *
- * Owns:    the connection, the open batch.
+ * Owns:    the connection, the page on its way.
  * Blocks:  never.
- * Errors:  hooks.down when the connection is lost; hooks.refused when an answer is an error.
+ * Errors:  hooks.down when the connection is lost; hooks.refused when an answer is an error;
+ *          over and trouble: of pages, as zone_sink.h says.
  */
 #pragma once
 
 #include "common/base/table.h"
-#include "common/zone/writer.h"
 #include "ipc.pb-c.h"
+#include "workers/fetcher/page.h"
+
+#define END_TOKEN_BYTES 96
 
 struct worker;
 struct end;
 
 struct end_state {
-	const char *lineage;  /* "": nothing was ever written there */
+	const char *lineage; /* "": nothing was ever written there */
+	uint64_t revision, horizon;
 	bool complete;	      /* false: a refill was not finished */
 	bool empty;	      /* one found nothing */
 	const char *accepted; /* removals that a person took; NULL: among the cursors */
@@ -38,8 +41,7 @@ struct end_state {
 struct end_name { /* borrowed */
 	const char *name;
 	uint64_t revision;
-	const void *hash;
-	size_t hash_len; /* not HASH_BYTES: lost */
+	struct hash hash; /* b[0] == 0: lost */
 	const char *version;
 	const char *kind;
 	const char *id;
@@ -51,8 +53,7 @@ struct end_found { /* borrowed; an event of this zone, whoever wrote it */
 	const char *kind;
 	const char *id;
 	const char *action;
-	const void *hash; /* of ours, as it stands there */
-	size_t hash_len;
+	struct hash hash; /* of ours, as it stands there; b[0] == 0: none */
 	const void *payload;
 	size_t payload_len;
 };
@@ -68,6 +69,11 @@ struct end_hooks {
 	void (*found)(void *arg, const struct end_found *v, size_t n, const char *cursor);
 	void (*suspects)(void *arg, const char *const *names, size_t n); /* damaged there */
 	void (*refused)(void *arg, const struct err *why);
+	/* The page was taken; what is damaged of it is to be written again. `broken`: more than
+	   records is wrong there. The caller keeps what it takes out of the page. */
+	void (*written)(void *arg, struct zone_page *p, bool broken);
+	void (*over)(void *arg, const struct err *why);
+	void (*trouble)(void *arg, const struct err *why);
 };
 
 struct end_ops {
@@ -80,22 +86,25 @@ struct end_ops {
 	bool (*ask_suspects)(struct end *e); /* false: not now, or there are none */
 	void (*settle_suspect)(struct end *e, const char *name); /* it may be named again */
 	void (*fail)(struct end *e, const struct err *why);	 /* closes; it comes up again */
+	void (*begin)(struct end *e, const char *token);	 /* to write with */
+	void (*extend)(struct end *e, int64_t deadline_boot_ms);
+	bool (*is_free)(const struct end *e); /* for a page */
+	/* Takes the page over. `more`: the next one follows at once. */
+	void (*write)(struct end *e, struct zone_page *p, bool more);
+	void (*retry)(struct end *e); /* what was refused */
 	void (*close)(struct end *e);
 };
 
 struct end {
 	const struct end_ops *ops;
 	struct end_hooks hooks;
-	struct writer *writer; /* of the fetcher, set by it: who is answered */
-	char *index;	       /* owned: of the index for other readers, as last seen; or NULL */
-	bool followed;	       /* by others, who want to know of each poll */
-	struct writer_end writer_end;
+	char *index;   /* owned: of the index for other readers, as last seen; or NULL */
+	bool followed; /* by others, who want to know of each poll */
 };
 
 #define END_NAMES	1000	    /* in one page */
 #define END_FOUND_BYTES (16U << 20) /* of payloads in one answer to ask_found() */
 
-/* The writer is made by the caller with `writer_end`, and outlives the end. */
 int end_zone_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *c,
 		  const struct end_hooks *h, struct err *e) MUST_USE;
 int end_local_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *c,

@@ -12,6 +12,7 @@
 #include "common/worker/worker.h"
 #include "feed.pb-c.h"
 #include "workers/fetcher/end.h"
+#include "workers/fetcher/feed_page.h"
 
 #define CHUNK_BYTES	 (FRAME_MAX_BYTES / 2)
 #define RETRY_FIRST_MS	 50
@@ -21,11 +22,6 @@ struct parcel { /* bytes of a request on their way */
 	struct parcel *next;
 	struct buf bytes;
 	size_t sent;
-};
-
-struct open_op { /* of the open batch; strings are owned */
-	Feed__Op m;
-	char letter[2];
 };
 
 struct end_local {
@@ -38,11 +34,9 @@ struct end_local {
 	uv_timer_t retry;
 	struct backoff backoff;
 	struct parcel *first, *last;
-	size_t owed; /* answers to the writer */
-	/* The open batch. */
-	uint64_t number;
-	struct open_op *ops;
-	size_t n, cap, bytes;
+	uint64_t number;       /* of the last page that was taken */
+	bool has, sent;	       /* a page is to be taken; its answer is owed */
+	struct zone_page page; /* owned */
 };
 
 static struct end_local *self_of(struct end *e)
@@ -131,142 +125,66 @@ static void post_message(struct end_local *e, const Feed__Request *m)
 	buf_reset(&b);
 }
 
-/* --- batches --- */
+/* --- pages --- */
 
-static bool is_up(void *arg)
+static void post_page(struct end_local *e)
 {
-	const struct end_local *e = arg;
-
-	return e->up;
-}
-
-static char *copy(const char *s)
-{
-	return mem_strdup(s == NULL ? "" : s);
-}
-
-static void set_payload(Feed__Op *m, const struct event *ev)
-{
-	m->payload.len = ev->payload.len;
-	m->payload.data =
-		mem_dup(ev->payload.data == NULL ? "" : ev->payload.data, ev->payload.len);
-}
-
-static void add(void *arg, const struct batch_head *h, const struct write_op *op)
-{
-	struct end_local *e = arg;
-	struct open_op *o;
-	const char *ref = op->ev == NULL ? op->ref : op->ev->ref_id;
-	const char *id = "";
-	enum kind k = KIND_API;
-
-	e->number = h->number;
-	e->ops = mem_grow(e->ops, &e->cap, e->n + 1, sizeof(*e->ops));
-	o = &e->ops[e->n++];
-	feed__op__init(&o->m);
-	o->letter[0] = op->op;
-	o->letter[1] = '\0';
-	/* Names are made by us, with the reference that is given. */
-	if (op->ev != NULL) {
-		k = op->ev->kind;
-		id = op->ev->id;
-	} else if (op->name != NULL) {
-		CHECK(event_name_parse(op->name, ref, &k, &id, NULL) == 0);
-	}
-	o->m.kind = copy(kind_name(k));
-	o->m.id = copy(id);
-	o->m.ref = copy(ref);
-	o->m.version = copy(op->ev == NULL ? NULL : op->ev->version);
-	o->m.field = copy(op->field);
-	o->m.value = copy(op->value);
-	o->m.number = op->number;
-	if (op->hash != NULL) {
-		o->m.hash.len = HASH_BYTES;
-		o->m.hash.data = mem_dup(op->hash->b, HASH_BYTES);
-	}
-	if (op->ev != NULL)
-		set_payload(&o->m, op->ev);
-	e->bytes += 100 + strlen(o->m.id) + strlen(o->m.ref) + o->m.payload.len;
-}
-
-static size_t open_bytes(void *arg)
-{
-	const struct end_local *e = arg;
-
-	return e->bytes;
-}
-
-static void drop_open(struct end_local *e)
-{
-	size_t i;
-
-	for (i = 0; i < e->n; i++) {
-		Feed__Op *m = &e->ops[i].m;
-
-		mem_free(m->kind);
-		mem_free(m->id);
-		mem_free(m->ref);
-		mem_free(m->version);
-		mem_free(m->field);
-		mem_free(m->value);
-		mem_free(m->hash.data);
-		mem_free(m->payload.data);
-	}
-	e->n = 0;
-	e->bytes = 0;
-}
-
-static void finish(void *arg, struct buf *wire)
-{
-	struct end_local *e = arg;
-	Feed__Op **list = mem_alloc((e->n + 1) * sizeof(*list));
-	Feed__Request m;
-	Feed__Batch b;
-	size_t i;
-
-	feed__request__init(&m);
-	feed__batch__init(&b);
-	for (i = 0; i < e->n; i++) {
-		e->ops[i].m.op = e->ops[i].letter;
-		list[i] = &e->ops[i].m;
-	}
-	b.number = e->number;
-	b.ops = list;
-	b.n_ops = e->n;
-	m.body_case = FEED__REQUEST__BODY_BATCH;
-	m.batch = &b;
-	buf_reserve(wire, feed__request__get_packed_size(&m));
-	wire->len = feed__request__pack(&m, (uint8_t *)wire->data);
-	mem_free(list);
-	drop_open(e);
-}
-
-static int send_batch(void *arg, const struct buf *wire)
-{
-	struct end_local *e = arg;
+	struct buf wire = { 0 };
 
 	if (!e->up)
-		return ERR_STATE;
-	post(e, wire);
-	e->owed++;
-	return 0;
+		return; /* its connection was a token, which ends with it */
+	feed_page_pack(&wire, &e->page);
+	post(e, &wire);
+	buf_reset(&wire);
+	e->sent = true;
 }
 
-static int ask(void *arg)
+static void drop_page(struct end_local *e)
 {
-	struct end_local *e = arg;
-	Feed__Request m;
-	Feed__Last last;
+	page_drop(&e->page);
+	e->has = false;
+	e->sent = false;
+}
 
-	if (!e->up)
-		return ERR_STATE;
-	feed__request__init(&m);
-	feed__last__init(&last);
-	m.body_case = FEED__REQUEST__BODY_LAST;
-	m.last = &last;
-	post_message(e, &m);
-	e->owed++;
-	return 0;
+static void local_begin(struct end *base, const char *token)
+{
+	UNUSED(token); /* it is that of the connection */
+	drop_page(self_of(base));
+	self_of(base)->number = 0;
+}
+
+static void local_extend(struct end *base, int64_t deadline_boot_ms)
+{
+	UNUSED(base);
+	UNUSED(deadline_boot_ms); /* there is no lease */
+}
+
+static bool local_is_free(const struct end *base)
+{
+	const struct end_local *e = (const struct end_local *)base;
+
+	return e->up && !e->has;
+}
+
+static void local_write(struct end *base, struct zone_page *p, bool more)
+{
+	struct end_local *e = self_of(base);
+
+	UNUSED(more);
+	CHECK(local_is_free(base));
+	e->page = *p;
+	*p = (struct zone_page){ 0 };
+	e->page.number = e->number + 1;
+	e->has = true;
+	post_page(e);
+}
+
+static void local_retry(struct end *base)
+{
+	struct end_local *e = self_of(base);
+
+	if (e->has && !e->sent)
+		post_page(e);
 }
 
 /* --- answers --- */
@@ -280,7 +198,10 @@ static void take_state(struct end_local *e, const Feed__State *s)
 
 static void take_held(struct end_local *e, const Feed__State *m)
 {
-	struct end_state s = { .lineage = m->lineage, .complete = true, .mapping = m->mapping };
+	struct end_state s = { .lineage = m->lineage,
+			       .revision = m->revision,
+			       .complete = true,
+			       .mapping = m->mapping };
 	const char **fields = mem_zalloc((2 * m->n_cursors + 1) * sizeof(*fields));
 	size_t i;
 
@@ -303,32 +224,45 @@ static void take_names(struct end_local *e, const Feed__NamesPage *p)
 	for (i = 0; i < p->n_names; i++) {
 		const Feed__Name *n = p->names[i];
 
-		v[i] = (struct end_name){ n->name,    n->revision, n->hash.data, n->hash.len,
-					  n->version, n->kind,	   n->id,	 n->updated_ms };
+		v[i] = (struct end_name){ .name = n->name,
+					  .revision = n->revision,
+					  .version = n->version,
+					  .kind = n->kind,
+					  .id = n->id,
+					  .updated_ms = n->updated_ms };
+		if (n->hash.len == HASH_BYTES)
+			memcpy(v[i].hash.b, n->hash.data, HASH_BYTES);
 	}
 	e->base.hooks.names(e->base.hooks.arg, v, p->n_names, p->last);
 	mem_free(v);
 }
 
-static void take_known(struct end_local *e, const Feed__Known *m)
+static void taken(struct end_local *e)
 {
-	e->owed--;
-	writer_known(e->base.writer, m->number, 0);
+	struct zone_page p = e->page;
+
+	e->number = p.number;
+	e->page = (struct zone_page){ 0 };
+	drop_page(e);
+	e->base.hooks.written(e->base.hooks.arg, &p, false);
+	page_drop(&p);
 }
 
 static void take_written(struct end_local *e, const Feed__Written *m)
 {
-	struct write_answer a = { .done = { .revision = m->revision,
-					    .effective = m->effective,
-					    .left = m->left,
-					    .duplicate = m->outcome == FEED__OUTCOME__DUP } };
+	struct err why = { 0 };
 
-	if (m->outcome == FEED__OUTCOME__LOST)
-		a.rc = err_set(&a.why, ERR_LOST, "the cache missed a batch");
-	else if (m->outcome == FEED__OUTCOME__REFUSED)
-		a.rc = err_set(&a.why, ERR_FULL, "the cache: %s", m->error);
-	e->owed--;
-	writer_answer(e->base.writer, &a);
+	e->sent = false;
+	if (m->outcome == FEED__OUTCOME__OK) {
+		taken(e);
+	} else if (m->outcome == FEED__OUTCOME__LOST) {
+		(void)err_set(&why, ERR_LOST, "the cache is not where the page begins");
+		drop_page(e);
+		e->base.hooks.over(e->base.hooks.arg, &why);
+	} else {
+		(void)err_set(&why, ERR_FULL, "the cache: %s", m->error);
+		e->base.hooks.trouble(e->base.hooks.arg, &why);
+	}
 }
 
 static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
@@ -345,10 +279,8 @@ static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 		take_held(l, m->state);
 	else if (m->body_case == FEED__ANSWER__BODY_NAMES && l->up)
 		take_names(l, m->names);
-	else if (m->body_case == FEED__ANSWER__BODY_WRITTEN && l->owed > 0)
+	else if (m->body_case == FEED__ANSWER__BODY_WRITTEN && l->sent)
 		take_written(l, m->written);
-	else if (m->body_case == FEED__ANSWER__BODY_KNOWN && l->owed > 0)
-		take_known(l, m->known);
 	else
 		rc = err_set(e, ERR_PROTO, "the cache answered out of order");
 	feed__answer__free_unpacked(m, NULL);
@@ -367,8 +299,7 @@ static void lose(struct end_local *e, const struct err *why)
 	if (e->up && clock_boot_ms() - e->up_ms >= RETRY_LONGEST_MS)
 		backoff_reset(&e->backoff);
 	e->up = false;
-	for (; e->owed > 0; e->owed--)
-		writer_missed(e->base.writer);
+	drop_page(e);
 	e->base.hooks.down(e->base.hooks.arg, why);
 	connect_later(e);
 }
@@ -482,7 +413,6 @@ static void on_timer_closed(uv_handle_t *h)
 	struct end_local *e = h->data;
 
 	mem_free(e->path);
-	mem_free(e->ops);
 	mem_free(e);
 }
 
@@ -492,16 +422,18 @@ static void local_close(struct end *base)
 
 	chan_close(&e->chan);
 	drop_parcels(e);
-	drop_open(e);
+	drop_page(e);
 	uv_close((uv_handle_t *)&e->retry, on_timer_closed);
 }
 
 int end_local_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *c,
 		   const struct end_hooks *h, struct err *e)
 {
-	static const struct end_ops ops = { local_is_up, local_ask_state,    local_ask_names,
-					    NULL,	 local_ask_suspects, local_settle_suspect,
-					    local_fail,	 local_close };
+	static const struct end_ops ops = { local_is_up,   local_ask_state,    local_ask_names,
+					    NULL,	   local_ask_suspects, local_settle_suspect,
+					    local_fail,	   local_begin,	       local_extend,
+					    local_is_free, local_write,	       local_retry,
+					    local_close };
 	struct end_local *l;
 	struct sockaddr_un a;
 
@@ -511,8 +443,6 @@ int end_local_open(struct end **out, struct worker *w, const Ipc__FetcherConfig 
 	l = mem_zalloc(sizeof(*l));
 	l->base.ops = &ops;
 	l->base.hooks = *h;
-	l->base.writer_end =
-		(struct writer_end){ is_up, add, open_bytes, finish, send_batch, ask, l };
 	l->loop = worker_loop(w);
 	l->path = mem_strdup(c->feed_socket);
 	l->backoff = (struct backoff){ RETRY_FIRST_MS, RETRY_LONGEST_MS, 0 };

@@ -7,15 +7,16 @@
 #include "common/zone/follow.h"
 #include "common/zone/java.h"
 #include "common/zone/search.h"
-#include "common/zone/zone_end.h"
-#include "workers/fetcher/end.h"
+#include "common/zone/stamp.h"
+#include "workers/fetcher/zone_sink.h"
 
 #define SUSPECTS_TEXT "1000" /* names in one answer: all there are */
+#define WINDOW	      4096   /* commands on the way: more than those of a page */
 
 struct end_zone {
 	struct end base;
 	struct zone_conn *z;
-	struct zone_end *write;
+	struct zone_sink *sink;
 	/* The state comes in three answers; those of an older question are passed over. */
 	unsigned asked;
 	struct head head;
@@ -125,6 +126,8 @@ static void on_mapping(void *arg, const struct redis_reply *r, const struct err 
 {
 	struct end_zone *e = arg;
 	struct end_state s = { .lineage = e->head.lineage,
+			       .revision = e->head.revision,
+			       .horizon = e->head.horizon,
 			       .complete = e->head.complete != ZONE_FILLING,
 			       .empty = e->head.complete == ZONE_EMPTY,
 			       .accepted = e->head.accepted,
@@ -185,20 +188,34 @@ static void zone_ask_state(struct end *base)
 
 /* --- names --- */
 
+static bool stamp_of(const struct redis_reply *r, struct stamp *out)
+{
+	size_t n = 0;
+	const char *p = redis_str(r, &n);
+
+	return stamp_read(out, p, n);
+}
+
+/* A stamp of another revision than the log's is as good as none. */
 static void name_of(const struct redis_reply *one, char *texts[4], struct end_name *out)
 {
+	struct stamp st;
+	uint64_t revision = 0;
+	bool whole = redis_u64(redis_at(one, 1), &revision) && stamp_of(redis_at(one, 2), &st) &&
+		     st.revision == revision;
+
 	texts[0] = text_of(redis_at(one, 0));
-	texts[1] = text_of(redis_at(one, 3));
-	texts[2] = text_of(redis_at(one, 4));
-	texts[3] = text_of(redis_at(one, 5));
-	*out = (struct end_name){
-		.name = texts[0], .version = texts[1], .kind = texts[2], .id = texts[3]
-	};
-	out->hash = redis_str(redis_at(one, 2), &out->hash_len);
-	if (out->hash == NULL)
-		out->hash_len = 0;
-	(void)redis_u64(redis_at(one, 1), &out->revision);
-	(void)redis_i64(redis_at(one, 6), &out->updated_ms);
+	texts[1] = whole ? mem_dup(st.version, st.version_len) : mem_strdup("");
+	texts[2] = text_of(redis_at(one, 3));
+	texts[3] = text_of(redis_at(one, 4));
+	*out = (struct end_name){ .name = texts[0],
+				  .revision = revision,
+				  .version = texts[1],
+				  .kind = texts[2],
+				  .id = texts[3] };
+	if (whole)
+		out->hash = st.hash;
+	(void)redis_i64(redis_at(one, 5), &out->updated_ms);
 }
 
 static void on_manifest(void *arg, const struct redis_reply *r, const struct err *lost)
@@ -267,6 +284,7 @@ static void on_found(void *arg, const struct redis_reply *r, const struct err *l
 	texts = mem_zalloc((n + 1) * sizeof(*texts));
 	for (i = 0; i < n; i++) {
 		const struct redis_reply *one = redis_at(list, i);
+		struct stamp st;
 
 		for (k = 0; k < ARRAY_LEN(texts[i]); k++)
 			texts[i][k] = text_of(redis_at(one, k));
@@ -274,7 +292,8 @@ static void on_found(void *arg, const struct redis_reply *r, const struct err *l
 					   .id = texts[i][1],
 					   .kind = texts[i][2],
 					   .action = texts[i][3] };
-		v[i].hash = redis_str(redis_at(one, 4), &v[i].hash_len);
+		if (stamp_of(redis_at(one, 4), &st))
+			v[i].hash = st.hash;
 		v[i].payload = redis_str(redis_at(one, 5), &v[i].payload_len);
 	}
 	cursor = text_of(redis_at(r, 0));
@@ -287,17 +306,6 @@ static void on_found(void *arg, const struct redis_reply *r, const struct err *l
 	mem_free(v);
 }
 
-/* The pattern of a prefix in which nothing is special. */
-static void pattern_of(struct buf *out, const char *prefix)
-{
-	for (; *prefix != '\0'; prefix++) {
-		if (strchr("*?[]\\", *prefix) != NULL)
-			buf_addc(out, '\\');
-		buf_addc(out, *prefix);
-	}
-	buf_addc(out, '*');
-}
-
 static void zone_ask_found(struct end *base, const char *cursor)
 {
 	struct end_zone *e = self_of(base);
@@ -307,7 +315,7 @@ static void zone_ask_found(struct end *base, const char *cursor)
 
 	if (!zone_conn_is_up(e->z))
 		return;
-	pattern_of(&pattern, k->event_prefix);
+	zone_keys_pattern(&pattern, k->event_prefix);
 	zone_cmd_begin(e->z, &c, SCRIPT_ADOPT, NULL);
 	zone_cmd_str(&c, cursor);
 	zone_cmd_str(&c, buf_cstr(&pattern));
@@ -379,6 +387,7 @@ static void on_up(void *arg)
 {
 	struct end_zone *e = arg;
 
+	zone_sink_up(e->sink);
 	e->base.hooks.up(e->base.hooks.arg, NULL);
 }
 
@@ -386,7 +395,33 @@ static void on_down(void *arg, const struct err *why)
 {
 	struct end_zone *e = arg;
 
+	zone_sink_down(e->sink);
 	e->base.hooks.down(e->base.hooks.arg, why);
+}
+
+static void zone_begin(struct end *base, const char *token)
+{
+	zone_sink_begin(self_of(base)->sink, token);
+}
+
+static void zone_extend(struct end *base, int64_t deadline_boot_ms)
+{
+	zone_sink_extend(self_of(base)->sink, deadline_boot_ms);
+}
+
+static bool zone_is_free(const struct end *base)
+{
+	return zone_sink_is_free(((const struct end_zone *)base)->sink);
+}
+
+static void zone_write(struct end *base, struct zone_page *p, bool more)
+{
+	zone_sink_write(self_of(base)->sink, p, more);
+}
+
+static void zone_retry(struct end *base)
+{
+	zone_sink_up(self_of(base)->sink);
 }
 
 static void zone_close(struct end *base)
@@ -394,7 +429,7 @@ static void zone_close(struct end *base)
 	struct end_zone *e = self_of(base);
 
 	zone_conn_close(&e->z);
-	zone_end_free(&e->write);
+	zone_sink_free(&e->sink);
 	drop_cursors(e);
 	mem_free(e->base.index);
 	mem_free(e);
@@ -405,7 +440,9 @@ int end_zone_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *
 {
 	static const struct end_ops ops = { zone_is_up,	    zone_ask_state,    zone_ask_names,
 					    zone_ask_found, zone_ask_suspects, zone_settle_suspect,
-					    zone_fail,	    zone_close };
+					    zone_fail,	    zone_begin,	       zone_extend,
+					    zone_is_free,   zone_write,	       zone_retry,
+					    zone_close };
 	struct end_zone *z = mem_zalloc(sizeof(*z));
 	const struct zone_hooks zh = { z, on_up, on_down };
 	struct redis_opts o;
@@ -417,12 +454,12 @@ int end_zone_open(struct end **out, struct worker *w, const Ipc__FetcherConfig *
 	*out = &z->base;
 	link_opts(c->redis, "zonesync-fetcher", &o);
 	o.idle_ping_ms = c->lease_ttl_ms / 5;
+	o.window = WINDOW;
 	rc = zone_conn_open(&z->z, worker_loop(w), &o, c->zone, &zh, e);
 	if (rc < 0)
 		return rc;
 	z->search = (struct search){ zone_conn_redis(z->z), on_index, z };
 	z->keep_index = c->search_index;
-	z->write = zone_end_create(z->z, &z->base.writer);
-	z->base.writer_end = zone_end_of(z->write);
+	z->sink = zone_sink_create(z->z, &z->base, c->node_id);
 	return 0;
 }

@@ -50,11 +50,11 @@ static void on_feed(void *arg)
 	advance(arg);
 }
 
-static void on_done(void *arg, const struct written *w)
+static void on_written(void *arg, struct zone_page *p, bool broken)
 {
 	struct fetcher *f = arg;
 
-	send_done(f, w);
+	send_done(f, p, broken);
 	advance(f);
 }
 
@@ -147,11 +147,7 @@ static void zone_known(struct fetcher *f)
 		str_hex(lineage, raw, sizeof(raw));
 		f->caught = false;
 		removals_zone(f, lineage, NULL);
-		writer_refill_begin(f->writer, lineage);
-		if (table_get(&f->cursors, SOURCE_INSTALLATION) != NULL)
-			writer_cursor(f->writer, SOURCE_INSTALLATION,
-				      table_get(&f->cursors, SOURCE_INSTALLATION));
-		writer_flush(f->writer, NULL);
+		str_copy(f->lineage_due, sizeof(f->lineage_due), lineage);
 		f->doubted = false;
 	} else {
 		load_check_sums(f);
@@ -199,8 +195,8 @@ static void begin(struct fetcher *f, const char *token, int64_t deadline_ms)
 	f->promoted_ms = clock_boot_ms();
 	f->deadline_ms = deadline_ms;
 	log_note(EV("promoted"), KV("token", f->token));
-	writer_begin(f->writer, f->token);
-	writer_extend(f->writer, f->deadline_ms);
+	f->end->ops->begin(f->end, f->token);
+	f->end->ops->extend(f->end, f->deadline_ms);
 	CHECK(uv_timer_start(&f->reconcile, on_reconcile, f->config->reconcile_interval_ms,
 			     f->config->reconcile_interval_ms) == 0);
 	load_begin(f);
@@ -226,7 +222,7 @@ static int on_extend(void *self, const Ipc__Envelope *m, struct err *e)
 	if (!str_equal(m->extend->token, f->token))
 		return 0; /* of an older one; its end is on the way */
 	f->deadline_ms = m->extend->deadline_boot_ms;
-	writer_extend(f->writer, f->deadline_ms);
+	f->end->ops->extend(f->end, f->deadline_ms);
 	return 0;
 }
 
@@ -247,12 +243,12 @@ static void tell_demoted(struct fetcher *f, char *token)
 static int on_demote(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct fetcher *f = *(struct fetcher **)self;
-	char token[WRITER_TOKEN_BYTES];
+	char token[END_TOKEN_BYTES];
 
 	UNUSED(e);
 	str_copy(token, sizeof(token), f->token);
 	log_note(EV("demoted"), KV("reason", m->demote->reason));
-	writer_extend(f->writer, 0);
+	f->end->ops->extend(f->end, 0);
 	drop_work(f);
 	tell_demoted(f, token);
 	say_hello(f);
@@ -283,12 +279,12 @@ static const struct route rows[] = {
 };
 const struct route_table fetcher_routes = { rows, ARRAY_LEN(rows) };
 
-/* --- the writer and the link --- */
+/* --- pages and the link --- */
 
 static void on_over(void *arg, const struct err *why)
 {
 	struct fetcher *f = arg;
-	char token[WRITER_TOKEN_BYTES];
+	char token[END_TOKEN_BYTES];
 	struct err lost = { 0 };
 	Ipc__Envelope m;
 	Ipc__TokenLost t;
@@ -326,7 +322,7 @@ static void on_retry(uv_timer_t *t)
 	struct fetcher *f = t->data;
 
 	if (f->end->ops->is_up(f->end))
-		writer_up(f->writer);
+		f->end->ops->retry(f->end);
 }
 
 static void on_trouble(void *arg, const struct err *why)
@@ -358,7 +354,6 @@ static void on_up(void *arg, const char *token)
 		begin(f, token, INT64_MAX);
 		return;
 	}
-	writer_up(f->writer);
 	if (f->state == FETCH_HEAD || f->state == FETCH_LOADING)
 		load_begin(f);
 	worker_report(f->w);
@@ -368,7 +363,6 @@ static void on_down(void *arg, const struct err *why)
 {
 	struct fetcher *f = arg;
 
-	writer_down(f->writer);
 	if (is_local(f) && f->token[0] != '\0' && f->state != FETCH_STOPPING)
 		drop_work(f); /* a connection to the cache is a token of its own */
 	if (!str_equal(f->error.text, why->text)) {
@@ -476,9 +470,9 @@ static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct fetcher *f = mem_zalloc(sizeof(*f));
-	const struct end_hooks eh = { f,	on_up,	  on_down,     load_state,
-				      on_names, on_found, on_suspects, load_refused };
-	const struct writer_hooks wh = { f, on_done, on_over, on_trouble };
+	const struct end_hooks eh = { f,	  on_up,    on_down,	 load_state,
+				      on_names,	  on_found, on_suspects, load_refused,
+				      on_written, on_over,  on_trouble };
 	int rc;
 
 	f->w = w;
@@ -505,8 +499,6 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 			 : end_zone_open(&f->end, w, f->config, &eh, e);
 	if (rc < 0)
 		return rc;
-	f->writer = writer_create(&f->end->writer_end, &wh);
-	f->end->writer = f->writer;
 	if (!is_local(f))
 		say_hello(f);
 	worker_ready(w);
@@ -515,7 +507,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 
 static void finish(struct fetcher *f)
 {
-	char token[WRITER_TOKEN_BYTES];
+	char token[END_TOKEN_BYTES];
 
 	if (uv_is_closing((uv_handle_t *)&f->drain))
 		return;
@@ -525,7 +517,6 @@ static void finish(struct fetcher *f)
 	f->state = FETCH_STOPPING;
 	if (token[0] != '\0')
 		tell_demoted(f, token);
-	writer_free(&f->writer);
 	if (f->end != NULL)
 		f->end->ops->close(f->end);
 	f->end = NULL;

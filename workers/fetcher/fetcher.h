@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fetcher - the primary's work: learns what the zone holds, reads the source, writes the
- * difference in fenced batches (zone-protocol 3 and 4).
+ * difference in fenced pages (zone-protocol 3 and 4).
  *
  *	idle -> head -> loading -> working        (promoted)      working -> idle (demoted)
  *

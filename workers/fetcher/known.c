@@ -146,11 +146,6 @@ void known_set(struct known *k, struct known_entry *e, const struct hash *h, con
 	set_version(e, version);
 }
 
-const struct hash *known_counted(const struct known_entry *e)
-{
-	return known_live(e) && e->hash.b[0] == 'D' ? &e->hash : NULL;
-}
-
 void known_withdraw(struct known *k, struct known_entry *e, const char *version)
 {
 	if (known_live(e))

@@ -13,6 +13,8 @@
 #include "common/base/table.h"
 #include "common/model/event.h"
 
+#define KNOWN_LINEAGE_BYTES 40
+
 /* One for each name in the zone: a million of them, so the order leaves no gaps. */
 struct known_entry {
 	struct hash hash;  /* as it is to be; b[0] == 0: lost or damaged, to be written again */
@@ -21,6 +23,7 @@ struct known_entry {
 	bool repair;	   /* a follower found it damaged: write it whatever it seems */
 	bool unread;	   /* it is kept as it is, since its row could not be read lately */
 	bool behind;	   /* a refill began since: what stands there is in no log yet */
+	bool bare;	   /* another wrote it: there is no stamp of ours on it */
 	bool numbered;	   /* the version is a number, else a text */
 	uint32_t pass;	   /* of the last full pass that saw it */
 	uint32_t ref_gen;
@@ -50,6 +53,7 @@ struct known {
 	struct table refs;  /* -> known_ref, owned */
 	size_t live[KIND__COUNT];
 	/* As the last page left them. */
+	char lineage[KNOWN_LINEAGE_BYTES];
 	struct digest sums; /* of all `there` */
 	uint64_t revision;
 	uint64_t horizon; /* greatest purged tombstone */
@@ -65,8 +69,6 @@ void known_learn(struct known *k, struct known_entry *e, const struct hash *h, u
 void known_set(struct known *k, struct known_entry *e, const struct hash *h, const char *version);
 /* `version`: of what withdrew it; "" when that says nothing of a later one. */
 void known_withdraw(struct known *k, struct known_entry *e, const char *version);
-/* What the zone's sums have of it; NULL: nothing. */
-const struct hash *known_counted(const struct known_entry *e);
 #define KNOWN_VERSION_BYTES 24 /* of one that is a number */
 /* In `scratch` or the entry's own; "": unknown. */
 const char *known_version(const struct known_entry *e, char scratch[KNOWN_VERSION_BYTES]);

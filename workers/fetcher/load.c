@@ -37,20 +37,23 @@ static bool guess(const char *name, enum kind *k, char **ref)
 	return strchr(name, ':') != NULL && kind_parse(name, (size_t)(strchr(name, ':') - name), k);
 }
 
-/* b[0] == 0: lost or damaged. */
-static void hash_of(const struct end_name *one, struct hash *h)
+/* What stands under it, or stood there until a refill began. */
+static void learn(struct fetcher *f, struct known_entry *e, const struct end_name *one)
 {
-	memset(h, 0, sizeof(*h));
-	if (one->hash_len == HASH_BYTES)
-		memcpy(h->b, one->hash, HASH_BYTES);
-	if (h->b[0] != ACTION_DEPLOY && h->b[0] != ACTION_UNDEPLOY)
-		h->b[0] = 0;
+	if (one->hash.b[0] == ACTION_UNDEPLOY)
+		known_withdraw(&f->known, e, one->version);
+	else
+		known_set(&f->known, e, &one->hash, one->version);
+	if (f->load_old)
+		e->behind = true;
+	else
+		known_learn(&f->known, e, &one->hash, one->revision);
+	e->repair = one->hash.b[0] == 0;
+	e->updated_ms = one->updated_ms;
 }
 
 static void learn_entry(struct fetcher *f, const struct end_name *one)
 {
-	struct known_entry *e;
-	struct hash h;
 	const char *ref = NULL;
 	char *ref_copy = NULL;
 	enum kind k = KIND_API;
@@ -60,17 +63,10 @@ static void learn_entry(struct fetcher *f, const struct end_name *one)
 
 	if (whole && ref != NULL)
 		ref_copy = mem_dup(ref, n);
-	if (whole || guess(one->name, &k, &ref_copy)) {
-		e = known_put(&f->known, one->name, k, ref_copy);
-		hash_of(one, &h);
-		if (h.b[0] == 'U')
-			known_withdraw(&f->known, e, one->version);
-		else
-			known_set(&f->known, e, &h, one->version);
-		e->repair = h.b[0] == 0;
-		e->revision = one->revision;
-		e->updated_ms = one->updated_ms;
-	}
+	if (whole || guess(one->name, &k, &ref_copy))
+		learn(f, known_put(&f->known, one->name, k, ref_copy), one);
+	else if (!f->load_old) /* of a kind we do not know: it counts */
+		digest_add(&f->known.sums, &one->hash);
 	mem_free(ref_copy);
 }
 
@@ -84,21 +80,31 @@ void load_refused(void *arg, const struct err *why)
 	f->end->ops->fail(f->end, why);
 }
 
+/* Two of one revision, or one above the head's: what is written next could not be told apart. */
+static void check_score(struct fetcher *f, const struct end_name *one)
+{
+	bool again = one->revision <= f->load_after;
+	bool above = one->revision > f->known.revision && one->hash.b[0] != 0;
+
+	if (f->load_old || f->refill || (!again && !above))
+		return;
+	log_warn(EV("refill"), KV("why", "the log is damaged"), KV("key", one->name));
+	f->refill = true;
+}
+
 bool load_names(struct fetcher *f, const struct end_name *v, size_t n, bool last)
 {
-	struct hash h;
 	size_t i;
 
 	if (f->state != FETCH_LOADING)
 		return false; /* load_begin() comes again with the connection */
 	for (i = 0; i < n; i++) {
+		check_score(f, &v[i]);
 		f->load_after = v[i].revision;
 		if (v[i].name[0] == '\0' ||
 		    (f->load_old && known_get(&f->known, v[i].name) != NULL))
 			continue; /* an unfinished refill has it already */
 		learn_entry(f, &v[i]);
-		hash_of(&v[i], &h);
-		digest_add(&f->sums, &h);
 	}
 	if (last && (f->load_old || !f->refill)) {
 		if (f->adopt)
@@ -132,7 +138,7 @@ static void adopt_one(struct fetcher *f, const struct end_found *one)
 	if (live ? one->payload_len == 0 : e == NULL)
 		return;
 	hash_event(&h, (char)action, one->name, one->payload, live ? one->payload_len : 0);
-	if (e != NULL && one->hash_len == HASH_BYTES && memcmp(one->hash, h.b, HASH_BYTES) == 0)
+	if (e != NULL && hash_equal(&one->hash, &h))
 		return;
 	if (e == NULL) {
 		char *copy = ref == NULL ? NULL : mem_dup(ref, n);
@@ -144,8 +150,9 @@ static void adopt_one(struct fetcher *f, const struct end_found *one)
 		known_set(&f->known, e, &h, "");
 	else
 		known_withdraw(&f->known, e, "");
+	e->behind = true;
+	e->bare = true;
 	f->adopted++;
-	send_chore(f, 'A', one->name, NULL, NULL);
 }
 
 bool load_found(struct fetcher *f, const struct end_found *v, size_t n, const char *cursor)
@@ -173,10 +180,12 @@ void load_state(void *arg, const struct end_state *s)
 	if (f->state != FETCH_HEAD)
 		return;
 	load_reset(f);
-	send_drop_chores(f); /* of a load that was cut: this one finds the same again */
 	for (i = 0; i < s->n_cursors; i++)
 		mem_free(table_set(&f->cursors, s->cursor_fields[i],
 				   mem_strdup(s->cursor_values[i])));
+	str_copy(f->known.lineage, sizeof(f->known.lineage), s->lineage);
+	f->known.revision = s->revision;
+	f->known.horizon = s->horizon;
 	f->polls = s->polls;
 	f->lag_said = s->lag_ms;
 	f->removals.empty = s->empty;
@@ -187,7 +196,6 @@ void load_state(void *arg, const struct end_state *s)
 	f->adopt = (s->lineage[0] == '\0' || s->java || !s->complete) &&
 		   f->end->ops->ask_found != NULL;
 	f->adopted = 0;
-	f->sums = (struct digest){ 0 };
 	f->has_said = s->sums != NULL;
 	if (f->has_said)
 		f->said = *s->sums;
@@ -223,11 +231,10 @@ void load_check_sums(struct fetcher *f)
 	bool doubted = f->doubted;
 
 	f->doubted = false;
-	if (f->has_said && !digest_equal(&f->sums, &f->said)) {
-		log_warn(EV("sums_corrected"), KV("count", f->sums.count),
+	if (f->has_said && !digest_equal(&f->known.sums, &f->said)) {
+		log_warn(EV("sums_corrected"), KV("count", f->known.sums.count),
 			 KV("was", f->said.count));
-		writer_sums(f->writer, &f->sums);
-		writer_flush(f->writer, NULL);
+		f->corrects = true;
 	} else if (doubted && may_refill(f)) {
 		f->want_refill = true;
 		f->reload = true;

@@ -75,7 +75,6 @@ static bool meet(struct outbox *b, struct outbox_item *old, struct outbox_item *
 	if (deploys && old->how == OUTBOX_FORCED)
 		i->how = OUTBOX_FORCED;
 	if (!parent || !deploys) {
-		i->was = old->was; /* that one is never sent */
 		unlink_item(b, old);
 		outbox_item_free(old);
 		return false;
@@ -89,8 +88,7 @@ static bool meet(struct outbox *b, struct outbox_item *old, struct outbox_item *
 	return true;
 }
 
-void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum outbox_how how,
-		const struct hash *was)
+void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum outbox_how how)
 {
 	struct outbox_item *i = mem_zalloc(sizeof(*i));
 	struct outbox_item *old;
@@ -106,7 +104,6 @@ void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum o
 	*ev = (struct event){ 0 };
 	i->hash = *h;
 	i->how = how;
-	i->was = *was;
 	i->seq = ++b->seq;
 	old = table_get(&b->names, i->name);
 	if (old != NULL && meet(b, old, i))
@@ -116,9 +113,19 @@ void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum o
 	append(b, i);
 }
 
+static struct outbox_item *first_of(const struct outbox *b)
+{
+	return b->first[0] != NULL ? b->first[0] : b->first[1];
+}
+
+const struct outbox_item *outbox_next(const struct outbox *b)
+{
+	return first_of(b);
+}
+
 struct outbox_item *outbox_take(struct outbox *b)
 {
-	struct outbox_item *i = b->first[0] != NULL ? b->first[0] : b->first[1];
+	struct outbox_item *i = first_of(b);
 
 	if (i == NULL)
 		return NULL;

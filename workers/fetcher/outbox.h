@@ -32,8 +32,7 @@ struct outbox_item {
 	char *group; /* the reference's id, or the name itself */
 	bool urgent;
 	enum outbox_how how;
-	struct hash was; /* what the zone's sums have of the name; b[0] == 0: nothing */
-	uint64_t seq;	 /* in the order of their coming */
+	uint64_t seq; /* in the order of their coming */
 };
 
 struct outbox {
@@ -46,12 +45,11 @@ struct outbox {
 	uint64_t seq; /* of the last one */
 };
 
-/* Takes the event. `was`: what the zone's sums have of the name when all that waits is out; b[0] == 0:
-   nothing. A waiting value of the same name is replaced, at the new place; but a
+/* Takes the event. A waiting value of the same name is replaced, at the new place; but a
    reference's deploy at the old one, and its withdrawal never by a deploy: both go. */
-void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum outbox_how how,
-		const struct hash *was);
-struct outbox_item *outbox_take(struct outbox *b); /* the caller's; NULL: empty */
+void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum outbox_how how);
+const struct outbox_item *outbox_next(const struct outbox *b); /* NULL: empty */
+struct outbox_item *outbox_take(struct outbox *b);	       /* the caller's; NULL: empty */
 void outbox_item_free(struct outbox_item *i);
 
 /* Everything that came before this one is out; UINT64_MAX: everything is. */

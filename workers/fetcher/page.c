@@ -10,6 +10,7 @@
 void page_begin(struct zone_page *p, const struct known *k, size_t most, int64_t now_ms)
 {
 	*p = (struct zone_page){ .base = k->revision, .most = most, .now_ms = now_ms };
+	str_copy(p->was, sizeof(p->was), k->lineage);
 }
 
 bool page_has_room(const struct zone_page *p, size_t payload_bytes)
@@ -19,7 +20,7 @@ bool page_has_room(const struct zone_page *p, size_t payload_bytes)
 
 bool page_is_empty(const struct zone_page *p)
 {
-	return p->n == 0 && p->n_fields == 0 && p->lineage == NULL && p->complete == NULL &&
+	return p->n == 0 && p->n_fields == 0 && !p->begins && p->complete == NULL &&
 	       !p->sync_state && !p->corrects;
 }
 
@@ -29,7 +30,7 @@ static void record_reset(struct page_record *r)
 	mem_free(r->name);
 }
 
-void page_reset(struct zone_page *p)
+void page_drop(struct zone_page *p)
 {
 	while (p->n > 0)
 		record_reset(&p->records[--p->n]);
@@ -39,7 +40,6 @@ void page_reset(struct zone_page *p)
 		mem_free(p->fields[p->n_fields].value);
 	}
 	mem_free(p->fields);
-	mem_free(p->lineage);
 	*p = (struct zone_page){ 0 };
 }
 
@@ -58,6 +58,7 @@ static void step(struct known *k, struct known_entry *e, const struct hash *h)
 	set_there(k, e, h);
 	e->revision = ++k->revision;
 	e->behind = false;
+	e->bare = false;
 }
 
 /* --- records --- */
@@ -85,6 +86,7 @@ static struct page_record *add(struct zone_page *p, const struct known_entry *e,
 	*r = (struct page_record){ .what = what, .name = mem_strdup(e->name) };
 	r->revision = e->revision;
 	r->hash = e->there;
+	r->updated_ms = e->updated_ms;
 	r->ev = *ev;
 	*ev = (struct event){ 0 };
 	if (r->ev.version == NULL)
@@ -120,6 +122,7 @@ void page_deploy(struct zone_page *p, struct known *k, struct event *ev, const s
 		return;
 	}
 	step(k, e, h);
+	e->updated_ms = p->now_ms;
 	(void)add(p, e, RECORD_WRITE, ev);
 }
 
@@ -128,8 +131,8 @@ static const struct hash tomb = { { 'U' } };
 static void bury(struct zone_page *p, struct known *k, struct known_entry *e, struct event *ev)
 {
 	step(k, e, &tomb);
-	(void)add(p, e, RECORD_WRITE, ev);
 	e->updated_ms = p->now_ms;
+	(void)add(p, e, RECORD_WRITE, ev);
 }
 
 void page_withdraw(struct zone_page *p, struct known *k, struct event *ev, bool forced)
@@ -174,14 +177,16 @@ void page_keep(struct zone_page *p, struct known *k, const char *name)
 	char scratch[KNOWN_VERSION_BYTES];
 	struct known_entry *e = known_get(k, name);
 	struct event ev;
+	bool bare;
 
 	if (e == NULL || !e->behind || e->hash.b[0] == 0)
 		return; /* it is in the log of this refill; or lost */
 	if (!event_of(e, (enum action)e->hash.b[0], &ev))
 		return;
 	ev.version = mem_strdup(known_version(e, scratch));
+	bare = e->bare;
 	step(k, e, &e->hash);
-	(void)add(p, e, RECORD_KEEP, &ev);
+	add(p, e, RECORD_KEEP, &ev)->bare = bare;
 }
 
 void page_purge(struct zone_page *p, struct known *k, const char *name, uint64_t revision)
@@ -204,7 +209,12 @@ void page_again(struct zone_page *p, struct known *k, struct page_record *r)
 
 	if (e == NULL || e->revision != r->revision)
 		return; /* written again since, or forgotten */
-	step(k, e, &r->hash);
+	/* The payload of what was kept is not at hand: nobody could follow what is left of it. */
+	if (r->what == RECORD_KEEP && r->ev.action == ACTION_DEPLOY) {
+		known_withdraw(k, e, "");
+		r->ev.action = ACTION_UNDEPLOY;
+	}
+	step(k, e, r->ev.action == ACTION_DEPLOY ? &r->hash : &tomb);
 	next = add(p, e, RECORD_WRITE, &r->ev);
 	next->damaged = true;
 }
@@ -225,7 +235,8 @@ void page_refill_begin(struct zone_page *p, struct known *k, const char *lineage
 	void *v;
 
 	CHECK(p->n == 0);
-	p->lineage = mem_strdup(lineage);
+	p->begins = true;
+	str_copy(k->lineage, sizeof(k->lineage), lineage);
 	while (table_next(&k->names, &at, NULL, &v)) {
 		struct known_entry *e = v;
 
@@ -247,4 +258,5 @@ void page_close(struct zone_page *p, const struct known *k)
 	p->revision = k->revision;
 	p->horizon = k->horizon;
 	p->sums = k->sums;
+	str_copy(p->lineage, sizeof(p->lineage), k->lineage);
 }

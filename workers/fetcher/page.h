@@ -8,7 +8,7 @@
  * ends and all is learned anew. One revision for each event that has an effect; an equal one
  * takes none, its version may be brought up to date.
  *
- * Owns:    all it holds; page_reset() releases it.
+ * Owns:    all it holds; page_drop() releases it.
  * Blocks:  never; pure.
  * Errors:  none. page_has_room() says when to stop adding.
  */
@@ -34,7 +34,10 @@ struct page_record {
 	char *name;	 /* owned */
 	struct hash hash;
 	uint64_t revision;
-	bool damaged; /* what stands under its name is in the way: it goes first */
+	int64_t updated_ms;
+	bool bare;    /* KEEP: another wrote what stands there */
+	bool damaged; /* what stands under its name is in the way: it goes first; or what a sink
+			 found of it: it is to be written again */
 };
 
 enum page_where { PAGE_META, PAGE_CURSOR };
@@ -48,13 +51,14 @@ struct zone_page {
 	uint64_t number;	 /* under its token; the sender's */
 	uint64_t base, revision; /* of the zone before and after it */
 	uint64_t horizon;
-	struct digest sums;   /* after it */
-	char *lineage;	      /* owned; of the refill that begins with it, else NULL */
+	struct digest sums;					     /* after it */
+	char was[KNOWN_LINEAGE_BYTES], lineage[KNOWN_LINEAGE_BYTES]; /* before and after it */
 	const char *complete; /* static; of the refill that ends with it, else NULL */
 	struct page_record *records;
 	size_t n, cap, most, bytes;
 	struct page_field *fields;
 	size_t n_fields, cap_fields;
+	bool begins;	 /* a refill, under its lineage */
 	int64_t now_ms;	 /* wall clock of its making; a sink with a clock has that of its own */
 	bool sync_state; /* the state that Java readers look at is due */
 	bool corrects;	 /* the zone said other sums than it holds */
@@ -65,7 +69,7 @@ struct zone_page {
 void page_begin(struct zone_page *p, const struct known *k, size_t most, int64_t now_ms);
 bool page_has_room(const struct zone_page *p, size_t payload_bytes);
 bool page_is_empty(const struct zone_page *p);
-void page_reset(struct zone_page *p);
+void page_drop(struct zone_page *p);
 
 /* These take the event over. Of a name that `known` has. */
 void page_deploy(struct zone_page *p, struct known *k, struct event *ev, const struct hash *h,

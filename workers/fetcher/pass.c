@@ -77,12 +77,9 @@ static bool is_settled(struct fetcher *f, const char *name, const struct known_e
 static void deploy(struct fetcher *f, struct known_entry *e, struct feed_item *i)
 {
 	bool forced = f->refill || e->repair || known_is_newer(e, i->ev.version);
-	struct hash was = { { 0 } };
 
-	if (known_counted(e) != NULL)
-		was = *known_counted(e);
 	known_set(&f->known, e, &i->hash, i->ev.version);
-	outbox_add(&f->outbox, &i->ev, &i->hash, forced ? OUTBOX_FORCED : OUTBOX_PLAIN, &was);
+	outbox_add(&f->outbox, &i->ev, &i->hash, forced ? OUTBOX_FORCED : OUTBOX_PLAIN);
 }
 
 static void take_event(struct fetcher *f, struct feed_item *i)
@@ -183,23 +180,18 @@ static void settle_refill(struct fetcher *f)
 static void purge(struct fetcher *f)
 {
 	int64_t before = clock_wall_ms() - (int64_t)f->config->tombstone_retention_ms;
-	char *names[FETCHER_PURGE_ITEMS];
 	size_t n = 0;
 	size_t at = 0;
 	const char *name;
 	void *v;
 
-	while (n < ARRAY_LEN(names) && table_next(&f->known.names, &at, &name, &v)) {
+	while (n < FETCHER_PURGE_ITEMS && table_next(&f->known.names, &at, &name, &v)) {
 		struct known_entry *e = v;
 
-		if (e->hash.b[0] != 'U' || e->updated_ms >= before || e->revision == 0)
+		if (e->there.b[0] != 'U' || known_live(e) || e->updated_ms >= before)
 			continue;
 		send_chore(f, 'P', name, e, NULL);
-		names[n++] = mem_strdup(name);
-	}
-	while (n-- > 0) {
-		known_drop(&f->known, names[n]);
-		mem_free(names[n]);
+		n++;
 	}
 }
 

@@ -97,12 +97,9 @@ static void withdraw(struct fetcher *f, const char *name, struct event *ev)
 {
 	struct known_entry *e = known_get(&f->known, name);
 	enum outbox_how how = OUTBOX_PLAIN;
-	struct hash was = { { 0 } };
 	struct hash tomb;
 
 	if (e != NULL) {
-		if (known_counted(e) != NULL)
-			was = *known_counted(e);
 		known_withdraw(&f->known, e, ev->version == NULL ? "" : ev->version);
 		e->updated_ms = clock_wall_ms();
 	}
@@ -111,7 +108,7 @@ static void withdraw(struct fetcher *f, const char *name, struct event *ev)
 	else if (kind_has_children(ev->kind))
 		known_withdraw_children(&f->known, ev->id);
 	hash_event(&tomb, 'U', name, NULL, 0);
-	outbox_add(&f->outbox, ev, &tomb, how, &was);
+	outbox_add(&f->outbox, ev, &tomb, how);
 }
 
 void removals_withdraw(struct fetcher *f, const char *name, struct event *ev)

@@ -10,7 +10,6 @@
 #pragma once
 
 #include "common/worker/worker.h"
-#include "common/zone/writer.h"
 #include "workers/fetcher/end.h"
 #include "workers/fetcher/source/feed.h"
 #include "workers/fetcher/known.h"
@@ -18,10 +17,9 @@
 #include "workers/fetcher/removals.h"
 
 #define FETCHER_RETRY_MS	1000	/* after a refusal of the server */
-#define FETCHER_REFUSALS	30	/* of one batch, standalone: then all is compared anew */
+#define FETCHER_REFUSALS	30	/* of one page, standalone: then all is compared anew */
 #define FETCHER_DRAIN_MS	1000	/* at the end, for what is on its way */
 #define FETCHER_SOURCE_MS	30000	/* a source unheard for so long (or 3 delays) is down */
-#define FETCHER_CHILDREN	1000	/* withdrawn in one call */
 #define FETCHER_REFILL_MS	3600000 /* at most one refill in an hour because of a digest */
 #define FETCHER_DOUBT_MS	10000 /* at most one look at the zone in this time because of it */
 #define FETCHER_PURGE_ITEMS	1000  /* tombstones forgotten per pass */
@@ -34,7 +32,7 @@
 enum fetch_state { FETCH_IDLE, FETCH_HEAD, FETCH_LOADING, FETCH_WORKING, FETCH_STOPPING };
 
 struct chore {	 /* an operation without a payload, sent when the outbox is empty */
-	char op; /* 'A' adopt, 'K' keep, 'T' tombstone, 'R' the same, whole, 'P' purge */
+	char op; /* 'K' keep, 'T' tombstone, 'R' the same, whole, 'P' purge */
 	char *name;
 	char *ref;	   /* NULL: none */
 	uint64_t revision; /* P */
@@ -57,20 +55,19 @@ struct fetcher {
 	struct worker *w;
 	Ipc__FetcherConfig *config; /* owned copy */
 	struct end *end;
-	struct writer *writer;
 	struct feed *feed, *hello; /* the work; while there is none, is the source there? */
 	enum fetch_state state;
-	char token[WRITER_TOKEN_BYTES];
+	char token[END_TOKEN_BYTES];
 	int64_t promoted_ms; /* boot time */
 	int64_t deadline_ms;
 	char mapping[20]; /* fingerprint of what decides contents */
 
 	/* What the zone holds. */
 	struct known known;
-	struct table cursors;	  /* field -> value, owned: of the zone, as loaded */
-	struct digest sums, said; /* of what it holds, as loaded; as it says they are */
-	bool has_said, doubted;	  /* it says so; a follower cannot reach them, */
-	int64_t doubted_ms;	  /* and when that was last looked into */
+	struct table cursors;	/* field -> value, owned: of the zone, as loaded */
+	struct digest said;	/* its sums, as it says they are */
+	bool has_said, doubted; /* it says so; a follower cannot reach them, */
+	int64_t doubted_ms;	/* and when that was last looked into */
 	uint64_t load_after;
 	bool load_old;	  /* the log set aside by a refill is being read */
 	bool adopt;	  /* others may have written there: all keys are looked at, */
@@ -104,16 +101,19 @@ struct fetcher {
 	struct outbox_item *undeploy; /* of a reference: its children go first */
 	struct due due[FETCHER_DUE];
 	size_t n_due;
-	bool finish_refill; /* when all is sent */
-	bool refill_ends;   /* its pass is over; what the next one says waits for its end */
-	bool caught;	    /* all is settled since this token, and the zone was told */
-	char *unread;	    /* owned: what it was told then that could not be read */
+	char lineage_due[33];  /* of a refill that is to begin; "": none is */
+	struct zone_page redo; /* what was found damaged of the last page; n 0: nothing */
+	bool corrects;	       /* the zone says other sums than it holds */
+	bool finish_refill;    /* when all is sent */
+	bool refill_ends;      /* its pass is over; what the next one says waits for its end */
+	bool caught;	       /* all is settled since this token, and the zone was told */
+	char *unread;	       /* owned: what it was told then that could not be read */
 	bool settled; /* the last look at everything left nothing open, nor did a delta since */
 	bool settle_again; /* what kept a pass from settling everything may be over */
 	int64_t whole_ms;  /* boot time: when the last such look ended */
 	uint64_t polls;	   /* that left nothing open, of all tokens, as the zone counts them */
 	struct err error;
-	unsigned refusals; /* since the last batch that was taken */
+	unsigned refusals; /* since the last page that was taken */
 	uint64_t published, acked;
 	bool asking_suspects;
 	uv_timer_t retry, reconcile, drain, agree;
@@ -138,7 +138,7 @@ void pass_ask_suspects(struct fetcher *f);
 void pass_suspects(struct fetcher *f, const char *const *names, size_t n); /* the answer */
 /* send.c */
 void send_pump(struct fetcher *f);
-void send_done(struct fetcher *f, const struct written *w); /* a batch was taken */
+void send_done(struct fetcher *f, struct zone_page *p, bool broken); /* it was taken */
 void send_drop_chores(struct fetcher *f);
 void send_chore(struct fetcher *f, char op, const char *name, const struct known_entry *e,
 		const char *version);	     /* of a tombstone; NULL: none */
