@@ -50,6 +50,8 @@ class Redis:
         self.password = None
 
     def start(self, *more):
+        if self.process and self.process.poll() is None:
+            return self  # another at the same socket would take half of those who connect
         self.process = subprocess.Popen(
             [*self.command, "--port", "0", "--unixsocket", str(self.socket), "--save", "",
              "--dir", str(self.dir), *self.args, *more],
