@@ -15,6 +15,7 @@
 
 #define REDIS_MAGIC	 0x52454449u
 #define GREETING_WAITING 4
+#define MEGABYTE_MS	 1000 /* that a megabyte of a command may take */
 #define STEADY_MS	 1000 /* a connection that lived this long was a good one */
 
 enum link {
@@ -32,6 +33,7 @@ struct waiting {
 	void *arg;
 	enum greeting greeting;
 	int64_t sent_ms;
+	int64_t extra_ms; /* that its bytes may take */
 };
 
 struct redis {
@@ -209,6 +211,12 @@ static void on_flush(uv_prepare_t *p)
 		stream_write(r->stream, &r->out);
 }
 
+/* What was sent at once is answered one after the other: while answers come the next is waited for. */
+static bool is_silent(const struct redis *r, const struct waiting *w, int64_t now)
+{
+	return now - MAX(w->sent_ms, r->heard_ms) >= r->o.command_timeout_ms + w->extra_ms;
+}
+
 static void on_deadline(uv_timer_t *t)
 {
 	struct redis *r = self_of(t->data);
@@ -221,7 +229,7 @@ static void on_deadline(uv_timer_t *t)
 		lose(r, &e);
 		return;
 	}
-	if (r->len > 0 && now - r->queue[r->head].sent_ms >= r->o.command_timeout_ms) {
+	if (r->len > 0 && is_silent(r, &r->queue[r->head], now)) {
 		(void)err_set(&e, ERR_TIMEOUT, "no answer within %u ms", r->o.command_timeout_ms);
 		lose(r, &e);
 		return;
@@ -243,7 +251,8 @@ static void enqueue(struct redis *r, const struct buf *wire, redis_reply_fn *fn,
 	size_t at = (r->head + r->len) % r->queue_cap;
 
 	CHECK(r->len < r->queue_cap);
-	r->queue[at] = (struct waiting){ fn, arg, GREET_MUST, clock_boot_ms() };
+	r->queue[at] = (struct waiting){ fn, arg, GREET_MUST, clock_boot_ms(),
+					 (int64_t)(wire->len >> 20) * MEGABYTE_MS };
 	r->len++;
 	buf_add(&r->out, wire->data, wire->len);
 	CHECK(uv_prepare_start(&r->flush, on_flush) == 0);

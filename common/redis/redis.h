@@ -2,8 +2,9 @@
 /*
  * redis - one connection to a Redis server, kept up.
  *
- * Commands are pipelined in order. A connection that is lost, refused, too slow (the
- * oldest command waits longer than `command_timeout_ms`) or breaks the protocol is
+ * Commands are pipelined in order. A connection that is lost, refused, too slow (nothing is
+ * heard for `command_timeout_ms` while a command waits, and 1 s more for each megabyte of it)
+ * or breaks the protocol is
  * closed: every waiting command ends with an error, its outcome unknown, and a new
  * connection is tried with backoff. Nothing is sent twice by this module.
  *

@@ -406,6 +406,29 @@ static void a_command_without_an_answer_closes_the_connection(void **state)
 	fake_stop();
 }
 
+/* Each is heard of in time, all of them take longer than that. */
+static void what_is_answered_one_by_one_is_waited_for(void **state)
+{
+	struct redis_opts o;
+	unsigned i;
+
+	UNUSED(state);
+	kit_start(&kit, NULL);
+	kit_opts(&kit, &o);
+	o.command_timeout_ms = 1000;
+	connect_with(&o);
+	kit_until(&kit, &up);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(redis_sendv(r, on_reply, NULL, "BLPOP", "nothing", "0.4", NULL),
+				 0);
+	assert_int_equal(redis_sendv(r, on_reply, NULL, "ECHO", "x", NULL), 0);
+	while (got.len < 1 && !down) {
+		answered = false;
+		kit_until(&kit, &answered);
+	}
+	assert_false(down);
+}
+
 static void a_silent_connection_is_pinged(void **state)
 {
 	struct redis_opts o;
@@ -501,6 +524,7 @@ int main(void)
 		T(an_error_that_did_not_matter_is_no_reason_later),
 		T(a_server_that_never_answers_is_left),
 		T(a_command_without_an_answer_closes_the_connection),
+		T(what_is_answered_one_by_one_is_waited_for),
 		T(a_silent_connection_is_pinged),
 		T(a_server_that_greets_and_fails_is_not_hammered),
 		T(a_time_out_of_nothing_is_refused),
