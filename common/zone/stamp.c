@@ -16,13 +16,15 @@ void stamp_write(struct buf *out, const struct stamp *s)
 
 bool stamp_read(struct stamp *s, const char *p, size_t n)
 {
-	const char *digits = p + HASH_BYTES;
-	const char *end = p + n;
+	const char *digits;
 	const char *marks;
 	const char *space;
+	const char *end;
 
 	if (p == NULL || n < HASH_BYTES || (p[0] != 'D' && p[0] != 'U'))
 		return false;
+	digits = p + HASH_BYTES;
+	end = p + n;
 	*s = (struct stamp){ .revision = 0 };
 	memcpy(s->hash.b, p, HASH_BYTES);
 	space = memchr(digits, ' ', (size_t)(end - digits));

@@ -1866,6 +1866,50 @@ static void a_user_without_the_channel_still_writes_whole_pages(void **state)
 	assert_int_equal(lease.answer, LEASE_FREE);
 }
 
+#define HASH "D0123456789abcdef"
+
+static void a_stamp_is_read_as_it_was_written_or_not_at_all(void **state)
+{
+	static const char *const bad[] = { "",
+					   "D",
+					   HASH,
+					   HASH "1",
+					   HASH "1 ",
+					   HASH " k 1",
+					   HASH "-1  1",
+					   HASH "x  1",
+					   HASH "18446744073709551616  1",
+					   "X0123456789abcdef1  1",
+					   "\0000123456789abcdef1  1" };
+	struct stamp st = {
+		.revision = UINT64_MAX, .kept = true, .version = "a b", .version_len = 3
+	};
+	struct stamp out;
+	struct buf b = { 0 };
+	size_t i;
+
+	UNUSED(state);
+	st.hash.b[0] = 'U';
+	stamp_write(&b, &st);
+	assert_true(stamp_read(&out, b.data, b.len));
+	assert_true(out.revision == UINT64_MAX && out.kept && hash_equal(&out.hash, &st.hash));
+	assert_int_equal(out.version_len, 3);
+	assert_memory_equal(out.version, "a b", 3);
+	assert_true(stamp_read(&out, HASH "7  ", sizeof(HASH) + 2));
+	assert_true(out.revision == 7 && !out.kept && out.version_len == 0);
+	assert_true(
+		stamp_read(&out, HASH "7 zkz 1", sizeof(HASH) + 6)); /* marks of a later minor */
+	assert_true(out.kept);
+	for (i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(
+			stamp_read(&out, bad[i], i + 1 == ARRAY_LEN(bad) ? 21 : strlen(bad[i])));
+	assert_false(stamp_read(&out, HASH "7  a\0b", sizeof(HASH) + 5));
+	assert_false(stamp_read(&out, NULL, 0));
+	buf_reset(&b);
+}
+
+#undef HASH
+
 static void zone_ids_that_cannot_be_keys_are_refused(void **state)
 {
 	struct zone_keys k = { 0 };
@@ -1938,6 +1982,7 @@ int main(void)
 		cmocka_unit_test(cluster_mode_is_refused),
 		T(a_user_without_rights_is_told_the_cure),
 		T(a_user_without_the_channel_still_writes_whole_pages),
+		cmocka_unit_test(a_stamp_is_read_as_it_was_written_or_not_at_all),
 		cmocka_unit_test(zone_ids_that_cannot_be_keys_are_refused),
 	};
 
