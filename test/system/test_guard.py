@@ -352,6 +352,26 @@ def test_a_fetcher_that_starts_without_the_directory_of_a_type_removes_none_of_i
     settled_again(zone, n, 2 * count)
 
 
+def test_a_directory_that_comes_back_during_a_look_at_everything_is_there(zone):
+    """Its files are as they were: they are met in that look, and nothing of them is held, or goes."""
+    fill(zone, 4)
+    for i in range(6):
+        zone.write(f"dictionaries/d{i}.json", {**DICTIONARY, "id": f"d{i}", "key": f"d{i}"})
+    zone.start(1)
+    zone.settled(count=14)
+    n = zone.nodes[0]
+    for i in range(3):
+        done = n.logs("fetcher").count("event=pass_done")
+        (zone.data / "dictionaries").rename(zone.base / "dictionaries")
+        n.cli("compare")
+        until("it looks", lambda i=i: n.logs("fetcher").count("event=compare") > i)
+        (zone.base / "dictionaries").rename(zone.data / "dictionaries")
+        until("it looked", lambda done=done: n.logs("fetcher").count("event=pass_done") > done)
+        until("nothing is held", lambda: n.fetcher()["guard"] == "")
+        zone.settled(count=14)
+    assert "event=removed" not in n.logs("fetcher")
+
+
 def test_another_tree_with_a_dictionary_in_it_removes_nothing(zone):
     fill(zone, 1)
     zone.write("dictionaries/d.json", DICTIONARY)

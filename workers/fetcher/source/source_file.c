@@ -270,9 +270,10 @@ static void compare(struct source_file *s, enum docs_dir dir, const struct names
 		if (doc == NULL)
 			doc = add_doc(s, dir, l->v[i]);
 		doc->present = true;
-		set_missing(s, doc, false); /* not gone, if it cannot be read now: it was listed */
-		if (full || doc->doubted || !stat_path(s, l->v[i], &sb) || !is_seen(doc, &sb))
+		if (full || doc->doubted || doc->missing || !stat_path(s, l->v[i], &sb) ||
+		    !is_seen(doc, &sb))
 			docs_mark(&s->r.docs, doc);
+		set_missing(s, doc, false); /* listed: not gone, should it be when it is read */
 	}
 	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
 		struct doc *doc = v;
@@ -495,11 +496,8 @@ static void file_wait(struct source *base, int wake_fd, int timeout_ms)
 
 static void clear_changes(struct source_file *s)
 {
-	size_t i;
-
-	for (i = 0; i < s->n_changes; i++)
-		mem_free(s->changes[i]);
-	s->n_changes = 0;
+	while (s->n_changes > 0)
+		mem_free(s->changes[--s->n_changes]);
 }
 
 static enum docs_dir dir_of(const char *path)
