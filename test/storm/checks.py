@@ -366,7 +366,8 @@ TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 
 class Audit(Looker):
-    """Every write that took effect, in Redis' own order: its token has to be the lease's, its number the next of that token."""
+    """Every write that took effect, in Redis' own order: its token was the lease's when its attempt began, nobody acquired
+    another since, and its number is the next of that token. What a fault does to the lease in between is no second writer."""
 
     def __init__(self, storm, zone_id="test"):
         super().__init__(storm, "writes")
@@ -381,7 +382,8 @@ class Audit(Looker):
         self.until = float("inf")
         self.newest = b""
         self.number = {}  # token -> last
-        self.turn = None
+        self.turn = self.lease_then = None
+        self.acquired = b""
 
     def line(self, line):
         """One of MONITOR's."""
@@ -391,10 +393,13 @@ class Audit(Looker):
         args = [m.group(1) for m in itertools.islice(TEXT.finditer(line), 60)]
         if b" lua]" in line[:60]:
             self.inner(at, args)
+            if args[0].upper() == b"HSET" and args[1] == self.lease_key and b"token" in args:
+                self.acquired = self.token
             return
         command = args[0].upper()
         if command == b"SET" and args[1] == self.turn_key:
             self.turn = args[2].rsplit(b":", 1)[0]  # whose page may take effect next: it is watched
+            self.lease_then = self.token if at <= self.until + 0.02 else b"over"
         elif command == b"HSET" and args[1] == self.meta and args[2] == b"batch" and b"rev" in args and self.turn:
             self.write(self.turn, int(args[3]), at)
         elif self.lease_key in args[1:3]:
@@ -414,9 +419,10 @@ class Audit(Looker):
     def write(self, token, number, at):
         self.verdicts.count("effective writes")
         name = token.decode()
-        if self.token is not None and (token != self.token or at > self.until + 0.02):
-            self.verdicts.report("two writers", self.who, name, f"batch {number} took effect; the lease is "
-                                 f"{(self.token or b'free').decode() if at <= self.until + 0.02 else 'over'}")
+        if self.lease_then is not None and token != self.lease_then:
+            self.verdicts.report("two writers", self.who, name, f"batch {number} took effect; the lease was {(self.lease_then or b'free').decode()}")
+        if self.acquired and epoch(token) < epoch(self.acquired):
+            self.verdicts.report("two writers", self.who, name, f"batch {number} took effect after {self.acquired.decode()} was acquired")
         if number <= self.number.get(token, 0):
             self.verdicts.report("written twice", self.who, name, f"batch {number} took effect after {self.number[token]}")
         if self.newest and epoch(token) < epoch(self.newest):

@@ -75,7 +75,14 @@ def test_writes_under_the_lease_are_good(seen):
     assert seen.seen["effective writes"] == 3
 
 
+@pytest.mark.parametrize("hand", [("DEL", LEASE), ("HSET", LEASE, "token", "9:x")])
+def test_a_lease_that_a_fault_changes_under_a_write_makes_no_second_writer(seen, hand):
+    turn, watch, write = written(1.1, "1:a", 1)
+    assert audit(seen, *acquired(1, "1:a"), turn, watch, (1.2, "unix:r.sock", *hand), write) == []
+
+
 @pytest.mark.parametrize("kind,then", [
+    ("two writers", written(1.2, "1:a", 2)[:2] + acquired(1.3, "2:b") + written(1.2, "1:a", 2)[2:]),
     ("two writers", written(1.2, "0:z", 1)),
     ("two writers", acquired(1.2, "2:b") + written(1.3, "1:a", 2)),
     ("two writers", [(1.2, "unix:r.sock", "DEL", LEASE)] + written(1.3, "1:a", 2)),
