@@ -141,7 +141,7 @@ def test_a_place_of_a_wrong_type_takes_nothing_along(zone, table, id, field, val
         assert n.names() == names
         assert n.get("API", "aE") == payload
     zone.mongo.db[table].replace_one({"_id": id}, before)
-    n.cli("compare")
+    zone.compare()
     until("mended", lambda: entries(n) == {} and n.fetcher()["source"] == "up")
     assert zone.settled(count=4)["rev"] == rev, "nothing was written"
 
