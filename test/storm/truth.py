@@ -91,12 +91,12 @@ class Writer(threading.Thread):
         """An API and what hangs on it, as it is from now on. `new`: the row that changes.
 
         A source is not read in one moment: who read the API before it went, or the subscription before it was closed, may take a
-        new row for one that counts, until the next look.
+        new row for one that counts, until the next look; and with a subscription the key that hangs on it.
         """
         live, i = self.apis[a], a[1:]
         self.history.add(f"API:{a}", self.numbers[f"API:{a}"] if live else None)
         for name, on, above in ((f"SUBSCRIPTION:s{i}", self.accepted[a], live), (f"API_KEY:k{i}", not self.revoked[a], live and self.accepted[a])):
-            if on and not above and name == new:
+            if on and not above and (name == new or (new.startswith("SUBSCRIPTION") and self.accepted[a])):
                 self.history.add(name, self.numbers[name], "for a moment at most")
             self.history.add(name, self.numbers[name] if on and above else None)
 
