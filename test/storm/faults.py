@@ -34,6 +34,7 @@ OF_FILES = ("part-gone", "emptied")  # a database has no such thing
 NEEDS_THE_SERVER = ("full-restart", "empty-restart", "restore", "frozen")
 DAMAGES = ("delete", "type", "payload", "field")
 DUMP_EVERY_S = 3
+DOUBTED_LEAST = 3  # of a type, where its directory is empty
 
 
 def wanted(text, source):
@@ -363,11 +364,15 @@ class Hand:
         data, aside = self.zone.data, self.zone.base / "aside"
         part = data / ["apis", "subscriptions", "api-keys", "dictionaries"][f["r"] % 4]
         where = part if f["kind"] == "part-gone" or f["r"] % 3 else data
+        # One that held fewer may be emptied in earnest (zone-protocol 4.5), and what it held goes.
+        kind = {"apis": "API:", "subscriptions": "SUBSCRIPTION:", "api-keys": "API_KEY:", "dictionaries": "DICTIONARY:"}[part.name]
+        held = sum(name.startswith(kind) for name in self.storm.history.now())
+        empty = f["kind"] == "emptied" and (where is data or held >= DOUBTED_LEAST)
         where.rename(aside)
-        if f["kind"] == "emptied":
+        if empty:
             where.mkdir()
         self.last(f)
-        if f["kind"] == "emptied":
+        if empty:
             where.rmdir()
         aside.rename(where)
 
