@@ -160,17 +160,6 @@ static void nothing_withdrawn_is_not_ahead(void **state)
 	assert_string_equal(ahead.token, "");
 }
 
-static struct store_position told(void)
-{
-	struct store_view *v = NULL;
-	struct store_position p;
-
-	assert_int_equal(store_view_open(st, &v, NULL), 0);
-	store_view_told(v, &p);
-	store_view_close(&v);
-	return p;
-}
-
 /* Who read at that revision before does not know what went since. */
 static void clients_are_told_another_position_with_each_withdrawal(void **state)
 {
@@ -180,11 +169,11 @@ static void clients_are_told_another_position_with_each_withdrawal(void **state)
 
 	UNUSED(state);
 	assert_int_equal(give(sample, ARRAY_LEN(sample), 11, "5:a", serve), 0);
-	p[0] = told();
+	p[0] = store_kit_told(st);
 	assert_int_equal(give(one, 1, 11, "6:b", take), 1);
-	p[1] = told();
+	p[1] = store_kit_told(st);
 	assert_int_equal(give(two, 1, 12, "6:b", take), 1);
-	p[2] = told();
+	p[2] = store_kit_told(st);
 	assert_int_equal(p[0].revision, p[2].revision);
 	assert_string_not_equal(p[0].lineage, p[1].lineage);
 	assert_string_not_equal(p[1].lineage, p[2].lineage);

@@ -836,17 +836,6 @@ static void count_calls(void *arg)
 }
 
 /* One that is damaged costs none of the others; who asks for it alone is told. */
-static struct store_position told_position(void)
-{
-	struct store_view *v = NULL;
-	struct store_position p;
-
-	assert_int_equal(store_view_open(st, &v, NULL), 0);
-	store_view_told(v, &p);
-	store_view_close(&v);
-	return p;
-}
-
 static void a_damaged_record_is_left_out(void **state)
 {
 	static const struct item items[] = { { KIND_API, "a1", NULL, "before", 1 },
@@ -889,13 +878,13 @@ static void a_damaged_record_is_left_out(void **state)
 	assert_string_equal(buf_cstr(&b), "D API a1  1 before|");
 	store_view_close(&v);
 	assert_int_equal(told, 1);
-	before = told_position();
+	before = store_kit_told(st);
 	/* The next generation is whole. */
 	assert_int_equal(store_next_begin(st, NULL), 0);
 	assert_int_equal(apply_to(STORE_NEXT, items, ARRAY_LEN(items), 0, NULL), 0);
 	assert_int_equal(store_switch(st, NULL), 0);
 	store_adopt(st);
-	after = told_position();
+	after = store_kit_told(st);
 	assert_int_equal(before.revision, after.revision);
 	assert_string_not_equal(before.lineage, after.lineage); /* who read before lacks one */
 	expect_get(KIND_API, "a2", "D API a2  2 broken|");

@@ -208,24 +208,29 @@ static void on_meta(void *arg, const struct redis_reply *r, const struct err *lo
 	(void)redis_u64(redis_at(r, 3), &s->found.revision);
 }
 
+/* Of a key that is a sorted set, or is not there. */
+static void note_type(struct zone_sink *s, const struct redis_reply *r, bool *has, bool *bad)
+{
+	if (!note(s, r))
+		return;
+	*has = redis_is(r, "zset");
+	*bad = !*has && !redis_is(r, "none");
+}
+
 static void on_log_type(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct zone_sink *s = arg;
 
-	if (is_void(s, lost) || !note(s, r))
-		return;
-	s->found.has_log = redis_is(r, "zset");
-	s->found.bad_log = !s->found.has_log && !redis_is(r, "none");
+	if (!is_void(s, lost))
+		note_type(s, r, &s->found.has_log, &s->found.bad_log);
 }
 
 static void on_old_type(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct zone_sink *s = arg;
 
-	if (is_void(s, lost) || !note(s, r))
-		return;
-	s->found.has_old = redis_is(r, "zset");
-	s->found.bad_old = !s->found.has_old && !redis_is(r, "none");
+	if (!is_void(s, lost))
+		note_type(s, r, &s->found.has_old, &s->found.bad_old);
 }
 
 static void on_suspects(void *arg, const struct redis_reply *r, const struct err *lost)
