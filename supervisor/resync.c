@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/str.h"
-#include "supervisor/internal.h"
+#include "supervisor/supervisor_internal.h"
 
 static int send_resync(struct supervisor *s, enum slice_worker who, Ipc__Resync *r, struct err *e)
 {

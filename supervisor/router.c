@@ -6,7 +6,7 @@
 #include "common/ipc/route.h"
 #include "common/log/log.h"
 #include "supervisor/control.h"
-#include "supervisor/internal.h"
+#include "supervisor/supervisor_internal.h"
 
 #define FITNESS_SHARE	   4	/* of the lease's TTL: how often the elector hears of the fetcher */
 #define FITNESS_SILENCE_MS 3000 /* a fetcher that is silent for so long (or a TTL) is unfit */

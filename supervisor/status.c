@@ -6,7 +6,7 @@
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "supervisor/config/check.h"
-#include "supervisor/internal.h"
+#include "supervisor/supervisor_internal.h"
 #include "supervisor/notify.h"
 
 static const Ipc__CacheReport *cache_report(struct supervisor *s)

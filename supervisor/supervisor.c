@@ -16,7 +16,7 @@
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "supervisor/control.h"
-#include "supervisor/internal.h"
+#include "supervisor/supervisor_internal.h"
 #include "supervisor/listen.h"
 #include "supervisor/notify.h"
 

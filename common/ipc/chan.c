@@ -27,7 +27,7 @@ struct chan {
 	char chunk[CHUNK_BYTES];
 };
 
-struct write_req {
+struct frame_write {
 	uv_write_t req;
 	struct chan *c;
 	struct buf data; /* owned */
@@ -116,7 +116,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 
 static void on_written(uv_write_t *req, int status)
 {
-	struct write_req *w = req->data;
+	struct frame_write *w = req->data;
 	struct chan *c = w->c;
 	struct err e = { 0 };
 
@@ -141,7 +141,7 @@ static void on_written(uv_write_t *req, int status)
 
 static void write_out(struct chan *c)
 {
-	struct write_req *w;
+	struct frame_write *w;
 	uv_buf_t b;
 	int rc;
 

@@ -8,7 +8,7 @@
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/redis/reader.h"
+#include "common/redis/reply.h"
 #include "common/redis/sentinel.h"
 #include "common/redis/stream.h"
 #include "common/tls/message.h"

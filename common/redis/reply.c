@@ -4,7 +4,7 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
-#include "common/redis/reader.h"
+#include "common/redis/reply.h"
 
 /* struct redis_reply is hiredis' redisReply under a name of ours. */
 static const redisReply *real(const struct redis_reply *r)

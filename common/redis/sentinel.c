@@ -8,7 +8,7 @@
 
 #define CHANNEL "+switch-master"
 
-struct node {
+struct sentinel_node {
 	char host[SENTINEL_HOST_BYTES];
 	uint16_t port;
 	bool configured; /* else learned, and forgotten with the next lesson */
@@ -26,7 +26,7 @@ struct sentinel {
 	Ipc__Tls *tls;	     /* owned: they speak it where the master does */
 	struct sentinel_hooks hooks;
 	char *master; /* owned */
-	struct node nodes[SENTINEL_NODES_MAX];
+	struct sentinel_node nodes[SENTINEL_NODES_MAX];
 	size_t n;
 	size_t asked;	 /* of this round */
 	bool unknown;	 /* one of this round knows no such master */
@@ -64,7 +64,7 @@ bool sentinel_parse(const char *text, char host[SENTINEL_HOST_BYTES], uint16_t *
 
 static void to_the_back(struct sentinel *s)
 {
-	struct node first = s->nodes[0];
+	struct sentinel_node first = s->nodes[0];
 
 	memmove(&s->nodes[0], &s->nodes[1], (s->n - 1) * sizeof(first));
 	s->nodes[s->n - 1] = first;
@@ -82,7 +82,7 @@ static bool has_node(const struct sentinel *s, const char *host, uint16_t port)
 
 static void add_node(struct sentinel *s, const char *host, uint16_t port, bool configured)
 {
-	struct node *n;
+	struct sentinel_node *n;
 
 	if (s->n == SENTINEL_NODES_MAX || has_node(s, host, port))
 		return;

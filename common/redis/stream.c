@@ -43,7 +43,7 @@ struct stream {
 	char chunk[READ_BYTES];
 };
 
-struct write_req {
+struct stream_write {
 	uv_write_t req;
 	struct stream *s;
 	struct buf data; /* owned */
@@ -170,7 +170,7 @@ static bool reading_tells(int status)
 
 static void on_written(uv_write_t *req, int status)
 {
-	struct write_req *w = req->data;
+	struct stream_write *w = req->data;
 	struct stream *s = self_of(w->s);
 
 	buf_reset(&w->data);
@@ -188,7 +188,7 @@ static void on_written(uv_write_t *req, int status)
 
 static void flush(struct stream *s)
 {
-	struct write_req *w;
+	struct stream_write *w;
 	uv_buf_t b;
 	int rc;
 

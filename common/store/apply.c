@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/store/internal.h"
+#include "common/store/store_internal.h"
 
 /* What is not there was dropped before. An empty key names nothing. */
 static int drop(MDB_txn *txn, MDB_dbi dbi, const struct key *k)

@@ -3,7 +3,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/table.h"
-#include "common/store/internal.h"
+#include "common/store/store_internal.h"
 
 struct comparison {
 	const struct gen *one, *other;

@@ -13,7 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/store/internal.h"
+#include "common/store/store_internal.h"
 
 #define CURRENT	    "CURRENT"
 #define SEALED	    "SEALED"
@@ -221,7 +221,7 @@ static int each_gen(const struct store *s, int (*fn)(void *arg, uint64_t number,
 	return rc;
 }
 
-struct listing {
+struct dir_listing {
 	const struct store *s;
 	uint64_t named;
 	struct sealed_list *out;
@@ -229,7 +229,7 @@ struct listing {
 
 static int add_sealed(void *arg, uint64_t number, struct err *e)
 {
-	struct listing *l = arg;
+	struct dir_listing *l = arg;
 	struct sealed_list *out = l->out;
 	struct sealed found;
 	int rc = seal_read(l->s, number, &found, e);
@@ -256,7 +256,7 @@ static int best_first(const void *a, const void *b)
 
 int sealed_find(const struct store *s, uint64_t named, struct sealed_list *out, struct err *e)
 {
-	struct listing l = { s, named, out };
+	struct dir_listing l = { s, named, out };
 	int rc = each_gen(s, add_sealed, &l, e);
 
 	if (rc < 0) {

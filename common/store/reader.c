@@ -6,7 +6,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/mem.h"
-#include "common/store/internal.h"
+#include "common/store/store_internal.h"
 
 /* There is one at a time, and it is the store itself. */
 struct store_view {
@@ -157,7 +157,7 @@ uint64_t store_history_start(struct store_view *v)
 }
 
 /* Walks from `from` while keys begin with `prefix`, calling `fn` on what `at` yields. */
-struct walk {
+struct index_walk {
 	MDB_dbi dbi;
 	const struct key *prefix;
 	bool indirect;	/* the key behind the prefix is a key of `events` */
@@ -166,7 +166,7 @@ struct walk {
 	void *arg;
 };
 
-static int visit(struct store *s, const struct walk *w, const MDB_val *key, MDB_val *v)
+static int visit(struct store *s, const struct index_walk *w, const MDB_val *key, MDB_val *v)
 {
 	struct store_entry entry;
 	MDB_val at;
@@ -187,7 +187,7 @@ static int visit(struct store *s, const struct walk *w, const MDB_val *key, MDB_
 	return rc < 0 ? 0 : rc > 0 ? rc : w->fn(w->arg, &entry);
 }
 
-static int walk(struct store *s, const struct walk *w, struct buf *cursor)
+static int walk(struct store *s, const struct index_walk *w, struct buf *cursor)
 {
 	MDB_cursor *c = NULL;
 	bool resumed = cursor != NULL && cursor->len > 0;
@@ -221,7 +221,7 @@ static int walk(struct store *s, const struct walk *w, struct buf *cursor)
 	return rc == 0 || rc == MDB_NOTFOUND ? 0 : lmdb_err(NULL, rc, "walk");
 }
 
-struct wanted {
+struct index_wanted {
 	const char *id;
 	size_t id_len;
 	store_each_fn *fn;
@@ -232,7 +232,7 @@ struct wanted {
 /* Keys that were cut to a hash may collide: the record knows its whole id. */
 static int only_wanted(void *arg, const struct store_entry *entry)
 {
-	struct wanted *w = arg;
+	struct index_wanted *w = arg;
 
 	if (entry->id_len != w->id_len || memcmp(entry->id, w->id, w->id_len) != 0)
 		return 0;
@@ -244,14 +244,14 @@ int store_get(struct store_view *v, enum kind k, const char *id, store_each_fn *
 	      struct err *e)
 {
 	struct store *s = store_of(v);
-	struct wanted wanted = { id, strlen(id), fn, arg, false };
+	struct index_wanted wanted = { id, strlen(id), fn, arg, false };
 	unsigned left_out = s->left_out;
 	struct key prefix;
-	struct walk w;
+	struct index_walk w;
 	int rc;
 
 	key_event(&prefix, k, id, NULL);
-	w = (struct walk){ s->current.events, &prefix, false, k, only_wanted, &wanted };
+	w = (struct index_walk){ s->current.events, &prefix, false, k, only_wanted, &wanted };
 	rc = walk(s, &w, NULL);
 	if (rc == 0 && !wanted.found && s->left_out > left_out)
 		rc = ERR_DAMAGED;
@@ -266,7 +266,7 @@ int store_list(struct store_view *v, enum kind k, struct buf *cursor, store_each
 {
 	struct store *s = store_of(v);
 	struct key prefix = { .n = 0 };
-	struct walk w = { s->current.events, &prefix, false, k, fn, arg };
+	struct index_walk w = { s->current.events, &prefix, false, k, fn, arg };
 
 	if (k != KIND__COUNT) {
 		prefix.b[0] = (unsigned char)(k + 1);
@@ -280,7 +280,7 @@ int store_children(struct store_view *v, const char *ref, enum kind k, struct bu
 {
 	struct store *s = store_of(v);
 	struct key prefix;
-	struct walk w = { s->current.refs, &prefix, true, k, fn, arg };
+	struct index_walk w = { s->current.refs, &prefix, true, k, fn, arg };
 
 	key_ref(&prefix, ref, NULL);
 	return walk(s, &w, cursor);
@@ -290,7 +290,7 @@ int store_lookup(struct store_view *v, const struct lookup *l, store_each_fn *fn
 {
 	struct store *s = store_of(v);
 	struct key prefix;
-	struct walk w = { s->current.lookups, &prefix, true, KIND__COUNT, fn, arg };
+	struct index_walk w = { s->current.lookups, &prefix, true, KIND__COUNT, fn, arg };
 
 	key_lookup(&prefix, l, NULL);
 	return walk(s, &w, NULL);

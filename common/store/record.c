@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/store/internal.h"
+#include "common/store/store_internal.h"
 
 struct header {
 	uint64_t check; /* of everything behind it */

@@ -13,7 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/store/internal.h"
+#include "common/store/store_internal.h"
 
 #define DATABASES 5
 #define READERS	  64

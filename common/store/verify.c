@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/store/internal.h"
+#include "common/store/store_internal.h"
 
 struct counts {
 	struct digest digest;

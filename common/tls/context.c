@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "common/base/mem.h"
-#include "common/tls/internal.h"
+#include "common/tls/tls_internal.h"
 
 #define CIPHERS_ALL "ALL:!aNULL:!eNULL" /* of TLS 1.2: those with a server that proves itself */
 

@@ -3,7 +3,7 @@
 #include <strings.h>
 
 #include "common/base/mem.h"
-#include "common/tls/internal.h"
+#include "common/tls/tls_internal.h"
 
 #define NAMES_BYTES 120 /* of the aliases that an error lists */
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "common/tls/internal.h"
+#include "common/tls/tls_internal.h"
 
 static int write_all(int fd, const struct buf *b)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/tls/internal.h"
+#include "common/tls/tls_internal.h"
 
 /*
  * Big-endian: magic, version, count, entries, and the SHA-1 of the password, a phrase and
@@ -16,13 +16,13 @@
 #define JAVA_KEY_OID "1.3.6.1.4.1.42.2.17.1.1"
 
 /* What is left to read. Reads beyond the end set `bad` and give zeros. */
-struct cursor {
+struct jks_cursor {
 	const uint8_t *p;
 	size_t n;
 	bool bad;
 };
 
-static const uint8_t *take(struct cursor *c, size_t n)
+static const uint8_t *take(struct jks_cursor *c, size_t n)
 {
 	const uint8_t *p = c->p;
 
@@ -35,7 +35,7 @@ static const uint8_t *take(struct cursor *c, size_t n)
 	return p;
 }
 
-static uint32_t take_int(struct cursor *c, size_t bytes)
+static uint32_t take_int(struct jks_cursor *c, size_t bytes)
 {
 	const uint8_t *p = take(c, bytes);
 	uint32_t v = 0;
@@ -47,7 +47,7 @@ static uint32_t take_int(struct cursor *c, size_t bytes)
 }
 
 /* Modified UTF-8 is UTF-8 but for NUL and what lies beyond the BMP, which no alias needs. */
-static char *take_text(struct cursor *c)
+static char *take_text(struct jks_cursor *c)
 {
 	size_t n = take_int(c, 2);
 	const uint8_t *p = take(c, n);
@@ -178,7 +178,7 @@ static int read_key(const char *password, const uint8_t *p, size_t n, EVP_PKEY *
 	return rc < 0 ? ERR_CONFIG : 0;
 }
 
-static int take_cert(struct cursor *c, uint32_t version, X509 **out, struct err *e)
+static int take_cert(struct jks_cursor *c, uint32_t version, X509 **out, struct err *e)
 {
 	char *type = version == 2 ? take_text(c) : mem_strdup("X.509");
 	size_t n = take_int(c, 4);
@@ -195,7 +195,7 @@ static int take_cert(struct cursor *c, uint32_t version, X509 **out, struct err 
 }
 
 /* A key that is not asked for may have any password: it keeps its place by its name only. */
-static int take_key_entry(struct keystore *k, struct cursor *c, const Ipc__TlsStore *from,
+static int take_key_entry(struct keystore *k, struct jks_cursor *c, const Ipc__TlsStore *from,
 			  uint32_t version, bool keys, struct err *e)
 {
 	STACK_OF(X509) *chain = sk_X509_new_null();
@@ -231,7 +231,8 @@ static int take_key_entry(struct keystore *k, struct cursor *c, const Ipc__TlsSt
 	return rc;
 }
 
-static int take_cert_entry(struct keystore *k, struct cursor *c, uint32_t version, struct err *e)
+static int take_cert_entry(struct keystore *k, struct jks_cursor *c, uint32_t version,
+			   struct err *e)
 {
 	char *alias = take_text(c);
 	X509 *x = NULL;
@@ -262,7 +263,7 @@ static int check_sum(const char *password, const uint8_t *p, size_t n, struct er
 int jks_read(struct keystore *k, const Ipc__TlsStore *from, enum keystore_use use, const uint8_t *p,
 	     size_t n, struct err *e)
 {
-	struct cursor c = { .p = p + 4, .n = n - 4 };
+	struct jks_cursor c = { .p = p + 4, .n = n - 4 };
 	uint32_t version = take_int(&c, 4);
 	uint32_t count = take_int(&c, 4);
 	uint32_t i;

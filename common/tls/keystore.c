@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "common/tls/internal.h"
+#include "common/tls/tls_internal.h"
 
 enum form { FORM_UNKNOWN, FORM_PEM, FORM_PKCS12, FORM_JKS, FORM_JCEKS, FORM_BKS };
 

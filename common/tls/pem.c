@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/tls/internal.h"
+#include "common/tls/tls_internal.h"
 
 /* OpenSSL would ask on the terminal without one. */
 static int give_password(char *out, int size, int writing, void *arg)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/tls/internal.h"
+#include "common/tls/tls_internal.h"
 
 /*
  * An own walk of the safe bags: PKCS12_parse() knows one key only, and would have the
@@ -25,7 +25,7 @@ struct p12_key {
 	ASN1_TYPE *key_id;
 };
 
-struct walk {
+struct der_walk {
 	const Ipc__TlsStore *from;
 	OSSL_LIB_CTX *lib;
 	bool keys; /* private keys are asked for */
@@ -165,7 +165,7 @@ static ASN1_TYPE *key_id_of(PKCS12_SAFEBAG *bag)
 
 /* --- bags --- */
 
-static int take_key(struct walk *w, PKCS12_SAFEBAG *bag, struct err *e)
+static int take_key(struct der_walk *w, PKCS12_SAFEBAG *bag, struct err *e)
 {
 	const char *password = tls_key_password(w->from);
 	bool shrouded = PKCS12_SAFEBAG_get_nid(bag) == NID_pkcs8ShroudedKeyBag;
@@ -202,7 +202,7 @@ static int take_key(struct walk *w, PKCS12_SAFEBAG *bag, struct err *e)
 	return 0;
 }
 
-static int take_cert(struct walk *w, PKCS12_SAFEBAG *bag, struct err *e)
+static int take_cert(struct der_walk *w, PKCS12_SAFEBAG *bag, struct err *e)
 {
 	X509 *x;
 
@@ -217,7 +217,7 @@ static int take_cert(struct walk *w, PKCS12_SAFEBAG *bag, struct err *e)
 	return 0;
 }
 
-static int walk_bags(struct walk *w, const STACK_OF(PKCS12_SAFEBAG) * bags, unsigned depth,
+static int walk_bags(struct der_walk *w, const STACK_OF(PKCS12_SAFEBAG) * bags, unsigned depth,
 		     struct err *e)
 {
 	int rc = 0;
@@ -249,7 +249,8 @@ static int walk_bags(struct walk *w, const STACK_OF(PKCS12_SAFEBAG) * bags, unsi
 	return rc;
 }
 
-static int open_encrypted(struct walk *w, PKCS7 *p7, STACK_OF(PKCS12_SAFEBAG) * *out, struct err *e)
+static int open_encrypted(struct der_walk *w, PKCS7 *p7, STACK_OF(PKCS12_SAFEBAG) * *out,
+			  struct err *e)
 {
 	const PKCS7_ENC_CONTENT *c = p7->d.encrypted == NULL ? NULL : p7->d.encrypted->enc_data;
 	const char *password = w->from->password;
@@ -265,7 +266,7 @@ static int open_encrypted(struct walk *w, PKCS7 *p7, STACK_OF(PKCS12_SAFEBAG) * 
 	return *out == NULL ? decrypt_err(e, "wrong password, or the file is damaged") : 0;
 }
 
-static int walk_safe(struct walk *w, PKCS7 *p7, struct err *e)
+static int walk_safe(struct der_walk *w, PKCS7 *p7, struct err *e)
 {
 	STACK_OF(PKCS12_SAFEBAG) *bags = NULL;
 	int rc = 0;
@@ -293,7 +294,7 @@ static bool same_id(const ASN1_TYPE *a, const ASN1_TYPE *b)
 }
 
 /* The certificate of a key: by localKeyID, or the one that fits. */
-static X509 *leaf_of(const struct walk *w, const struct p12_key *key)
+static X509 *leaf_of(const struct der_walk *w, const struct p12_key *key)
 {
 	size_t i;
 
@@ -308,7 +309,7 @@ static X509 *leaf_of(const struct walk *w, const struct p12_key *key)
 	return NULL;
 }
 
-static X509 *issuer_of(const struct walk *w, X509 *x)
+static X509 *issuer_of(const struct der_walk *w, X509 *x)
 {
 	size_t i;
 
@@ -320,7 +321,7 @@ static X509 *issuer_of(const struct walk *w, X509 *x)
 	return NULL;
 }
 
-static int add_identity(struct walk *w, struct p12_key *key, struct keystore *k, struct err *e)
+static int add_identity(struct der_walk *w, struct p12_key *key, struct keystore *k, struct err *e)
 {
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	X509 *x = leaf_of(w, key);
@@ -337,7 +338,7 @@ static int add_identity(struct walk *w, struct p12_key *key, struct keystore *k,
 	return keystore_add_key(k, alias, pkey, chain, e);
 }
 
-static int add_all(struct walk *w, struct keystore *k, struct err *e)
+static int add_all(struct der_walk *w, struct keystore *k, struct err *e)
 {
 	bool any = false;
 	size_t i;
@@ -359,7 +360,7 @@ static int add_all(struct walk *w, struct keystore *k, struct err *e)
 	return rc;
 }
 
-static void free_walk(struct walk *w)
+static void free_walk(struct der_walk *w)
 {
 	size_t i;
 
@@ -402,7 +403,7 @@ static int check_mac(PKCS12 *p12, const Ipc__TlsStore *from, enum keystore_use u
 						  : "wrong password, or the file is damaged");
 }
 
-static int walk_file(struct walk *w, PKCS12 *p12, struct err *e)
+static int walk_file(struct der_walk *w, PKCS12 *p12, struct err *e)
 {
 	STACK_OF(PKCS7) *safes = PKCS12_unpack_authsafes(p12);
 	int n = sk_PKCS7_num(safes);
@@ -422,7 +423,7 @@ static int walk_file(struct walk *w, PKCS12 *p12, struct err *e)
 int pkcs12_read(struct keystore *k, const Ipc__TlsStore *from, enum keystore_use use,
 		const uint8_t *p, size_t n, struct err *e)
 {
-	struct walk w = { .from = from, .keys = use == KEYSTORE_KEYS };
+	struct der_walk w = { .from = from, .keys = use == KEYSTORE_KEYS };
 	PKCS12 *p12 = d2i_PKCS12(NULL, &p, (long)n);
 	int rc;
 

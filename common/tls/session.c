@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/tls/internal.h"
+#include "common/tls/tls_internal.h"
 
 #define PIECE_BYTES 16384 /* of one record */
 

@@ -9,7 +9,7 @@
 
 #include "common/base/mem.h"
 #include "supervisor/cli/cli.h"
-#include "supervisor/cli/conn.h"
+#include "supervisor/cli/dial.h"
 
 /* The group that may open the path, or its directory when that hides it. */
 static const char *group_of(const char *path)

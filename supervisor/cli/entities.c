@@ -13,7 +13,7 @@
 #include "supervisor/cli/gather.h"
 #include "supervisor/cli/lines.h"
 #include "supervisor/cli/query.h"
-#include "supervisor/cli/text.h"
+#include "supervisor/cli/print.h"
 
 #define KIND_BYTES    64
 #define WAIT_SLICE_MS 30000 /* one question of `wait`; the cache may have a limit of its own */

@@ -6,7 +6,7 @@
 
 #include "common/base/mem.h"
 #include "supervisor/cli/json.h"
-#include "supervisor/cli/text.h"
+#include "supervisor/cli/print.h"
 
 static void field(struct buf *out, const char *s, char end)
 {

@@ -10,7 +10,7 @@
 
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/help.h"
-#include "supervisor/cli/text.h"
+#include "supervisor/cli/print.h"
 #include "supervisor/options.h"
 
 static const struct {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "supervisor/cli/text.h"
+#include "supervisor/cli/print.h"
 
 void merge_stamp(char out[MERGE_STAMP_BYTES], const char *line, size_t n)
 {

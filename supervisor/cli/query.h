@@ -13,7 +13,7 @@
 
 #include "gateway.pb-c.h"
 #include "supervisor/cli/cli.h"
-#include "supervisor/cli/conn.h"
+#include "supervisor/cli/dial.h"
 
 #define QUERY_TIMEOUT_MS 10000
 

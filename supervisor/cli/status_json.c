@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/cli/json.h"
-#include "supervisor/cli/status.h"
+#include "supervisor/cli/cmd_status.h"
 
 static void add_workers(struct buf *b, const Control__Status *st)
 {

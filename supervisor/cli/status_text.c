@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "supervisor/cli/cli.h"
-#include "supervisor/cli/status.h"
+#include "supervisor/cli/cmd_status.h"
 
 #define LABEL_COLUMNS 12
 #define DEATHS_SHOWN  5
@@ -172,7 +172,7 @@ static void note_of(struct buf *out, const Control__Worker *w)
 static void add_workers(struct buf *out, const Control__Status *st)
 {
 	static const char *const heads[] = { "worker", "state", "pid", "up", "restarts", "" };
-	struct table t = { .columns = ARRAY_LEN(heads) };
+	struct columns t = { .columns = ARRAY_LEN(heads) };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(heads); i++)
@@ -201,7 +201,7 @@ static void add_workers(struct buf *out, const Control__Status *st)
 
 static void add_deaths(struct buf *out, const Control__Status *st)
 {
-	struct table t = { .columns = 6 };
+	struct columns t = { .columns = 6 };
 	size_t i = st->n_deaths > DEATHS_SHOWN ? st->n_deaths - DEATHS_SHOWN : 0;
 
 	if (st->n_deaths == 0)
@@ -253,7 +253,7 @@ void status_text(struct buf *out, const struct snapshot *s, bool colour)
 void quarantine_text(struct buf *out, const struct snapshot *s)
 {
 	static const char *const heads[] = { "type", "id", "since", "where", "reason" };
-	struct table t = { .columns = ARRAY_LEN(heads) };
+	struct columns t = { .columns = ARRAY_LEN(heads) };
 	const Ipc__FetcherReport *f = s->fetcher;
 	size_t i;
 

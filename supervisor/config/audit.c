@@ -24,10 +24,10 @@ static bool is_default(const struct audit *a, enum cfg id)
 	return strcmp(config_str(a->c, id), row->dflt) == 0;
 }
 
-static void warn_later(struct audit *a, enum cfg id, const struct place *where)
+static void warn_later(struct audit *a, enum cfg id, const struct problem_place *where)
 {
 	const struct schema_row *row = schema_row(id);
-	struct place at = *where;
+	struct problem_place at = *where;
 	unsigned first = id;
 
 	while (first > 0 && row->group != NULL &&
@@ -49,7 +49,7 @@ static void warn_later(struct audit *a, enum cfg id, const struct place *where)
 static void audit_row(struct audit *a, enum cfg id)
 {
 	const struct schema_row *row = schema_row(id);
-	struct place at;
+	struct problem_place at;
 
 	if (!config_is_set(a->c, id) || is_default(a, id))
 		return;
@@ -69,7 +69,7 @@ static void audit_row(struct audit *a, enum cfg id)
 
 static void warn_unknown(struct audit *a, const struct node *node, const char *key)
 {
-	struct place at = { .file = a->file, .line = node->line, .key = key };
+	struct problem_place at = { .file = a->file, .line = node->line, .key = key };
 	const char *near = problems_full(a->p) ? NULL : schema_nearest(key);
 	char top[sizeof(a->unknown_top)];
 
@@ -94,7 +94,7 @@ static void warn_unknown(struct audit *a, const struct node *node, const char *k
 static void audit_node(struct audit *a, const struct node *node, bool named)
 {
 	const char *key = schema_strip_scope(node->key);
-	const struct place at = { .file = a->file, .line = node->line, .key = node->key };
+	const struct problem_place at = { .file = a->file, .line = node->line, .key = node->key };
 	enum cfg id = schema_match(key);
 
 	if (id != CFG__COUNT) {
@@ -193,7 +193,7 @@ static void usual_spelling(char *out, size_t n, enum cfg id)
 
 static void audit_variable(struct audit *a, const char *full, const char *name)
 {
-	struct place at = { .env = full };
+	struct problem_place at = { .env = full };
 	char folded[128];
 	char usual[128];
 	bool exact;
@@ -220,7 +220,7 @@ static void audit_variable(struct audit *a, const char *full, const char *name)
 	config_place(a->c, id, &at);
 	if (at.env != NULL)
 		return; /* this one, or another spelling that came first */
-	at = (struct place){ .env = full };
+	at = (struct problem_place){ .env = full };
 	problems_add(a->p, PROBLEM_WARN, &at,
 		     "ignored: names are case-sensitive; write gravitee_%s", usual);
 }
@@ -230,7 +230,7 @@ void audit_config(const struct config *c, const struct resolver *r, struct probl
 	struct audit a = { .c = c, .r = r, .p = p };
 	const char *full;
 	const char *name;
-	struct place at;
+	struct problem_place at;
 	size_t i;
 
 	config_place(c, CFG_NODE_NAME, &at);

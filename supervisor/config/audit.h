@@ -11,6 +11,6 @@
 #pragma once
 
 #include "supervisor/config/config.h"
-#include "supervisor/config/resolve.h"
+#include "supervisor/config/origin.h"
 
 void audit_config(const struct config *c, const struct resolver *r, struct problems *p);

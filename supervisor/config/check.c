@@ -16,7 +16,7 @@
 /* A problem at the place of `id`. */
 #define REPORT(c, p, level, id, ...)                                                               \
 	do {                                                                                       \
-		struct place at_;                                                                  \
+		struct problem_place at_;                                                          \
 		config_place((c), (id), &at_);                                                     \
 		problems_add((p), (level), &at_, __VA_ARGS__);                                     \
 	} while (0)

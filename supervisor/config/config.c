@@ -63,11 +63,13 @@ bool config_is_set(const struct config *c, enum cfg id)
 	return c->slot[id].set;
 }
 
-void config_place(const struct config *c, enum cfg id, struct place *out)
+void config_place(const struct config *c, enum cfg id, struct problem_place *out)
 {
 	const struct slot *s = &c->slot[id];
 
-	*out = (struct place){ .file = c->file, .line = s->line, .env = s->env, .key = s->key };
+	*out = (struct problem_place){
+		.file = c->file, .line = s->line, .env = s->env, .key = s->key
+	};
 	if (out->key == NULL)
 		out->key = schema_row(id)->key;
 }

@@ -46,7 +46,7 @@ size_t config_map(const struct config *c, enum cfg id, char *const **names, char
 
 /* The value is from the file or the environment, and valid. */
 bool config_is_set(const struct config *c, enum cfg id);
-void config_place(const struct config *c, enum cfg id, struct place *out);
+void config_place(const struct config *c, enum cfg id, struct problem_place *out);
 
 /* services.sync.delay in milliseconds, whatever services.sync.unit says. */
 int64_t config_sync_delay_ms(const struct config *c);

@@ -9,7 +9,7 @@
 #include "supervisor/config/check.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/read.h"
-#include "supervisor/config/resolve.h"
+#include "supervisor/config/origin.h"
 #include "supervisor/config/slots.h"
 
 #define LIST_KEY_BYTES 160
@@ -49,7 +49,7 @@ static bool weighs(const struct config *c, const struct schema_row *row, enum pr
 static void complain(const struct loading *l, enum cfg id, const struct err *e)
 {
 	enum problem_level level;
-	struct place at;
+	struct problem_place at;
 
 	if (!weighs(l->c, schema_row(id), &level))
 		return;
@@ -80,7 +80,7 @@ static int take_text(const struct loading *l, enum cfg id, const char *text)
 	return rc;
 }
 
-static void note_origin(struct slot *s, const struct found *f)
+static void note_origin(struct slot *s, const struct origin_found *f)
 {
 	mem_free(s->env);
 	s->env = mem_strdup(f->env);
@@ -102,7 +102,7 @@ static void key_at(char *out, size_t n, const struct schema_row *row, unsigned i
 }
 
 /* Of "a[].b" and "a[].c" the row before says how many there are, and c has its default. */
-static bool fill_gap(const struct loading *l, enum cfg id, unsigned i, struct found *f)
+static bool fill_gap(const struct loading *l, enum cfg id, unsigned i, struct origin_found *f)
 {
 	const struct schema_row *row = schema_row(id);
 	const char *index = strstr(row->key, "[]");
@@ -112,7 +112,7 @@ static bool fill_gap(const struct loading *l, enum cfg id, unsigned i, struct fo
 	    strncmp(row->key, before, (size_t)(index + 2 - row->key)) != 0 ||
 	    i >= l->c->slot[id - 1].v.n)
 		return false;
-	*f = (struct found){ .value = row->dflt };
+	*f = (struct origin_found){ .value = row->dflt };
 	return true;
 }
 
@@ -121,7 +121,7 @@ static int take_items(const struct loading *l, enum cfg id)
 {
 	struct slot *s = &l->c->slot[id];
 	char key[LIST_KEY_BYTES];
-	struct found f;
+	struct origin_found f;
 	unsigned i;
 	int rc = 1;
 
@@ -150,7 +150,8 @@ static void key_of(char *out, size_t n, const struct schema_row *row)
 		str_copy(out, n, row->key);
 }
 
-static void take_entry(const struct loading *l, enum cfg id, const char *key, const struct found *f)
+static void take_entry(const struct loading *l, enum cfg id, const char *key,
+		       const struct origin_found *f)
 {
 	const struct schema_row *row = schema_row(id);
 	struct slot *s = &l->c->slot[id];
@@ -176,7 +177,7 @@ static void load_map(const struct loading *l, enum cfg id)
 	size_t n = strlen(pattern) - 1;
 	char prefix[LIST_KEY_BYTES];
 	char key[MAP_KEY_BYTES];
-	struct found f;
+	struct origin_found f;
 	size_t at = 0;
 
 	CHECK(n < sizeof(prefix));
@@ -192,7 +193,7 @@ static void load_row(const struct loading *l, enum cfg id)
 	const struct schema_row *row = schema_row(id);
 	struct slot *s = &l->c->slot[id];
 	char key[LIST_KEY_BYTES];
-	struct found f;
+	struct origin_found f;
 	int rc = 1;
 
 	set_default(l->c, id);

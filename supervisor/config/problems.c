@@ -30,7 +30,7 @@ static void clean(char *s)
 	}
 }
 
-static void add_place(struct buf *b, const struct place *at)
+static void add_place(struct buf *b, const struct problem_place *at)
 {
 	if (at->env != NULL)
 		buf_printf(b, "environment variable %s: ", at->env);
@@ -60,7 +60,7 @@ static struct problem *room(struct problems *p, enum problem_level level)
 	return NULL;
 }
 
-void problems_add(struct problems *p, enum problem_level level, const struct place *at,
+void problems_add(struct problems *p, enum problem_level level, const struct problem_place *at,
 		  const char *fmt, ...)
 {
 	struct problem *slot = room(p, level);

@@ -40,14 +40,14 @@ struct problems {
 };
 
 /* Where a value came from. All strings are borrowed. */
-struct place {
+struct problem_place {
 	const char *file; /* NULL: no file is to blame */
 	unsigned line;	  /* from 1; 0: the file as a whole */
 	const char *env;  /* not NULL: the variable that overrides the file */
 	const char *key;  /* NULL: no key */
 };
 
-void problems_add(struct problems *p, enum problem_level level, const struct place *at,
+void problems_add(struct problems *p, enum problem_level level, const struct problem_place *at,
 		  const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* In the order of the file; what has no line comes last, otherwise as it was added. */

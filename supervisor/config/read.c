@@ -47,7 +47,7 @@ struct anchor {
 	size_t path_len;
 };
 
-struct reader {
+struct yaml_reader {
 	const struct tree_input *in; /* not owned */
 	struct problems *problems;   /* not owned */
 	struct tree *tree;	     /* owned until handed over */
@@ -72,17 +72,18 @@ static unsigned line_of(const yaml_event_t *ev)
 
 #define REFUSE(r, at_line, ...)                                                                    \
 	do {                                                                                       \
-		const struct place refused_ = { .file = (r)->in->name, .line = (at_line) };        \
+		const struct problem_place refused_ = { .file = (r)->in->name,                     \
+							.line = (at_line) };                       \
 		problems_add((r)->problems, PROBLEM_ERROR, &refused_, __VA_ARGS__);                \
 		(r)->failed = true;                                                                \
 	} while (0)
 
-static struct frame *top(struct reader *r)
+static struct frame *top(struct yaml_reader *r)
 {
 	return r->depth == 0 ? NULL : &r->stack[r->depth - 1];
 }
 
-static void add_node(struct reader *r, const char *value, size_t n, unsigned line)
+static void add_node(struct yaml_reader *r, const char *value, size_t n, unsigned line)
 {
 	struct tree *t = r->tree;
 	struct node *node;
@@ -100,7 +101,7 @@ static void add_node(struct reader *r, const char *value, size_t n, unsigned lin
 	node->line = line;
 }
 
-static void add_anchor(struct reader *r, const char *name, size_t first, size_t path_len)
+static void add_anchor(struct yaml_reader *r, const char *name, size_t first, size_t path_len)
 {
 	struct anchor *a;
 
@@ -109,7 +110,7 @@ static void add_anchor(struct reader *r, const char *name, size_t first, size_t 
 	*a = (struct anchor){ mem_strdup(name), first, r->tree->n - first, path_len };
 }
 
-static bool path_fits(struct reader *r, unsigned line)
+static bool path_fits(struct yaml_reader *r, unsigned line)
 {
 	if (r->path.len <= TREE_KEY_MAX_BYTES)
 		return true;
@@ -119,7 +120,7 @@ static bool path_fits(struct reader *r, unsigned line)
 }
 
 /* Sets the path of the value that begins, when a sequence numbers it. */
-static bool begin_value(struct reader *r, unsigned line)
+static bool begin_value(struct yaml_reader *r, unsigned line)
 {
 	struct frame *f = top(r);
 
@@ -130,7 +131,7 @@ static bool begin_value(struct reader *r, unsigned line)
 	return path_fits(r, line);
 }
 
-static void end_value(struct reader *r)
+static void end_value(struct yaml_reader *r)
 {
 	struct frame *f = top(r);
 
@@ -138,7 +139,7 @@ static void end_value(struct reader *r)
 		f->want_key = true;
 }
 
-static void on_key(struct reader *r, const yaml_event_t *ev)
+static void on_key(struct yaml_reader *r, const yaml_event_t *ev)
 {
 	const char *key = (const char *)ev->data.scalar.value;
 	size_t n = ev->data.scalar.length;
@@ -177,7 +178,7 @@ static bool is_null(const yaml_event_t *ev)
 	return false;
 }
 
-static void on_scalar(struct reader *r, const yaml_event_t *ev)
+static void on_scalar(struct yaml_reader *r, const yaml_event_t *ev)
 {
 	const char *value = (const char *)ev->data.scalar.value;
 	size_t n = is_null(ev) ? 0 : ev->data.scalar.length;
@@ -205,7 +206,7 @@ static void on_scalar(struct reader *r, const yaml_event_t *ev)
 	end_value(r);
 }
 
-static void on_start(struct reader *r, const yaml_event_t *ev, bool map)
+static void on_start(struct yaml_reader *r, const yaml_event_t *ev, bool map)
 {
 	const yaml_char_t *anchor = map ? ev->data.mapping_start.anchor
 					: ev->data.sequence_start.anchor;
@@ -246,7 +247,7 @@ static int seen_compare(const void *a, const void *b)
 }
 
 /* Names the keys that the mapping from `first` on holds twice, and forgets its keys. */
-static void end_keys(struct reader *r, size_t first)
+static void end_keys(struct yaml_reader *r, size_t first)
 {
 	size_t i;
 
@@ -254,7 +255,9 @@ static void end_keys(struct reader *r, size_t first)
 		qsort(r->seen + first, r->nseen - first, sizeof(*r->seen), seen_compare);
 	for (i = first + 1; i < r->nseen; i++) {
 		const struct seen *s = &r->seen[i];
-		const struct place at = { .file = r->in->name, .line = s->line, .key = s->key };
+		const struct problem_place at = { .file = r->in->name,
+						  .line = s->line,
+						  .key = s->key };
 
 		if (strcmp(s->key, s[-1].key) != 0)
 			continue;
@@ -266,7 +269,7 @@ static void end_keys(struct reader *r, size_t first)
 		mem_free(r->seen[--r->nseen].key);
 }
 
-static void on_end(struct reader *r)
+static void on_end(struct yaml_reader *r)
 {
 	struct frame f;
 
@@ -283,7 +286,7 @@ static void on_end(struct reader *r)
 }
 
 /* Copies what the anchor stands for; an anchor that is still open is not known yet. */
-static void on_alias(struct reader *r, const yaml_event_t *ev)
+static void on_alias(struct yaml_reader *r, const yaml_event_t *ev)
 {
 	const char *name = (const char *)ev->data.alias.anchor;
 	const struct anchor *a = NULL;
@@ -318,7 +321,7 @@ static void on_alias(struct reader *r, const yaml_event_t *ev)
 	end_value(r);
 }
 
-static void on_event(struct reader *r, const yaml_event_t *ev)
+static void on_event(struct yaml_reader *r, const yaml_event_t *ev)
 {
 	switch (ev->type) {
 	case YAML_SCALAR_EVENT:
@@ -358,10 +361,10 @@ static unsigned line_of_offset(const struct tree_input *in, size_t offset)
 	return line;
 }
 
-static void report_syntax(struct reader *r, const yaml_parser_t *y)
+static void report_syntax(struct yaml_reader *r, const yaml_parser_t *y)
 {
 	struct hint_input h = { .text = r->in->bytes, .n = r->in->n };
-	struct place at = { .file = r->in->name };
+	struct problem_place at = { .file = r->in->name };
 	struct buf hint = { 0 };
 	unsigned column = (unsigned)y->problem_mark.column + 1;
 
@@ -382,7 +385,7 @@ static void report_syntax(struct reader *r, const yaml_parser_t *y)
 	r->failed = true;
 }
 
-static void parse(struct reader *r)
+static void parse(struct yaml_reader *r)
 {
 	yaml_parser_t y;
 	yaml_event_t ev;
@@ -412,7 +415,7 @@ static int sorted_compare(const void *a, const void *b)
 }
 
 /* Makes the index; finds keys that are equal only when flat, such as `a.b` and `a: {b}`. */
-static void sort_nodes(struct reader *r)
+static void sort_nodes(struct yaml_reader *r)
 {
 	struct tree *t = r->tree;
 	size_t i;
@@ -424,7 +427,9 @@ static void sort_nodes(struct reader *r)
 		qsort(t->sorted, t->n, sizeof(*t->sorted), sorted_compare);
 	for (i = 1; i < t->n && r->twice == 0; i++) {
 		const struct node *x = t->sorted[i];
-		const struct place at = { .file = r->in->name, .line = x->line, .key = x->key };
+		const struct problem_place at = { .file = r->in->name,
+						  .line = x->line,
+						  .key = x->key };
 
 		if (strcmp(x->key, t->sorted[i - 1]->key) == 0)
 			problems_add(r->problems, PROBLEM_ERROR, &at,
@@ -433,7 +438,7 @@ static void sort_nodes(struct reader *r)
 	}
 }
 
-static void reader_reset(struct reader *r)
+static void reader_reset(struct yaml_reader *r)
 {
 	size_t i;
 
@@ -452,7 +457,7 @@ static void reader_reset(struct reader *r)
 int tree_read_bytes(struct tree **out, const struct tree_input *in, struct problems *p,
 		    struct err *e)
 {
-	struct reader r = { .in = in, .problems = p };
+	struct yaml_reader r = { .in = in, .problems = p };
 	int rc = 0;
 
 	r.tree = mem_zalloc(sizeof(*r.tree));
@@ -493,7 +498,7 @@ static int read_all(int fd, char *bytes, size_t *n)
 
 int tree_read_file(struct tree **out, const char *path, struct problems *p, struct err *e)
 {
-	const struct place at = { .file = path };
+	const struct problem_place at = { .file = path };
 	struct tree_input in = { .name = path };
 	char *bytes;
 	size_t n = 0;

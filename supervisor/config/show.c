@@ -50,7 +50,7 @@ static void show_row(const struct config *c, enum cfg id, struct buf *out)
 {
 	const struct schema_row *row = schema_row(id);
 	size_t start = out->len;
-	struct place at;
+	struct problem_place at;
 
 	buf_printf(out, "%s: ", row->key);
 	show_value(c, id, out);

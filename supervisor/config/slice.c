@@ -143,10 +143,11 @@ static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout
 }
 
 /* Standalone, fetcher and cache meet there; empty: in a zone. */
-static char *feed_socket(const struct building *b)
+static char *local_socket(const struct building *b)
 {
-	return config_bool(b->c, CFG_SYNC_DISTRIBUTED) ? mem_strdup("")
-						       : mem_printf("%s/feed.sock", b->in->run_dir);
+	return config_bool(b->c, CFG_SYNC_DISTRIBUTED)
+		       ? mem_strdup("")
+		       : mem_printf("%s/local.sock", b->in->run_dir);
 }
 
 static void build_elector(const struct building *b, Ipc__Configure *m)
@@ -299,7 +300,7 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 	ipc__fetcher_config__init(part);
 	if (config_bool(b->c, CFG_SYNC_DISTRIBUTED))
 		part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
-	part->feed_socket = feed_socket(b);
+	part->local_socket = local_socket(b);
 	part->zone = copy(b->c, CFG_ZONE_ID);
 	part->source = copy(b->c, CFG_SOURCE);
 	part->file_path = copy(b->c, CFG_FILE_PATH);
@@ -357,7 +358,7 @@ static void build_cache(const struct building *b, Ipc__Configure *m)
 	ipc__cache_config__init(part);
 	if (config_bool(b->c, CFG_SYNC_DISTRIBUTED))
 		part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
-	part->feed_socket = feed_socket(b);
+	part->local_socket = local_socket(b);
 	part->zone = copy(b->c, CFG_ZONE_ID);
 	part->store_dir = mem_printf("%s/store", b->in->state_dir);
 	part->store_map_bytes = u64(b->c, CFG_STORE_MAP);

@@ -23,7 +23,7 @@ enum slice_worker { SLICE_ELECTOR, SLICE_FETCHER, SLICE_CACHE, SLICE__COUNT };
 /* What the configuration does not know. */
 struct slice_input {
 	const char *state_dir; /* the cache's store lies in <state_dir>/store */
-	const char *run_dir;   /* standalone, the cache's feed.sock lies there */
+	const char *run_dir;   /* standalone, the cache's local.sock lies there */
 	const char *log_dir;   /* logs go to <log_dir>/<worker>.log; NULL: to stderr */
 	const char *node_id;   /* of this installation; NULL: the node's name */
 	const char *http;      /* where the technical API listens; NULL: nowhere */

@@ -21,7 +21,7 @@
 #include "common/zone/lease.h"
 #include "common/zone/stamp.h"
 #include "test/bench/clients.h"
-#include "workers/fetcher/zone_sink.h"
+#include "workers/fetcher/publish/zone_sink.h"
 
 #define PAYLOAD_BYTES 1000
 #define PLAIN_WINDOW  512

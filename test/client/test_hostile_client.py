@@ -18,7 +18,7 @@ from client import (BAD_REQUEST, BUSY, NOT_FOUND, OK, SLOW, Client, field, frame
                     watch)
 from zone import api, until
 
-CLIENTS_MAX = 1024  # workers/cache/serve.h
+CLIENTS_MAX = 1024  # workers/cache/serve/serve.h
 
 
 def lives(zone, pid):

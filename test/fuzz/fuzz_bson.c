@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/source/bson_json.h"
+#include "workers/fetcher/source/mongo/bson_json.h"
 #include "workers/fetcher/map/plain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "common/redis/reader.h"
+#include "common/redis/reply.h"
 #include "common/zone/follow.h"
 #include "common/zone/lease.h"
 

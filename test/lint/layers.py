@@ -33,45 +33,58 @@ MAY = {
     # tls: `config check` reads keys and certificates; model: the names of the types
     "supervisor/cli": {"common/base", "common/ipc", "common/client", "common/model", "common/tls", "proto",
                        "supervisor/config", "supervisor/command.h", "supervisor/options.h"},
-    "workers/elector": None,
-    "workers/fetcher": None,
-    "workers/cache": None,
     # the generator of the man pages links the tables of both programs
     "packaging/man": {"common/base", "common/model", "supervisor", "supervisor/cli", "supervisor/config"},
     "test": None,
 }
 WORKER_MAY = {"common/" + d for d in ("base", "log", "json", "model", "ipc", "tls", "store", "redis",
                                       "zone", "client", "worker")} | {"proto"}
-# map/ is pure: rows in, events out
-MAY["workers/fetcher/map"] = {"common/base", "common/json", "common/model"}
+FETCHER, CACHE = "workers/fetcher", "workers/cache"
+SOURCE = {FETCHER + "/source", FETCHER + "/map"}
 # source/ runs on a thread of its own: it knows the map, and of the loop only the feed between
-# them, which is its own
-MAY["workers/fetcher/source"] = {"common/base", "common/json", "common/log", "common/model",
-                                 "common/tls", "proto", "workers/fetcher/map"}
+# them, which is its own.
+READS = {"common/base", "common/json", "common/log", "common/model", "common/tls", "proto"} | SOURCE
+MAY |= {
+    "workers/elector": WORKER_MAY,
+    # map/ is pure: rows in, events out
+    FETCHER + "/map": {"common/base", "common/json", "common/model"},
+    # where an adapter is chosen, all are known
+    FETCHER + "/source": READS | {f"{FETCHER}/source/{d}" for d in ("files", "mongo", "postgres")},
+    FETCHER + "/source/files": READS,
+    FETCHER + "/source/mongo": READS,
+    FETCHER + "/source/postgres": READS,
+    FETCHER + "/publish": WORKER_MAY,
+    FETCHER: WORKER_MAY | SOURCE | {f"{FETCHER}/{d}" for d in ("publish", "source/files", "source/mongo")},
+    CACHE + "/follow": WORKER_MAY | {CACHE},
+    CACHE + "/local": WORKER_MAY | {CACHE},
+    CACHE + "/serve": WORKER_MAY | {CACHE},
+    CACHE + "/http": WORKER_MAY | {CACHE},
+    CACHE: WORKER_MAY | {f"{CACHE}/{d}" for d in ("follow", "local", "serve", "http")},
+}
+
+IMPURE = {d for d in MAY if d.startswith("workers/")} - {FETCHER + "/map"}
 
 # The only folders or files that may use a third-party library; "test" may use all of them.
 LIBRARIES = {
     "hiredis": {"common/redis"},
     "lmdb": {"common/store"},
-    "microhttpd": {"workers/cache/http.c"},
+    "microhttpd": {"workers/cache/http/http.c"},
     "yaml": {"supervisor/config"},
-    "mongoc": {"workers/fetcher/source"},
-    "bson": {"workers/fetcher/source"},
-    "libpq": {"workers/fetcher/source"},
+    "mongoc": {"workers/fetcher/source/mongo"},
+    "bson": {"workers/fetcher/source/mongo"},
+    "libpq": {"workers/fetcher/source/postgres"},
     "openssl": {"common/tls", "workers/fetcher/map"},  # map: decrypts properties
     "xxhash": {"common/base"},  # digest.c
     "uv": {"common/ipc", "common/redis", "common/zone", "common/worker", "supervisor",
-           "supervisor/cli", "workers/elector", "workers/fetcher", "workers/fetcher/source",
-           "workers/cache"},
-    "protobuf-c": {"common/ipc", "common/tls", "common/redis", "common/client", "common/worker", "supervisor", "supervisor/config",
-                   "supervisor/cli", "workers/elector", "workers/fetcher",
-                   "workers/fetcher/source", "workers/cache"},
+           "supervisor/cli"} | IMPURE,
+    "protobuf-c": {"common/ipc", "common/tls", "common/redis", "common/client", "common/worker",
+                   "supervisor", "supervisor/config", "supervisor/cli"} | IMPURE,
     "cmocka": set(),
 }
 # Third-party headers that may stand in a header of ours: anywhere they may be used ...
 IN_HEADERS = {"uv", "protobuf-c"}
 # ... or in this one file, which nobody outside its folder includes.
-PRIVATE_HEADERS = {("common/store/internal.h", "lmdb"), ("common/tls/internal.h", "openssl")}
+PRIVATE_HEADERS = {("common/store/store_internal.h", "lmdb"), ("common/tls/tls_internal.h", "openssl")}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
@@ -94,11 +107,6 @@ def library_of(header):
     return {"libpq-fe": "libpq"}.get(first)
 
 
-def may_of(folder):
-    allowed = MAY[folder]
-    return WORKER_MAY | {folder + "/map", folder + "/source"} if allowed is None else allowed
-
-
 def check_ours(path, folder, header):
     if header.endswith(".pb-c.h"):
         target = "proto"
@@ -108,7 +116,7 @@ def check_ours(path, folder, header):
         return None
     if target is None:
         return f"{header} lies in no folder of the plan"
-    if target in may_of(folder) or header in may_of(folder):
+    if target in MAY[folder] or header in MAY[folder]:
         return None
     if path == "supervisor/main.c" and target.startswith("supervisor"):
         return None

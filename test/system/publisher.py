@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A publisher as a test scripts it: feed.proto spoken to the cache of a node alone."""
+"""A publisher as a test scripts it: local.proto spoken to the cache of a node alone."""
 import socket
 import struct
 
@@ -24,7 +24,7 @@ class Publisher:
     def __init__(self, node):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(30)
-        self.sock.connect(str(node.run / "feed.sock"))
+        self.sock.connect(str(node.run / "local.sock"))
         self.file = self.sock.makefile("rb")
         self.lineage, self.revision = b"", 0
 

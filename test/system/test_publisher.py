@@ -22,7 +22,7 @@ def node(zone):
     (libexec / "zonesync-cache").symlink_to(BUILD / "workers" / "cache" / "zonesync-cache")
     (libexec / "zonesync-fetcher").symlink_to("/bin/false")
     n.start()
-    until("the cache is up", lambda: (n.run / "feed.sock").exists() and n.cache())
+    until("the cache is up", lambda: (n.run / "local.sock").exists() and n.cache())
     n.cache_pid = n.pid("cache")
     return n
 
@@ -194,7 +194,7 @@ def test_a_fetcher_that_is_hung_up_on_comes_back_less_often(zone):
     n.start()
     came = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-        s.bind(str(n.run / "feed.sock"))
+        s.bind(str(n.run / "local.sock"))
         s.listen(1)
         s.settimeout(30)
         while len(came) < 6:

@@ -12,7 +12,7 @@
 
 #include "common/base/mem.h"
 #include "common/json/scan.h"
-#include "workers/fetcher/source/bson_json.h"
+#include "workers/fetcher/source/mongo/bson_json.h"
 
 static void makes(const bson_t *b, const char *want)
 {

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "workers/cache/budget.h"
-#include "workers/cache/http.h"
-#include "workers/cache/serve.h"
+#include "workers/cache/http/http.h"
+#include "workers/cache/serve/serve.h"
 
 static void all_clients_have_room_beside_what_the_daemon_needs(void **state)
 {

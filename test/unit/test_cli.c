@@ -10,14 +10,14 @@
 
 #include "common/base/mem.h"
 #include "supervisor/cli/args.h"
-#include "supervisor/cli/conn.h"
+#include "supervisor/cli/dial.h"
 #include "supervisor/cli/gather.h"
 #include "supervisor/cli/json.h"
 #include "supervisor/cli/lines.h"
 #include "supervisor/cli/merge.h"
 #include "supervisor/cli/setup_sql.h"
-#include "supervisor/cli/status.h"
-#include "supervisor/cli/text.h"
+#include "supervisor/cli/cmd_status.h"
+#include "supervisor/cli/print.h"
 
 #define PARSE(a, e, ...)                                                                           \
 	args_parse((a), (const char *const[]){ __VA_ARGS__ },                                      \

@@ -15,7 +15,7 @@
 #include "supervisor/config/config.h"
 #include "supervisor/config/mask.h"
 #include "supervisor/config/read.h"
-#include "supervisor/config/resolve.h"
+#include "supervisor/config/origin.h"
 #include "supervisor/config/slice.h"
 #include "supervisor/config/value.h"
 
@@ -678,7 +678,7 @@ static void environment_wins_in_every_spelling(void **state)
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
-		struct place at;
+		struct problem_place at;
 		struct config *c = must_load(BASE "distributed-sync.redis.host: file\n",
 					     ENV(VAR(rows[i].var)));
 
@@ -1161,7 +1161,7 @@ static void slices_hold_what_the_worker_needs(void **state)
 	assert_string_equal(m->cache->store_dir, "/s/store");
 	assert_string_equal(m->log->level, "debug");
 	assert_non_null(m->cache->redis);
-	assert_string_equal(m->cache->feed_socket, "");
+	assert_string_equal(m->cache->local_socket, "");
 	assert_string_equal(m->cache->http->address, "unix:/r/http.sock");
 	assert_false(m->cache->http->anonymous);
 	assert_int_equal(m->cache->http->n_users, 1);

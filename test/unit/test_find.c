@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/redis/reader.h"
+#include "common/redis/reply.h"
 #include "common/zone/find.h"
 #include "common/zone/java.h"
-#include "workers/cache/marks.h"
+#include "workers/cache/follow/marks.h"
 
 /* --- answers in short: "(2 (a b) c)", words are texts and "#5" a number --- */
 

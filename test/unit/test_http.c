@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "workers/cache/http_route.h"
+#include "workers/cache/http/http_route.h"
 
 static void paths_lead_to_their_answers(void **state)
 {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "workers/fetcher/known.h"
+#include "workers/fetcher/publish/known.h"
 
 static const struct hash some = { { 'D', 1, 2, 3 } };
 

@@ -9,7 +9,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
-#include "workers/fetcher/map/check.h"
+#include "workers/fetcher/map/readable.h"
 
 #define GROUP4(endpoint) "\"endpointGroups\":[{\"name\":\"g\",\"endpoints\":[{" endpoint "}]}]"
 #define PLAN4(more)	 "\"plans\":[{\"id\":\"p\"," more "}]"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workers/fetcher/source/mongo_client.h"
+#include "workers/fetcher/source/mongo/mongo_client.h"
 
 static char *lend(const char *s)
 {

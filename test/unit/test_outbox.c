@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/outbox.h"
+#include "workers/fetcher/publish/outbox.h"
 
 static void add(struct outbox *b, enum kind k, enum action a, const char *id, const char *ref)
 {

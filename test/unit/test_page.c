@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/outbox.h"
-#include "workers/fetcher/page.h"
+#include "workers/fetcher/publish/outbox.h"
+#include "workers/fetcher/publish/page.h"
 
 /* --- a naive zone: what a page does to it, and what it must be then --- */
 

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/source/pg_row.h"
-#include "workers/fetcher/source/pg_sql.h"
-#include "workers/fetcher/source/pg_url.h"
+#include "workers/fetcher/source/postgres/pg_row.h"
+#include "workers/fetcher/source/postgres/pg_sql.h"
+#include "workers/fetcher/source/postgres/pg_url.h"
 
 /* --- URLs --- */
 

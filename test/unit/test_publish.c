@@ -13,8 +13,8 @@
 
 #include "common/base/mem.h"
 #include "test/unit/store_kit.h"
-#include "workers/cache/feed.h"
-#include "workers/fetcher/feed_page.h"
+#include "workers/cache/local/words.h"
+#include "workers/fetcher/publish/local_page.h"
 
 #define MAP_BYTES   (64ULL << 20)
 #define SMALL_BYTES (1ULL << 20)
@@ -231,21 +231,21 @@ static void say(struct zone_page *p, const struct publish_op *o)
 	event_reset(&ev);
 }
 
-/* In the words of feed.proto to the cache, and by it into the store. Uses up the page. */
+/* In the words of local.proto to the cache, and by it into the store. Uses up the page. */
 static int send_page(enum store_target t, struct zone_page *p, struct err *e)
 {
 	struct keeper_job *job;
 	struct buf wire = { 0 };
-	Feed__Request *r;
+	Local__Request *r;
 	int rc = 0;
 
 	page_close(p, &known);
 	last.effective = p->revision - p->base;
-	feed_page_pack(&wire, p);
+	local_page_pack(&wire, p);
 	page_drop(p);
-	r = feed__request__unpack(NULL, wire.len, (const uint8_t *)wire.data);
+	r = local__request__unpack(NULL, wire.len, (const uint8_t *)wire.data);
 	buf_reset(&wire);
-	job = feed_job(r);
+	job = words_job(r);
 	assert_non_null(job);
 	str_copy(job->batch.position.token, sizeof(job->batch.position.token), "0:t");
 	if (job->begin_next)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/redis/reader.h"
+#include "common/redis/reply.h"
 #include "common/redis/redis.h"
 #include "test/unit/redis_kit.h"
 

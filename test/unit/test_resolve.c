@@ -11,7 +11,7 @@
 
 #include "common/base/mem.h"
 #include "test/unit/store_kit.h"
-#include "workers/cache/resolve.h"
+#include "workers/cache/serve/resolve.h"
 
 #define MAP_BYTES (64ULL << 20)
 #define NOW	  5000

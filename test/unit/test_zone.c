@@ -17,7 +17,7 @@
 #include "common/zone/probe.h"
 #include "common/zone/stamp.h"
 #include "test/unit/redis_kit.h"
-#include "workers/fetcher/zone_sink.h"
+#include "workers/fetcher/publish/zone_sink.h"
 
 #define NONCE_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define NONCE_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"

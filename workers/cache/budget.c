@@ -4,8 +4,8 @@
 #include <sys/resource.h>
 
 #include "common/log/log.h"
-#include "workers/cache/http.h"
-#include "workers/cache/serve.h"
+#include "workers/cache/http/http.h"
+#include "workers/cache/serve/serve.h"
 
 struct budget budget_of(uint64_t limit, bool has_http)
 {

@@ -9,10 +9,10 @@
 #include "common/store/reader.h"
 #include "workers/cache/budget.h"
 #include "workers/cache/doctor.h"
-#include "workers/cache/follower.h"
-#include "workers/cache/http.h"
-#include "workers/cache/intake.h"
-#include "workers/cache/serve.h"
+#include "workers/cache/follow/follower.h"
+#include "workers/cache/http/http.h"
+#include "workers/cache/local/intake.h"
+#include "workers/cache/serve/serve.h"
 
 /* --- a crash of ours leaves a word for the next start: look at the store first --- */
 
@@ -154,7 +154,7 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 
 	c->w = w;
 	if (conf->part_case != IPC__CONFIGURE__PART_CACHE ||
-	    (cc->redis == NULL) == (cc->feed_socket[0] == '\0'))
+	    (cc->redis == NULL) == (cc->local_socket[0] == '\0'))
 		return err_set(e, ERR_CONFIG, "this is no configuration of a cache");
 	room = budget_take(cc->http != NULL);
 	watch_crashes(cc->store_dir);

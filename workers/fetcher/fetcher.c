@@ -10,7 +10,7 @@
 #include "common/base/mem.h"
 #include "workers/fetcher/quarantine.h"
 #include "workers/fetcher/source/source_db.h"
-#include "workers/fetcher/source/source_file.h"
+#include "workers/fetcher/source/files/source_file.h"
 #include "workers/fetcher/source/source_hello.h"
 #include "workers/fetcher/work.h"
 
@@ -28,7 +28,7 @@ static const char *state_name(const struct fetcher *f)
 /* Standalone: the other end is the cache of this node, and nobody else may write there. */
 static bool is_local(const struct fetcher *f)
 {
-	return f->config->feed_socket[0] != '\0';
+	return f->config->local_socket[0] != '\0';
 }
 
 /* --- what follows what --- */
@@ -40,7 +40,7 @@ static void advance(struct fetcher *f)
 	pass_take(f);
 	if (f->state == FETCH_WORKING && pass_reload_is_due(f) && send_idle(f)) {
 		f->reload = false;
-		load_begin(f);
+		learn_begin(f);
 	}
 	send_pump(f);
 }
@@ -75,7 +75,7 @@ static void drop_work(struct fetcher *f)
 	feed_close(&f->hello);
 	pass_reset(f);
 	send_reset(f);
-	load_reset(f);
+	learn_reset(f);
 	f->refill = false;
 	f->want_refill = false; /* a follower names the damage again */
 	f->reload = false;
@@ -150,7 +150,7 @@ static void zone_known(struct fetcher *f)
 		str_copy(f->lineage_due, sizeof(f->lineage_due), lineage);
 		f->doubted = false;
 	} else {
-		load_check_sums(f);
+		learn_check_sums(f);
 	}
 	f->source_ok_ms = clock_boot_ms();
 	if (f->feed == NULL)
@@ -165,7 +165,7 @@ static void on_names(void *arg, const struct end_name *v, size_t n, bool last)
 {
 	struct fetcher *f = arg;
 
-	if (load_names(f, v, n, last))
+	if (learn_names(f, v, n, last))
 		zone_known(f);
 }
 
@@ -173,7 +173,7 @@ static void on_found(void *arg, const struct end_found *v, size_t n, const char 
 {
 	struct fetcher *f = arg;
 
-	if (load_found(f, v, n, cursor))
+	if (learn_found(f, v, n, cursor))
 		zone_known(f);
 }
 
@@ -199,7 +199,7 @@ static void begin(struct fetcher *f, const char *token, int64_t deadline_ms)
 	f->end->ops->extend(f->end, f->deadline_ms);
 	CHECK(uv_timer_start(&f->reconcile, on_reconcile, f->config->reconcile_interval_ms,
 			     f->config->reconcile_interval_ms) == 0);
-	load_begin(f);
+	learn_begin(f);
 }
 
 static int on_promote(void *self, const Ipc__Envelope *m, struct err *e)
@@ -355,7 +355,7 @@ static void on_up(void *arg, const char *token)
 		return;
 	}
 	if (f->state == FETCH_HEAD || f->state == FETCH_LOADING)
-		load_begin(f);
+		learn_begin(f);
 	worker_report(f->w);
 }
 
@@ -470,8 +470,8 @@ static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct fetcher *f = mem_zalloc(sizeof(*f));
-	const struct end_hooks eh = { f,	  on_up,    on_down,	 load_state,
-				      on_names,	  on_found, on_suspects, load_refused,
+	const struct end_hooks eh = { f,	  on_up,    on_down,	 learn_state,
+				      on_names,	  on_found, on_suspects, learn_refused,
 				      on_written, on_over,  on_trouble };
 	int rc;
 

@@ -6,8 +6,9 @@
  *	idle -> head -> loading -> working        (promoted)      working -> idle (demoted)
  *
  * Files: fetcher.c roles, life and what follows what; below it, none calling the other way,
- * load.c what the zone holds, pass.c what the source says, send.c what goes out (work.h);
- * end_*.c where to. source/ reads, on a thread of its own, and map/ makes events of rows.
+ * learn.c what the zone holds, pass.c what the source says, send.c what goes out (work.h);
+ * publish/ makes pages of it, and knows where to. source/ reads, on a thread of its own, and
+ * map/ makes events of rows.
  *
  * Owns:    everything below.
  * Blocks:  never on the loop.

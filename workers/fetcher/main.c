@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 
-#include "workers/fetcher/source/mongo_client.h"
+#include "workers/fetcher/source/mongo/mongo_client.h"
 #include "workers/fetcher/fetcher.h"
 
 static int configure(void *arg, struct worker *w, const Ipc__Configure *c, struct err *e)

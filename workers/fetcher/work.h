@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * work - what the parts of the fetcher share: its state, and what each part does to it.
- * fetcher.c calls all of them; load.c and pass.c call send.c, which calls none.
+ * fetcher.c calls all of them; learn.c and pass.c call send.c, which calls none.
  *
  * Owns:    see the members.
  * Blocks:  never.
@@ -10,10 +10,10 @@
 #pragma once
 
 #include "common/worker/worker.h"
-#include "workers/fetcher/end.h"
+#include "workers/fetcher/publish/end.h"
 #include "workers/fetcher/source/feed.h"
-#include "workers/fetcher/known.h"
-#include "workers/fetcher/outbox.h"
+#include "workers/fetcher/publish/known.h"
+#include "workers/fetcher/publish/outbox.h"
 #include "workers/fetcher/removals.h"
 
 #define FETCHER_RETRY_MS	1000	/* after a refusal of the server */
@@ -68,8 +68,8 @@ struct fetcher {
 	struct digest said;	/* its sums, as it says they are */
 	bool has_said, doubted; /* it says so; a follower cannot reach them, */
 	int64_t doubted_ms;	/* and when that was last looked into */
-	uint64_t load_after;
-	bool load_old;	  /* the log set aside by a refill is being read */
+	uint64_t learn_after;
+	bool learn_old;	  /* the log set aside by a refill is being read */
 	bool adopt;	  /* others may have written there: all keys are looked at, */
 	uint64_t adopted; /* and so many learned */
 	bool refill;	  /* everything is written anew, under a new lineage */
@@ -119,15 +119,15 @@ struct fetcher {
 	uv_timer_t retry, reconcile, drain, agree;
 	int64_t drain_until_ms;
 };
-/* load.c: a look at the zone, from load_begin() until one of the others says true. */
-void load_begin(struct fetcher *f);
-void load_reset(struct fetcher *f);
-void load_state(void *arg, const struct end_state *s); /* hooks of the end */
-void load_refused(void *arg, const struct err *why);
-bool load_names(struct fetcher *f, const struct end_name *v, size_t n, bool last) MUST_USE;
-void load_check_sums(struct fetcher *f); /* puts them right, or wants a refill when doubted */
-bool load_found(struct fetcher *f, const struct end_found *v, size_t n,
-		const char *cursor) MUST_USE;
+/* learn.c: a look at the zone, from learn_begin() until one of the others says true. */
+void learn_begin(struct fetcher *f);
+void learn_reset(struct fetcher *f);
+void learn_state(void *arg, const struct end_state *s); /* hooks of the end */
+void learn_refused(void *arg, const struct err *why);
+bool learn_names(struct fetcher *f, const struct end_name *v, size_t n, bool last) MUST_USE;
+void learn_check_sums(struct fetcher *f); /* puts them right, or wants a refill when doubted */
+bool learn_found(struct fetcher *f, const struct end_found *v, size_t n,
+		 const char *cursor) MUST_USE;
 /* pass.c */
 void pass_take(struct fetcher *f); /* as much as the outbox has room for */
 void pass_reset(struct fetcher *f);

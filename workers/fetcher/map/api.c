@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/mem.h"
 #include "common/json/write.h"
-#include "workers/fetcher/map/check.h"
-#include "workers/fetcher/map/context.h"
+#include "workers/fetcher/map/readable.h"
+#include "workers/fetcher/map/map_ctx.h"
 #include "workers/fetcher/map/definition.h"
 #include "workers/fetcher/map/entity.h"
 #include "workers/fetcher/map/members.h"
@@ -22,8 +22,8 @@ struct envelope {
 	struct json_span revision;    /* empty: none */
 	struct json_span file;	      /* members that a file may give; empty for rows */
 	const char *environment_id;   /* borrowed; NULL: none, or not known */
-	const struct place *environment;
-	const struct place *organization;
+	const struct map_place *environment;
+	const struct map_place *organization;
 	bool is_file;
 	bool started;
 	int64_t modified_ms; /* of a file: deployedAt when it gives none */
@@ -31,12 +31,12 @@ struct envelope {
 
 static void set_environment(const struct map_ctx *ctx, struct envelope *n, const char *id)
 {
-	n->environment = places_find(&ctx->environments, id);
+	n->environment = map_place_find(&ctx->environments, id);
 	if (n->environment == NULL)
 		return;
 	n->environment_id = n->environment->id;
 	if (n->environment->parent != NULL)
-		n->organization = places_find(&ctx->organizations, n->environment->parent);
+		n->organization = map_place_find(&ctx->organizations, n->environment->parent);
 }
 
 /* What the file says goes before what the tables say. */
@@ -53,8 +53,8 @@ static int write_place(struct buf *b, const struct envelope *n, const char *name
 
 static int write_places(struct buf *b, const struct envelope *n, struct err *e)
 {
-	const struct place *env = n->environment;
-	const struct place *org = n->organization;
+	const struct map_place *env = n->environment;
+	const struct map_place *org = n->organization;
 	int rc;
 
 	rc = write_place(b, n, "environmentId", n->environment_id, e);

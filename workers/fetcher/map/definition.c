@@ -5,7 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/json/write.h"
-#include "workers/fetcher/map/context.h"
+#include "workers/fetcher/map/map_ctx.h"
 #include "workers/fetcher/map/members.h"
 #include "workers/fetcher/map/secret.h"
 

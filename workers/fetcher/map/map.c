@@ -2,19 +2,19 @@
 #include "workers/fetcher/map/map.h"
 
 #include "common/base/mem.h"
-#include "workers/fetcher/map/context.h"
+#include "workers/fetcher/map/map_ctx.h"
 #include "workers/fetcher/map/entity.h"
 #include "workers/fetcher/map/members.h"
 
 /* One row: a type of event, what maps it, and where it says what it is about. */
-struct route {
+struct kind_route {
 	event_fn *fn;
 	enum kind kind;
 	const char *property;
 	bool withdraws;
 };
 
-static const struct route routes[] = {
+static const struct kind_route routes[] = {
 	{ api_publish, KIND_API, "api_id", false },
 	{ api_publish, KIND_API, "api_id", false },
 	{ api_withdraw, KIND_API, "api_id", true },
@@ -85,7 +85,7 @@ bool map_own_id(enum kind k)
 	return !is_authz(k) && k != KIND_SHARED_POLICY_GROUP;
 }
 
-static const struct route *route_of(const struct map_ctx *ctx, struct json_span type)
+static const struct kind_route *route_of(const struct map_ctx *ctx, struct json_span type)
 {
 	size_t i;
 
@@ -107,7 +107,7 @@ int map_event_about(const struct map_ctx *ctx, struct json_span text, struct map
 {
 	struct map_about made = { .outcome = MAP_EVENT };
 	struct json_span row = { 0 };
-	const struct route *route;
+	const struct kind_route *route;
 	struct json_span id;
 	int rc = member_check_object(text, "row", &row, e);
 
@@ -149,7 +149,7 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	struct json_span m[ARRAY_LEN(names)];
 	struct event_row r;
 	int64_t updated;
-	const struct route *route;
+	const struct kind_route *route;
 	int rc;
 
 	rc = member_check_object(row, "row", &v, e);

@@ -5,7 +5,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/mem.h"
-#include "workers/fetcher/map/context.h"
+#include "workers/fetcher/map/map_ctx.h"
 
 void map_ids_add(struct map_ids *l, const char *id)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/mem.h"
 #include "common/json/write.h"
-#include "workers/fetcher/map/check.h"
-#include "workers/fetcher/map/context.h"
+#include "workers/fetcher/map/readable.h"
+#include "workers/fetcher/map/map_ctx.h"
 #include "workers/fetcher/map/definition.h"
 #include "workers/fetcher/map/entity.h"
 #include "workers/fetcher/map/members.h"
@@ -54,21 +54,21 @@ static int write_places(const struct map_ctx *ctx, struct json_span bean, struct
 			struct err *e)
 {
 	static const struct member own[] = { { "environmentId", MEMBER_TEXT } };
-	const struct place *env;
-	const struct place *org = NULL;
+	const struct map_place *env;
+	const struct map_place *org = NULL;
 	struct buf id = { 0 };
 	int rc = member_copy(b, bean, own, ARRAY_LEN(own), e);
 
 	if (rc < 0)
 		return rc;
 	json_unescape(json_get(bean, "environmentId"), &id);
-	env = places_find(&ctx->environments, buf_cstr(&id));
+	env = map_place_find(&ctx->environments, buf_cstr(&id));
 	buf_reset(&id);
 	if (env == NULL)
 		return 0;
 	json_add_str(b, "environmentHrid", env->hrid);
 	if (env->parent != NULL)
-		org = places_find(&ctx->organizations, env->parent);
+		org = map_place_find(&ctx->organizations, env->parent);
 	if (org != NULL) {
 		json_add_str(b, "organizationId", org->id);
 		json_add_str(b, "organizationHrid", org->hrid);

@@ -3,8 +3,8 @@
 
 #include "common/base/mem.h"
 #include "common/json/write.h"
-#include "workers/fetcher/map/check.h"
-#include "workers/fetcher/map/context.h"
+#include "workers/fetcher/map/readable.h"
+#include "workers/fetcher/map/map_ctx.h"
 #include "workers/fetcher/map/entity.h"
 #include "workers/fetcher/map/members.h"
 
@@ -29,17 +29,17 @@ static const struct member deployed[] = { { "deployedAt", MEMBER_MS } };
 /* The names of its environment; one that is not known leaves what the payload says. */
 static void write_names(const struct map_ctx *ctx, struct json_span bean, struct buf *b)
 {
-	const struct place *env;
-	const struct place *org = NULL;
+	const struct map_place *env;
+	const struct map_place *org = NULL;
 	struct buf id = { 0 };
 
 	json_unescape(json_get(bean, "environmentId"), &id);
-	env = places_find(&ctx->environments, buf_cstr(&id));
+	env = map_place_find(&ctx->environments, buf_cstr(&id));
 	buf_reset(&id);
 	if (env == NULL)
 		return;
 	if (env->parent != NULL)
-		org = places_find(&ctx->organizations, env->parent);
+		org = map_place_find(&ctx->organizations, env->parent);
 	json_add_str(b, "environmentHrid", env->hrid);
 	json_add_str(b, "organizationId", org == NULL ? NULL : org->id);
 	json_add_str(b, "organizationHrid", org == NULL ? NULL : org->hrid);

@@ -83,7 +83,8 @@ void rows_query(const struct rows *r, enum db_table t, struct db_query *q)
 	q->n_environments = r->n_environments;
 }
 
-int rows_look_up(struct rows *r, const struct lookup *l, db_row_fn *fn, void *arg, struct err *e)
+int rows_look_up(struct rows *r, const struct row_lookup *l, db_row_fn *fn, void *arg,
+		 struct err *e)
 {
 	struct db_query q;
 	size_t at;
@@ -154,7 +155,7 @@ int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n, s
 {
 	const bool brief = db_has_brief(t);
 	struct row_page page = { .r = r, .table = t, .brief = brief };
-	const struct lookup l = { t, brief, "id", ids, n };
+	const struct row_lookup l = { t, brief, "id", ids, n };
 	int rc = rows_look_up(r, &l, page_add, &page, e);
 
 	if (rc == 0)

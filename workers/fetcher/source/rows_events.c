@@ -299,7 +299,7 @@ int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct err *e)
 {
 	struct ref *a = ref_entry(r, k, id);
 	char *ids[1] = { (char *)(uintptr_t)id };
-	const struct lookup l = { DB_EVENTS, false, "id", ids, 1 };
+	const struct row_lookup l = { DB_EVENTS, false, "id", ids, 1 };
 
 	if (a->state != REF_ON || a->plans_known)
 		return 0;
@@ -379,7 +379,7 @@ static bool ask_page(struct row_page *p, const struct about *v, struct feed_ask 
 	return go;
 }
 
-struct wanted { /* rows to be read whole, and the references whose children come after them */
+struct rows_wanted { /* rows to be read whole, and the references whose children come after them */
 	struct rows *r;
 	const struct row_page *page;
 	const struct feed_ask *asks; /* of its rows */
@@ -391,7 +391,7 @@ struct wanted { /* rows to be read whole, and the references whose children come
 	size_t n_parents, cap_parents;
 };
 
-static void take_whole(struct wanted *w, const struct row *row)
+static void take_whole(struct rows_wanted *w, const struct row *row)
 {
 	struct map_out out = { 0 };
 	bool children = false;
@@ -406,7 +406,7 @@ static void take_whole(struct wanted *w, const struct row *row)
 	rows_put(w->r, &out);
 }
 
-static const char *name_in_page(const struct wanted *w, const char *id)
+static const char *name_in_page(const struct rows_wanted *w, const char *id)
 {
 	size_t i = 0;
 
@@ -417,7 +417,7 @@ static const char *name_in_page(const struct wanted *w, const char *id)
 
 static int add_whole(void *arg, const struct db_row *row, struct err *e)
 {
-	struct wanted *w = arg;
+	struct rows_wanted *w = arg;
 	struct row one = { .id = (char *)(uintptr_t)row->id, .updated_ms = row->updated_ms };
 
 	if (feed_stopping(w->r->feed))
@@ -434,7 +434,7 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 
 /* What the answer, or the row by itself, says: read it, withdraw it, or nothing. */
 static void judge(struct row_page *p, size_t i, const struct about *v, const struct feed_ask *ask,
-		  struct wanted *w)
+		  struct rows_wanted *w)
 {
 	struct rows *r = p->r;
 	struct ref *a = entry_of(r, &v->what);
@@ -483,10 +483,10 @@ static void judge(struct row_page *p, size_t i, const struct about *v, const str
 }
 
 /* Reads what is wanted, and what hangs on it. */
-static int read_wanted(struct wanted *w, struct err *e)
+static int read_wanted(struct rows_wanted *w, struct err *e)
 {
-	const struct lookup products = { DB_EVENTS, false, "id", w->products, w->n_products };
-	const struct lookup rest = { DB_EVENTS, false, "id", w->ids, w->n };
+	const struct row_lookup products = { DB_EVENTS, false, "id", w->products, w->n_products };
+	const struct row_lookup rest = { DB_EVENTS, false, "id", w->ids, w->n };
 	size_t i;
 	int rc = rows_look_up(w->r, &products, add_whole, w, e);
 
@@ -507,7 +507,7 @@ int rows_rejudge(struct rows *r, struct err *e)
 
 	while (rc == 0 && r->owed.n > 0) {
 		struct map_ids now = r->owed;
-		struct wanted w = { .r = r, .ids = now.v, .n = now.n };
+		struct rows_wanted w = { .r = r, .ids = now.v, .n = now.n };
 		size_t i;
 
 		r->owed = (struct map_ids){ 0 };
@@ -522,7 +522,7 @@ int rows_rejudge(struct rows *r, struct err *e)
 int rows_events_page(struct row_page *p, struct err *e)
 {
 	struct feed_ask *asks = mem_zalloc((p->n + 1) * sizeof(*asks));
-	struct wanted w = { .r = p->r, .page = p, .asks = asks };
+	struct rows_wanted w = { .r = p->r, .page = p, .asks = asks };
 	struct about *v = read_page(p, asks);
 	size_t i;
 	int rc = 0;

@@ -14,7 +14,7 @@ struct parent {
 	struct buf text; /* the row, as far as a key needs it; empty: too much to keep */
 };
 
-struct pair {		       /* a key with one of its subscriptions: what may be one event */
+struct key_pair {	       /* a key with one of its subscriptions: what may be one event */
 	size_t row;	       /* of the page */
 	struct parent *parent; /* not owned */
 	struct feed_ask ask;
@@ -23,13 +23,13 @@ struct pair {		       /* a key with one of its subscriptions: what may be one ev
 	bool wanted; /* to be mapped */
 };
 
-struct work {
+struct keys_work {
 	struct row_page *page;
 	struct map_key *keys; /* of each row; id NULL: unreadable */
 	struct table parents; /* subscription id -> struct parent, owned */
 	size_t kept_bytes;    /* of their texts */
 	bool whole;	      /* subscriptions are being read with all they have */
-	struct pair *pairs;
+	struct key_pair *pairs;
 	size_t n, cap;
 	struct table names; /* of the pairs of the row last added -> their place, from 1 */
 	struct buf narrow;  /* the key's row, for one pair after another */
@@ -40,7 +40,7 @@ struct work {
 
 static int add_parent(void *arg, const struct db_row *row, struct err *e)
 {
-	struct work *w = arg;
+	struct keys_work *w = arg;
 	struct parent *p;
 	struct map_subscription facts = { 0 };
 
@@ -65,9 +65,9 @@ static int add_parent(void *arg, const struct db_row *row, struct err *e)
 	return 0;
 }
 
-static int read_parents(struct work *w, char **ids, size_t n, struct err *e)
+static int read_parents(struct keys_work *w, char **ids, size_t n, struct err *e)
 {
-	struct lookup l = { DB_SUBSCRIPTIONS, true, "id", ids, 0 };
+	struct row_lookup l = { DB_SUBSCRIPTIONS, true, "id", ids, 0 };
 	size_t i;
 
 	if (n > 0)
@@ -78,7 +78,7 @@ static int read_parents(struct work *w, char **ids, size_t n, struct err *e)
 	return rows_look_up(w->page->r, &l, add_parent, w, e);
 }
 
-static int find_parents(struct work *w, struct err *e)
+static int find_parents(struct keys_work *w, struct err *e)
 {
 	size_t cap = 0;
 	size_t n = 0;
@@ -101,7 +101,7 @@ static int find_parents(struct work *w, struct err *e)
 
 /* Two subscriptions of one API make one name: a deploy wins, then the first. The version is
    that of all, or it would go back when another one of them counts. */
-static void add_pair(struct work *w, struct pair *p)
+static void add_pair(struct keys_work *w, struct key_pair *p)
 {
 	uintptr_t at;
 
@@ -109,7 +109,7 @@ static void add_pair(struct work *w, struct pair *p)
 		table_reset(&w->names);
 	at = (uintptr_t)table_get(&w->names, p->ask.name);
 	if (at > 0) {
-		struct pair *old = &w->pairs[at - 1];
+		struct key_pair *old = &w->pairs[at - 1];
 
 		p->ask.version_ms = MAX(old->ask.version_ms, p->ask.version_ms);
 		if (old->ask.gone && !p->ask.gone) {
@@ -126,11 +126,11 @@ static void add_pair(struct work *w, struct pair *p)
 	(void)table_set(&w->names, p->ask.name, (void *)(uintptr_t)w->n);
 }
 
-static int pair_up(struct work *w, size_t row, struct parent *s, struct err *e)
+static int pair_up(struct keys_work *w, size_t row, struct parent *s, struct err *e)
 {
 	struct rows *r = w->page->r;
 	const struct map_key *k = &w->keys[row];
-	struct pair p = { .row = row, .parent = s };
+	struct key_pair p = { .row = row, .parent = s };
 	struct ref *a;
 	enum hang h;
 	int rc;
@@ -151,7 +151,7 @@ static int pair_up(struct work *w, size_t row, struct parent *s, struct err *e)
 	return 0;
 }
 
-static int make_pairs(struct work *w, struct err *e)
+static int make_pairs(struct keys_work *w, struct err *e)
 {
 	size_t i, k;
 	int rc = 0;
@@ -167,12 +167,12 @@ static int make_pairs(struct work *w, struct err *e)
 }
 
 /* A refill writes whatever it reads. */
-static bool is_asked(const struct work *w, const struct pair *p)
+static bool is_asked(const struct keys_work *w, const struct key_pair *p)
 {
 	return !p->kept && (w->page->r->kind != PASS_ALL || p->ask.gone);
 }
 
-static bool ask_pairs(struct work *w)
+static bool ask_pairs(struct keys_work *w)
 {
 	struct feed_ask *asks = mem_zalloc((w->n + 1) * sizeof(*asks));
 	size_t n = 0;
@@ -207,11 +207,11 @@ static int keep_text(void *arg, const struct db_row *row, struct err *e)
 }
 
 /* `w->narrow` is the key's row. */
-static int take_whole(struct work *w, const struct pair *p, struct err *e)
+static int take_whole(struct keys_work *w, const struct key_pair *p, struct err *e)
 {
 	struct rows *r = w->page->r;
 	char *ids[1] = { p->parent->facts.id };
-	const struct lookup l = { DB_SUBSCRIPTIONS, true, "id", ids, 1 };
+	const struct row_lookup l = { DB_SUBSCRIPTIONS, true, "id", ids, 1 };
 	struct buf alone = { 0 };
 	struct buf key = { 0 };
 	const struct buf *text = &p->parent->text;
@@ -244,7 +244,7 @@ static int take_whole(struct work *w, const struct pair *p, struct err *e)
 
 static int add_whole(void *arg, const struct db_row *row, struct err *e)
 {
-	struct work *w = arg;
+	struct keys_work *w = arg;
 	size_t i;
 	int rc = 0;
 
@@ -259,7 +259,7 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 	map_key_narrow(row->json, &w->narrow);
 	/* Rows may come in any order, but mostly they come in that of the page. */
 	for (i = 0; rc == 0 && i < w->n; i++) {
-		const struct pair *p = &w->pairs[(w->next + i) % w->n];
+		const struct key_pair *p = &w->pairs[(w->next + i) % w->n];
 
 		if (strcmp(w->page->v[p->row].id, row->id) != 0)
 			continue;
@@ -274,11 +274,11 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 }
 
 /* Reads what was looked at in brief: the subscriptions first, then the keys. */
-static int read_wanted(struct work *w, struct err *e)
+static int read_wanted(struct keys_work *w, struct err *e)
 {
 	char **subs = mem_zalloc((w->n + 1) * sizeof(*subs));
 	char **keys = mem_zalloc((w->n + 1) * sizeof(*keys));
-	struct lookup l = { DB_KEYS, false, "id", keys, 0 };
+	struct row_lookup l = { DB_KEYS, false, "id", keys, 0 };
 	size_t n = 0;
 	size_t i;
 	int rc;
@@ -300,7 +300,7 @@ static int read_wanted(struct work *w, struct err *e)
 }
 
 /* The zone does not hold it as the rows say: what is to be done? */
-static int decide(struct work *w, struct pair *p, struct err *e)
+static int decide(struct keys_work *w, struct key_pair *p, struct err *e)
 {
 	struct rows *r = w->page->r;
 	const struct map_subscription *s = &p->parent->facts;
@@ -328,7 +328,7 @@ static int decide(struct work *w, struct pair *p, struct err *e)
 }
 
 /* Of a row that is not read now nothing is wrong, as far as we need it. */
-static void clear_others(struct work *w)
+static void clear_others(struct keys_work *w)
 {
 	bool *read = mem_zalloc((w->page->n + 1) * sizeof(*read));
 	size_t i;
@@ -341,14 +341,14 @@ static void clear_others(struct work *w)
 	mem_free(read);
 }
 
-static int judge(struct work *w, struct err *e)
+static int judge(struct keys_work *w, struct err *e)
 {
 	size_t narrowed = SIZE_MAX; /* the row that w->narrow is of */
 	size_t i;
 	int rc = 0;
 
 	for (i = 0; rc == 0 && i < w->n; i++) {
-		struct pair *p = &w->pairs[i];
+		struct key_pair *p = &w->pairs[i];
 
 		if (p->kept)
 			rows_keep(w->page->r, p->ask.name);
@@ -368,7 +368,7 @@ static int judge(struct work *w, struct err *e)
 	return rc == 0 && w->page->brief ? read_wanted(w, e) : rc;
 }
 
-static void work_reset(struct work *w)
+static void work_reset(struct keys_work *w)
 {
 	size_t at = 0;
 	size_t i;
@@ -394,7 +394,7 @@ static void work_reset(struct work *w)
 
 int rows_keys_page(struct row_page *p, struct err *e)
 {
-	struct work w = { .page = p };
+	struct keys_work w = { .page = p };
 	size_t i;
 	int rc;
 

@@ -34,14 +34,14 @@ void page_reset(struct row_page *p);
 struct json_span page_row(const struct row *row);
 
 /* Rows whose `field` is one of the ids ("id": those rows), in as many queries as it takes. */
-struct lookup {
+struct row_lookup {
 	enum db_table table;
 	bool brief;
 	const char *field;
 	char *const *ids;
 	size_t n;
 };
-int rows_look_up(struct rows *r, const struct lookup *l, db_row_fn *fn, void *arg,
+int rows_look_up(struct rows *r, const struct row_lookup *l, db_row_fn *fn, void *arg,
 		 struct err *e) MUST_USE;
 
 /* Maps, and puts what comes of it or sets the row aside. */

@@ -65,8 +65,8 @@ static int list_row(void *arg, const struct db_row *row, struct err *e)
 
 int rows_products(struct rows *r, struct err *e)
 {
-	const struct lookup l = { DB_EVENTS, false, "type", (char *const *)(uintptr_t)types,
-				  ARRAY_LEN(types) };
+	const struct row_lookup l = { DB_EVENTS, false, "type", (char *const *)(uintptr_t)types,
+				      ARRAY_LEN(types) };
 	struct map_ids none = { 0 };
 	const char *id;
 	size_t at = 0;

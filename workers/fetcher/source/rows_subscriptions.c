@@ -140,7 +140,7 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 static int take_keys(struct rows *r, char *const *ids, size_t n, struct err *e)
 {
 	struct row_page keys = { .r = r, .table = DB_KEYS };
-	const struct lookup l = { DB_KEYS, false, "subscriptions", ids, n };
+	const struct row_lookup l = { DB_KEYS, false, "subscriptions", ids, n };
 	int rc;
 
 	if (r->kind != PASS_DELTA || n == 0)
@@ -182,7 +182,7 @@ static int judge(struct row_page *p, struct sub *v, struct err *e)
 {
 	char **wanted = mem_zalloc((p->n + 1) * sizeof(*wanted));
 	char **changed = mem_zalloc((p->n + 1) * sizeof(*changed));
-	struct lookup l = { DB_SUBSCRIPTIONS, false, "id", wanted, 0 };
+	struct row_lookup l = { DB_SUBSCRIPTIONS, false, "id", wanted, 0 };
 	size_t n = 0;
 	size_t i;
 	int rc = 0;
@@ -244,7 +244,7 @@ int rows_children(struct rows *r, const char *ref, struct err *e)
 	int rc = 0;
 
 	for (i = 0; rc == 0 && i < ARRAY_LEN(fields); i++) {
-		const struct lookup l = { DB_SUBSCRIPTIONS, true, fields[i], ids, 1 };
+		const struct row_lookup l = { DB_SUBSCRIPTIONS, true, fields[i], ids, 1 };
 
 		rc = rows_look_up(r, &l, page_add, &page, e);
 		if (rc == 0)

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 
 #include "common/base/mem.h"
-#include "workers/fetcher/source/db_mongo.h"
-#include "workers/fetcher/source/db_postgres.h"
+#include "workers/fetcher/source/mongo/db_mongo.h"
+#include "workers/fetcher/source/postgres/db_postgres.h"
 
 struct hello {
 	struct source base;

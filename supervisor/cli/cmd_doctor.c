@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sysexits.h>
+
+#include "supervisor/cli/cli.h"
+#include "supervisor/cli/daemon.h"
+#include "supervisor/cli/json.h"
+#include "supervisor/cli/print.h"
+
+static void as_json(struct buf *out, const Ipc__Examined *m)
+{
+	size_t i;
+
+	json_open(out, NULL, '{');
+	json_open(out, "findings", '[');
+	for (i = 0; i < m->n_findings; i++) {
+		json_open(out, NULL, '{');
+		json_str(out, "topic", m->findings[i]->topic);
+		json_bool(out, "bad", m->findings[i]->bad);
+		json_str(out, "text", m->findings[i]->text);
+		json_close(out, '}');
+	}
+	json_close(out, ']');
+	json_close(out, '}');
+	buf_addc(out, '\n');
+}
+
+static void as_text(struct buf *out, const Ipc__Examined *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->n_findings; i++) {
+		buf_printf(out, "%-2s %-8s ", m->findings[i]->bad ? "!!" : "",
+			   m->findings[i]->topic);
+		text_clean(out, m->findings[i]->text);
+		buf_addc(out, '\n');
+	}
+}
+
+/* 0 all is well, 1 someone should act. */
+static int print(struct cli *c, const Ipc__Examined *m)
+{
+	struct buf out = { 0 };
+	int rc = CLI_OK;
+	size_t i;
+
+	if (args_has(&c->args, "--json"))
+		as_json(&out, m);
+	else
+		as_text(&out, m);
+	cli_print(&out);
+	buf_reset(&out);
+	for (i = 0; i < m->n_findings; i++)
+		if (m->findings[i]->bad)
+			rc = CLI_NO;
+	return rc;
+}
+
+int verb_doctor(struct cli *c)
+{
+	static char verb[] = "doctor";
+	Control__Request req;
+	Control__Reply *reply = NULL;
+	Ipc__Examined *m = NULL;
+	struct err e = { 0 };
+	int rc;
+
+	control__request__init(&req);
+	req.verb = verb;
+	rc = daemon_ask(c->socket, &req, &reply, &e);
+	if (rc != 0)
+		return cli_fail(rc, "%s", e.text);
+	if (reply->exit_code != 0)
+		rc = cli_fail(reply->exit_code, "%s", reply->error);
+	else
+		m = ipc__examined__unpack(NULL, reply->examined.len, reply->examined.data);
+	if (m != NULL) {
+		rc = print(c, m);
+		ipc__examined__free_unpacked(m, NULL);
+	} else if (rc == 0) {
+		rc = cli_fail(EX_PROTOCOL, "what answers there is no zonesyncd of this version");
+	}
+	control__reply__free_unpacked(reply, NULL);
+	return rc;
+}

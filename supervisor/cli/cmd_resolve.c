@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "supervisor/cli/daemon.h"
+#include "supervisor/cli/json.h"
+#include "supervisor/cli/query.h"
+#include "supervisor/cli/print.h"
+
+#define KEY_MAX 1024 /* bytes of a key on stdin; the index takes no longer one */
+
+static const struct {
+	Gateway__Match__Why why;
+	const char *text;
+} reasons[] = {
+	{ GATEWAY__MATCH__WHY__KEY_REVOKED, "the key is revoked" },
+	{ GATEWAY__MATCH__WHY__KEY_PAUSED, "the key is paused" },
+	{ GATEWAY__MATCH__WHY__KEY_EXPIRED, "the key has expired" },
+	{ GATEWAY__MATCH__WHY__KEY_INACTIVE, "the key is marked inactive" },
+	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_UNKNOWN, "its subscription is not deployed here" },
+	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_ACCEPTED, "its subscription is not accepted" },
+	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_STARTED, "its subscription has not started" },
+	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_ENDED, "its subscription has ended" },
+	{ GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED, "what it is for is not deployed here" },
+};
+
+static const char *reason_of(const Gateway__Match *m)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(reasons); i++)
+		if (reasons[i].why == m->why)
+			return reasons[i].text;
+	return "for a reason this version does not know";
+}
+
+static const char *name_of(const Gateway__Match *m)
+{
+	const ProtobufCEnumValue *v =
+		protobuf_c_enum_descriptor_get_value(&gateway__match__why__descriptor, (int)m->why);
+
+	return v == NULL ? "UNKNOWN" : v->name;
+}
+
+/* --- what is printed --- */
+
+static void line(struct buf *out, const char *name, const char *value)
+{
+	buf_printf(out, "%-13s ", name);
+	text_clean(out, value[0] == '\0' ? "-" : value);
+	buf_addc(out, '\n');
+}
+
+static void print_text(const Gateway__Reply *r)
+{
+	const Gateway__Match *m = r->resolution->matches[0];
+	struct buf out = { 0 };
+	struct buf expires = { 0 };
+
+	if (m->active)
+		line(&out, "active", "yes");
+	else
+		buf_printf(&out, "%-13s no: %s\n", "active", reason_of(m));
+	line(&out, "subscription", m->subscription);
+	line(&out, "plan", m->plan);
+	line(&out, "application", m->application);
+	if (m->api_product[0] != '\0')
+		line(&out, "API product", m->api_product);
+	if (m->key_id[0] != '\0')
+		line(&out, "key", m->key_id);
+	if (m->expire_at_ms != 0)
+		text_time(&expires, m->expire_at_ms);
+	line(&out, "until", expires.len == 0 ? "no end is set" : buf_cstr(&expires));
+	if (r->position != NULL) {
+		char *at = mem_printf("%s:%" PRIu64 "%s", r->position->lineage,
+				      r->position->revision,
+				      r->position->proven ? "" : ", not proven");
+
+		line(&out, "position", at);
+		mem_free(at);
+	}
+	if (r->resolution->n_matches > 1)
+		buf_printf(&out, "%zu more match; see --json\n", r->resolution->n_matches - 1);
+	cli_print(&out);
+	buf_reset(&out);
+	buf_reset(&expires);
+}
+
+static void json_match(struct buf *out, const Gateway__Match *m)
+{
+	json_open(out, NULL, '{');
+	json_bool(out, "active", m->active);
+	json_str(out, "why", name_of(m));
+	json_str(out, "subscription", m->subscription);
+	json_str(out, "plan", m->plan);
+	json_str(out, "application", m->application);
+	json_str(out, "key_id", m->key_id);
+	json_str(out, "api_product", m->api_product);
+	json_int(out, "expire_at_ms", m->expire_at_ms);
+	json_int(out, "updated_ms", m->updated_ms);
+	json_uint(out, "revision", m->revision);
+	json_close(out, '}');
+}
+
+static void print_json(const Gateway__Reply *r)
+{
+	const Gateway__Resolution *s = r->resolution;
+	struct buf out = { 0 };
+	size_t i;
+
+	json_open(&out, NULL, '{');
+	json_bool(&out, "found", s->found);
+	json_bool(&out, "active", s->n_matches > 0 && s->matches[0]->active);
+	json_bool(&out, "deployed", s->deployed);
+	json_open(&out, "matches", '[');
+	for (i = 0; i < s->n_matches; i++)
+		json_match(&out, s->matches[i]);
+	json_close(&out, ']');
+	if (r->position != NULL) {
+		char *at = mem_printf("%s:%" PRIu64, r->position->lineage, r->position->revision);
+
+		json_str(&out, "position", at);
+		json_bool(&out, "proven", r->position->proven);
+		mem_free(at);
+	}
+	json_close(&out, '}');
+	buf_addc(&out, '\n');
+	cli_print(&out);
+	buf_reset(&out);
+}
+
+static int print_reply(const Gateway__Reply *r, const char *ref, bool json)
+{
+	struct err e = { 0 };
+	int code = query_code(r, &e);
+	const Gateway__Resolution *s = r->resolution;
+
+	if ((code != 0 && code != CLI_NO) || s == NULL || (code == 0 && s->n_matches == 0))
+		return cli_fail(code == 0 ? EX_PROTOCOL : code, "%s",
+				code == 0 ? "an answer without a resolution" : e.text);
+	if (json)
+		print_json(r);
+	if (code != 0 && !json)
+		return cli_fail(code,
+				s->deployed ? "nothing is known under it for %s"
+					    : "%s is not deployed here, and nothing is known "
+					      "under it",
+				ref);
+	if (code != 0)
+		return code;
+	if (!json)
+		print_text(r);
+	return s->matches[0]->active ? CLI_OK : CLI_REFUSED;
+}
+
+/* --- what is asked --- */
+
+/* "API:ID", "API_PRODUCT:ID" or "ID" of an API; *kind is "" or a type. */
+static int split_ref(const char *typed, const char **kind, const char **id)
+{
+	*kind = str_starts(typed, "API_PRODUCT:") ? "API_PRODUCT" : "";
+	*id = args_ref_id(typed);
+	if (*id == NULL)
+		return cli_fail(EX_USAGE, "`%s` is no API:ID and no API_PRODUCT:ID", typed);
+	return 0;
+}
+
+/* A key on the command line stands in the list of processes; on stdin it does not. */
+static int read_key(struct buf *key)
+{
+	ssize_t n = 1;
+
+	while (n > 0 && key->len <= KEY_MAX) {
+		buf_reserve(key, KEY_MAX + 2);
+		n = read(STDIN_FILENO, key->data + key->len, KEY_MAX + 2 - MIN(key->len, KEY_MAX));
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n > 0)
+			key->len += (size_t)n;
+	}
+	if (n < 0)
+		return cli_fail(EX_IOERR, "stdin: %s", strerror(errno));
+	if (key->len > 0 && key->data[key->len - 1] == '\n')
+		key->len--;
+	if (key->len == 0 || key->len > KEY_MAX || memchr(key->data, '\0', key->len) != NULL ||
+	    memchr(key->data, '\n', key->len) != NULL)
+		return cli_fail(EX_USAGE, "stdin holds no key: one line of at most %d bytes",
+				KEY_MAX);
+	return 0;
+}
+
+static int ask(struct cli *c, Gateway__Request *r)
+{
+	Gateway__Reply *reply = NULL;
+	struct err e = { 0 };
+	struct query q;
+	int rc = query_open(&q, c->socket, &e);
+
+	if (rc != 0)
+		return cli_fail(rc, "%s", e.text);
+	rc = query_send(&q, r, &e);
+	if (rc == 0)
+		rc = query_receive(&q, QUERY_TIMEOUT_MS, &reply, &e);
+	if (rc < 0) {
+		rc = cli_fail(daemon_explain(q.path, rc, &e), "%s", e.text);
+	} else {
+		rc = print_reply(reply, c->args.word[0], args_has(&c->args, "--json"));
+		gateway__reply__free_unpacked(reply, NULL);
+	}
+	query_close(&q);
+	return rc;
+}
+
+int verb_resolve_key(struct cli *c)
+{
+	const char *typed = c->args.word[1];
+	Gateway__ResolveKey k;
+	Gateway__Request r;
+	struct buf key = { 0 };
+	const char *kind;
+	const char *id;
+	int rc = split_ref(c->args.word[0], &kind, &id);
+
+	if (rc == 0 && str_equal(typed, "-"))
+		rc = read_key(&key);
+	if (rc == 0) {
+		gateway__request__init(&r);
+		gateway__resolve_key__init(&k);
+		k.ref_kind = (char *)(uintptr_t)kind;
+		k.ref = (char *)(uintptr_t)id;
+		k.key = (char *)(uintptr_t)(key.len > 0 ? buf_cstr(&key) : typed);
+		r.body_case = GATEWAY__REQUEST__BODY_RESOLVE_KEY;
+		r.resolve_key = &k;
+		rc = ask(c, &r);
+	}
+	buf_reset(&key);
+	return rc;
+}
+
+int verb_resolve_subscription(struct cli *c)
+{
+	const char *plan = args_value(&c->args, "--plan");
+	Gateway__ResolveSubscription s;
+	Gateway__Request r;
+	const char *kind;
+	const char *id;
+	int rc = split_ref(c->args.word[0], &kind, &id);
+
+	if (rc != 0)
+		return rc;
+	gateway__request__init(&r);
+	gateway__resolve_subscription__init(&s);
+	s.ref_kind = (char *)(uintptr_t)kind;
+	s.ref = (char *)(uintptr_t)id;
+	s.client_id = (char *)(uintptr_t)c->args.word[1];
+	s.plan = (char *)(uintptr_t)(plan == NULL ? "" : plan);
+	r.body_case = GATEWAY__REQUEST__BODY_RESOLVE_SUBSCRIPTION;
+	r.resolve_subscription = &s;
+	return ask(c, &r);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/cli/print.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/mem.h"
+
+#define GAP 2
+
+void text_clean(struct buf *b, const char *s)
+{
+	size_t n = strlen(s);
+	size_t i = 0;
+
+	while (i < n) {
+		size_t len = str_utf8_len(s + i, n - i);
+
+		if (len == 0 || !str_is_shown(s + i, len))
+			buf_addc(b, '?');
+		else
+			buf_add(b, s + i, len);
+		i += len == 0 ? 1 : len;
+	}
+}
+
+void text_ms(struct buf *b, int64_t ms)
+{
+	int64_t s = ms / 1000;
+
+	if (ms < 0)
+		buf_adds(b, "-");
+	else if (ms < 1000)
+		buf_printf(b, "%" PRId64 " ms", ms);
+	else if (s < 60)
+		buf_printf(b, "%" PRId64 ".%" PRId64 " s", s, ms % 1000 / 100);
+	else if (s < 3600)
+		buf_printf(b, "%" PRId64 "m %" PRId64 "s", s / 60, s % 60);
+	else if (s < 86400)
+		buf_printf(b, "%" PRId64 "h %" PRId64 "m", s / 3600, s % 3600 / 60);
+	else
+		buf_printf(b, "%" PRId64 "d %" PRId64 "h", s / 86400, s % 86400 / 3600);
+}
+
+void text_time(struct buf *b, int64_t ms)
+{
+	time_t s = (time_t)(ms / 1000);
+	char out[40];
+	struct tm tm;
+
+	if (ms <= 0 || gmtime_r(&s, &tm) == NULL ||
+	    strftime(out, sizeof(out), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		str_copy(out, sizeof(out), "-");
+	buf_adds(b, out);
+}
+
+void text_paint(struct buf *b, enum text_colour c, const char *s, bool colour)
+{
+	static const char *const codes[] = { "", "\033[32m", "\033[33m", "\033[31m", "\033[1m" };
+
+	if (colour)
+		buf_adds(b, codes[c]);
+	text_clean(b, s);
+	if (colour && c != COLOUR_NONE)
+		buf_adds(b, "\033[0m");
+}
+
+/* Columns a terminal needs: code points, near enough. */
+static size_t width_of(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++)
+		if (((unsigned char)*s & 0xc0) != 0x80)
+			n++;
+	return n;
+}
+
+void table_cell(struct columns *t, const char *fmt, ...)
+{
+	struct buf cell = { 0 };
+	size_t column = t->n % t->columns;
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	CHECK(n >= 0);
+	text_clean(&cell, text[0] == '\0' ? "-" : text);
+	t->width[column] = MAX(t->width[column], width_of(buf_cstr(&cell)));
+	buf_add(&t->cells, buf_cstr(&cell), cell.len + 1);
+	t->n++;
+	mem_free(text);
+	buf_reset(&cell);
+}
+
+void table_print(struct columns *t, struct buf *out)
+{
+	const char *at = t->cells.data;
+	size_t i;
+
+	for (i = 0; i < t->n; i++) {
+		size_t column = i % t->columns;
+
+		buf_adds(out, at);
+		if (column + 1 == t->columns) {
+			while (out->len > 0 && out->data[out->len - 1] == ' ')
+				out->len--;
+			buf_addc(out, '\n');
+		} else
+			buf_printf(out, "%*s", (int)(t->width[column] - width_of(at) + GAP), "");
+		at += strlen(at) + 1;
+	}
+	buf_clear(&t->cells);
+	t->n = 0;
+	memset(t->width, 0, sizeof(t->width));
+}
+
+void table_reset(struct columns *t)
+{
+	buf_reset(&t->cells);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/config/origin.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/str.h"
+#include "supervisor/config/schema.h"
+
+#define NAME_MAX_BYTES	 (TREE_KEY_MAX_BYTES + 32)
+#define DEPTH_MAX	 16
+#define REPLACEMENTS_MAX 200 /* of one value: ${a}${a} nested 16 deep would be 65,536 */
+
+struct env_var {
+	char *full;	   /* owned; the whole name */
+	const char *name;  /* within full, behind the prefix */
+	const char *value; /* not owned */
+};
+
+struct expansion {
+	const struct resolver *r; /* not owned */
+	struct buf out;
+	unsigned left; /* replacements */
+	struct err *e; /* not owned */
+};
+
+static int expand(struct expansion *x, const char *text, size_t n, unsigned depth);
+
+static int var_compare(const void *a, const void *b)
+{
+	const struct env_var *x = a;
+	const struct env_var *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static size_t prefix_len(const char *s)
+{
+	if (!str_starts(s, "gravitee") && !str_starts(s, "GRAVITEE"))
+		return 0;
+	return s[8] == '_' || s[8] == '.' ? 9 : 0;
+}
+
+void resolver_init(struct resolver *r, const struct tree *tree, char *const *env)
+{
+	size_t cap = 0;
+	size_t i;
+
+	*r = (struct resolver){ .tree = tree, .env = env };
+	r->named = mem_zalloc(tree_len(tree) * sizeof(*r->named));
+	for (i = 0; env[i] != NULL; i++) {
+		const char *eq = strchr(env[i], '=');
+		size_t skip = prefix_len(env[i]);
+		struct env_var *v;
+
+		if (eq == NULL || skip == 0 || eq < env[i] + skip)
+			continue;
+		r->var = mem_grow(r->var, &cap, r->n + 1, sizeof(*r->var));
+		v = &r->var[r->n++];
+		v->full = mem_dup(env[i], (size_t)(eq - env[i]));
+		v->name = v->full + skip;
+		v->value = eq + 1;
+	}
+	if (r->n > 1)
+		qsort(r->var, r->n, sizeof(*r->var), var_compare);
+}
+
+void resolver_reset(struct resolver *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		mem_free(r->var[i].full);
+	mem_free(r->var);
+	mem_free(r->named);
+	*r = (struct resolver){ 0 };
+}
+
+enum { NO_BRACKETS = 1, NO_DOTS = 2, NO_HYPHENS = 4, UPPER = 8, SPELLINGS = 16 };
+
+/* One spelling of a key: [0] -> .0, dots -> _, hyphens gone, upper case. */
+static void spell(char *out, const char *key, unsigned how)
+{
+	size_t n = 0;
+
+	for (; *key != '\0' && n + 1 < NAME_MAX_BYTES; key++) {
+		char c = *key;
+
+		if ((how & NO_HYPHENS) != 0 && c == '-')
+			continue;
+		if ((how & NO_BRACKETS) != 0 && c == ']')
+			continue;
+		if ((how & NO_BRACKETS) != 0 && c == '[')
+			c = '.';
+		if ((how & NO_DOTS) != 0 && c == '.')
+			c = '_';
+		if ((how & UPPER) != 0)
+			c = (char)toupper((unsigned char)c);
+		out[n++] = c;
+	}
+	out[n] = '\0';
+}
+
+static bool find_env(const struct resolver *r, const char *key, struct origin_found *out)
+{
+	char name[NAME_MAX_BYTES];
+	const struct env_var wanted = { .name = name };
+	const struct env_var *v = NULL;
+	unsigned how;
+
+	for (how = 0; how < SPELLINGS && v == NULL && r->n > 0; how++) {
+		spell(name, key, how);
+		v = bsearch(&wanted, r->var, r->n, sizeof(*r->var), var_compare);
+	}
+	if (v == NULL)
+		return false;
+	*out = (struct origin_found){ .value = v->value, .env = v->full };
+	return true;
+}
+
+static bool find_node(const struct resolver *r, const char *key, struct origin_found *out)
+{
+	const struct node *node = tree_find(r->tree, key);
+
+	if (node == NULL)
+		return false;
+	*out = (struct origin_found){ .value = node->value, .line = node->line };
+	return true;
+}
+
+bool resolve_find(const struct resolver *r, const char *key, struct origin_found *out)
+{
+	char scoped[NAME_MAX_BYTES];
+
+	if (find_env(r, key, out) || find_node(r, key, out))
+		return true;
+	if (!schema_has_scope(key) || strlen(key) > TREE_KEY_MAX_BYTES)
+		return false;
+	str_copy(scoped, sizeof(scoped), "repositories.");
+	str_copy(scoped + 13, sizeof(scoped) - 13, key);
+	return find_env(r, scoped, out) || find_node(r, scoped, out);
+}
+
+/* What follows `prefix` in a variable's name, in one of two spellings; NULL: another name. */
+static const char *below_variable(const char *var, const char *prefix, bool *upper)
+{
+	char spelled[NAME_MAX_BYTES];
+	unsigned how;
+
+	for (how = 0; how < SPELLINGS; how++) {
+		spell(spelled, prefix, how);
+		*upper = (how & UPPER) != 0;
+		if (str_starts(var, spelled))
+			return var + strlen(spelled);
+	}
+	return NULL;
+}
+
+bool resolve_below(const struct resolver *r, const char *prefix, size_t *at, char *name, size_t n)
+{
+	size_t nodes = tree_len(r->tree);
+	bool upper = false;
+
+	while (*at < nodes + r->n) {
+		size_t i = (*at)++;
+		const char *key = i < nodes ? tree_at(r->tree, i)->key : r->var[i - nodes].name;
+
+		if (i >= nodes)
+			key = below_variable(key, prefix, &upper);
+		else
+			key = str_starts(key, prefix) ? key + strlen(prefix) : NULL;
+		if (key == NULL || key[0] == '\0')
+			continue;
+		str_copy(name, n, key);
+		for (; upper && *name != '\0'; name++)
+			*name = (char)tolower((unsigned char)*name);
+		return true;
+	}
+	return false;
+}
+
+static const char *plain_env(const struct resolver *r, const char *name)
+{
+	size_t n = strlen(name);
+	size_t i;
+
+	for (i = 0; n > 0 && r->env[i] != NULL; i++)
+		if (strncmp(r->env[i], name, n) == 0 && r->env[i][n] == '=')
+			return r->env[i] + n + 1;
+	return NULL;
+}
+
+/* The plain environment has the name as it is, or as NAME_OF_IT, as the reference's does. */
+static const char *find_plain(const struct resolver *r, const char *name)
+{
+	char other[NAME_MAX_BYTES];
+	const char *v = plain_env(r, name);
+	size_t i;
+
+	if (v != NULL)
+		return v;
+	str_copy(other, sizeof(other), name);
+	for (i = 0; other[i] != '\0'; i++)
+		other[i] = isalnum((unsigned char)other[i]) ? (char)toupper((unsigned char)other[i])
+							    : '_';
+	v = plain_env(r, other);
+	return v == NULL && strcmp(name, "gravitee.home") == 0 ? RESOLVE_HOME : v;
+}
+
+static const char *lookup(const struct resolver *r, const char *name)
+{
+	const struct node *node = tree_find(r->tree, name);
+	struct origin_found f;
+
+	if (node != NULL && tree_len(r->tree) > 0)
+		r->named[node - tree_at(r->tree, 0)] = true;
+	if (resolve_find(r, name, &f))
+		return f.value;
+	return find_plain(r, name);
+}
+
+static int append(struct expansion *x, const char *s, size_t n)
+{
+	if (x->out.len + n > RESOLVE_VALUE_MAX_BYTES)
+		return err_set(x->e, ERR_CONFIG,
+			       "longer than %d bytes with its placeholders replaced; shorten it",
+			       RESOLVE_VALUE_MAX_BYTES);
+	buf_add(&x->out, s, n);
+	return 0;
+}
+
+/* The length of "...}" up to the brace that closes it; n when none does. */
+static size_t closing(const char *s, size_t n)
+{
+	unsigned open = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (s[i] == '{' && i > 0 && s[i - 1] == '$')
+			open++;
+		else if (s[i] == '}' && open-- == 0)
+			return i;
+	}
+	return n;
+}
+
+/* The length of the name in "name:default"; a colon inside ${...} does not count. */
+static size_t name_len(const char *s, size_t n)
+{
+	unsigned open = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (s[i] == '{' && i > 0 && s[i - 1] == '$')
+			open++;
+		else if (s[i] == '}' && open > 0)
+			open--;
+		else if (s[i] == ':' && open == 0)
+			return i;
+	}
+	return n;
+}
+
+/* The inside of one ${...}. */
+static int replace(struct expansion *x, const char *s, size_t n, unsigned depth)
+{
+	size_t name_n = name_len(s, n);
+	size_t at = x->out.len;
+	const char *value;
+	char *name;
+	int rc;
+
+	if (depth == DEPTH_MAX || x->left == 0)
+		return err_set(x->e, ERR_CONFIG,
+			       "`${%.*s}` leads in a circle or too far; write the value itself",
+			       (int)MIN(n, 80U), s);
+	x->left--;
+	/* The name may be made of placeholders itself: expand it behind `out`, and cut it off. */
+	rc = expand(x, s, name_n, depth + 1);
+	if (rc < 0)
+		return rc;
+	name = mem_dup(x->out.data == NULL ? "" : x->out.data + at, x->out.len - at);
+	x->out.len = at;
+	value = strlen(name) > TREE_KEY_MAX_BYTES ? NULL : lookup(x->r, name);
+	if (value != NULL)
+		rc = expand(x, value, strlen(value), depth + 1);
+	else if (name_n < n)
+		rc = expand(x, s + name_n + 1, n - name_n - 1, depth + 1);
+	else
+		rc = err_set(x->e, ERR_CONFIG,
+			     "`${%.80s}` is not defined; define it in this file or in the "
+			     "environment, or give a default: ${%.80s:default}",
+			     name, name);
+	mem_free_secret(name);
+	return rc;
+}
+
+static int expand(struct expansion *x, const char *text, size_t n, unsigned depth)
+{
+	size_t i = 0;
+	int rc = 0;
+
+	while (i < n && rc == 0) {
+		const char *open = memmem(text + i, n - i, "${", 2);
+		size_t inside;
+		size_t len;
+
+		if (open == NULL)
+			return append(x, text + i, n - i);
+		rc = append(x, text + i, (size_t)(open - text) - i);
+		inside = (size_t)(open - text) + 2;
+		len = closing(text + inside, n - inside);
+		if (rc == 0 && len == n - inside) /* never closed: text, as in the reference */
+			return append(x, open, n - inside + 2);
+		if (rc == 0)
+			rc = replace(x, text + inside, len, depth);
+		i = inside + len + 1;
+	}
+	return rc;
+}
+
+int resolve_expand(const struct resolver *r, const char *text, char **out, struct err *e)
+{
+	struct expansion x = { .r = r, .left = REPLACEMENTS_MAX, .e = e };
+	int rc;
+
+	if (strstr(text, "${") == NULL && strlen(text) <= RESOLVE_VALUE_MAX_BYTES) {
+		*out = mem_strdup(text);
+		return 0;
+	}
+	/* One piece for all: growing would leave copies of secrets behind. */
+	buf_reserve(&x.out, RESOLVE_VALUE_MAX_BYTES + 1);
+	rc = expand(&x, text, strlen(text), 0);
+	if (rc == 0)
+		*out = mem_dup(x.out.data, x.out.len);
+	explicit_bzero(x.out.data, x.out.cap);
+	buf_reset(&x.out);
+	return rc;
+}
+
+bool resolve_env_at(const struct resolver *r, size_t i, const char **full, const char **name)
+{
+	if (i >= r->n)
+		return false;
+	*full = r->var[i].full;
+	*name = r->var[i].name;
+	return true;
+}
+
+void resolve_fold(char *name)
+{
+	size_t n = 0;
+	size_t i;
+
+	for (i = 0; name[i] != '\0'; i++) {
+		if (name[i] == '-' || name[i] == ']')
+			continue;
+		name[n++] = strchr("._[", name[i]) != NULL ? '_'
+							   : (char)tolower((unsigned char)name[i]);
+	}
+	name[n] = '\0';
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * origin - where a key's text comes from, by the rules of wire page 6.1.
+ *
+ * Order: environment variables with the prefix gravitee_, gravitee., GRAVITEE_ or
+ * GRAVITEE. in each spelling of the key; the file; both again for repositories.<key>
+ * when the key has one of the scopes of the repositories. Placeholders ${name} and
+ * ${name:default} look a name up the same way, then in the plain environment.
+ * ${gravitee.home} is GRAVITEE_HOME or, at last, RESOLVE_HOME.
+ *
+ * Owns:    its index of the environment; resolver_reset() releases it. The tree and
+ *          the environment are borrowed.
+ * Blocks:  never.
+ * Errors:  ERR_CONFIG with the reason; the texts never hold more than a placeholder's name.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/err.h"
+#include "supervisor/config/read.h"
+
+#define RESOLVE_HOME		"/opt/graviteeio/apim/gateway" /* where the reference's packages go */
+#define RESOLVE_VALUE_MAX_BYTES (64 * 1024)
+
+struct env_var; /* one variable with a prefix of ours */
+
+struct resolver {
+	const struct tree *tree; /* not owned */
+	char *const *env;	 /* not owned; "NAME=value", ends with NULL */
+	struct env_var *var;	 /* owned; sorted by the name without its prefix */
+	size_t n;
+	bool *named; /* owned; per node of the tree: a placeholder named it */
+};
+
+/* Where a text was found. All strings are borrowed. */
+struct origin_found {
+	const char *value;
+	const char *env; /* the variable; NULL: the file */
+	unsigned line;	 /* in the file */
+};
+
+void resolver_init(struct resolver *r, const struct tree *tree, char *const *env);
+void resolver_reset(struct resolver *r);
+
+bool resolve_find(const struct resolver *r, const char *key, struct origin_found *out);
+
+/*
+ * Walks the names below `prefix` ("a.b."), of the file and then of the environment, where a
+ * variable in upper case names one in lower case. *at is 0 at first. A name may come twice.
+ */
+bool resolve_below(const struct resolver *r, const char *prefix, size_t *at, char *name, size_t n);
+
+/* *out is `text` with its placeholders replaced, and the caller's; mem_free_secret() it. */
+int resolve_expand(const struct resolver *r, const char *text, char **out, struct err *e) MUST_USE;
+
+/* Variable number i that has a prefix of ours; false behind the last. */
+bool resolve_env_at(const struct resolver *r, size_t i, const char **full, const char **name);
+
+/* Puts every character that spellings treat alike into one form, for comparing names. */
+void resolve_fold(char *name);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor_internal - what supervisor.c, resync.c, router.c and status.c share. Not for anyone else.
+ *
+ * Owns: see supervisor.h. Blocks: never. Errors: none.
+ */
+#pragma once
+
+#include "supervisor/dirs.h"
+#include "supervisor/supervisor.h"
+
+struct control;
+
+enum { WORK_STATE, WORK_RUN, WORK_LOG, WORK__COUNT }; /* the directories; no log: no path */
+
+struct supervisor {
+	uv_loop_t *loop;
+	struct options o;
+	struct config *config; /* owned */
+	struct slice slices[SLICE__COUNT];
+	struct child *child[SLICE__COUNT];
+	char *paths[SLICE__COUNT];     /* of the executables */
+	char *log_paths[SLICE__COUNT]; /* NULL: stderr */
+	char *cache_socket;	       /* path */
+	int cache_listener;	       /* fd, handed to each cache process */
+	int http_listener;	       /* likewise; -1: the technical API is off */
+	char *http_url;		       /* where it listens; NULL: nowhere */
+	char *http_wish;	       /* what the configuration asked for at the start */
+	struct dir dirs[WORK__COUNT];
+	struct err dir_err; /* why one that was removed could not be made anew; code 0: none */
+	char node_id[40];
+	struct nonces nonces;
+	struct err nonce_err; /* code 0: the last one was kept */
+	struct role role;
+	bool told_ready; /* the elector: see its Fitness */
+	struct control *control;
+	uv_timer_t role_timer; /* kill time of the fetcher */
+	uv_timer_t fitness;    /* word about the fetcher to the elector */
+	uv_timer_t watchdog;
+	uv_signal_t signals[5];
+	struct death deaths[SUPERVISOR_DEATHS];
+	size_t n_deaths; /* since start */
+	int64_t started_ms;
+	bool stopping;
+	bool announced; /* READY=1 was sent */
+	char notified[300];
+};
+
+/* supervisor.c */
+void supervisor_reap(struct supervisor *s); /* ends of processes that are no workers of ours */
+void supervisor_tend(struct supervisor *s); /* directories and logs: still there? */
+
+/* router.c: between elector and fetcher */
+int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
+void router_up(struct supervisor *s, struct child *c);
+void router_report(struct supervisor *s, struct child *c); /* a new one came */
+void router_stopping(struct supervisor *s, struct child *c);
+void router_gone(struct supervisor *s, struct child *c);
+void router_start(struct supervisor *s);
+void router_configure(struct supervisor *s); /* after a reload */
+
+/* status.c */
+bool supervisor_publishes(const struct supervisor *s); /* its fetcher reads the source */
+bool supervisor_sees_java(struct supervisor *s);       /* or may, for all we know */
+/* A person can say that what was built serves here, though so many names are gone from it. */
+bool status_asks(struct supervisor *s, uint64_t *lacks);
+const char *supervisor_guard_set(struct supervisor *s); /* "": nothing is held back */
+uint64_t supervisor_own_count(struct supervisor *s);	/* entities that this node serves */
+const char *status_health(struct supervisor *s, const char **reason);
+void status_notify(struct supervisor *s); /* to systemd, when it changed */

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "workers/cache/serve/client.h"
+
+/* A reply in the making: events and the strings they point to. */
+struct page_out {
+	Gateway__Event *events;
+	Gateway__Event **list;
+	size_t n, bytes;
+	size_t read;				 /* of payloads */
+	struct buf texts[SERVE_PAGE_EVENTS + 1]; /* id, ref, version and payload of each */
+	bool payloads;
+	size_t limit;
+	bool may_be_large;
+	bool tombstones;
+	uint64_t last;	/* revision */
+	uint64_t after; /* a Watch: the revision before its first */
+};
+
+/* An answer that goes out as the client reads: its page holds a large event. */
+struct page_stream {
+	struct page_stream *next;
+	struct page_out *page; /* owned; NULL: it is not begun */
+	uint8_t *request;      /* owned, packed; of one that is not begun */
+	size_t request_len;
+	uint64_t id;
+	char *next_name; /* owned; of a List */
+	bool more;	 /* further replies follow the last chunk: a Watch */
+	bool has_position;
+	bool proven;
+	struct store_position at;
+	char digest[36];
+	unsigned left_out;
+	size_t event;  /* of the page */
+	size_t offset; /* in its payload */
+};
+
+/* --- replies --- */
+
+static void position_of(struct store_position *at, char *digest, Gateway__Position *p)
+{
+	gateway__position__init(p);
+	p->lineage = at->lineage;
+	p->revision = at->revision;
+	p->count = at->digest.count;
+	p->digest = digest;
+}
+
+void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p, char digest[36],
+		   struct store_position *at)
+{
+	store_view_told(v, at);
+	(void)snprintf(digest, 36, "%08x%08x%08x%08x", at->digest.lane[0], at->digest.lane[1],
+		       at->digest.lane[2], at->digest.lane[3]);
+	position_of(at, digest, p);
+	p->proven = s->upstream->ops->proven(s->upstream);
+}
+
+static bool is_unread_much(const struct serve *s)
+{
+	return s->unread_bytes >= SERVE_UNREAD_ALL;
+}
+
+size_t pump_bytes(const struct client *c)
+{
+	return is_unread_much(c->s) ? SERVE_PAGE_BYTES : SERVE_PUMP_BYTES;
+}
+
+int send_reply(struct client *c, const Gateway__Reply *m)
+{
+	size_t max = is_unread_much(c->s) ? SERVE_PAGE_BYTES : SERVE_UNREAD_BYTES;
+	int rc;
+
+	if (chan_queued_bytes(c->chan) > max)
+		return ERR_BUSY;
+	rc = chan_send(c->chan, &m->base);
+	count_unread(c);
+	return rc;
+}
+
+int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *error)
+{
+	Gateway__Reply m;
+
+	gateway__reply__init(&m);
+	m.id = id;
+	m.code = code;
+	m.error = (char *)(uintptr_t)error;
+	return send_reply(c, &m);
+}
+
+struct page_out *page_new(const struct client *c, struct store_view *v, bool payloads, size_t limit)
+{
+	struct page_out *p = mem_zalloc(sizeof(*p));
+
+	p->events = mem_zalloc((SERVE_PAGE_EVENTS + 1) * sizeof(*p->events));
+	p->list = mem_zalloc((SERVE_PAGE_EVENTS + 1) * sizeof(Gateway__Event *));
+	p->payloads = payloads;
+	p->may_be_large = c->turn;
+	p->limit = limit == 0 ? SERVE_PAGE_EVENTS : MIN(limit, SERVE_PAGE_EVENTS);
+	p->tombstones = true;
+	store_view_limit(v, payloads && !c->turn ? SERVE_PAGE_BYTES : SIZE_MAX);
+	return p;
+}
+
+int page_result(const struct page_out *p, int rc)
+{
+	return rc == PAGE_LARGE && p->n > 0 ? PAGE_FULL : rc;
+}
+
+void page_free(struct page_out *p)
+{
+	size_t i;
+
+	if (p == NULL)
+		return;
+	for (i = 0; i < p->n; i++)
+		buf_reset(&p->texts[i]);
+	mem_free(p->events);
+	mem_free(p->list);
+	mem_free(p);
+}
+
+void page_leave_tombstones_out(struct page_out *p)
+{
+	p->tombstones = false;
+}
+
+bool page_is_empty(const struct page_out *p)
+{
+	return p->n == 0;
+}
+
+void page_goes_on_after(struct page_out *p, uint64_t revision)
+{
+	p->after = revision;
+}
+
+uint64_t page_last_revision(const struct page_out *p)
+{
+	return p->last;
+}
+
+int add_entry(void *arg, const struct store_entry *entry)
+{
+	struct page_out *p = arg;
+	struct buf *t = &p->texts[p->n];
+	Gateway__Event *ev = &p->events[p->n];
+	size_t payload = p->payloads ? entry->payload_len : 0;
+	size_t bytes = payload + entry->id_len + entry->ref_len + entry->version_len;
+
+	if (entry->action == ACTION_UNDEPLOY && !p->tombstones)
+		return 0;
+	if (p->n >= p->limit ||
+	    (p->n > 0 && (p->bytes + bytes > SERVE_PAGE_BYTES || p->read > SERVE_READ_BYTES)))
+		return PAGE_FULL;
+	if (bytes > SERVE_PAGE_BYTES && !p->may_be_large)
+		return PAGE_LARGE;
+	buf_add(t, entry->id, entry->id_len);
+	buf_addc(t, '\0');
+	buf_add(t, entry->ref, entry->ref_len);
+	buf_addc(t, '\0');
+	buf_add(t, entry->version, entry->version_len);
+	buf_addc(t, '\0');
+	buf_add(t, entry->payload, payload);
+	gateway__event__init(ev);
+	ev->kind = (char *)(uintptr_t)kind_name(entry->kind);
+	ev->id = t->data;
+	ev->ref = t->data + entry->id_len + 1;
+	ev->version = ev->ref + entry->ref_len + 1;
+	ev->payload.data = (uint8_t *)ev->version + entry->version_len + 1;
+	ev->payload.len = payload;
+	ev->payload_bytes = entry->payload_len;
+	ev->deployed = entry->action == ACTION_DEPLOY;
+	ev->revision = entry->revision;
+	ev->updated_ms = entry->updated_ms;
+	p->list[p->n++] = ev;
+	p->bytes += bytes;
+	p->read += entry->payload_len;
+	p->last = entry->revision;
+	return 0;
+}
+
+/* --- large answers --- */
+
+static void stream_pop(struct client *c)
+{
+	struct page_stream *t = c->streams;
+
+	c->streams = t->next;
+	c->n_streams--;
+	if (t->page != NULL)
+		large_ended(c->s, t->page->bytes);
+	page_free(t->page);
+	mem_free(t->request);
+	mem_free(t->next_name);
+	mem_free(t);
+}
+
+void drop_streams(struct client *c)
+{
+	while (c->streams != NULL)
+		stream_pop(c);
+}
+
+static int send_chunk(struct client *c, struct page_stream *t)
+{
+	Gateway__Event ev = *t->page->list[t->event];
+	Gateway__Event *list = &ev;
+	Gateway__Position p;
+	Gateway__Reply m;
+	size_t left = ev.payload.len - t->offset;
+
+	ev.payload.data += t->offset;
+	ev.payload.len = MIN(left, SERVE_PAGE_BYTES);
+	t->offset += ev.payload.len;
+	if (ev.payload.len == left) {
+		t->event++;
+		t->offset = 0;
+	}
+	gateway__reply__init(&m);
+	m.id = t->id;
+	m.events = &list;
+	m.n_events = 1;
+	m.next = t->next_name;
+	m.left_out = t->left_out;
+	m.more = t->more || t->event < t->page->n;
+	if (t->has_position) {
+		position_of(&t->at, t->digest, &p);
+		if (t->event < t->page->n) /* up to what is there whole */
+			p.revision = t->event == 0 ? t->page->after
+						   : t->page->list[t->event - 1]->revision;
+		p.proven = t->proven;
+		m.position = &p;
+	}
+	return send_reply(c, &m);
+}
+
+int pump_streams(struct client *c)
+{
+	int rc = 0;
+
+	while (rc == 0 && c->streams != NULL && chan_queued_bytes(c->chan) < pump_bytes(c)) {
+		struct page_stream *t = c->streams;
+
+		if (t->page == NULL) {
+			get_in_line(c);
+			break;
+		}
+		rc = send_chunk(c, t);
+		if (t->event == t->page->n)
+			stream_pop(c);
+	}
+	return rc;
+}
+
+/*
+ * A page over the size goes in chunks, which must not pile up in the channel's queue. It was
+ * copied out of the store, so it was this client's turn: each is begun alone.
+ */
+static int begin_stream(struct client *c, struct page_out *p, const Gateway__Reply *m)
+{
+	struct page_stream *t = mem_zalloc(sizeof(*t));
+
+	CHECK(c->turn);
+	c->turn = false;
+	c->s->large_bytes += p->bytes;
+	t->page = p;
+	t->id = m->id;
+	t->more = m->more;
+	t->next_name = mem_strdup(m->next);
+	t->left_out = m->left_out;
+	if (m->position != NULL) {
+		t->has_position = true;
+		str_copy(t->at.lineage, sizeof(t->at.lineage), m->position->lineage);
+		t->at.revision = m->position->revision;
+		t->at.digest.count = m->position->count;
+		t->proven = m->position->proven;
+		str_copy(t->digest, sizeof(t->digest), m->position->digest);
+	}
+	t->next = c->streams; /* before those that are not begun */
+	c->streams = t;
+	c->n_streams++;
+	return pump_streams(c);
+}
+
+int send_later(struct client *c, const Gateway__Request *req)
+{
+	struct page_stream **at = &c->streams;
+	struct page_stream *t;
+
+	if (c->n_streams == SERVE_STREAMS_MAX)
+		return send_simple(c, req->id, GATEWAY__CODE__BUSY, "too many large answers");
+	t = mem_zalloc(sizeof(*t));
+	t->request_len = gateway__request__get_packed_size(req);
+	t->request = mem_alloc(t->request_len);
+	(void)gateway__request__pack(req, t->request);
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = t;
+	if (c->n_streams++ > 0)
+		return 0; /* behind the one under way */
+	return pump_streams(c);
+}
+
+int begin_later(struct client *c, struct store_view *v)
+{
+	struct page_stream *t = c->streams;
+	Gateway__Request *req;
+	int rc;
+
+	if (t == NULL || t->page != NULL)
+		return 0;
+	req = gateway__request__unpack(NULL, t->request_len, t->request);
+	CHECK(req != NULL);
+	stream_pop(c);
+	rc = answer_request(c, v, req);
+	gateway__request__free_unpacked(req, NULL);
+	return rc < 0 ? rc : pump_streams(c);
+}
+
+int send_page(struct client *c, struct page_out *p, Gateway__Reply *m)
+{
+	int rc;
+
+	if (p->bytes > SERVE_PAGE_BYTES)
+		return begin_stream(c, p, m);
+	m->events = p->list;
+	m->n_events = p->n;
+	rc = send_reply(c, m);
+	page_free(p);
+	return rc;
+}

@@ -1,0 +1,799 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/source/files/source_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/json/scan.h"
+#include "workers/fetcher/source/files/relate.h"
+
+#define CHANGES_MAX  1024 /* names inotify told of; beyond it everything is listed */
+#define NAP_MS	     20
+#define DOUBT_ROUNDS 5 /* looks at files in the middle of being written, in a full pass */
+#define QUIET_ROUNDS 3 /* looks at directories, one after another, until two are alike */
+#define WATCH_MASK                                                                                 \
+	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_DELETE_SELF |   \
+	 IN_MOVE_SELF | IN_ATTRIB)
+
+struct source_file {
+	struct source base;
+	char *root;
+	uint64_t max_bytes;
+	struct relate r;
+	char **lists[2]; /* environments and organizations of the filter, owned */
+	struct feed *feed;
+	bool notify; /* as configured */
+	int inotify; /* -1: none */
+	struct err no_watch;
+	int watch[DIR__COUNT]; /* -1: none */
+	int watch_root;
+	bool list_all;		    /* the next pass lists the directories */
+	int64_t listed_ms;	    /* boot time: the end of the last that did */
+	char *changes[CHANGES_MAX]; /* "apis/a.json", owned */
+	size_t n_changes;
+	size_t doubted;			/* files to read once more */
+	size_t missing;			/* documents without a file, which may come back */
+	int64_t changed_ms[DIR__COUNT]; /* boot time: documents came or went */
+	uint64_t rows;
+};
+
+static struct source_file *self_of(struct source *s)
+{
+	return (struct source_file *)s;
+}
+
+/* --- reading --- */
+
+static int read_file(const struct source_file *s, const char *path, struct buf *out,
+		     struct stat *sb, struct err *e)
+{
+	char *full = mem_printf("%s/%s", s->root, path);
+	int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int rc = 0;
+
+	if (fd < 0 || fstat(fd, sb) < 0) {
+		rc = err_errno(e, errno, "read");
+	} else if (!S_ISREG(sb->st_mode)) {
+		rc = err_set(e, ERR_PARSE, "it is no file");
+	} else if ((uint64_t)sb->st_size > s->max_bytes) {
+		rc = err_set(
+			e, ERR_LIMIT,
+			"%lld bytes are more than zonesync.limits.entity_max_bytes allows (%llu)",
+			(long long)sb->st_size, (unsigned long long)s->max_bytes);
+	} else {
+		ssize_t n = 0;
+
+		buf_clear(out);
+		buf_reserve(out, (size_t)sb->st_size + 1);
+		while (out->len <= s->max_bytes &&
+		       (n = read(fd, out->data + out->len, out->cap - out->len)) > 0) {
+			out->len += (size_t)n;
+			buf_reserve(out, 1);
+		}
+		if (n < 0)
+			rc = err_errno(e, errno, "read");
+		else if (out->len > s->max_bytes)
+			rc = err_set(e, ERR_LIMIT, "it grew beyond the limit while it was read");
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	mem_free(full);
+	return rc;
+}
+
+static int read_again(void *arg, const struct doc *doc, struct buf *out)
+{
+	struct stat sb;
+
+	return read_file(arg, doc->path, out, &sb, NULL);
+}
+
+static int64_t mtime_ns(const struct stat *sb)
+{
+	return (int64_t)sb->st_mtim.tv_sec * 1000000000 + sb->st_mtim.tv_nsec;
+}
+
+static bool is_seen(const struct doc *doc, const struct stat *sb)
+{
+	return doc->read && doc->seen.mtime_ns == mtime_ns(sb) && doc->seen.size == sb->st_size &&
+	       doc->seen.inode == sb->st_ino;
+}
+
+static void set_doubt(struct source_file *s, struct doc *doc, bool doubted)
+{
+	if (doc->doubted == doubted)
+		return;
+	doc->doubted = doubted;
+	s->doubted += doubted ? 1 : (size_t)-1;
+}
+
+/* The file is there, or is not. */
+static void set_missing(struct source_file *s, struct doc *doc, bool missing)
+{
+	if (doc->missing == missing)
+		return;
+	doc->missing = missing;
+	s->missing += missing ? 1 : (size_t)-1;
+	s->changed_ms[doc->dir] = clock_boot_ms();
+}
+
+/* Nothing came or went there for so long that what is missing is no half of a checkout. */
+static bool is_quiet(const struct source_file *s, enum docs_dir dir)
+{
+	return clock_boot_ms() - s->changed_ms[dir] >= SOURCE_FILE_LOOK_MS;
+}
+
+static struct doc *add_doc(struct source_file *s, enum docs_dir dir, const char *path)
+{
+	s->changed_ms[dir] = clock_boot_ms();
+	return docs_add(&s->r.docs, dir, path);
+}
+
+/* Another file has what it had: it was renamed. */
+static bool has_heir(const struct source_file *s, const struct doc *doc)
+{
+	const struct doc_list *l = doc->id == NULL ? NULL
+						   : table_get(&s->r.docs.ids[doc->dir], doc->id);
+
+	return l != NULL && l->n > 1;
+}
+
+static void take_missing(struct source_file *s, struct doc *doc)
+{
+	bool before = doc->missing;
+
+	set_doubt(s, doc, false);
+	set_missing(s, doc, true);
+	if (!before || !(is_quiet(s, doc->dir) || has_heir(s, doc)))
+		return;
+	s->missing--;
+	relate_gone(&s->r, doc);
+}
+
+/* Reads one document and says what it is now. */
+static void take_doc(struct source_file *s, struct doc *doc)
+{
+	struct buf text = { 0 };
+	struct json_span v;
+	struct err e = { 0 };
+	struct stat sb;
+	int rc = read_file(s, doc->path, &text, &sb, &e);
+	bool parses = rc == 0 && json_check(text.data, text.len, &v, &e) == 0;
+
+	docs_unmark(&s->r.docs, doc);
+	s->rows++;
+	if (rc == -ENOENT) {
+		take_missing(s, doc);
+		buf_reset(&text);
+		return;
+	}
+	set_missing(s, doc, false);
+	if (!parses && !doc->doubted && rc != ERR_LIMIT) {
+		/* It may be half written: nothing is said of it until the second look. */
+		set_doubt(s, doc, true);
+		buf_reset(&text);
+		return;
+	}
+	set_doubt(s, doc, false);
+	if (rc >= 0) {
+		doc->seen.mtime_ns = mtime_ns(&sb);
+		doc->seen.size = sb.st_size;
+		doc->seen.inode = sb.st_ino;
+		doc->read = true;
+	}
+	if (parses)
+		relate_doc(&s->r, doc, &text, mtime_ns(&sb) / 1000000);
+	else
+		relate_quarantine(&s->r, doc, e.text);
+	buf_reset(&text);
+}
+
+/* --- listing --- */
+
+static bool is_document(const char *name)
+{
+	return name[0] != '.' && str_ends(name, ".json") && strlen(name) < NAME_MAX;
+}
+
+struct file_names {
+	char **v;
+	size_t n, cap;
+};
+
+static void names_reset(struct file_names *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		mem_free(l->v[i]);
+	mem_free(l->v);
+	*l = (struct file_names){ 0 };
+}
+
+/* Paths of the documents in a directory, sorted. -ENOENT: there is no such directory. */
+static int list_dir(const struct source_file *s, enum docs_dir dir, struct file_names *out,
+		    struct err *e)
+{
+	char *full = mem_printf("%s/%s", s->root, docs_dir_name(dir));
+	DIR *d = opendir(full);
+	struct dirent *ent;
+	int rc = 0;
+
+	if (d == NULL)
+		rc = err_errno(e, errno, "%s", full);
+	while (d != NULL && (errno = 0, ent = readdir(d)) != NULL) {
+		if (!is_document(ent->d_name))
+			continue;
+		out->v = mem_grow(out->v, &out->cap, out->n + 1, sizeof(char *));
+		out->v[out->n++] = mem_printf("%s/%s", docs_dir_name(dir), ent->d_name);
+	}
+	if (d != NULL && errno != 0)
+		rc = err_errno(e, errno, "list %s", full);
+	if (d != NULL)
+		(void)closedir(d);
+	if (out->n > 0)
+		qsort(out->v, out->n, sizeof(char *), str_order);
+	mem_free(full);
+	return rc;
+}
+
+static bool stat_path(const struct source_file *s, const char *path, struct stat *sb)
+{
+	char *full = mem_printf("%s/%s", s->root, path);
+	bool found = stat(full, sb) == 0;
+
+	mem_free(full);
+	return found;
+}
+
+/* Compares the listing with what is known: marks what changed, and what is missing. */
+static void compare(struct source_file *s, enum docs_dir dir, const struct file_names *l, bool full)
+{
+	struct stat sb;
+	size_t at = 0;
+	size_t i;
+	void *v;
+
+	for (i = 0; i < l->n; i++) {
+		struct doc *doc = docs_find(&s->r.docs, l->v[i]);
+
+		if (doc == NULL)
+			doc = add_doc(s, dir, l->v[i]);
+		doc->present = true;
+		if (full || doc->doubted || doc->missing || !stat_path(s, l->v[i], &sb) ||
+		    !is_seen(doc, &sb))
+			docs_mark(&s->r.docs, doc);
+		set_missing(s, doc, false); /* listed: not gone, should it be when it is read */
+	}
+	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
+		struct doc *doc = v;
+
+		if (doc->dir != dir)
+			continue;
+		if (!doc->present)
+			docs_mark(&s->r.docs, doc);
+		doc->present = false;
+	}
+}
+
+/* Does an environment or organization stand in a file that cannot be read? */
+static bool is_unsure(const struct source_file *s)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
+		const struct doc *doc = v;
+
+		if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) &&
+		    (doc->doubted || doc->quarantined))
+			return true;
+	}
+	return false;
+}
+
+/* And a product, whose APIs are not known? */
+static bool is_product_unsure(const struct source_file *s)
+{
+	size_t at = 0;
+	void *v;
+
+	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
+		const struct doc *doc = v;
+
+		if (doc->dir == DIR_API_PRODUCTS && doc->id == NULL &&
+		    (doc->doubted || doc->quarantined))
+			return true;
+	}
+	return false;
+}
+
+/* Everything of a directory that is dirty, in the order of the paths. */
+static void take_dirty(struct source_file *s, enum docs_dir dir)
+{
+	unsigned round;
+
+	if (dir == DIR_API_PRODUCTS)
+		s->r.unsure = is_unsure(s);
+	if (dir == DIR_APIS)
+		s->r.products_unsure = is_product_unsure(s);
+	/* Ranks may change while reading: a few rounds settle them. */
+	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
+		struct file_names l = { 0 };
+		size_t at = 0;
+		size_t i;
+		void *v;
+
+		while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
+			struct doc *doc = v;
+
+			if (doc->dir != dir || !doc->dirty)
+				continue;
+			l.v = mem_grow(l.v, &l.cap, l.n + 1, sizeof(char *));
+			l.v[l.n++] = mem_strdup(doc->path);
+		}
+		if (l.n > 0)
+			qsort(l.v, l.n, sizeof(char *), str_order);
+		for (i = 0; i < l.n && !feed_stopping(s->feed); i++) {
+			struct doc *doc = docs_find(&s->r.docs, l.v[i]);
+
+			if (doc != NULL && doc->dirty)
+				take_doc(s, doc);
+		}
+		names_reset(&l);
+	}
+}
+
+/* --- inotify --- */
+
+/* A directory that was moved away is watched as long as nobody says otherwise. */
+static int watch_one(struct source_file *s, int old, const char *path)
+{
+	int wd = inotify_add_watch(s->inotify, path, WATCH_MASK | IN_ONLYDIR);
+
+	if (wd < 0 && errno != ENOENT) /* it need not exist, and its parent tells when it does */
+		(void)err_errno(&s->no_watch, errno, "inotify, %s", path);
+	if (old >= 0 && old != wd)
+		(void)inotify_rm_watch(s->inotify, old);
+	return wd;
+}
+
+static void watch_all(struct source_file *s)
+{
+	unsigned i;
+
+	s->no_watch = (struct err){ 0 };
+	if (!s->notify) {
+		feed_notify(s->feed, "off");
+		return;
+	}
+	if (s->inotify < 0)
+		s->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s->inotify < 0)
+		(void)err_errno(&s->no_watch, errno, "inotify");
+	else
+		s->watch_root = watch_one(s, s->watch_root, s->root);
+	for (i = 0; s->inotify >= 0 && i < DIR__COUNT; i++) {
+		char *full = mem_printf("%s/%s", s->root, docs_dir_name((enum docs_dir)i));
+
+		s->watch[i] = watch_one(s, s->watch[i], full);
+		mem_free(full);
+	}
+	if (s->no_watch.code < 0) {
+		char *text = mem_printf("polling: %s", s->no_watch.text);
+
+		feed_notify(s->feed, text);
+		mem_free(text);
+	} else {
+		feed_notify(s->feed, "inotify");
+	}
+}
+
+/* A link is whole when it is there; a file is only when it is closed. */
+static bool is_link(const struct source_file *s, enum docs_dir dir, const char *name)
+{
+	char *full = mem_printf("%s/%s/%s", s->root, docs_dir_name(dir), name);
+	struct stat sb;
+	bool link = lstat(full, &sb) == 0 && (S_ISLNK(sb.st_mode) || sb.st_nlink > 1);
+
+	mem_free(full);
+	return link;
+}
+
+static bool is_watched(const struct source_file *s, int wd)
+{
+	unsigned i;
+
+	for (i = 0; i < DIR__COUNT; i++)
+		if (s->watch[i] == wd)
+			return true;
+	return wd == s->watch_root;
+}
+
+/* Whether it may be a change. */
+static bool note_change(struct source_file *s, const struct inotify_event *ev)
+{
+	unsigned i;
+
+	/* The last word of a directory that was replaced: a second listing because of it would
+	   agree with the first before anything could have come back. */
+	if ((ev->mask & IN_Q_OVERFLOW) == 0 && !is_watched(s, ev->wd))
+		return false;
+	if ((ev->mask & IN_Q_OVERFLOW) != 0 || ev->len == 0 || ev->wd == s->watch_root ||
+	    s->n_changes == CHANGES_MAX) {
+		s->list_all = true;
+		return true;
+	}
+	for (i = 0; i < DIR__COUNT; i++) {
+		bool document = is_document(ev->name);
+
+		if (s->watch[i] != ev->wd)
+			continue;
+		/* A ConfigMap swaps a link named "..data": nothing tells which files it changes. */
+		if (str_starts(ev->name, "..") || (document && (ev->mask & IN_ISDIR) != 0)) {
+			s->list_all = true;
+			return true;
+		}
+		if (!document ||
+		    ((ev->mask & IN_CREATE) != 0 && !is_link(s, (enum docs_dir)i, ev->name)))
+			return false;
+		s->changes[s->n_changes++] =
+			mem_printf("%s/%s", docs_dir_name((enum docs_dir)i), ev->name);
+		return true;
+	}
+	return false;
+}
+
+static bool read_changes(struct source_file *s)
+{
+	char raw[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	bool any = false;
+	ssize_t n;
+
+	while (s->inotify >= 0 && (n = read(s->inotify, raw, sizeof(raw))) > 0) {
+		ssize_t at = 0;
+
+		while (at < n) {
+			const struct inotify_event *ev = (const void *)(raw + at);
+
+			any = note_change(s, ev) || any;
+			at += (ssize_t)(sizeof(*ev) + ev->len);
+		}
+	}
+	return any;
+}
+
+static void file_wait(struct source *base, int wake_fd, int timeout_ms)
+{
+	struct source_file *s = self_of(base);
+	struct pollfd p[2] = { { wake_fd, POLLIN, 0 }, { s->inotify, POLLIN, 0 } };
+	int64_t now_ms = clock_boot_ms();
+	int64_t list_ms = s->listed_ms + timeout_ms; /* whatever is told meanwhile */
+	int64_t end_ms = s->doubted + s->missing > 0 ? MIN(now_ms + SOURCE_FILE_RETRY_MS, list_ms)
+						     : list_ms;
+
+	/* Not for what is told of other files. */
+	while (now_ms < end_ms && poll(p, 2, (int)(end_ms - now_ms)) > 0) {
+		if ((p[0].revents & POLLIN) != 0 || read_changes(s))
+			break;
+		now_ms = clock_boot_ms();
+	}
+	if (clock_boot_ms() >= list_ms)
+		s->list_all = true; /* the rescan */
+}
+
+/* --- a pass --- */
+
+static void clear_changes(struct source_file *s)
+{
+	while (s->n_changes > 0)
+		mem_free(s->changes[--s->n_changes]);
+}
+
+static enum docs_dir dir_of(const char *path)
+{
+	unsigned i;
+
+	for (i = 0; i < DIR__COUNT; i++) {
+		const char *name = docs_dir_name((enum docs_dir)i);
+
+		if (str_starts(path, name) && path[strlen(name)] == '/')
+			return (enum docs_dir)i;
+	}
+	return DIR__COUNT;
+}
+
+static void mark_doubted(struct source_file *s)
+{
+	size_t at = 0;
+	void *v;
+
+	while (s->doubted + s->missing > 0 && table_next(&s->r.docs.paths, &at, NULL, &v))
+		if (((struct doc *)v)->doubted || ((struct doc *)v)->missing)
+			docs_mark(&s->r.docs, v);
+}
+
+/* Marks what inotify named; a file that is gone is handled when it is read. */
+static void mark_changes(struct source_file *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_changes; i++) {
+		struct doc *doc = docs_find(&s->r.docs, s->changes[i]);
+		struct stat sb;
+
+		if (doc == NULL && stat_path(s, s->changes[i], &sb))
+			doc = add_doc(s, dir_of(s->changes[i]), s->changes[i]);
+		if (doc != NULL && (!stat_path(s, s->changes[i], &sb) || !is_seen(doc, &sb)))
+			docs_mark(&s->r.docs, doc);
+	}
+	mark_doubted(s);
+}
+
+/* Absence proves nothing of what a directory holds that is not there, or is empty. */
+static void doubt_dir(struct source_file *s, enum docs_dir dir, bool there)
+{
+	char *text = mem_printf("%s/%s %s", s->root, docs_dir_name(dir),
+				there ? "is empty" : "is missing");
+
+	feed_doubt(s->feed, 1U << relate_kind(dir), there ? SOURCE_FILE_HELD : 1, text);
+	mem_free(text);
+}
+
+/* All listings before anything is concluded: half a source proves nothing. */
+static int list_everything(struct source_file *s, struct file_names lists[DIR__COUNT],
+			   struct err *e)
+{
+	unsigned i;
+	int rc = 0;
+
+	if (access(s->root, R_OK | X_OK) < 0)
+		return err_errno(e, errno, "%s", s->root);
+	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
+		bool there;
+
+		rc = list_dir(s, (enum docs_dir)i, &lists[i], e);
+		there = rc != -ENOENT;
+		/* What hangs on environments is doubted when they are; an installation is told
+		   of by many a node. */
+		if (lists[i].n == 0 && (rc == 0 || !there) && i != DIR_ENVIRONMENTS &&
+		    i != DIR_INSTALLATION)
+			doubt_dir(s, (enum docs_dir)i, there);
+		rc = there ? rc : 0;
+	}
+	if (rc == 0 && access(s->root, R_OK) < 0)
+		rc = err_errno(e, errno, "%s", s->root);
+	return rc;
+}
+
+/* Everything that is dirty, in the order in which it must be read. */
+static void take_all(struct source_file *s)
+{
+	unsigned i;
+
+	for (i = 0; i < DIR__COUNT; i++)
+		take_dirty(s, (enum docs_dir)i);
+}
+
+/* In steps, so that a demotion need not wait for the end of it. */
+static void nap(const struct source_file *s, int ms)
+{
+	for (; ms > 0 && !feed_stopping(s->feed); ms -= NAP_MS)
+		(void)poll(NULL, 0, NAP_MS);
+}
+
+/* A full pass proves what is gone, so it ends with nothing in doubt. */
+static int settle_doubt(struct source_file *s, struct err *e)
+{
+	unsigned round;
+
+	for (round = 0; s->doubted > 0 && !feed_stopping(s->feed); round++) {
+		if (round == DOUBT_ROUNDS)
+			return err_set(e, ERR_BUSY, "%zu files are still being written",
+				       s->doubted);
+		nap(s, SOURCE_FILE_RETRY_MS);
+		mark_doubted(s);
+		take_all(s);
+	}
+	return 0;
+}
+
+static bool lists_equal(const struct file_names *a, const struct file_names *b)
+{
+	size_t i;
+
+	if (a->n != b->n)
+		return false;
+	for (i = 0; i < a->n; i++)
+		if (!str_equal(a->v[i], b->v[i]))
+			return false;
+	return true;
+}
+
+/* Lists and reads everything again. 1: it is as it was; 0: something came or went. */
+static int look_again(struct source_file *s, struct file_names lists[DIR__COUNT], struct err *e)
+{
+	struct file_names next[DIR__COUNT] = { { 0 } };
+	bool same = true;
+	unsigned i;
+	int rc = list_everything(s, next, e);
+
+	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
+		same = same && lists_equal(&lists[i], &next[i]);
+		compare(s, (enum docs_dir)i, &next[i], false);
+	}
+	if (rc == 0)
+		take_all(s);
+	for (i = 0; i < DIR__COUNT; i++) {
+		names_reset(&lists[i]);
+		lists[i] = next[i];
+	}
+	return rc < 0 ? rc : same;
+}
+
+/* What the zone holds and no document made is asked for: a second later it still is nowhere,
+   and nothing came or went in between. Else nothing is absent, and another pass comes. */
+static int settle_absence(struct source_file *s, struct file_names lists[DIR__COUNT], struct err *e)
+{
+	struct feed_unmet unmet = { 0 };
+	unsigned round;
+	int rc = 0;
+
+	for (round = 0; round < QUIET_ROUNDS; round++) {
+		if (!feed_unmet(s->feed, &unmet) || (unmet.n == 0 && s->missing == 0))
+			break;
+		nap(s, SOURCE_FILE_LOOK_MS);
+		rc = look_again(s, lists, e);
+		if (rc != 0 && (rc < 0 || s->missing == 0))
+			break;
+	}
+	if (round == QUIET_ROUNDS) {
+		feed_partial(s->feed);
+		feed_want(s->feed, PASS_COMPARE);
+	}
+	feed_unmet_reset(&unmet);
+	return MIN(rc, 0);
+}
+
+/* Documents that are missing are gone when everything is listed, and they are not there. */
+static bool is_look_due(const struct source_file *s)
+{
+	size_t at = 0;
+	void *v;
+
+	while (s->missing > 0 && table_next(&s->r.docs.paths, &at, NULL, &v))
+		if (((struct doc *)v)->missing && is_quiet(s, ((struct doc *)v)->dir))
+			return true;
+	return false;
+}
+
+/* What is in a place that is not there is not gone. */
+static void doubt_places(struct source_file *s)
+{
+	struct buf text = { 0 };
+
+	if (relate_lacks(&s->r, &text))
+		feed_doubt(s->feed, UINT32_MAX, 1, buf_cstr(&text));
+	buf_reset(&text);
+}
+
+static int read_everything(struct source_file *s, bool full, struct err *e)
+{
+	struct file_names lists[DIR__COUNT] = { { 0 } };
+	unsigned i;
+	int rc;
+
+	feed_whole(s->feed);
+	if (full) /* all documents are read */
+		memset(s->r.named, 0, s->r.filter.n_environments * sizeof(*s->r.named));
+	watch_all(s);	       /* first: what changes during the listing is told */
+	(void)read_changes(s); /* and what changed before is listed, not told again */
+	rc = list_everything(s, lists, e);
+	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
+		compare(s, (enum docs_dir)i, &lists[i], full);
+		take_dirty(s, (enum docs_dir)i);
+	}
+	if (rc == 0 && full)
+		rc = settle_doubt(s, e);
+	if (rc == 0)
+		doubt_places(s);
+	if (rc == 0 && full)
+		rc = settle_absence(s, lists, e);
+	for (i = 0; i < DIR__COUNT; i++)
+		names_reset(&lists[i]);
+	s->listed_ms = clock_boot_ms();
+	return rc;
+}
+
+static int file_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)
+{
+	struct source_file *s = self_of(base);
+	bool full = what != PASS_DELTA; /* contents are compared: there is nothing to skip */
+	int rc = 0;
+
+	s->feed = f;
+	s->r.feed = f;
+	s->r.pass++;
+	s->rows = 0;
+	feed_lag(f, 0);
+	(void)read_changes(s);
+	if (full || s->list_all || is_look_due(s)) {
+		rc = read_everything(s, full, e);
+	} else {
+		mark_changes(s);
+		take_all(s);
+	}
+	if (rc == 0)
+		clear_changes(s);
+	if (s->missing > 0)
+		feed_partial(f); /* they may be there */
+	s->list_all = rc < 0;
+	return rc < 0 ? rc : (int)MIN(s->rows, INT_MAX);
+}
+
+static void file_close(struct source *base)
+{
+	struct source_file *s = self_of(base);
+
+	if (s->inotify >= 0)
+		(void)close(s->inotify);
+	clear_changes(s);
+	relate_reset(&s->r);
+	mem_free(s->root);
+	for (unsigned k = 0; k < 2; k++) {
+		size_t n = k == 0 ? s->r.filter.n_environments : s->r.filter.n_organizations;
+
+		for (size_t i = 0; i < n; i++)
+			mem_free(s->lists[k][i]);
+		mem_free(s->lists[k]);
+	}
+	mem_free(s);
+}
+
+static char **copy_list(char *const *v, size_t n)
+{
+	char **out = mem_alloc((n + 1) * sizeof(*out));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		out[i] = mem_strdup(v[i]);
+	return out;
+}
+
+struct source *source_file_open(const Ipc__FetcherConfig *c)
+{
+	static const struct source_ops ops = { file_pass, file_wait, file_close };
+	struct source_file *s = mem_zalloc(sizeof(*s));
+	unsigned i;
+
+	s->base.ops = &ops;
+	s->root = mem_strdup(c->file_path);
+	s->max_bytes = c->entity_max_bytes;
+	s->r.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
+				  c->encryption_secret.data, c->encryption_secret.len);
+	map_ctx_set_authz(s->r.ctx, c->authz);
+	s->lists[0] = copy_list(c->environments, c->n_environments);
+	s->lists[1] = copy_list(c->organizations, c->n_organizations);
+	s->r.filter = (struct relate_filter){ s->lists[0], c->n_environments, s->lists[1],
+					      c->n_organizations, c->legacy_hrids };
+	s->r.named = mem_zalloc((c->n_environments + 1) * sizeof(*s->r.named));
+	s->r.read = read_again;
+	s->r.arg = s;
+	s->notify = c->notify;
+	s->inotify = -1;
+	s->watch_root = -1;
+	for (i = 0; i < DIR__COUNT; i++)
+		s->watch[i] = -1;
+	s->list_all = true;
+	return &s->base;
+}
