@@ -2,22 +2,9 @@
 #include "common/base/err.h"
 
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/str.h"
-
-void check_failed(const char *cond, const char *file, int line)
-{
-	char text[512];
-	int n = snprintf(text, sizeof(text), "check failed: %s at %s:%d\n", cond, file, line);
-
-	if (n > 0 && write(STDERR_FILENO, text, MIN((size_t)n, sizeof(text) - 1)) < 0)
-		abort();
-	abort();
-}
 
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
