@@ -9,7 +9,6 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/redis/reply.h"
-#include "common/redis/sentinel.h"
 #include "common/redis/stream.h"
 #include "common/tls/message.h"
 
@@ -39,11 +38,11 @@ struct waiting {
 struct redis {
 	unsigned magic;
 	uv_loop_t *loop;
-	struct redis_opts o; /* strings owned; o.sentinels is not used any more */
+	struct redis_opts o; /* strings owned; of o.sentinels no more than its ops are used */
 	Ipc__Tls *tls;	     /* owned; NULL: plain */
 	struct redis_hooks hooks;
-	struct sentinel *sentinel; /* owned; NULL: o.host and o.port are given */
-	bool doubt;		   /* where it pointed to led nowhere so far */
+	struct locator *locator; /* owned; NULL: o.host and o.port are given */
+	bool doubt;		 /* where it pointed to led nowhere so far */
 	enum link link;
 	bool closing;
 	bool subscribed;
@@ -192,7 +191,8 @@ void redis_close(struct redis **rp)
 		return;
 	CHECK(r->magic == REDIS_MAGIC && !r->closing);
 	r->closing = true;
-	sentinel_close(&r->sentinel);
+	if (r->locator != NULL)
+		r->o.sentinels.ops->close(&r->locator);
 	stream_close(&r->stream);
 	r->len = 0; /* the owner is going: nobody is called back */
 	uv_close((uv_handle_t *)&r->retry, on_own_closed);
@@ -433,7 +433,7 @@ static void greet(struct redis *r)
 	else if (r->o.password[0] != '\0')
 		greet_with(r, GREET_MUST, secret, ARRAY_LEN(secret));
 	greet_with(r, GREET_MAY, name, ARRAY_LEN(name)); /* an ACL may forbid it */
-	if (r->sentinel != NULL)
+	if (r->locator != NULL)
 		greet_with(r, GREET_ROLE, role, ARRAY_LEN(role));
 	greet_with(r, GREET_MUST, ping, ARRAY_LEN(ping));
 }
@@ -516,12 +516,12 @@ static void start(struct redis *r)
 	CHECK(uv_timer_start(&r->deadline, on_deadline, 0,
 			     MAX(MIN(r->o.command_timeout_ms, r->o.connect_timeout_ms) / 8, 5)) ==
 	      0);
-	if (r->sentinel == NULL) {
+	if (r->locator == NULL) {
 		connect_now(r);
 		return;
 	}
 	r->link = LINK_LOCATE;
-	sentinel_ask(r->sentinel, r->doubt);
+	r->o.sentinels.ops->ask(r->locator, r->doubt);
 }
 
 static char *copy_or_empty(const char *s)
@@ -538,8 +538,8 @@ int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
 		return err_set(e, ERR_CONFIG, "a Redis time-out of 0 ms would wait for ever");
 	r = mem_zalloc(sizeof(*r));
 	if (o->sentinels.n > 0) {
-		const struct sentinel_hooks sh = { r, on_found, on_moved };
-		int rc = sentinel_open(&r->sentinel, loop, o, &sh, e);
+		const struct locator_hooks lh = { r, on_found, on_moved };
+		int rc = o->sentinels.ops->open(&r->locator, loop, o, &lh, e);
 
 		if (rc < 0) {
 			mem_free(r);

@@ -30,7 +30,32 @@
 struct redis;
 struct redis_reply; /* borrowed, valid until the callback returns */
 
+/*
+ * Who says where the server is, when host and port are not given (sentinel.h). It has
+ * connections of its own, to others.
+ */
+struct locator;
+struct redis_opts;
+
+struct locator_hooks {
+	void *arg;
+	/* An answer to ask(): `e` NULL and where the master is, or why nobody says. */
+	void (*found)(void *arg, const char *host, uint16_t port, const struct err *e);
+	/* The master is another one than was found last. */
+	void (*moved)(void *arg);
+};
+
+struct locator_ops {
+	/* `o` is that of the master's connection: its `sentinels`, its time limits. Copied. */
+	int (*open)(struct locator **out, uv_loop_t *loop, const struct redis_opts *o,
+		    const struct locator_hooks *h, struct err *e);
+	/* One answer comes for the newest question. `doubt`: the last answer led nowhere. */
+	void (*ask)(struct locator *l, bool doubt);
+	void (*close)(struct locator **l); /* NULL is fine; no callback after it */
+};
+
 struct redis_sentinels {
+	const struct locator_ops *ops; /* that ask them */
 	const char *master;
 	char *const *nodes; /* "host:port", at most SENTINEL_NODES_MAX */
 	size_t n;

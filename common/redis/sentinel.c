@@ -16,15 +16,15 @@ struct sentinel_node {
 
 enum asking {
 	ASK_NOBODY,
-	ASK_MASTER, /* sentinel_ask() waits for the answer of nodes[0] */
+	ASK_MASTER, /* a question waits for the answer of nodes[0] */
 	ASK_LISTEN  /* it was given; nodes[0] is listened to, or will be */
 };
 
-struct sentinel {
+struct locator {
 	uv_loop_t *loop;
 	struct redis_opts o; /* of a connection to a Sentinel; strings owned */
 	Ipc__Tls *tls;	     /* owned: they speak it where the master does */
-	struct sentinel_hooks hooks;
+	struct locator_hooks hooks;
 	char *master; /* owned */
 	struct sentinel_node nodes[SENTINEL_NODES_MAX];
 	size_t n;
@@ -38,8 +38,8 @@ struct sentinel {
 	uv_timer_t listen;  /* runs until the next one is listened to */
 };
 
-static void ask_next(struct sentinel *s);
-static void listen_to_next(struct sentinel *s);
+static void ask_next(struct locator *s);
+static void listen_to_next(struct locator *s);
 
 bool sentinel_parse(const char *text, char host[SENTINEL_HOST_BYTES], uint16_t *port)
 {
@@ -62,7 +62,7 @@ bool sentinel_parse(const char *text, char host[SENTINEL_HOST_BYTES], uint16_t *
 
 /* --- the list --- */
 
-static void to_the_back(struct sentinel *s)
+static void to_the_back(struct locator *s)
 {
 	struct sentinel_node first = s->nodes[0];
 
@@ -70,7 +70,7 @@ static void to_the_back(struct sentinel *s)
 	s->nodes[s->n - 1] = first;
 }
 
-static bool has_node(const struct sentinel *s, const char *host, uint16_t port)
+static bool has_node(const struct locator *s, const char *host, uint16_t port)
 {
 	size_t i;
 
@@ -80,7 +80,7 @@ static bool has_node(const struct sentinel *s, const char *host, uint16_t port)
 	return false;
 }
 
-static void add_node(struct sentinel *s, const char *host, uint16_t port, bool configured)
+static void add_node(struct locator *s, const char *host, uint16_t port, bool configured)
 {
 	struct sentinel_node *n;
 
@@ -93,7 +93,7 @@ static void add_node(struct sentinel *s, const char *host, uint16_t port, bool c
 }
 
 /* The one that is asked stays the first. */
-static void forget_learned(struct sentinel *s)
+static void forget_learned(struct locator *s)
 {
 	size_t kept = 1;
 	size_t i;
@@ -117,7 +117,7 @@ static const char *field(const struct redis_reply *r, const char *name)
 
 /* --- questions --- */
 
-static void hang_up(struct sentinel *s)
+static void hang_up(struct locator *s)
 {
 	(void)uv_timer_stop(&s->listen);
 	redis_close(&s->link);
@@ -142,7 +142,7 @@ static bool take_address(const struct redis_reply *r, char host[SENTINEL_HOST_BY
 /* Without the others' answer it only knows fewer of them. */
 static void on_fellows(void *arg, const struct redis_reply *r, const struct err *lost)
 {
-	struct sentinel *s = arg;
+	struct locator *s = arg;
 	size_t i;
 
 	if (lost != NULL)
@@ -162,7 +162,7 @@ static void on_fellows(void *arg, const struct redis_reply *r, const struct err 
 }
 
 /* One that was listened to is back, or another is in its place: perhaps news was missed. */
-static void look_again(struct sentinel *s, const char *host, uint16_t port)
+static void look_again(struct locator *s, const char *host, uint16_t port)
 {
 	if (port == s->port && strcmp(host, s->host) == 0)
 		return;
@@ -171,7 +171,7 @@ static void look_again(struct sentinel *s, const char *host, uint16_t port)
 
 static void on_master(void *arg, const struct redis_reply *r, const struct err *lost)
 {
-	struct sentinel *s = arg;
+	struct locator *s = arg;
 	char host[SENTINEL_HOST_BYTES];
 	uint16_t port = 0;
 	bool known;
@@ -206,7 +206,7 @@ static void on_master(void *arg, const struct redis_reply *r, const struct err *
 
 static void on_up(void *arg)
 {
-	struct sentinel *s = arg;
+	struct locator *s = arg;
 
 	CHECK(redis_sendv(s->link, on_master, s, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", s->master,
 			  NULL) == 0);
@@ -214,7 +214,7 @@ static void on_up(void *arg)
 
 static void on_down(void *arg, const struct err *why)
 {
-	struct sentinel *s = arg;
+	struct locator *s = arg;
 
 	if (s->asking == ASK_LISTEN) {
 		listen_to_next(s);
@@ -228,14 +228,14 @@ static void on_down(void *arg, const struct err *why)
 /* "<name> <old host> <old port> <new host> <new port>" */
 static void on_message(void *arg, const char *p, size_t n)
 {
-	struct sentinel *s = arg;
+	struct locator *s = arg;
 	size_t len = strlen(s->master);
 
 	if (n > len && memcmp(p, s->master, len) == 0 && p[len] == ' ')
 		s->hooks.moved(s->hooks.arg);
 }
 
-static void give_up(struct sentinel *s)
+static void give_up(struct locator *s)
 {
 	struct err e = { 0 };
 
@@ -250,7 +250,7 @@ static void give_up(struct sentinel *s)
 	s->hooks.found(s->hooks.arg, NULL, 0, &e);
 }
 
-static void call_first(struct sentinel *s, enum asking what)
+static void call_first(struct locator *s, enum asking what)
 {
 	const struct redis_hooks h = {
 		.arg = s, .up = on_up, .down = on_down, .message = on_message
@@ -262,7 +262,7 @@ static void call_first(struct sentinel *s, enum asking what)
 	CHECK(redis_open(&s->link, s->loop, &s->o, &h, NULL) == 0);
 }
 
-static void ask_next(struct sentinel *s)
+static void ask_next(struct locator *s)
 {
 	hang_up(s);
 	if (s->asked == s->n) {
@@ -280,7 +280,7 @@ static void on_listen(uv_timer_t *t)
 
 /* The one that was listened to may never come back, and a master that was cut off from them
    all goes on answering. */
-static void listen_to_next(struct sentinel *s)
+static void listen_to_next(struct locator *s)
 {
 	hang_up(s);
 	to_the_back(s);
@@ -288,7 +288,7 @@ static void listen_to_next(struct sentinel *s)
 	CHECK(uv_timer_start(&s->listen, on_listen, SENTINEL_LISTEN_MS, 0) == 0);
 }
 
-void sentinel_ask(struct sentinel *s, bool doubt)
+static void ask(struct locator *s, bool doubt)
 {
 	if (doubt)
 		to_the_back(s);
@@ -300,11 +300,11 @@ void sentinel_ask(struct sentinel *s, bool doubt)
 
 /* --- life --- */
 
-int sentinel_open(struct sentinel **out, uv_loop_t *loop, const struct redis_opts *o,
-		  const struct sentinel_hooks *h, struct err *e)
+static int open_set(struct locator **out, uv_loop_t *loop, const struct redis_opts *o,
+		    const struct locator_hooks *h, struct err *e)
 {
 	const struct redis_sentinels *set = &o->sentinels;
-	struct sentinel *s;
+	struct locator *s;
 	size_t i;
 
 	s = mem_zalloc(sizeof(*s));
@@ -343,9 +343,9 @@ static void on_closed(uv_handle_t *h)
 	mem_free(h->data);
 }
 
-void sentinel_close(struct sentinel **sp)
+static void close_set(struct locator **sp)
 {
-	struct sentinel *s = *sp;
+	struct locator *s = *sp;
 
 	*sp = NULL;
 	if (s == NULL)
@@ -357,3 +357,5 @@ void sentinel_close(struct sentinel **sp)
 	mem_free(s->master);
 	uv_close((uv_handle_t *)&s->listen, on_closed);
 }
+
+const struct locator_ops sentinel_locator = { open_set, ask, close_set };

@@ -24,23 +24,7 @@
 #define SENTINEL_HOST_BYTES  256
 #define SENTINEL_REPLY_BYTES (1U << 20) /* of an answer: a fellow takes less than 1 KiB of it */
 
-struct sentinel;
-
-struct sentinel_hooks {
-	void *arg;
-	/* An answer to sentinel_ask(): `e` NULL and where the master is, or why nobody says. */
-	void (*found)(void *arg, const char *host, uint16_t port, const struct err *e);
-	/* The master is another one than was found last. */
-	void (*moved)(void *arg);
-};
-
-/* `o` is that of the master's connection: its `sentinels`, its time limits. Copied. */
-int sentinel_open(struct sentinel **out, uv_loop_t *loop, const struct redis_opts *o,
-		  const struct sentinel_hooks *h, struct err *e) MUST_USE;
-void sentinel_close(struct sentinel **s); /* NULL is fine; no callback after it */
-
-/* One answer comes for the newest question. `doubt`: the last answer led nowhere. */
-void sentinel_ask(struct sentinel *s, bool doubt);
+extern const struct locator_ops sentinel_locator;
 
 /* "host:port", "[v6]:port"; false: it is neither. */
 bool sentinel_parse(const char *text, char host[SENTINEL_HOST_BYTES], uint16_t *port);

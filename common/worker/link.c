@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/worker/link.h"
 
+#include "common/redis/sentinel.h"
+
 void link_opts(const Ipc__Redis *r, const char *client_name, struct redis_opts *o)
 {
 	*o = (struct redis_opts){ .host = r->host,
@@ -13,6 +15,7 @@ void link_opts(const Ipc__Redis *r, const char *client_name, struct redis_opts *
 				  .connect_timeout_ms = r->connect_timeout_ms,
 				  .command_timeout_ms = r->command_timeout_ms,
 				  .reply_max_bytes = r->reply_max_bytes };
-	o->sentinels = (struct redis_sentinels){ r->sentinel_master, r->sentinels, r->n_sentinels,
+	o->sentinels = (struct redis_sentinels){ &sentinel_locator, r->sentinel_master,
+						 r->sentinels, r->n_sentinels,
 						 r->sentinel_password };
 }
