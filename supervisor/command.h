@@ -46,5 +46,6 @@ extern const size_t commands_len;
 const struct command *command_find(const char *verb);
 
 /* Runs an AT_SUPERVISOR command; anything else is refused. */
-void command_run(struct supervisor *s, const char *verb, const char *const *args, size_t n,
-		 struct command_result *out);
+typedef void command_fn(struct supervisor *s, const char *verb, const char *const *args, size_t n,
+			struct command_result *out);
+command_fn command_run;

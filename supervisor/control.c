@@ -14,7 +14,6 @@
 #include "common/ipc/text.h"
 #include "common/log/log.h"
 #include "control.pb-c.h"
-#include "supervisor/command.h"
 #include "supervisor/supervisor.h"
 
 #define GROUPS_MAX 256
@@ -31,6 +30,7 @@ struct peer {
 
 struct control {
 	struct supervisor *s;
+	command_fn *answer;
 	struct listener *listener; /* owned */
 	char *path;
 	gid_t group; /* of the socket */
@@ -87,7 +87,7 @@ static void answer(struct peer *p, const Control__Request *req)
 		reply(p, &r, NULL);
 		return;
 	}
-	command_run(p->c->s, req->verb, (const char *const *)req->args, req->n_args, &r);
+	p->c->answer(p->c->s, req->verb, (const char *const *)req->args, req->n_args, &r);
 	(void)buf_cstr(&r.text);
 	p->waiting = r.pending && r.error == NULL;
 	if (p->waiting) {
@@ -229,9 +229,8 @@ static void on_connection(void *arg, uv_stream_t *from)
 	}
 }
 
-static int set_group(struct control *c, const char *path, struct err *e)
+static int set_group(struct control *c, const char *name, struct err *e)
 {
-	const char *name = supervisor_group(c->s);
 	struct group *g;
 
 	c->group = getegid();
@@ -240,25 +239,25 @@ static int set_group(struct control *c, const char *path, struct err *e)
 	g = getgrnam(name);
 	if (g == NULL)
 		return err_set(e, ERR_CONFIG, "zonesync.control.group: there is no group %s", name);
-	if (chown(path, (uid_t)-1, g->gr_gid) < 0)
-		return err_errno(e, errno, "give %s to group %s", path, name);
+	if (chown(c->path, (uid_t)-1, g->gr_gid) < 0)
+		return err_errno(e, errno, "give %s to group %s", c->path, name);
 	c->group = g->gr_gid;
 	return 0;
 }
 
-int control_open(struct control **out, struct supervisor *s, uv_loop_t *loop, int fd,
-		 const char *path, struct err *e)
+int control_open(struct control **out, const struct control_opts *o, struct err *e)
 {
 	struct control *c = mem_zalloc(sizeof(*c));
 	const struct listener_hooks hooks = { c, on_connection };
 	int rc;
 
-	c->s = s;
-	c->path = mem_strdup(path);
-	c->listener = listener_create(loop, &hooks);
-	rc = set_group(c, path, e);
+	c->s = o->supervisor;
+	c->answer = o->answer;
+	c->path = mem_strdup(o->path);
+	c->listener = listener_create(o->loop, &hooks);
+	rc = set_group(c, o->group, e);
 	if (rc == 0)
-		rc = uv_pipe_open(listener_pipe(c->listener), fd);
+		rc = uv_pipe_open(listener_pipe(c->listener), o->fd);
 	if (rc == 0)
 		rc = listener_start(c->listener, CONTROL_MAX, e);
 	if (rc < 0) {

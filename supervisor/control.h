@@ -16,16 +16,22 @@
 
 #include "common/base/err.h"
 #include "ipc.pb-c.h"
+#include "supervisor/command.h"
 
 #define CONTROL_MAX	32
 #define CONTROL_IDLE_MS 30000
 
 struct control;
-struct supervisor;
 
-/* Takes the listening descriptor over. */
-int control_open(struct control **out, struct supervisor *s, uv_loop_t *loop, int fd,
-		 const char *path, struct err *e) MUST_USE;
+struct control_opts {
+	uv_loop_t *loop;
+	int fd; /* it listens; taken over */
+	const char *path, *group;
+	struct supervisor *supervisor; /* for `answer`, and to ask for the status */
+	command_fn *answer;
+};
+
+int control_open(struct control **out, const struct control_opts *o, struct err *e) MUST_USE;
 void control_close(struct control **c);
 
 /* What the cache found, for all who asked; NULL: it is gone, and will not answer. */

@@ -172,7 +172,7 @@ static int run(const struct given *g)
 	int rc;
 
 	CHECK(uv_loop_init(&loop) == 0);
-	rc = supervisor_open(&s, &loop, &o, &e);
+	rc = supervisor_open(&s, &loop, &o, command_run, &e);
 	if (rc < 0) {
 		(void)fprintf(stderr, "zonesyncd: %s\n", err_text(&e));
 	}

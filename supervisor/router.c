@@ -8,7 +8,6 @@
 #include "supervisor/control.h"
 #include "supervisor/supervisor_internal.h"
 
-#define FITNESS_SHARE	   4	/* of the lease's TTL: how often the elector hears of the fetcher */
 #define FITNESS_SILENCE_MS 3000 /* a fetcher that is silent for so long (or a TTL) is unfit */
 
 static void act(struct supervisor *s, unsigned what);
@@ -201,16 +200,11 @@ static void act(struct supervisor *s, unsigned what)
 		status_notify(s);
 }
 
-static void on_fitness(uv_timer_t *t)
+void router_beat(struct supervisor *s)
 {
-	struct supervisor *s = t->data;
-
 	if (s->nonce_err.code < 0)
 		act(s, role_retry(&s->role));
 	tell_fitness(s);
-	supervisor_reap(s);
-	supervisor_tend(s);
-	status_notify(s);
 }
 
 void router_up(struct supervisor *s, struct child *c)
@@ -235,21 +229,6 @@ void router_gone(struct supervisor *s, struct child *c)
 		act(s, role_fetcher_gone(&s->role));
 	if (c == s->child[SLICE_CACHE])
 		control_examined(s->control, NULL);
-}
-
-/* What the configuration says about roles: who stands, and the TTL. */
-void router_configure(struct supervisor *s)
-{
-	uint64_t ms = (uint64_t)config_int(s->config, CFG_LEASE_TTL) / FITNESS_SHARE;
-
-	s->role.candidate = config_bool(s->config, CFG_CANDIDATE);
-	CHECK(uv_timer_start(&s->fitness, on_fitness, ms, ms) == 0);
-}
-
-void router_start(struct supervisor *s)
-{
-	s->role.kill_ms = INT64_MAX;
-	router_configure(s);
 }
 
 /* --- messages --- */

@@ -20,6 +20,7 @@
 #include "supervisor/listen.h"
 #include "supervisor/notify.h"
 
+#define BEAT_SHARE  4 /* of the lease's TTL: how often the elector hears of the fetcher */
 #define STOPPING    "the daemon is stopping"
 #define HTTP_SOCKET "http.sock" /* in the run directory */
 #define HTTP_UNIX   "unix:"
@@ -71,11 +72,16 @@ static void tell_shared(struct supervisor *s)
 static int open_control(struct supervisor *s, struct err *e)
 {
 	char *path = mem_printf("%s/control.sock", s->o.run_dir);
-	int fd = -1;
-	int rc = listen_unix(path, &fd, e);
+	struct control_opts o = { .loop = s->loop,
+				  .fd = -1,
+				  .path = path,
+				  .group = config_str(s->config, CFG_CONTROL_GROUP),
+				  .supervisor = s,
+				  .answer = s->answer };
+	int rc = listen_unix(path, &o.fd, e);
 
 	if (rc == 0)
-		rc = control_open(&s->control, s, s->loop, fd, path, e);
+		rc = control_open(&s->control, &o, e);
 	mem_free(path);
 	return rc;
 }
@@ -166,7 +172,7 @@ static void close_all(struct supervisor *s)
 		child_close(&s->child[i]);
 	control_close(&s->control);
 	uv_close((uv_handle_t *)&s->role_timer, NULL);
-	uv_close((uv_handle_t *)&s->fitness, NULL);
+	uv_close((uv_handle_t *)&s->beat, NULL);
 	uv_close((uv_handle_t *)&s->watchdog, NULL);
 	for (i = 0; i < ARRAY_LEN(s->signals); i++)
 		uv_close((uv_handle_t *)&s->signals[i], NULL);
@@ -214,7 +220,7 @@ static bool is_ours(struct supervisor *s, pid_t pid)
  * What a worker left behind became our child (PR_SET_CHILD_SUBREAPER); libuv waits for
  * its own only. Our workers are left to libuv: one that ended hides the others until then.
  */
-void supervisor_reap(struct supervisor *s)
+static void reap(struct supervisor *s)
 {
 	for (;;) {
 		siginfo_t who = { 0 };
@@ -373,7 +379,7 @@ static int tend_dir(struct supervisor *s, unsigned i, struct err *e)
 	return rc;
 }
 
-void supervisor_tend(struct supervisor *s)
+static void tend(struct supervisor *s)
 {
 	struct err before = s->dir_err;
 	struct err e = { 0 };
@@ -390,6 +396,25 @@ void supervisor_tend(struct supervisor *s)
 	if (s->dir_err.code < 0 && !str_equal(s->dir_err.text, before.text))
 		log_error(EV("dir_gone"), KV("err", s->dir_err.text));
 	log_tend();
+}
+
+static void on_beat(uv_timer_t *t)
+{
+	struct supervisor *s = t->data;
+
+	router_beat(s);
+	reap(s);
+	tend(s);
+	status_notify(s);
+}
+
+/* What it says about roles: who stands, and the TTL. */
+static void follow_config(struct supervisor *s)
+{
+	uint64_t ms = (uint64_t)config_int(s->config, CFG_LEASE_TTL) / BEAT_SHARE;
+
+	s->role.candidate = config_bool(s->config, CFG_CANDIDATE);
+	CHECK(uv_timer_start(&s->beat, on_beat, ms, ms) == 0);
 }
 
 /* --- reload --- */
@@ -451,7 +476,7 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 			child_restart(s->child[i], "its configuration changed");
 	}
 	tell_http_change(s, text);
-	router_configure(s);
+	follow_config(s);
 	want_workers(s);
 }
 
@@ -593,11 +618,6 @@ void supervisor_show_config(struct supervisor *s, struct buf *text)
 	config_show(s->config, text);
 }
 
-const char *supervisor_group(const struct supervisor *s)
-{
-	return config_str(s->config, CFG_CONTROL_GROUP);
-}
-
 /* --- life --- */
 
 static void on_signal(uv_signal_t *h, int sig)
@@ -634,10 +654,10 @@ static void start_handles(struct supervisor *s)
 	unsigned i;
 
 	CHECK(uv_timer_init(s->loop, &s->role_timer) == 0);
-	CHECK(uv_timer_init(s->loop, &s->fitness) == 0);
+	CHECK(uv_timer_init(s->loop, &s->beat) == 0);
 	CHECK(uv_timer_init(s->loop, &s->watchdog) == 0);
 	s->role_timer.data = s;
-	s->fitness.data = s;
+	s->beat.data = s;
 	s->watchdog.data = s;
 	if (ms > 0)
 		CHECK(uv_timer_start(&s->watchdog, on_watchdog, ms, ms) == 0);
@@ -693,13 +713,14 @@ static int prepare(struct supervisor *s, struct err *e)
 }
 
 int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct options *o,
-		    struct err *e)
+		    command_fn *answer, struct err *e)
 {
 	struct supervisor *s = mem_zalloc(sizeof(*s));
 	int rc;
 
 	s->loop = loop;
 	s->o = *o;
+	s->answer = answer;
 	s->dirs[WORK_STATE] = (struct dir){ o->state_dir, "--state-dir", 0700, true, -1 };
 	s->dirs[WORK_RUN] = (struct dir){ o->run_dir, "--run-dir", 0750, true, -1 };
 	s->dirs[WORK_LOG] = (struct dir){ o->log_dir, "--log-dir", 0750, false, -1 };
@@ -720,7 +741,8 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 	log_note(EV("daemon_start"), KV("version", ZONESYNC_VERSION),
 		 KV("zone", config_str(s->config, CFG_ZONE_ID)), KV("config", s->o.config));
 	create_children(s);
-	router_start(s);
+	s->role.kill_ms = INT64_MAX;
+	follow_config(s);
 	want_workers(s);
 	*out = s;
 	return 0;

@@ -15,6 +15,7 @@
 
 #include "control.pb-c.h"
 #include "supervisor/child.h"
+#include "supervisor/command.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/slice.h"
 #include "supervisor/nonce.h"
@@ -33,8 +34,9 @@ struct options { /* of the command line; all absolute paths */
 
 struct supervisor;
 
+/* `answer`: to what the control socket is asked. */
 int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct options *o,
-		    struct err *e) MUST_USE;
+		    command_fn *answer, struct err *e) MUST_USE;
 void supervisor_stop(struct supervisor *s); /* in order; the loop ends when all are gone */
 void supervisor_free(struct supervisor **s);
 
@@ -55,7 +57,6 @@ int supervisor_resync(struct supervisor *s, enum resync what, struct err *e) MUS
 int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf *text,
 			      struct err *e) MUST_USE;
 void supervisor_show_config(struct supervisor *s, struct buf *text);
-const char *supervisor_group(const struct supervisor *s);
 
 /* Fills a status; supervisor_status_free() releases what it allocated. */
 void supervisor_status(struct supervisor *s, Control__Status *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * supervisor_internal - what supervisor.c, resync.c, router.c and status.c share. Not for anyone else.
+ * supervisor_internal - what supervisor.c, resync.c, router.c and status.c share, each calling
+ * those behind it only. Not for anyone else.
  *
  * Owns: see supervisor.h. Blocks: never. Errors: none.
  */
@@ -34,8 +35,9 @@ struct supervisor {
 	struct role role;
 	bool told_ready; /* the elector: see its Fitness */
 	struct control *control;
+	command_fn *answer;    /* to what it is asked */
 	uv_timer_t role_timer; /* kill time of the fetcher */
-	uv_timer_t fitness;    /* word about the fetcher to the elector */
+	uv_timer_t beat;       /* what is looked at now and then */
 	uv_timer_t watchdog;
 	uv_signal_t signals[5];
 	struct death deaths[SUPERVISOR_DEATHS];
@@ -46,18 +48,13 @@ struct supervisor {
 	char notified[300];
 };
 
-/* supervisor.c */
-void supervisor_reap(struct supervisor *s); /* ends of processes that are no workers of ours */
-void supervisor_tend(struct supervisor *s); /* directories and logs: still there? */
-
 /* router.c: between elector and fetcher */
 int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
 void router_up(struct supervisor *s, struct child *c);
 void router_report(struct supervisor *s, struct child *c); /* a new one came */
 void router_stopping(struct supervisor *s, struct child *c);
 void router_gone(struct supervisor *s, struct child *c);
-void router_start(struct supervisor *s);
-void router_configure(struct supervisor *s); /* after a reload */
+void router_beat(struct supervisor *s); /* now and then: word about the fetcher to the elector */
 
 /* status.c */
 bool supervisor_publishes(const struct supervisor *s); /* its fetcher reads the source */
