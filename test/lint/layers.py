@@ -86,6 +86,10 @@ IN_HEADERS = {"uv", "protobuf-c"}
 # ... or in this one file, which nobody outside its folder includes.
 PRIVATE_HEADERS = {("common/store/store_internal.h", "lmdb"), ("common/tls/tls_internal.h", "openssl")}
 
+# A part of a struct that one file of the folder owns: the others ask it by its functions.
+PARTS = {FETCHER: ("learn", "reading", "removals", "quarantine", "settle", "send")}
+PART_FILE = {"reading": "pass.c"}
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
 
@@ -141,6 +145,9 @@ def check_file(root, path):
     out = []
     private = {h for h, _ in PRIVATE_HEADERS}
     for number, line in enumerate((root / path).read_text().splitlines(), 1):
+        out += [f"{path}:{number}: {part} is of {PART_FILE.get(part, part + '.c')}"
+                for part in PARTS.get(folder, ())
+                if f"f->{part}." in line and not line.lstrip().startswith("*") and path != f"{folder}/{PART_FILE.get(part, part + '.c')}"]
         m = INCLUDE.match(line)
         if not m:
             continue

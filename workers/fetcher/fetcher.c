@@ -8,19 +8,27 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "workers/fetcher/quarantine.h"
 #include "workers/fetcher/source/source_db.h"
 #include "workers/fetcher/source/files/source_file.h"
 #include "workers/fetcher/source/source_hello.h"
 #include "workers/fetcher/work.h"
 
+#define RETRY_MS 1000 /* after a refusal of the server */
+#define REFUSALS 30   /* of one page, standalone: then all is compared anew */
+#define DRAIN_MS 1000 /* at the end, for what is on its way */
+#define MAPPING	 3    /* grows when the mapping makes other bytes of a row */
+
 static const char *state_name(const struct fetcher *f)
 {
-	static const char *const names[] = { "idle", "loading", "loading", "steady", "draining" };
+	static const char *const names[] = {
+		[FETCH_IDLE] = "idle",	       [FETCH_HEAD] = "loading", [FETCH_NAMES] = "loading",
+		[FETCH_OLD_NAMES] = "loading", [FETCH_KEYS] = "loading", [FETCH_WORKING] = "steady",
+		[FETCH_STOPPING] = "draining",
+	};
 
-	if (f->state == FETCH_WORKING && f->refill)
+	if (f->state == FETCH_WORKING && f->refill != REFILL_NONE)
 		return "refilling";
-	if (f->state == FETCH_WORKING && !f->caught)
+	if (f->state == FETCH_WORKING && !settle_is_told(f))
 		return "catching up";
 	return names[f->state];
 }
@@ -38,10 +46,8 @@ static bool is_local(const struct fetcher *f)
 static void advance(struct fetcher *f)
 {
 	pass_take(f);
-	if (f->state == FETCH_WORKING && pass_reload_is_due(f) && send_idle(f)) {
-		f->reload = false;
+	if (f->state == FETCH_WORKING && pass_relearn_is_due(f) && send_idle(f))
 		learn_begin(f);
-	}
 	send_pump(f);
 }
 
@@ -54,7 +60,24 @@ static void on_written(void *arg, struct zone_page *p, bool broken)
 {
 	struct fetcher *f = arg;
 
-	send_done(f, p, broken);
+	f->refusals = 0;
+	f->error = (struct err){ 0 };
+	if (p->complete != NULL) {
+		log_note(EV("refill_done"), KV("revision", p->revision));
+		f->refill = REFILL_NONE;
+		learn_refilled(f);
+		worker_report(f->w);
+	}
+	if (p->caught) {
+		log_note(EV("caught_up"), KV("revision", p->revision));
+		settle_told(f);
+		worker_report(f->w);
+	}
+	if (broken) { /* a key of the zone's own is of a wrong type */
+		log_warn(EV("repair"), KV("key", "*"));
+		learn_want(f, RELEARN_REFILL);
+	}
+	send_done(f, p);
 	advance(f);
 }
 
@@ -76,18 +99,12 @@ static void drop_work(struct fetcher *f)
 	pass_reset(f);
 	send_reset(f);
 	learn_reset(f);
-	f->refill = false;
-	f->want_refill = false; /* a follower names the damage again */
-	f->reload = false;
-	f->doubted = false;
+	f->refill = REFILL_NONE;
 	f->token[0] = '\0';
 	f->state = FETCH_IDLE;
 	f->error = (struct err){ 0 };
-	f->source_err = (struct err){ 0 };
-	f->notify[0] = '\0';
 	(void)uv_timer_stop(&f->retry);
 	(void)uv_timer_stop(&f->reconcile);
-	(void)uv_timer_stop(&f->agree);
 }
 
 /* What a node that may be promoted says of its source (zone-protocol 2). */
@@ -112,53 +129,70 @@ static void say_hello(struct fetcher *f)
 
 static void open_feed(struct fetcher *f)
 {
-	const struct feed_opts o = { f->config->sync_delay_ms, f->refill ? PASS_ALL : PASS_COMPARE,
+	bool refill = f->refill != REFILL_NONE;
+	const struct feed_opts o = { f->config->sync_delay_ms, refill ? PASS_ALL : PASS_COMPARE,
 				     on_feed, f };
-
+	const struct table *cursors = &f->known.cursors;
 	struct table whose = { 0 };
-	char *installation = table_get(&f->cursors, SOURCE_INSTALLATION);
+	char *installation = table_get(cursors, SOURCE_INSTALLATION);
 	struct source *s = NULL;
 	struct db *db = NULL;
+	struct err why = { 0 };
 
 	/* A refill begins anew, but for whose rows the zone was made of. */
 	if (installation != NULL)
 		(void)table_set(&whose, SOURCE_INSTALLATION, installation);
 	if (str_equal(f->config->source, "file"))
 		s = source_file_open(f->config);
-	else if (source_db_connect(&db, f->config, &f->source_err) == 0)
-		s = source_db_open(db, f->config, f->refill ? &whose : &f->cursors);
+	else if (source_db_connect(&db, f->config, &why) == 0)
+		s = source_db_open(db, f->config, refill ? &whose : cursors);
+	else
+		pass_cannot(f, &why);
 	table_reset(&whose);
-	f->lag_ms = f->lag_said;
 	if (s != NULL)
 		f->feed = feed_open(worker_loop(f->w), s, &o);
+}
+
+static void begin_refill(struct fetcher *f)
+{
+	unsigned char raw[16];
+	char lineage[33];
+
+	CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
+	str_hex(lineage, raw, sizeof(raw));
+	settle_reset(f);
+	removals_zone(f, lineage, NULL);
+	send_refill(f, lineage);
 }
 
 /* The zone is known: begin, or go on after a look at all of it. */
 static void zone_known(struct fetcher *f)
 {
-	unsigned char raw[16];
-	char lineage[33];
-
 	log_note(EV("zone_known"), KV("names", (uint64_t)f->known.names.len),
-		 KV("refill", f->refill));
+		 KV("refill", f->refill != REFILL_NONE));
 	f->state = FETCH_WORKING;
-	if (f->refill) {
-		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-		str_hex(lineage, raw, sizeof(raw));
-		f->caught = false;
-		removals_zone(f, lineage, NULL);
-		str_copy(f->lineage_due, sizeof(f->lineage_due), lineage);
-		f->doubted = false;
-	} else {
-		learn_check_sums(f);
-	}
-	f->source_ok_ms = clock_boot_ms();
+	if (f->refill != REFILL_NONE)
+		begin_refill(f);
+	else if (learn_finds_wrong_sums(f))
+		send_correction(f);
+	pass_open(f);
 	if (f->feed == NULL)
 		open_feed(f);
 	else
-		feed_want(f->feed, f->refill ? PASS_ALL : PASS_COMPARE);
+		feed_want(f->feed, f->refill == REFILL_NONE ? PASS_COMPARE : PASS_ALL);
 	worker_report(f->w);
 	advance(f);
+}
+
+static void on_state(void *arg, const struct end_state *s)
+{
+	struct fetcher *f = arg;
+
+	if (!learn_state(f, s))
+		return;
+	removals_learned(f, s->empty);
+	removals_zone(f, s->lineage,
+		      s->accepted != NULL ? s->accepted : table_get(&f->known.cursors, "accepted"));
 }
 
 static void on_names(void *arg, const struct end_name *v, size_t n, bool last)
@@ -184,7 +218,7 @@ static void on_reconcile(uv_timer_t *t)
 	if (f->state != FETCH_WORKING)
 		return;
 	log_note(EV("reconcile"));
-	f->reload = true;
+	learn_want(f, RELEARN_COMPARE);
 	advance(f);
 }
 
@@ -193,10 +227,9 @@ static void begin(struct fetcher *f, const char *token, int64_t deadline_ms)
 	drop_work(f);
 	str_copy(f->token, sizeof(f->token), token);
 	f->promoted_ms = clock_boot_ms();
-	f->deadline_ms = deadline_ms;
 	log_note(EV("promoted"), KV("token", f->token));
 	f->end->ops->begin(f->end, f->token);
-	f->end->ops->extend(f->end, f->deadline_ms);
+	f->end->ops->extend(f->end, deadline_ms);
 	CHECK(uv_timer_start(&f->reconcile, on_reconcile, f->config->reconcile_interval_ms,
 			     f->config->reconcile_interval_ms) == 0);
 	learn_begin(f);
@@ -210,7 +243,7 @@ static int on_promote(void *self, const Ipc__Envelope *m, struct err *e)
 	if (p->token[0] == '\0' || strlen(p->token) >= sizeof(f->token))
 		return err_set(e, ERR_PROTO, "a token of %zu bytes", strlen(p->token));
 	begin(f, p->token, p->deadline_boot_ms);
-	f->removals.own = p->own_count;
+	removals_promoted(f, p->own_count);
 	return 0;
 }
 
@@ -221,8 +254,7 @@ static int on_extend(void *self, const Ipc__Envelope *m, struct err *e)
 	UNUSED(e);
 	if (!str_equal(m->extend->token, f->token))
 		return 0; /* of an older one; its end is on the way */
-	f->deadline_ms = m->extend->deadline_boot_ms;
-	f->end->ops->extend(f->end, f->deadline_ms);
+	f->end->ops->extend(f->end, m->extend->deadline_boot_ms);
 	return 0;
 }
 
@@ -281,6 +313,16 @@ const struct route_table fetcher_routes = { rows, ARRAY_LEN(rows) };
 
 /* --- pages and the link --- */
 
+static void on_refused(void *arg, const struct err *why)
+{
+	struct fetcher *f = arg;
+
+	f->error = *why;
+	log_error(EV("load_failed"), KV("err", why->text));
+	worker_report(f->w);
+	f->end->ops->fail(f->end, why);
+}
+
 static void on_over(void *arg, const struct err *why)
 {
 	struct fetcher *f = arg;
@@ -311,7 +353,7 @@ static void on_over(void *arg, const struct err *why)
 /* The same bytes may never find room, while the source has long removed what takes it. */
 static bool is_hopeless(struct fetcher *f)
 {
-	if (!is_local(f) || ++f->refusals < FETCHER_REFUSALS)
+	if (!is_local(f) || ++f->refusals < REFUSALS)
 		return false;
 	f->refusals = 0;
 	return true;
@@ -337,7 +379,7 @@ static void on_trouble(void *arg, const struct err *why)
 	if (is_hopeless(f))
 		on_over(f, why);
 	else
-		CHECK(uv_timer_start(&f->retry, on_retry, FETCHER_RETRY_MS, 0) == 0);
+		CHECK(uv_timer_start(&f->retry, on_retry, RETRY_MS, 0) == 0);
 }
 
 static void on_up(void *arg, const char *token)
@@ -349,12 +391,12 @@ static void on_up(void *arg, const char *token)
 	else
 		log_note(EV("cache_up"));
 	f->error = (struct err){ 0 };
-	f->asking_suspects = false;
+	pass_end_lost(f);
 	if (token != NULL && f->state != FETCH_STOPPING) {
 		begin(f, token, INT64_MAX);
 		return;
 	}
-	if (f->state == FETCH_HEAD || f->state == FETCH_LOADING)
+	if (f->state > FETCH_IDLE && f->state < FETCH_WORKING)
 		learn_begin(f);
 	worker_report(f->w);
 }
@@ -377,48 +419,26 @@ static void on_down(void *arg, const struct err *why)
 
 /* --- report --- */
 
-static bool source_is_heard(struct fetcher *f)
-{
-	int64_t limit = MAX((int64_t)FETCHER_SOURCE_MS, 3 * (int64_t)f->config->sync_delay_ms);
-	int64_t now = clock_boot_ms();
-
-	if (f->state != FETCH_WORKING || f->feed == NULL)
-		return true;
-	if (f->in_pass && now - feed_heard_ms(f->feed) < limit)
-		return true;
-	return now - f->source_ok_ms < limit;
-}
-
 void fetcher_report(struct fetcher *f, Ipc__Report *out)
 {
 	static Ipc__FetcherReport r;
-	static char source[ERR_TEXT_BYTES + 8];
 	static char set[GUARD_SET_BYTES];
-	bool up = f->source_err.code == 0;
 
 	if (f->config == NULL)
 		return; /* nothing is known of it yet */
 	ipc__fetcher_report__init(&r);
-	str_print(source, sizeof(source), "%s%s",
-		  up ? "up" : "down: ", up ? "" : f->source_err.text);
 	r.state = (char *)(uintptr_t)state_name(f);
 	r.token = f->token;
-	r.source = source;
-	r.source_heard = source_is_heard(f);
-	r.source_reached = f->reached;
-	r.rows = f->rows;
-	r.published = f->published;
-	r.batch = f->acked;
-	r.outbox = f->outbox.len;
-	r.guard = f->removals.text;
-	guard_set_text(&f->removals.set, set);
-	r.guard_set = f->removals.set.count == 0 ? (char *)(uintptr_t) "" : set;
-	r.notify = f->notify;
+	r.guard = (char *)(uintptr_t)removals_text(f);
+	removals_set(f, set);
+	r.guard_set = set;
 	r.error = f->token[0] == '\0' && !is_local(f) ? (char *)(uintptr_t) "" : f->error.text;
 	if (f->end != NULL && f->end->index != NULL)
 		r.index = f->end->index;
+	pass_report(f, &r);
+	send_report(f, &r);
 	quarantine_report(f, &r);
-	out->progress = f->published + f->rows;
+	out->progress = r.published + r.rows;
 	out->part_case = IPC__REPORT__PART_FETCHER;
 	out->fetcher = &r;
 }
@@ -441,7 +461,7 @@ static void fingerprint(struct fetcher *f)
 	const Ipc__FetcherConfig *c = f->config;
 	struct buf b = { 0 };
 
-	buf_printf(&b, "%d\n%s\n%d", FETCHER_MAPPING_VERSION, c->source, c->legacy_hrids);
+	buf_printf(&b, "%d\n%s\n%d", MAPPING, c->source, c->legacy_hrids);
 	add_list(&b, "tags", c->tags, c->n_tags);
 	add_list(&b, "environments", c->environments, c->n_environments);
 	add_list(&b, "organizations", c->organizations, c->n_organizations);
@@ -470,8 +490,8 @@ static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct fetcher *f = mem_zalloc(sizeof(*f));
-	const struct end_hooks eh = { f,	  on_up,    on_down,	 learn_state,
-				      on_names,	  on_found, on_suspects, learn_refused,
+	const struct end_hooks eh = { f,	  on_up,    on_down,	 on_state,
+				      on_names,	  on_found, on_suspects, on_refused,
 				      on_written, on_over,  on_trouble };
 	int rc;
 
@@ -491,7 +511,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	rc = check_source(f->config, e);
 	if (rc < 0)
 		return rc;
-	removals_init(f);
+	removals_init(f, &f->agree);
 	fingerprint(f);
 	if (!is_local(f) && f->config->redis == NULL)
 		return err_set(e, ERR_CONFIG, "neither Redis nor a cache to write to");
@@ -544,7 +564,7 @@ void fetcher_stop(struct fetcher *f)
 		return;
 	}
 	f->state = FETCH_STOPPING;
-	f->drain_until_ms = clock_boot_ms() + FETCHER_DRAIN_MS;
+	f->drain_until_ms = clock_boot_ms() + DRAIN_MS;
 	CHECK(uv_timer_start(&f->drain, on_drain, 10, 10) == 0);
 }
 

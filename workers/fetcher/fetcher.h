@@ -3,11 +3,9 @@
  * fetcher - the primary's work: learns what the zone holds, reads the source, writes the
  * difference in fenced pages (zone-protocol 3 and 4).
  *
- *	idle -> head -> loading -> working        (promoted)      working -> idle (demoted)
+ *	idle -> learning (learn.h) -> working      (promoted)      working -> idle (demoted)
  *
- * Files: fetcher.c roles, life and what follows what; below it, none calling the other way,
- * learn.c what the zone holds, pass.c what the source says, send.c what goes out (work.h);
- * publish/ makes pages of it, and knows where to. source/ reads, on a thread of its own, and
+ * Its parts are in work.h. publish/ makes pages of it, and knows where to. source/ reads, on a thread of its own, and
  * map/ makes events of rows.
  *
  * Owns:    everything below.

@@ -5,15 +5,34 @@
 #include "common/base/mem.h"
 #include "workers/fetcher/work.h"
 
+void learn_want(struct fetcher *f, enum relearn why)
+{
+	f->learn.wanted = MAX(f->learn.wanted, why);
+}
+
+bool learn_is_wanted(const struct fetcher *f)
+{
+	return f->learn.wanted != RELEARN_NO;
+}
+
+/* The zone is learned anew, its sums are put right, or else it is refilled. Not again at once:
+   the name stays among the suspects until one of them has mended it. */
+void learn_doubt(struct fetcher *f)
+{
+	int64_t now = clock_boot_ms();
+
+	if (f->learn.doubted_ms != 0 && now - f->learn.doubted_ms < LEARN_DOUBT_MS)
+		return;
+	log_warn(EV("repair"), KV("key", "*"));
+	f->learn.doubted_ms = now;
+	learn_want(f, RELEARN_DOUBT);
+}
+
 void learn_reset(struct fetcher *f)
 {
-	size_t at = 0;
-	void *v;
-
 	known_reset(&f->known);
-	while (table_next(&f->cursors, &at, NULL, &v))
-		mem_free(v);
-	table_reset(&f->cursors);
+	f->learn.wanted = RELEARN_NO; /* a follower names the damage again */
+	f->learn.why = RELEARN_NO;
 }
 
 /* A name whose hash is lost still says what it was, for all ids without such a part. */
@@ -44,7 +63,7 @@ static void learn(struct fetcher *f, struct known_entry *e, const struct end_nam
 		known_withdraw(&f->known, e, one->version);
 	else
 		known_set(&f->known, e, &one->hash, one->version);
-	if (f->learn_old)
+	if (f->state == FETCH_OLD_NAMES)
 		e->behind = true;
 	else
 		known_learn(&f->known, e, &one->hash, one->revision);
@@ -65,57 +84,56 @@ static void learn_entry(struct fetcher *f, const struct end_name *one)
 		ref_copy = mem_dup(ref, n);
 	if (whole || guess(one->name, &k, &ref_copy))
 		learn(f, known_put(&f->known, one->name, k, ref_copy), one);
-	else if (!f->learn_old) /* of a kind we do not know: it counts */
+	else if (f->state == FETCH_NAMES) /* of a kind we do not know: it counts */
 		digest_add(&f->known.sums, &one->hash);
 	mem_free(ref_copy);
-}
-
-void learn_refused(void *arg, const struct err *why)
-{
-	struct fetcher *f = arg;
-
-	f->error = *why;
-	log_error(EV("load_failed"), KV("err", why->text));
-	worker_report(f->w);
-	f->end->ops->fail(f->end, why);
 }
 
 /* Two of one revision, or one above the head's: what is written next could not be told apart. */
 static void check_score(struct fetcher *f, const struct end_name *one)
 {
-	bool again = one->revision <= f->learn_after;
+	bool again = one->revision <= f->learn.after;
 	bool above = one->revision > f->known.revision && one->hash.b[0] != 0;
 
-	if (f->learn_old || f->refill || (!again && !above))
+	if (f->state == FETCH_OLD_NAMES || f->refill != REFILL_NONE || (!again && !above))
 		return;
 	log_warn(EV("refill"), KV("why", "the log is damaged"), KV("key", one->name));
-	f->refill = true;
+	f->refill = REFILL_READING;
+}
+
+/* After the last name of a log. True: all is known. */
+static bool go_on(struct fetcher *f)
+{
+	if (f->state == FETCH_NAMES && f->refill != REFILL_NONE) {
+		f->state = FETCH_OLD_NAMES;
+		f->learn.after = 0;
+		f->end->ops->ask_names(f->end, true, 0);
+		return false;
+	}
+	if (!f->learn.adopt)
+		return true;
+	f->state = FETCH_KEYS;
+	f->end->ops->ask_found(f->end, "0");
+	return false;
 }
 
 bool learn_names(struct fetcher *f, const struct end_name *v, size_t n, bool last)
 {
+	bool old = f->state == FETCH_OLD_NAMES;
 	size_t i;
 
-	if (f->state != FETCH_LOADING)
+	if (!old && f->state != FETCH_NAMES)
 		return false; /* learn_begin() comes again with the connection */
 	for (i = 0; i < n; i++) {
 		check_score(f, &v[i]);
-		f->learn_after = v[i].revision;
-		if (v[i].name[0] == '\0' ||
-		    (f->learn_old && known_get(&f->known, v[i].name) != NULL))
+		f->learn.after = v[i].revision;
+		if (v[i].name[0] == '\0' || (old && known_get(&f->known, v[i].name) != NULL))
 			continue; /* an unfinished refill has it already */
 		learn_entry(f, &v[i]);
 	}
-	if (last && (f->learn_old || !f->refill)) {
-		if (f->adopt)
-			f->end->ops->ask_found(f->end, "0");
-		return !f->adopt;
-	}
-	if (last) {
-		f->learn_old = true; /* what an unfinished refill set aside */
-		f->learn_after = 0;
-	}
-	f->end->ops->ask_names(f->end, f->learn_old, f->learn_after);
+	if (last)
+		return go_on(f);
+	f->end->ops->ask_names(f->end, old, f->learn.after);
 	return false;
 }
 
@@ -152,14 +170,14 @@ static void adopt_one(struct fetcher *f, const struct end_found *one)
 		known_withdraw(&f->known, e, "");
 	e->behind = true;
 	e->bare = true;
-	f->adopted++;
+	f->learn.adopted++;
 }
 
 bool learn_found(struct fetcher *f, const struct end_found *v, size_t n, const char *cursor)
 {
 	size_t i;
 
-	if (f->state != FETCH_LOADING)
+	if (f->state != FETCH_KEYS)
 		return false;
 	for (i = 0; i < n; i++)
 		adopt_one(f, &v[i]);
@@ -167,50 +185,56 @@ bool learn_found(struct fetcher *f, const struct end_found *v, size_t n, const c
 		f->end->ops->ask_found(f->end, cursor);
 		return false;
 	}
-	if (f->adopted > 0)
-		log_note(EV("adopted"), KV("events", f->adopted));
+	if (f->learn.adopted > 0)
+		log_note(EV("adopted"), KV("events", f->learn.adopted));
 	return true;
 }
 
-void learn_state(void *arg, const struct end_state *s)
+/* Why it is written anew; NULL: it is not. */
+static const char *why_refill(const struct fetcher *f, const struct end_state *s)
 {
-	struct fetcher *f = arg;
+	if (f->learn.why == RELEARN_REFILL)
+		return "the zone is damaged";
+	if (s->lineage[0] == '\0')
+		return "the zone is empty";
+	if (s->java)
+		return "a Java primary wrote the zone";
+	if (!s->complete)
+		return "a refill was not finished";
+	return str_equal(s->mapping, f->mapping) ? NULL
+						 : "the zone was made with another configuration";
+}
+
+bool learn_state(struct fetcher *f, const struct end_state *s)
+{
+	struct known *k = &f->known;
+	const char *why = why_refill(f, s);
 	size_t i;
 
 	if (f->state != FETCH_HEAD)
-		return;
-	learn_reset(f);
+		return false;
+	known_reset(k);
 	for (i = 0; i < s->n_cursors; i++)
-		mem_free(table_set(&f->cursors, s->cursor_fields[i],
+		mem_free(table_set(&k->cursors, s->cursor_fields[i],
 				   mem_strdup(s->cursor_values[i])));
-	str_copy(f->known.lineage, sizeof(f->known.lineage), s->lineage);
-	f->known.revision = s->revision;
-	f->known.horizon = s->horizon;
-	f->polls = s->polls;
-	f->lag_said = s->lag_ms;
-	f->removals.empty = s->empty;
-	removals_zone(f, s->lineage,
-		      s->accepted != NULL ? s->accepted : table_get(&f->cursors, "accepted"));
-	f->refill = f->want_refill || s->lineage[0] == '\0' || !s->complete || s->java ||
-		    !str_equal(s->mapping, f->mapping);
-	f->adopt = (s->lineage[0] == '\0' || s->java || !s->complete) &&
-		   f->end->ops->ask_found != NULL;
-	f->adopted = 0;
-	f->has_said = s->sums != NULL;
-	if (f->has_said)
-		f->said = *s->sums;
-	if (f->refill)
-		log_warn(EV("refill"),
-			 KV("why", f->want_refill	   ? "the zone is damaged"
-				   : s->lineage[0] == '\0' ? "the zone is empty"
-				   : s->java		   ? "a Java primary wrote the zone"
-				   : !s->complete
-					   ? "a refill was not finished"
-					   : "the zone was made with another configuration"));
-	f->state = FETCH_LOADING;
-	f->learn_after = 0;
-	f->learn_old = false;
+	str_copy(k->lineage, sizeof(k->lineage), s->lineage);
+	k->revision = s->revision;
+	k->horizon = s->horizon;
+	k->polls = s->polls;
+	k->lag_ms = s->lag_ms;
+	f->learn.adopt = (s->lineage[0] == '\0' || s->java || !s->complete) &&
+			 f->end->ops->ask_found != NULL;
+	f->learn.adopted = 0;
+	f->learn.has_said = s->sums != NULL;
+	if (f->learn.has_said)
+		f->learn.said = *s->sums;
+	f->refill = why == NULL ? REFILL_NONE : REFILL_READING;
+	if (why != NULL)
+		log_warn(EV("refill"), KV("why", why));
+	f->state = FETCH_NAMES;
+	f->learn.after = 0;
 	f->end->ops->ask_names(f->end, false, 0);
+	return true;
 }
 
 /* Not more than one in an hour: what it cannot mend it need not try at once again. */
@@ -218,31 +242,39 @@ static bool may_refill(struct fetcher *f)
 {
 	int64_t now = clock_boot_ms();
 
-	if (f->refilled_ms != 0 && now - f->refilled_ms < FETCHER_REFILL_MS)
+	if (f->learn.refilled_ms != 0 && now - f->learn.refilled_ms < LEARN_REFILL_MS)
 		return false;
-	f->refilled_ms = now;
+	f->learn.refilled_ms = now;
 	return true;
 }
 
-/* There is no refill: what the zone says its sums are was counted, and may be wrong by what
-   was lost there. */
-void learn_check_sums(struct fetcher *f)
+bool learn_finds_wrong_sums(struct fetcher *f)
 {
-	bool doubted = f->doubted;
+	bool doubted = f->learn.why == RELEARN_DOUBT;
 
-	f->doubted = false;
-	if (f->has_said && !digest_equal(&f->known.sums, &f->said)) {
+	f->learn.why = RELEARN_NO;
+	if (f->learn.has_said && !digest_equal(&f->known.sums, &f->learn.said)) {
+		/* What it says was counted, and may be wrong by what was lost there. */
 		log_warn(EV("sums_corrected"), KV("count", f->known.sums.count),
-			 KV("was", f->said.count));
-		f->corrects = true;
-	} else if (doubted && may_refill(f)) {
-		f->want_refill = true;
-		f->reload = true;
+			 KV("was", f->learn.said.count));
+		return true;
 	}
+	if (doubted && may_refill(f))
+		learn_want(f, RELEARN_REFILL);
+	return false;
+}
+
+void learn_refilled(struct fetcher *f)
+{
+	if (f->learn.wanted == RELEARN_REFILL)
+		f->learn.wanted = RELEARN_COMPARE;
+	f->learn.why = RELEARN_NO;
 }
 
 void learn_begin(struct fetcher *f)
 {
+	f->learn.why = MAX(f->learn.why, f->learn.wanted);
+	f->learn.wanted = RELEARN_NO;
 	f->state = FETCH_HEAD;
 	worker_report(f->w);
 	f->end->ops->ask_state(f->end);

@@ -5,8 +5,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "workers/fetcher/quarantine.h"
-#include "workers/fetcher/settle.h"
 #include "workers/fetcher/work.h"
 
 /* --- events --- */
@@ -18,7 +16,7 @@ static void raise_version(struct fetcher *f, const char *name, struct known_entr
 	if (known_version_is(e, version) || known_is_newer(e, version))
 		return;
 	known_withdraw(&f->known, e, version);
-	send_chore(f, 'T', name, e, version);
+	send_chore(f, CHORE_TOMBSTONE, name, e, version);
 }
 
 /*
@@ -31,14 +29,14 @@ static bool is_outdated(struct fetcher *f, const char *name, const struct known_
 {
 	uintptr_t first;
 
-	if (f->refill || e->repair || !known_is_newer(e, version))
+	if (f->refill != REFILL_NONE || e->repair || !known_is_newer(e, version))
 		return false;
-	if (!f->comparing)
+	if (f->reading.kind == PASS_DELTA)
 		return true;
-	first = (uintptr_t)table_get(&f->lower, name);
-	if (first != 0 && first + 1 == f->pass && !f->lags)
+	first = (uintptr_t)table_get(&f->reading.lower, name);
+	if (first != 0 && first + 1 == f->pass && !f->reading.lags)
 		return false;
-	(void)table_set(&f->lower, name, (void *)(uintptr_t)f->pass);
+	(void)table_set(&f->reading.lower, name, (void *)(uintptr_t)f->pass);
 	return true;
 }
 
@@ -49,9 +47,9 @@ static void settle_lower(struct fetcher *f)
 	size_t at = 0;
 	void *v;
 
-	while (table_next(&f->lower, &at, &name, &v))
+	while (table_next(&f->reading.lower, &at, &name, &v))
 		if ((uintptr_t)v != f->pass)
-			(void)table_del(&f->lower, name);
+			(void)table_del(&f->reading.lower, name);
 }
 
 /* Nothing to write: it is what the zone holds, or older than that. A version of a file is a
@@ -60,6 +58,8 @@ static void settle_lower(struct fetcher *f)
 static bool is_settled(struct fetcher *f, const char *name, const struct known_entry *e,
 		       const struct feed_item *i)
 {
+	bool refill = f->refill != REFILL_NONE;
+
 	if (e == NULL)
 		return false;
 	if (is_outdated(f, name, e, i->ev.version))
@@ -67,19 +67,19 @@ static bool is_settled(struct fetcher *f, const char *name, const struct known_e
 	if (!known_live(e))
 		return false;
 	/* Two rows of one event in one pass: the newer one counts, whatever the order. */
-	if (f->refill && e->pass == f->pass && known_is_newer(e, i->ev.version))
+	if (refill && e->pass == f->pass && known_is_newer(e, i->ev.version))
 		return !e->repair;
-	if (f->refill || e->repair || !known_version_is(e, i->ev.version))
+	if (refill || e->repair || !known_version_is(e, i->ev.version))
 		return false;
 	return i->ev.version[0] == 'x' || hash_equal(&e->hash, &i->hash);
 }
 
 static void deploy(struct fetcher *f, struct known_entry *e, struct feed_item *i)
 {
-	bool forced = f->refill || e->repair || known_is_newer(e, i->ev.version);
+	bool forced = f->refill != REFILL_NONE || e->repair || known_is_newer(e, i->ev.version);
 
 	known_set(&f->known, e, &i->hash, i->ev.version);
-	outbox_add(&f->outbox, &i->ev, &i->hash, forced ? OUTBOX_FORCED : OUTBOX_PLAIN);
+	send_event(f, &i->ev, &i->hash, forced ? OUTBOX_FORCED : OUTBOX_PLAIN);
 }
 
 static void take_event(struct fetcher *f, struct feed_item *i)
@@ -101,7 +101,7 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 		e->unread = false;
 		if (!settled) {
 			if (!known_live(e))
-				f->removals.added[e->kind]++;
+				removals_added(f, e->kind);
 			deploy(f, e, i);
 		}
 	} else if (e != NULL && known_live(e)) {
@@ -133,7 +133,7 @@ static void take_asks(struct fetcher *f, struct feed_item *i)
 			a->verdict = live ? ASK_SAME : ASK_BARRED;
 		else if (!live)
 			a->verdict = ASK_NEW;
-		else if (!e->repair && !f->refill && known_version_is(e, version))
+		else if (!e->repair && f->refill == REFILL_NONE && known_version_is(e, version))
 			a->verdict = ASK_SAME;
 		else
 			a->verdict = ASK_OTHER;
@@ -168,12 +168,12 @@ static void settle_refill(struct fetcher *f)
 			continue;
 		/* What went with its API; and what lost its hash, which nobody could follow. */
 		if (e->hash.b[0] == 0 || (!known_live(e) && e->hash.b[0] != 'U'))
-			send_chore(f, 'T', name, e, NULL);
+			send_chore(f, CHORE_TOMBSTONE, name, e, NULL);
 		else
-			send_chore(f, 'K', name, e, NULL);
+			send_chore(f, CHORE_KEEP, name, e, NULL);
 	}
-	f->finish_refill = true;
-	f->refill_ends = true; /* or the overlap of the next delta would be written twice */
+	send_complete(f, removals_empty(f));
+	f->refill = REFILL_READ; /* or the overlap of the next delta would be written twice */
 }
 
 /* Old tombstones, a few at a time. */
@@ -185,83 +185,80 @@ static void purge(struct fetcher *f)
 	const char *name;
 	void *v;
 
-	while (n < FETCHER_PURGE_ITEMS && table_next(&f->known.names, &at, &name, &v)) {
+	while (n < PASS_PURGE_ITEMS && table_next(&f->known.names, &at, &name, &v)) {
 		struct known_entry *e = v;
 
 		if (e->there.b[0] != 'U' || known_live(e) || e->updated_ms >= before)
 			continue;
-		send_chore(f, 'P', name, e, NULL);
+		send_chore(f, CHORE_PURGE, name, e, NULL);
 		n++;
 	}
 }
 
 void pass_heard(struct fetcher *f, const struct feed_item *i)
 {
-	bool before = f->reached;
+	struct reading *r = &f->reading;
+	bool before = r->reached;
 
-	f->reached = i->rc >= 0;
+	r->reached = i->rc >= 0;
 	if (i->rc < 0) {
-		if (!str_equal(f->source_err.text, i->text))
+		if (!str_equal(r->err.text, i->text))
 			log_error(EV("source_down"), KV("err", i->text));
-		f->failed = f->source_err.code < 0 ? MAX(f->failed, i->pass) : i->pass;
-		(void)err_set(&f->source_err, i->rc, "%s", i->text);
-	} else if (f->source_err.code < 0 && i->pass >= f->failed) {
+		r->failed = r->err.code < 0 ? MAX(r->failed, i->pass) : i->pass;
+		(void)err_set(&r->err, i->rc, "%s", i->text);
+	} else if (r->err.code < 0 && i->pass >= r->failed) {
 		/* A delta in between that works does not say that a comparison would. */
 		log_note(EV("source_up"));
-		f->source_err = (struct err){ 0 };
+		r->err = (struct err){ 0 };
 	}
-	if (i->rc < 0 || f->reached != before)
+	if (i->rc < 0 || r->reached != before)
 		worker_report(f->w);
+}
+
+static void ask_suspects(struct fetcher *f)
+{
+	if (!f->reading.asking_suspects)
+		f->reading.asking_suspects = f->end->ops->ask_suspects(f->end);
 }
 
 static void end_pass(struct fetcher *f, const struct feed_item *i)
 {
-	f->in_pass = false;
+	struct reading *r = &f->reading;
+	bool compared = i->pass != PASS_DELTA;
+
+	r->on = false;
 	pass_heard(f, i);
 	if (i->rc < 0)
 		return;
-	f->source_ok_ms = clock_boot_ms();
-	f->rows += i->rows;
-	if (i->pass != PASS_DELTA && i->whole)
+	r->ok_ms = clock_boot_ms();
+	r->rows += i->rows;
+	if (compared && i->whole)
 		removals_sweep(f);
-	if (i->pass != PASS_DELTA)
+	if (compared)
 		settle_lower(f);
-	f->lags = f->lag_ms > 0;
-	removals_judge(f, i->whole, i->at_ms);
+	r->lags = r->lag_ms > 0;
+	removals_judge(f, i->whole, r->begun_ms, i->at_ms);
 	/* A refill that was asked for during the pass needs one that reads everything. */
-	if (i->pass == PASS_ALL && f->refill)
+	if (i->pass == PASS_ALL && f->refill == REFILL_READING)
 		settle_refill(f);
-	settle_pass(f, i);
-	if (i->pass != PASS_DELTA) {
+	settle_pass(f, i, !f->end->followed || r->begun_ms - f->promoted_ms >= r->lag_ms,
+		    removals_wait(f));
+	if (compared) {
 		purge(f);
 		log_note(EV("pass_done"), KV("rows", i->rows),
-			 KV("quarantined", (uint64_t)f->quarantine.len));
+			 KV("quarantined", (uint64_t)quarantine_count(f)));
 		worker_report(f->w);
 	}
-	pass_ask_suspects(f);
+	ask_suspects(f);
 }
 
 /* --- suspects --- */
-
-/* The digest is out of reach of a follower: the zone is learned anew, its sums are put right,
-   or else it is refilled. Not again at once: the name stays until one of them has mended it. */
-static void doubt(struct fetcher *f)
-{
-	int64_t now = clock_boot_ms();
-
-	if (f->doubted_ms != 0 && now - f->doubted_ms < FETCHER_DOUBT_MS)
-		return;
-	log_warn(EV("repair"), KV("key", "*"));
-	f->doubted_ms = now;
-	f->doubted = true;
-	f->reload = true;
-}
 
 static void mend_tombstone(struct fetcher *f, const char *name, const struct known_entry *e)
 {
 	char scratch[KNOWN_VERSION_BYTES];
 
-	send_chore(f, 'R', name, e, known_version(e, scratch));
+	send_chore(f, CHORE_MEND, name, e, known_version(e, scratch));
 }
 
 /* true: it is to be read again. A name stays among the suspects until what was found damaged
@@ -286,7 +283,7 @@ void pass_suspects(struct fetcher *f, const char *const *names, size_t n)
 	bool any = false;
 	size_t i;
 
-	f->asking_suspects = false;
+	f->reading.asking_suspects = false;
 	if (f->state != FETCH_WORKING || n == 0)
 		return;
 	for (i = 0; i < n; i++) {
@@ -295,16 +292,10 @@ void pass_suspects(struct fetcher *f, const char *const *names, size_t n)
 		else if (n > 1) /* they are why, most likely */
 			f->end->ops->settle_suspect(f->end, names[i]);
 		else
-			doubt(f);
+			learn_doubt(f);
 	}
-	if (any && f->feed != NULL && !f->reload)
+	if (any && f->feed != NULL && !learn_is_wanted(f))
 		feed_want(f->feed, PASS_COMPARE);
-}
-
-void pass_ask_suspects(struct fetcher *f)
-{
-	if (!f->asking_suspects)
-		f->asking_suspects = f->end->ops->ask_suspects(f->end);
 }
 
 /* --- taking --- */
@@ -313,10 +304,10 @@ static void take(struct fetcher *f, struct feed_item *i)
 {
 	switch (i->type) {
 	case FEED_BEGIN:
-		f->in_pass = true;
-		f->begun_ms = i->at_ms;
+		f->reading.on = true;
+		f->reading.kind = i->pass;
+		f->reading.begun_ms = i->at_ms;
 		removals_begin(f);
-		f->comparing = i->pass != PASS_DELTA;
 		if (i->pass != PASS_DELTA)
 			f->pass++;
 		break;
@@ -346,16 +337,16 @@ static void take(struct fetcher *f, struct feed_item *i)
 		send_cursor(f, i->where, i->text);
 		break;
 	case FEED_LAG:
-		f->lag_ms = i->lag_ms;
+		f->reading.lag_ms = i->lag_ms;
+		send_lag(f, i->lag_ms);
 		break;
 	case FEED_OTHER:
 		log_warn(EV("other_source"), KV("why", i->text));
-		f->want_refill = true;
-		f->reload = true;
+		learn_want(f, RELEARN_REFILL);
 		break;
 	case FEED_NOTIFY:
 		log_note(EV("notify"), KV("by", i->text));
-		str_copy(f->notify, sizeof(f->notify), i->text);
+		str_copy(f->reading.notify, sizeof(f->reading.notify), i->text);
 		worker_report(f->w);
 		break;
 	case FEED_END:
@@ -365,9 +356,9 @@ static void take(struct fetcher *f, struct feed_item *i)
 }
 
 /* Never in the middle of a refill: its end is owed by the pass that saw everything. */
-bool pass_reload_is_due(const struct fetcher *f)
+bool pass_relearn_is_due(const struct fetcher *f)
 {
-	return f->reload && !f->refill && !f->in_pass;
+	return learn_is_wanted(f) && f->refill == REFILL_NONE && !f->reading.on;
 }
 
 void pass_take(struct fetcher *f)
@@ -376,20 +367,65 @@ void pass_take(struct fetcher *f)
 
 	if (f->state != FETCH_WORKING)
 		return;
-	while (!f->refill_ends && !outbox_full(&f->outbox) && f->n_chores == 0 &&
-	       send_has_room(f) && !pass_reload_is_due(f) && f->feed != NULL &&
-	       (i = feed_take(f->feed)) != NULL) {
+	while (f->refill != REFILL_READ && send_has_room(f) && !pass_relearn_is_due(f) &&
+	       f->feed != NULL && (i = feed_take(f->feed)) != NULL) {
 		take(f, i);
 		feed_item_free(i);
 	}
 }
 
+void pass_open(struct fetcher *f)
+{
+	f->reading.ok_ms = clock_boot_ms();
+	if (f->feed != NULL)
+		return;
+	f->reading.lag_ms = f->known.lag_ms;
+	send_lag(f, f->known.lag_ms);
+}
+
+void pass_cannot(struct fetcher *f, const struct err *why)
+{
+	f->reading.err = *why;
+}
+
+void pass_end_lost(struct fetcher *f)
+{
+	f->reading.asking_suspects = false;
+}
+
+static bool is_heard(struct fetcher *f)
+{
+	int64_t limit = MAX((int64_t)PASS_SOURCE_MS, 3 * (int64_t)f->config->sync_delay_ms);
+	int64_t now = clock_boot_ms();
+
+	if (f->state != FETCH_WORKING || f->feed == NULL)
+		return true;
+	if (f->reading.on && now - feed_heard_ms(f->feed) < limit)
+		return true;
+	return now - f->reading.ok_ms < limit;
+}
+
+void pass_report(struct fetcher *f, Ipc__FetcherReport *out)
+{
+	static char text[ERR_TEXT_BYTES + 8];
+	bool up = f->reading.err.code == 0;
+
+	str_print(text, sizeof(text), "%s%s", up ? "up" : "down: ", up ? "" : f->reading.err.text);
+	out->source = text;
+	out->source_heard = is_heard(f);
+	out->source_reached = f->reading.reached;
+	out->rows = f->reading.rows;
+	out->notify = f->reading.notify;
+}
+
 void pass_reset(struct fetcher *f)
 {
+	struct reading *r = &f->reading;
+
 	removals_reset(f);
 	quarantine_reset(f);
-	table_reset(&f->lower);
+	settle_reset(f);
+	table_reset(&r->lower);
 	f->pass = 0;
-	f->in_pass = false;
-	f->asking_suspects = false;
+	*r = (struct reading){ .reached = r->reached, .rows = r->rows };
 }

@@ -28,7 +28,7 @@ static void count_blocks(struct fetcher *f, unsigned kinds, int by)
 
 	for (k = 0; k < KIND__COUNT; k++)
 		if ((kinds & 1U << k) != 0)
-			f->blocks[k] += (size_t)by;
+			f->quarantine.blocks[k] += (size_t)by;
 }
 
 static void quarantined_free(struct fetcher *f, struct quarantined *q)
@@ -67,13 +67,13 @@ static bool touch_by_id(struct fetcher *f, enum kind k, const char *id)
 
 void quarantine_add(struct fetcher *f, struct feed_item *i)
 {
-	struct quarantined *q = table_get(&f->quarantine, i->where);
+	struct quarantined *q = table_get(&f->quarantine.rows, i->where);
 	bool named = touch_by_id(f, i->kind, i->id);
 
 	if (q == NULL || !str_equal(q->text, i->text)) {
 		log_error(EV("quarantine"), KV("where", i->where), KV("id", i->id),
 			  KV("reason", i->text));
-		quarantined_free(f, table_del(&f->quarantine, i->where));
+		quarantined_free(f, table_del(&f->quarantine.rows, i->where));
 		q = mem_zalloc(sizeof(*q));
 		q->kind = i->kind;
 		q->id = cut(i->id);
@@ -82,9 +82,8 @@ void quarantine_add(struct fetcher *f, struct feed_item *i)
 		q->since_ms = clock_wall_ms();
 		q->blocks = named ? i->blocks & ~(1U << i->kind) : i->blocks;
 		count_blocks(f, q->blocks, 1);
-		(void)table_set(&f->quarantine, i->where, q);
-		f->settled = false; /* until a look at all of it tells which name it is of */
-		f->settle_again = true;
+		(void)table_set(&f->quarantine.rows, i->where, q);
+		settle_undo(f);
 		worker_report(f->w);
 	}
 }
@@ -92,20 +91,20 @@ void quarantine_add(struct fetcher *f, struct feed_item *i)
 void quarantine_clear(struct fetcher *f, const char *where)
 {
 	log_note(EV("quarantine_over"), KV("where", where));
-	quarantined_free(f, table_del(&f->quarantine, where));
-	f->settle_again = true;
+	quarantined_free(f, table_del(&f->quarantine.rows, where));
+	settle_retry(f);
 	worker_report(f->w);
 }
 
 void quarantine_report(const struct fetcher *f, Ipc__FetcherReport *r)
 {
-	static Ipc__Quarantined items[FETCHER_QUARANTINE_TOLD];
-	static Ipc__Quarantined *list[FETCHER_QUARANTINE_TOLD];
+	static Ipc__Quarantined items[QUARANTINE_TOLD];
+	static Ipc__Quarantined *list[QUARANTINE_TOLD];
 	size_t at = 0;
 	void *v;
 
-	while (r->n_quarantine < FETCHER_QUARANTINE_TOLD &&
-	       table_next(&f->quarantine, &at, NULL, &v)) {
+	while (r->n_quarantine < QUARANTINE_TOLD &&
+	       table_next(&f->quarantine.rows, &at, NULL, &v)) {
 		struct quarantined *q = v;
 		Ipc__Quarantined *out = &items[r->n_quarantine];
 
@@ -118,7 +117,7 @@ void quarantine_report(const struct fetcher *f, Ipc__FetcherReport *r)
 		list[r->n_quarantine++] = out;
 	}
 	r->quarantine = list;
-	r->quarantined = f->quarantine.len;
+	r->quarantined = f->quarantine.rows.len;
 }
 
 void quarantine_reset(struct fetcher *f)
@@ -126,7 +125,17 @@ void quarantine_reset(struct fetcher *f)
 	size_t at = 0;
 	void *v;
 
-	while (table_next(&f->quarantine, &at, NULL, &v))
+	while (table_next(&f->quarantine.rows, &at, NULL, &v))
 		quarantined_free(f, v);
-	table_reset(&f->quarantine);
+	table_reset(&f->quarantine.rows);
+}
+
+size_t quarantine_count(const struct fetcher *f)
+{
+	return f->quarantine.rows.len;
+}
+
+size_t quarantine_blocks(const struct fetcher *f, enum kind k)
+{
+	return f->quarantine.blocks[k];
 }

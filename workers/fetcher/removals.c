@@ -29,30 +29,36 @@ static void held_free(struct held *h)
 
 static void unhold(struct fetcher *f, const char *name)
 {
-	held_free(table_del(&f->held, name));
+	held_free(table_del(&f->removals.held, name));
 }
 
 /* The row is there: one that was held is not gone, and those of its like may come back too. */
 void removals_there(struct fetcher *f, const char *name)
 {
-	struct held *h = table_del(&f->held, name);
+	struct held *h = table_del(&f->removals.held, name);
 
 	if (h != NULL && h->passes > 0)
 		f->removals.returned |= 1U << h->ev.kind;
-	f->settle_again = f->settle_again || h != NULL;
+	if (h != NULL)
+		settle_retry(f);
 	held_free(h);
+}
+
+void removals_added(struct fetcher *f, enum kind k)
+{
+	f->removals.added[k]++;
 }
 
 void removals_hold(struct fetcher *f, const char *name, struct event *ev)
 {
-	struct held *h = table_get(&f->held, name);
+	struct held *h = table_get(&f->removals.held, name);
 
 	if (h != NULL)
 		return; /* it keeps its count of passes */
 	h = mem_zalloc(sizeof(*h));
 	h->ev = *ev;
 	*ev = (struct event){ 0 };
-	(void)table_set(&f->held, name, h);
+	(void)table_set(&f->removals.held, name, h);
 }
 
 static const enum kind parents[] = { KIND_API, KIND_API_PRODUCT };
@@ -67,7 +73,7 @@ static bool parent_is_held(const struct fetcher *f, const char *ref)
 	for (i = 0; ref != NULL && !held && i < ARRAY_LEN(parents); i++) {
 		buf_clear(&name);
 		event_name(&name, parents[i], ref, NULL);
-		held = table_get(&f->held, buf_cstr(&name)) != NULL;
+		held = table_get(&f->removals.held, buf_cstr(&name)) != NULL;
 	}
 	buf_reset(&name);
 	return held;
@@ -108,7 +114,7 @@ static void withdraw(struct fetcher *f, const char *name, struct event *ev)
 	else if (kind_has_children(ev->kind))
 		known_withdraw_children(&f->known, ev->id);
 	hash_event(&tomb, 'U', name, NULL, 0);
-	outbox_add(&f->outbox, ev, &tomb, how);
+	send_event(f, ev, &tomb, how);
 }
 
 void removals_withdraw(struct fetcher *f, const char *name, struct event *ev)
@@ -130,13 +136,13 @@ static bool is_unmet(const struct fetcher *f, const struct known_entry *e)
 	const char *ref = known_ref_id(e);
 	unsigned i;
 
-	if (!known_live(e) || e->pass == f->pass || f->blocks[e->kind] > 0 ||
-	    (e->kind == KIND_API_KEY && f->blocks[KIND_SUBSCRIPTION] > 0))
+	if (!known_live(e) || e->pass == f->pass || quarantine_blocks(f, e->kind) > 0 ||
+	    (e->kind == KIND_API_KEY && quarantine_blocks(f, KIND_SUBSCRIPTION) > 0))
 		return false;
 	for (i = 0; ref != NULL && i < ARRAY_LEN(parents); i++) {
 		const struct known_entry *parent = live_reference(f, parents[i], ref);
 
-		if (f->blocks[parents[i]] > 0 || (parent != NULL && parent->pass != f->pass))
+		if (quarantine_blocks(f, parents[i]) > 0 || (parent != NULL && parent->pass != f->pass))
 			return false; /* what it refers to decides */
 	}
 	return true;
@@ -261,7 +267,7 @@ static void count_held(const struct fetcher *f, struct tally *t, size_t stays[KI
 	size_t at = 0;
 	void *v;
 
-	while (table_next(&f->held, &at, &name, &v)) {
+	while (table_next(&f->removals.held, &at, &name, &v)) {
 		const struct held *h = v;
 
 		if (parent_is_held(f, h->ev.ref_id))
@@ -298,7 +304,7 @@ static void make_tally(const struct fetcher *f, struct tally *t)
 
 	*t = (struct tally){ 0 };
 	memcpy(stays, f->known.live, sizeof(stays));
-	if (f->held.len > 0) {
+	if (f->removals.held.len > 0) {
 		count_held(f, t, stays);
 		count_went(f, t);
 	}
@@ -357,12 +363,12 @@ static PRINTF_LIKE(2, 3) void say(struct buf *text, const char *fmt, ...)
 /* Lets one kind go: all that is held of it, or what this pass found. */
 static void let_go(struct fetcher *f, enum kind k, bool whole, const char *version)
 {
-	struct held **go = mem_alloc((f->held.len + 1) * sizeof(struct held *));
+	struct held **go = mem_alloc((f->removals.held.len + 1) * sizeof(struct held *));
 	size_t n = 0;
 	size_t at = 0;
 	void *p;
 
-	while (table_next(&f->held, &at, NULL, &p)) {
+	while (table_next(&f->removals.held, &at, NULL, &p)) {
 		struct held *h = p;
 
 		if (h->ev.kind == k && (whole || h->fresh) && !parent_is_held(f, h->ev.ref_id))
@@ -373,7 +379,7 @@ static void let_go(struct fetcher *f, enum kind k, bool whole, const char *versi
 		struct buf name = { 0 };
 
 		event_name(&name, h->ev.kind, h->ev.id, h->ev.ref_id);
-		(void)table_del(&f->held, buf_cstr(&name));
+		(void)table_del(&f->removals.held, buf_cstr(&name));
 		log_note(EV("removed"), KV("name", name.data));
 		mem_free(h->ev.version);
 		h->ev.version = mem_strdup(version);
@@ -390,6 +396,7 @@ struct judgement {
 	bool accepted; /* by a person: that very set */
 	bool person;   /* some wait for one */
 	bool whole;
+	int64_t begun_ms, end_ms;
 	struct buf text;
 };
 
@@ -429,13 +436,13 @@ static void apply_verdict(struct fetcher *f, enum kind k, enum guard_verdict v, 
 /* What went another way meanwhile, with its API say, is held no more. */
 static void drop_settled(struct fetcher *f)
 {
-	char **names = mem_alloc((f->held.len + 1) * sizeof(*names));
+	char **names = mem_alloc((f->removals.held.len + 1) * sizeof(*names));
 	const char *name;
 	size_t at = 0;
 	size_t n = 0;
 	void *v;
 
-	while (table_next(&f->held, &at, &name, &v)) {
+	while (table_next(&f->removals.held, &at, &name, &v)) {
 		struct known_entry *e = known_get(&f->known, name);
 
 		if (e == NULL || !known_live(e))
@@ -450,16 +457,16 @@ static void drop_settled(struct fetcher *f)
 
 /* Only a pass over everything agrees with an earlier one, and not when some came back since:
    a table that is being restored is no evidence of what is not in it yet. */
-static void count_pass(const struct fetcher *f, struct held *h, bool whole, int64_t end_ms)
+static void count_pass(const struct fetcher *f, struct held *h, const struct judgement *j)
 {
-	bool differs = whole && (f->removals.returned & 1U << h->ev.kind) != 0;
+	bool differs = j->whole && (f->removals.returned & 1U << h->ev.kind) != 0;
 
 	h->fresh = h->passes == 0;
 	if (!h->fresh && !differs &&
-	    (!whole || !guard_agrees(&f->removals.rules, h->seen_ms, f->begun_ms)))
+	    (!j->whole || !guard_agrees(&f->removals.rules, h->seen_ms, j->begun_ms)))
 		return;
 	h->passes = differs ? 1 : h->passes + 1;
-	h->seen_ms = end_ms;
+	h->seen_ms = j->end_ms;
 }
 
 static void on_agree(uv_timer_t *t)
@@ -476,10 +483,10 @@ static void look_again(struct fetcher *f)
 	uint64_t ms = (uint64_t)f->removals.rules.agree_ms * 11 / 10;
 
 	if (!f->removals.undecided)
-		(void)uv_timer_stop(&f->agree);
-	else if (!uv_is_active((uv_handle_t *)&f->agree))
-		CHECK(uv_timer_start(&f->agree, on_agree, MAX(ms, f->config->sync_delay_ms), 0) ==
-		      0);
+		(void)uv_timer_stop(f->removals.agree);
+	else if (!uv_is_active((uv_handle_t *)f->removals.agree))
+		CHECK(uv_timer_start(f->removals.agree, on_agree, MAX(ms, f->config->sync_delay_ms),
+				     0) == 0);
 }
 
 /* What may be absent only because something else is: an API that no product names, a key that no
@@ -504,9 +511,9 @@ static void judge_kinds(struct fetcher *f, struct judgement *j)
 	for (k = 0; k < ARRAY_LEN(parents); k++)
 		apply_verdict(f, parents[k], v[parents[k]], j);
 	for (k = 0; k < KIND__COUNT; k++)
-		if (f->blocks[k] > 0 && f->known.live[k] > 0)
+		if (quarantine_blocks(f, (enum kind)k) > 0 && f->known.live[k] > 0)
 			say(&j->text, "%zu unreadable: nothing of type %s is removed meanwhile",
-			    f->blocks[k], kind_name((enum kind)k));
+			    quarantine_blocks(f, (enum kind)k), kind_name((enum kind)k));
 }
 
 /* A refill that found nothing. Nothing is here that could be removed, and perhaps this node
@@ -557,7 +564,7 @@ static void tell(struct fetcher *f, struct judgement *j, struct buf *why)
 	if (!str_equal(r->told, r->text)) {
 		mem_free(r->told);
 		r->told = mem_strdup(r->text);
-		r->say = true;
+		send_removals(f, r->text, r->accept);
 	}
 }
 
@@ -573,7 +580,7 @@ static void say_accepted(struct fetcher *f)
 	else
 		(void)snprintf(r->accept, sizeof(r->accept), "%s %" PRIu64 " -", r->lineage,
 			       r->went);
-	r->say = true;
+	send_removals(f, r->text, r->accept);
 }
 
 /* What was taken is done, and is taken at no other time: not when the first look since finds
@@ -594,10 +601,10 @@ static void settle_accepted(struct fetcher *f, bool done)
 
 /* `whole`: the pass looked at everything. Else what is held already stays so: as its like
    comes back one by one, the rest is no small number that may go. */
-void removals_judge(struct fetcher *f, bool whole, int64_t end_ms)
+void removals_judge(struct fetcher *f, bool whole, int64_t begun_ms, int64_t end_ms)
 {
 	struct removals *r = &f->removals;
-	struct judgement j = { .whole = whole };
+	struct judgement j = { .whole = whole, .begun_ms = begun_ms, .end_ms = end_ms };
 	struct buf why = { 0 };
 	bool was_empty = r->empty;
 	size_t at = 0;
@@ -607,8 +614,8 @@ void removals_judge(struct fetcher *f, bool whole, int64_t end_ms)
 	if (whole)
 		take_doubts(f);
 	r->undecided = false;
-	while (table_next(&f->held, &at, NULL, &v))
-		count_pass(f, v, whole, end_ms);
+	while (table_next(&f->removals.held, &at, NULL, &v))
+		count_pass(f, v, &j);
 	make_tally(f, &j.tally);
 	r->set = j.tally.set;
 	j.accepted = whole && r->accepted.count > 0 && guard_set_equal(&r->accepted, &r->set);
@@ -617,26 +624,34 @@ void removals_judge(struct fetcher *f, bool whole, int64_t end_ms)
 	drop_settled(f); /* what went with its reference */
 	make_tally(f, &j.tally);
 	r->set = j.tally.set;
-	if (whole && (f->refill || r->empty))
+	if (whole && (f->refill != REFILL_NONE || r->empty))
 		judge_empty(f, &j);
 	tell(f, &j, &why);
-	if (whole && r->accepted.count > 0 && (j.accepted || f->begun_ms >= r->accepted_ms))
+	if (whole && r->accepted.count > 0 && (j.accepted || begun_ms >= r->accepted_ms))
 		settle_accepted(f, j.accepted);
 	look_again(f);
 	if (whole)
 		r->returned = 0;
-	f->settle_again = f->settle_again || (was_empty && !r->empty);
-	if (was_empty && !r->empty && !f->refill)
-		f->finish_refill = true;
+	if (was_empty && !r->empty)
+		settle_retry(f);
+	if (was_empty && !r->empty && f->refill == REFILL_NONE)
+		send_complete(f, false);
 	else if (r->empty && !whole && j.tally.live > 0)
 		feed_want(f->feed, PASS_COMPARE); /* is that all of it? */
 	buf_reset(&j.text);
 	buf_reset(&why);
 }
 
-bool removals_settled(const struct fetcher *f)
+bool removals_wait(const struct fetcher *f)
 {
-	return f->held.len == 0 && !f->removals.undecided && !f->removals.empty;
+	const struct removals *r = &f->removals;
+
+	return r->held.len > 0 || r->undecided || r->empty;
+}
+
+bool removals_empty(const struct fetcher *f)
+{
+	return f->removals.empty;
 }
 
 /* --- what a person takes --- */
@@ -696,26 +711,50 @@ void removals_zone(struct fetcher *f, const char *lineage, const char *accepted)
 
 /* --- life --- */
 
-void removals_init(struct fetcher *f)
+void removals_init(struct fetcher *f, uv_timer_t *agree)
 {
 	const Ipc__Guard *g = f->config->guard;
 
+	f->removals.agree = agree;
 	f->removals.rules = (struct guard_rules){ g->off,	g->free,	 g->percent,
 						  g->hold_free, g->hold_percent, g->agree_ms,
 						  g->window_ms };
 }
 
+void removals_learned(struct fetcher *f, bool empty)
+{
+	f->removals.empty = empty;
+}
+
+void removals_promoted(struct fetcher *f, uint64_t own)
+{
+	f->removals.own = own;
+}
+
+const char *removals_text(const struct fetcher *f)
+{
+	return f->removals.text;
+}
+
+void removals_set(const struct fetcher *f, char out[GUARD_SET_BYTES])
+{
+	out[0] = '\0';
+	if (f->removals.set.count > 0)
+		guard_set_text(&f->removals.set, out);
+}
+
 void removals_reset(struct fetcher *f)
 {
-	struct guard_rules rules = f->removals.rules;
+	struct removals *r = &f->removals;
 	size_t at = 0;
 	void *v;
 
-	while (table_next(&f->held, &at, NULL, &v))
+	while (table_next(&r->held, &at, NULL, &v))
 		held_free(v);
-	table_reset(&f->held);
-	buf_reset(&f->removals.doubt);
-	buf_reset(&f->removals.doubt_next);
-	mem_free(f->removals.told);
-	f->removals = (struct removals){ .rules = rules };
+	table_reset(&r->held);
+	buf_reset(&r->doubt);
+	buf_reset(&r->doubt_next);
+	mem_free(r->told);
+	(void)uv_timer_stop(r->agree);
+	*r = (struct removals){ .rules = r->rules, .agree = r->agree };
 }

@@ -3,11 +3,14 @@
  * removals - what goes from the zone: at once when the source says so, past the guard
  * (common/model/guard.h) when it is only absent there.
  *
- * Owns: f->held and f->removals. Blocks: never. Errors: none.
+ * Owns: f->removals. Blocks: never. Errors: none.
  */
 #pragma once
 
+#include <uv.h>
+
 #include "common/base/str.h"
+#include "common/base/table.h"
 #include "common/model/event.h"
 #include "common/model/guard.h"
 
@@ -20,6 +23,8 @@ struct feed_unmet;
 
 struct removals {
 	struct guard_rules rules;
+	struct table held;	   /* name -> struct held, owned */
+	uv_timer_t *agree;	   /* owned by the fetcher: for a second pass that agrees */
 	size_t added[KIND__COUNT]; /* new since a whole pass last missed none of the kind */
 	bool undecided;		   /* some wait for a second pass that agrees */
 	unsigned returned; /* a bit for each kind of which some were held and are there again */
@@ -36,18 +41,21 @@ struct removals {
 	bool empty;			/* the source brings nothing: the zone is not complete */
 	char text[REMOVALS_TEXT_BYTES]; /* what is held, and why; "": nothing */
 	char *told;			/* owned: the same as the zone has it; NULL: not known */
-	bool say;			/* it, and what was taken, is to be written there */
 };
 
-void removals_init(struct fetcher *f);
+/* `agree` is closed by the caller. */
+void removals_init(struct fetcher *f, uv_timer_t *agree);
 /* The zone's lineage, and what people took there: see follow_accepted(). */
 void removals_zone(struct fetcher *f, const char *lineage, const char *accepted);
+void removals_learned(struct fetcher *f, bool empty); /* the zone is complete, of an empty source */
+void removals_promoted(struct fetcher *f, uint64_t own);
 
 /* The source says that it is gone. Takes the event. */
 void removals_withdraw(struct fetcher *f, const char *name, struct event *ev);
 /* It is absent: it goes when the guard lets it. Takes the event, but not of one that is held. */
 void removals_hold(struct fetcher *f, const char *name, struct event *ev);
 void removals_there(struct fetcher *f, const char *name); /* it is not absent */
+void removals_added(struct fetcher *f, enum kind k);	  /* one that was not live */
 
 /* A pass begins; and what it says of the source. */
 void removals_begin(struct fetcher *f);
@@ -57,14 +65,16 @@ void removals_unmet(struct fetcher *f, struct feed_unmet *out);
 
 /* At the end of a pass: holds what it did not meet (one that looked at everything) ... */
 void removals_sweep(struct fetcher *f);
-/* ... and lets go what may. `whole`: it looked at everything. */
-void removals_judge(struct fetcher *f, bool whole, int64_t end_ms);
+/* ... and lets go what may. `whole`: it looked at everything. Boot time. */
+void removals_judge(struct fetcher *f, bool whole, int64_t begun_ms, int64_t end_ms);
 
-/* Does nothing wait for anybody? */
-bool removals_settled(const struct fetcher *f);
+bool removals_wait(const struct fetcher *f);  /* for another pass, or for a person */
+bool removals_empty(const struct fetcher *f); /* the source brings nothing */
 
 /* A person takes the set that was shown. ERR_STATE: it is another one by now. */
 int removals_accept(struct fetcher *f, const char *set, struct err *e) MUST_USE;
 /* And takes that so many are not in this lineage, which followers wait for. */
 void removals_went(struct fetcher *f, uint64_t count);
+const char *removals_text(const struct fetcher *f); /* what is held, and why; "": nothing */
+void removals_set(const struct fetcher *f, char out[GUARD_SET_BYTES]); /* the same, to be taken */
 void removals_reset(struct fetcher *f);

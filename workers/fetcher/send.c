@@ -8,33 +8,43 @@
 #include "workers/fetcher/source/source_db.h"
 #include "workers/fetcher/work.h"
 
+static bool is_more_waiting(const struct send *s)
+{
+	return s->undeploy != NULL || s->outbox.len > 0 || s->next_chore < s->n_chores;
+}
+
 bool send_idle(const struct fetcher *f)
 {
-	return f->outbox.len == 0 && f->undeploy == NULL && f->next_chore == f->n_chores &&
-	       f->n_due == 0 && !f->finish_refill && !f->removals.say && !f->corrects &&
-	       f->lineage_due[0] == '\0' && f->redo.n == 0 &&
+	const struct send *s = &f->send;
+
+	return !is_more_waiting(s) && s->n_due == 0 && !s->completes && s->held == NULL &&
+	       !s->corrects && s->lineage_due[0] == '\0' && s->redo.n == 0 &&
 	       (f->end == NULL || f->end->ops->is_free(f->end));
 }
 
-static void drop_due(struct fetcher *f)
+static void drop_due(struct send *s)
 {
-	mem_free(f->due[0].field);
-	mem_free(f->due[0].value);
-	memmove(&f->due[0], &f->due[1], (--f->n_due) * sizeof(f->due[0]));
+	mem_free(s->due[0].field);
+	mem_free(s->due[0].value);
+	memmove(&s->due[0], &s->due[1], (--s->n_due) * sizeof(s->due[0]));
 }
 
 #define DUE_OF_ITEM 2 /* the end of a pass: it was one, and it settled everything */
 
 bool send_has_room(const struct fetcher *f)
 {
-	return f->n_due + DUE_OF_ITEM <= FETCHER_DUE;
+	const struct send *s = &f->send;
+
+	return s->n_chores == 0 && s->n_due + DUE_OF_ITEM <= SEND_DUE && !outbox_full(&s->outbox);
 }
 
 static void add_due(struct fetcher *f, enum due_what what, const char *field, const char *value)
 {
-	CHECK(f->n_due < FETCHER_DUE);
-	f->due[f->n_due++] =
-		(struct due){ what, mem_strdup(field), mem_strdup(value), f->outbox.seq };
+	struct send *s = &f->send;
+
+	CHECK(s->n_due < SEND_DUE);
+	s->due[s->n_due++] =
+		(struct due){ what, mem_strdup(field), mem_strdup(value), s->outbox.seq };
 }
 
 void send_cursor(struct fetcher *f, const char *field, const char *value)
@@ -52,10 +62,49 @@ void send_caught(struct fetcher *f, const char *unread)
 	add_due(f, DUE_CAUGHT, NULL, unread);
 }
 
+void send_lag(struct fetcher *f, int64_t lag_ms)
+{
+	f->send.lag_ms = lag_ms;
+}
+
+void send_correction(struct fetcher *f)
+{
+	f->send.corrects = true;
+}
+
+void send_refill(struct fetcher *f, const char *lineage)
+{
+	str_copy(f->send.lineage_due, sizeof(f->send.lineage_due), lineage);
+}
+
+void send_complete(struct fetcher *f, bool empty)
+{
+	f->send.completes = true;
+	f->send.empty = empty;
+}
+
+void send_event(struct fetcher *f, struct event *ev, const struct hash *h, enum outbox_how how)
+{
+	outbox_add(&f->send.outbox, ev, h, how);
+}
+
+static void drop_removals(struct send *s)
+{
+	mem_free(s->held);
+	mem_free(s->accepted);
+	s->held = NULL;
+	s->accepted = NULL;
+}
+
+void send_removals(struct fetcher *f, const char *held, const char *accepted)
+{
+	drop_removals(&f->send);
+	f->send.held = mem_strdup(held);
+	f->send.accepted = mem_strdup(accepted);
+}
+
 static void write_caught(struct fetcher *f, struct zone_page *p, const char *unread)
 {
-	mem_free(f->unread);
-	f->unread = mem_strdup(unread);
 	page_field(p, PAGE_META, "unread", unread);
 	page_field(p, PAGE_META, "caught", f->token);
 	p->sync_state = true;
@@ -71,7 +120,7 @@ static void write_due(struct fetcher *f, struct zone_page *p, const struct due *
 		page_field(p, PAGE_CURSOR, d->field, d->value);
 		break;
 	case DUE_POLL:
-		(void)snprintf(text, sizeof(text), "%" PRIu64, ++f->polls);
+		(void)snprintf(text, sizeof(text), "%" PRIu64, ++f->known.polls);
 		page_field(p, PAGE_META, "polls", text);
 		break;
 	case DUE_CAUGHT:
@@ -84,63 +133,52 @@ static void write_due(struct fetcher *f, struct zone_page *p, const struct due *
    stands in the page of the row, or in a later one. */
 static void put_due(struct fetcher *f, struct zone_page *p)
 {
-	uint64_t oldest = outbox_oldest(&f->outbox);
+	struct send *s = &f->send;
+	uint64_t oldest = outbox_oldest(&s->outbox);
 
-	if (f->undeploy != NULL)
-		oldest = MIN(oldest, f->undeploy->seq);
-	while (f->n_due > 0 && f->due[0].seq < oldest) {
-		write_due(f, p, &f->due[0]);
-		drop_due(f);
+	if (s->undeploy != NULL)
+		oldest = MIN(oldest, s->undeploy->seq);
+	while (s->n_due > 0 && s->due[0].seq < oldest) {
+		write_due(f, p, &s->due[0]);
+		drop_due(s);
 	}
 }
 
-void send_drop_chores(struct fetcher *f)
+static void chore_reset(struct chore *c)
 {
-	size_t i;
-
-	for (i = f->next_chore; i < f->n_chores; i++) {
-		mem_free(f->chores[i].name);
-		mem_free(f->chores[i].ref);
-		mem_free(f->chores[i].version);
-	}
-	f->n_chores = 0;
-	f->next_chore = 0;
+	mem_free(c->name);
+	mem_free(c->ref);
+	mem_free(c->version);
 }
 
 void send_reset(struct fetcher *f)
 {
-	send_drop_chores(f);
-	mem_free(f->chores);
-	f->chores = NULL;
-	f->cap_chores = 0;
-	while (f->n_due > 0)
-		drop_due(f);
-	outbox_reset(&f->outbox);
-	outbox_item_free(f->undeploy);
-	f->undeploy = NULL;
-	page_drop(&f->redo);
-	f->lineage_due[0] = '\0';
-	f->corrects = false;
-	f->finish_refill = false;
-	f->refill_ends = false;
-	f->caught = false;
-	f->settled = false;
-	f->settle_again = false;
-	mem_free(f->unread);
-	f->unread = NULL;
+	struct send *s = &f->send;
+
+	while (s->next_chore < s->n_chores)
+		chore_reset(&s->chores[s->next_chore++]);
+	mem_free(s->chores);
+	while (s->n_due > 0)
+		drop_due(s);
+	outbox_reset(&s->outbox);
+	outbox_item_free(s->undeploy);
+	drop_removals(s);
+	page_drop(&s->redo);
+	*s = (struct send){ .published = s->published, .acked = s->acked };
 }
 
-void send_chore(struct fetcher *f, char op, const char *name, const struct known_entry *e,
-		const char *version)
+void send_chore(struct fetcher *f, enum chore_what what, const char *name,
+		const struct known_entry *e, const char *version)
 {
-	struct chore c = { .op = op, .name = mem_strdup(name), .version = mem_strdup(version) };
+	struct send *s = &f->send;
+	struct chore c = { .what = what, .name = mem_strdup(name), .version = mem_strdup(version) };
 
 	if (e != NULL) {
 		c.ref = mem_strdup(known_ref_id(e));
 		c.revision = e->revision;
 	}
-	f->chores = mem_grow(f->chores, &f->cap_chores, f->n_chores + 1, sizeof(*f->chores));
-	f->chores[f->n_chores++] = c;
+	s->chores = mem_grow(s->chores, &s->cap_chores, s->n_chores + 1, sizeof(*s->chores));
+	s->chores[s->n_chores++] = c;
 }
 
 /* --- one page --- */
@@ -151,7 +189,7 @@ static void put_item(struct fetcher *f, struct zone_page *p, struct outbox_item 
 		page_deploy(p, &f->known, &i->ev, &i->hash, i->how == OUTBOX_FORCED);
 	else
 		page_withdraw(p, &f->known, &i->ev, false);
-	f->published++;
+	f->send.published++;
 	outbox_item_free(i);
 }
 
@@ -165,12 +203,14 @@ static bool takes_children(const struct outbox_item *i)
    false: there is no room for all of it. */
 static bool undeploy_is_through(struct fetcher *f, struct zone_page *p)
 {
-	if (f->undeploy == NULL)
+	struct outbox_item *i = f->send.undeploy;
+
+	if (i == NULL)
 		return true;
-	if (!page_children(p, &f->known, f->undeploy->ev.id) || !page_has_room(p, 0))
+	if (!page_children(p, &f->known, i->ev.id) || !page_has_room(p, 0))
 		return false;
-	put_item(f, p, f->undeploy);
-	f->undeploy = NULL;
+	put_item(f, p, i);
+	f->send.undeploy = NULL;
 	return true;
 }
 
@@ -183,52 +223,53 @@ static void put_tombstone(struct fetcher *f, struct zone_page *p, struct chore *
 
 	if (e == NULL || event_name_parse(c->name, c->ref, &ev.kind, &id, NULL) < 0)
 		return; /* none of ours */
-	if (c->op == 'R' && known_live(e))
+	if (c->what == CHORE_MEND && known_live(e))
 		return;
 	ev.id = mem_strdup(id);
 	ev.ref_id = mem_strdup(c->ref);
 	ev.version = mem_strdup(c->version);
 	if (known_live(e))
 		known_withdraw(&f->known, e, c->version == NULL ? "" : c->version);
-	page_withdraw(p, &f->known, &ev, c->op == 'R');
+	page_withdraw(p, &f->known, &ev, c->what == CHORE_MEND);
 }
 
 static void do_chore(struct fetcher *f, struct zone_page *p)
 {
-	struct chore *c = &f->chores[f->next_chore++];
+	struct send *s = &f->send;
+	struct chore *c = &s->chores[s->next_chore++];
 
-	if (c->op == 'K')
+	if (c->what == CHORE_KEEP)
 		page_keep(p, &f->known, c->name);
-	else if (c->op == 'P')
+	else if (c->what == CHORE_PURGE)
 		page_purge(p, &f->known, c->name, c->revision);
 	else
 		put_tombstone(f, p, c);
-	mem_free(c->name);
-	mem_free(c->ref);
-	mem_free(c->version);
-	if (f->next_chore == f->n_chores) {
-		f->n_chores = 0;
-		f->next_chore = 0;
+	chore_reset(c);
+	if (s->next_chore == s->n_chores) {
+		s->n_chores = 0;
+		s->next_chore = 0;
 	}
 }
 
 static void put_waiting(struct fetcher *f, struct zone_page *p)
 {
+	struct send *s = &f->send;
+
 	while (undeploy_is_through(f, p)) {
-		const struct outbox_item *next = outbox_next(&f->outbox);
+		const struct outbox_item *next = outbox_next(&s->outbox);
 		struct outbox_item *i;
 
 		if (!page_has_room(p, next == NULL ? 0 : next->ev.payload.len))
 			return;
-		if (next == NULL && f->next_chore == f->n_chores)
+		if (!is_more_waiting(s))
 			return;
 		if (next == NULL) {
 			do_chore(f, p);
 			continue;
 		}
-		i = outbox_take(&f->outbox);
+		i = outbox_take(&s->outbox);
 		if (takes_children(i))
-			f->undeploy = i;
+			s->undeploy = i;
 		else
 			put_item(f, p, i);
 	}
@@ -237,79 +278,80 @@ static void put_waiting(struct fetcher *f, struct zone_page *p)
 /* What was found damaged of the page before. */
 static void put_again(struct fetcher *f, struct zone_page *p)
 {
+	struct zone_page *redo = &f->send.redo;
 	size_t i;
 
-	for (i = 0; i < f->redo.n; i++) {
-		if (!f->redo.records[i].damaged)
+	for (i = 0; i < redo->n; i++) {
+		if (!redo->records[i].damaged)
 			continue;
-		log_warn(EV("repair"), KV("key", f->redo.records[i].name));
-		page_again(p, &f->known, &f->redo.records[i]);
+		log_warn(EV("repair"), KV("key", redo->records[i].name));
+		page_again(p, &f->known, &redo->records[i]);
 	}
-	page_drop(&f->redo);
+	page_drop(redo);
 }
 
 /* The last page of a refill: who made it, that it is whole, and that it is fresh. */
-static void end_refill(struct fetcher *f, struct zone_page *p)
+static void write_complete(struct fetcher *f, struct zone_page *p)
 {
-	f->finish_refill = false;
+	f->send.completes = false;
 	page_field(p, PAGE_META, "mapping", f->mapping);
 	p->sync_state = true;
-	page_refill_end(p, f->removals.empty);
+	page_refill_end(p, f->send.empty);
 }
 
 /* So that every node can say what is held back, and know what a person took. */
-static void say_removals(struct fetcher *f, struct zone_page *p)
+static void write_removals(struct fetcher *f, struct zone_page *p)
 {
-	f->removals.say = false;
+	struct send *s = &f->send;
+
 	if (f->end->followed)
-		page_field(p, PAGE_META, "held", f->removals.text);
-	if (f->removals.accept[0] != '\0')
-		page_field(p, PAGE_META, "accepted", f->removals.accept);
+		page_field(p, PAGE_META, "held", s->held);
+	if (s->accepted[0] != '\0')
+		page_field(p, PAGE_META, "accepted", s->accepted);
+	drop_removals(s);
 }
 
 /* Before any row that may be as old: followers must not take it for newer than what they had. */
-static void say_lag(struct fetcher *f, struct zone_page *p)
+static void write_lag(struct fetcher *f, struct zone_page *p)
 {
 	char text[24];
 
-	f->lag_said = f->lag_ms;
-	(void)snprintf(text, sizeof(text), "%" PRId64, f->lag_ms);
+	f->known.lag_ms = f->send.lag_ms;
+	(void)snprintf(text, sizeof(text), "%" PRId64, f->known.lag_ms);
 	page_field(p, PAGE_META, "lag", text);
 }
 
 /* Of whose source the zone is stays known, whatever becomes of the refill. */
 static void begin_refill(struct fetcher *f, struct zone_page *p)
 {
-	const char *installation = table_get(&f->cursors, SOURCE_INSTALLATION);
+	const char *installation = table_get(&f->known.cursors, SOURCE_INSTALLATION);
 
-	page_refill_begin(p, &f->known, f->lineage_due);
-	f->lineage_due[0] = '\0';
+	page_refill_begin(p, &f->known, f->send.lineage_due);
+	f->send.lineage_due[0] = '\0';
 	if (installation != NULL)
 		page_field(p, PAGE_CURSOR, SOURCE_INSTALLATION, installation);
 }
 
-static bool is_more_waiting(const struct fetcher *f)
-{
-	return f->undeploy != NULL || f->outbox.len > 0 || f->next_chore < f->n_chores;
-}
-
 static void make_page(struct fetcher *f, struct zone_page *p)
 {
-	page_begin(p, &f->known, f->refill ? PAGE_REFILL_RECORDS : PAGE_RECORDS, clock_wall_ms());
-	if (f->lineage_due[0] != '\0') {
+	struct send *s = &f->send;
+	size_t most = f->refill == REFILL_NONE ? PAGE_RECORDS : PAGE_REFILL_RECORDS;
+
+	page_begin(p, &f->known, most, clock_wall_ms());
+	if (s->lineage_due[0] != '\0') {
 		begin_refill(f, p);
 	} else {
-		p->corrects = f->corrects;
-		f->corrects = false;
+		p->corrects = s->corrects;
+		s->corrects = false;
 		put_again(f, p);
-		if (f->lag_said != f->lag_ms && f->end->followed)
-			say_lag(f, p);
+		if (f->known.lag_ms != s->lag_ms && f->end->followed)
+			write_lag(f, p);
 		put_waiting(f, p);
 		put_due(f, p);
-		if (f->removals.say && !is_more_waiting(f))
-			say_removals(f, p);
-		if (f->finish_refill && !is_more_waiting(f))
-			end_refill(f, p);
+		if (s->held != NULL && !is_more_waiting(s))
+			write_removals(f, p);
+		if (s->completes && !is_more_waiting(s))
+			write_complete(f, p);
 	}
 	page_close(p, &f->known);
 }
@@ -325,7 +367,7 @@ void send_pump(struct fetcher *f)
 			page_drop(&p);
 			return;
 		}
-		f->end->ops->write(f->end, &p, is_more_waiting(f));
+		f->end->ops->write(f->end, &p, is_more_waiting(&f->send));
 	}
 }
 
@@ -339,30 +381,18 @@ static bool has_damage(const struct zone_page *p)
 	return false;
 }
 
-void send_done(struct fetcher *f, struct zone_page *p, bool broken)
+void send_done(struct fetcher *f, struct zone_page *p)
 {
-	f->acked = p->number;
-	f->refusals = 0;
-	f->error = (struct err){ 0 };
-	if (broken) { /* a key of the zone's own is of a wrong type */
-		log_warn(EV("repair"), KV("key", "*"));
-		f->want_refill = true;
-		f->reload = true;
-	}
-	if (p->complete != NULL) {
-		log_note(EV("refill_done"), KV("revision", p->revision));
-		f->refill = false;
-		f->refill_ends = false;
-		f->want_refill = broken;
-		worker_report(f->w);
-	}
-	if (p->caught) {
-		log_note(EV("caught_up"), KV("revision", p->revision));
-		f->caught = true;
-		worker_report(f->w);
-	}
-	if (has_damage(p)) {
-		f->redo = *p;
-		*p = (struct zone_page){ 0 };
-	}
+	f->send.acked = p->number;
+	if (!has_damage(p))
+		return;
+	f->send.redo = *p;
+	*p = (struct zone_page){ 0 };
+}
+
+void send_report(const struct fetcher *f, Ipc__FetcherReport *out)
+{
+	out->published = f->send.published;
+	out->batch = f->send.acked;
+	out->outbox = f->send.outbox.len;
 }

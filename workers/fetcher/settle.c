@@ -2,6 +2,7 @@
 #include "workers/fetcher/settle.h"
 
 #include "common/base/clock.h"
+#include "common/base/mem.h"
 #include "workers/fetcher/work.h"
 
 /*
@@ -9,14 +10,12 @@
  * held, or something that cannot be read may be any name of its type. Names whose own row cannot
  * be read do not count: they go to `unread`, for followers to judge by what they serve.
  */
-static bool all_settled(const struct fetcher *f, struct buf *unread)
+static bool is_all(const struct fetcher *f, struct buf *unread)
 {
 	size_t at = 0;
 	const char *name;
 	void *v;
 
-	if (!removals_settled(f))
-		return false;
 	while (table_next(&f->known.names, &at, &name, &v)) {
 		const struct known_entry *e = v;
 
@@ -26,42 +25,75 @@ static bool all_settled(const struct fetcher *f, struct buf *unread)
 			return false;
 		if (e->unread)
 			buf_printf(unread, "%s%s", unread->len > 0 ? "\n" : "", name);
-		if (unread->len > FETCHER_UNREAD_BYTES)
+		if (unread->len > SETTLE_UNREAD_BYTES)
 			return false;
 	}
 	return true;
 }
 
 /* Only a look at everything settles everything (zone-protocol 3). */
-static void settle(struct fetcher *f)
+static void look(struct fetcher *f, bool held)
 {
+	struct settle *s = &f->settle;
 	struct buf unread = { 0 };
-
 	/* Nobody switches to what a node alone writes: it serves at once. */
-	f->settled = all_settled(f, &unread) || !f->end->followed;
-	if (!f->settled)
-		log_note(EV("not_settled"), KV("held", (uint64_t)f->held.len));
-	else if (!f->caught || !str_equal(buf_cstr(&unread), f->unread))
+	bool all = (!held && is_all(f, &unread)) || !f->end->followed;
+
+	s->state = all ? SETTLE_ALL : SETTLE_OPEN;
+	if (!all) {
+		log_note(EV("not_settled"), KV("held", held));
+	} else if (!s->told || !str_equal(buf_cstr(&unread), s->unread)) {
 		send_caught(f, buf_cstr(&unread));
+		mem_free(s->unread);
+		s->unread = mem_strdup(unread.data);
+	}
 	buf_reset(&unread);
 }
 
-void settle_pass(struct fetcher *f, const struct feed_item *end)
+void settle_pass(struct fetcher *f, const struct feed_item *end, bool fresh, bool held)
 {
+	struct settle *s = &f->settle;
 	bool whole = end->pass != PASS_DELTA && end->whole;
-	bool late = !f->end->followed || f->begun_ms - f->promoted_ms >= f->lag_ms;
 	int64_t now = clock_boot_ms();
 
-	f->settled = f->settled && removals_settled(f);
-	if (whole) {
-		f->settle_again = !late;
-		f->whole_ms = now;
-	}
-	if (whole && late)
-		settle(f);
-	else if (late && !f->settled && f->settle_again && now - f->whole_ms >= FETCHER_SETTLE_MS)
+	if (s->state == SETTLE_ALL && held)
+		s->state = SETTLE_OPEN;
+	if (whole)
+		s->whole_ms = now;
+	if (whole && fresh)
+		look(f, held);
+	else if (whole)
+		settle_retry(f);
+	else if (fresh && s->state == SETTLE_AGAIN && now - s->whole_ms >= SETTLE_REST_MS)
 		feed_want(f->feed, PASS_COMPARE);
 	/* Followers take two of them for the word of the source on every name. */
-	if (f->settled && late && f->end->followed)
+	if (s->state == SETTLE_ALL && fresh && f->end->followed)
 		send_poll(f);
+}
+
+void settle_retry(struct fetcher *f)
+{
+	if (f->settle.state == SETTLE_OPEN)
+		f->settle.state = SETTLE_AGAIN;
+}
+
+void settle_undo(struct fetcher *f)
+{
+	f->settle.state = SETTLE_AGAIN;
+}
+
+void settle_told(struct fetcher *f)
+{
+	f->settle.told = true;
+}
+
+bool settle_is_told(const struct fetcher *f)
+{
+	return f->settle.told;
+}
+
+void settle_reset(struct fetcher *f)
+{
+	mem_free(f->settle.unread);
+	f->settle = (struct settle){ 0 };
 }

@@ -188,7 +188,11 @@ void known_reset(struct known *k)
 		mem_free(((struct known_ref *)v)->id);
 		mem_free(v);
 	}
+	at = 0;
+	while (table_next(&k->cursors, &at, NULL, &v))
+		mem_free(v);
 	table_reset(&k->names);
 	table_reset(&k->refs);
+	table_reset(&k->cursors);
 	*k = (struct known){ 0 };
 }

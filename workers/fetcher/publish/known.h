@@ -57,6 +57,10 @@ struct known {
 	struct digest sums; /* of all `there` */
 	uint64_t revision;
 	uint64_t horizon; /* greatest purged tombstone */
+	uint64_t polls;	  /* of the source, that left nothing open */
+	int64_t lag_ms;	  /* as old may be what it is made of */
+	/* As they were found; they move on in the source, which tells. */
+	struct table cursors; /* field -> value, owned */
 };
 
 bool known_live(const struct known_entry *e);
