@@ -87,7 +87,8 @@ IN_HEADERS = {"uv", "protobuf-c"}
 PRIVATE_HEADERS = {("common/store/store_internal.h", "lmdb"), ("common/tls/tls_internal.h", "openssl")}
 
 # A part of a struct that one file of the folder owns: the others ask it by its functions.
-PARTS = {FETCHER: ("learn", "reading", "removals", "quarantine", "settle", "send")}
+PARTS = {FETCHER: ("learn", "reading", "removals", "quarantine", "settle", "send"),
+         CACHE + "/follow": ("look", "replay")}
 PART_FILE = {"reading": "pass.c"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/cache/follow/replay.h"
+#include "workers/cache/follow/look.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,19 +35,6 @@ static const char *switch_text(enum switch_verdict v)
 	return v < ARRAY_LEN(texts) && texts[v] != NULL ? texts[v] : "";
 }
 
-void replay_waits(const struct follower *f, char *text, size_t n)
-{
-	bool known = f->doubtful != NOT_COMPARED;
-
-	text[0] = '\0';
-	if (f->waits == SWITCH_NOW)
-		return;
-	(void)snprintf(text, n, "%s", switch_text(f->waits));
-	if (known)
-		(void)snprintf(text + strlen(text), n - strlen(text), " (%zu names are in doubt)",
-			       f->doubtful);
-}
-
 static void to_store(const struct position *p, struct store_position *out)
 {
 	*out = (struct store_position){ .revision = p->revision, .digest = p->digest };
@@ -62,13 +49,6 @@ void replay_position(const struct store_position *p, struct position *out)
 	str_copy(out->token, sizeof(out->token), p->token);
 }
 
-static void on_ignored(void *arg, const struct redis_reply *r, const struct err *lost)
-{
-	UNUSED(arg);
-	UNUSED(r);
-	UNUSED(lost);
-}
-
 /* When they cannot be told, they are found again at the next resync. */
 static void suspect(struct follower *f, const char *const *names, size_t n)
 {
@@ -77,13 +57,13 @@ static void suspect(struct follower *f, const char *const *names, size_t n)
 	for (i = 0; i < n; i++)
 		log_error(EV("suspect"), KV("key", names[i]));
 	if (n > 0)
-		(void)!follow_suspect(f->z, names, n, on_ignored, NULL);
+		(void)!follow_suspect(f->z, names, n, follower_ignore, NULL);
 }
 
 /* What this node owes stays an error until it is done. */
 static void clear_error(struct follower *f)
 {
-	if (!f->forced)
+	if (!f->replay.owed)
 		f->error = (struct err){ 0 };
 }
 
@@ -94,24 +74,24 @@ static void begin_resync(struct follower *f, const char *why, enum verdict v)
 	struct keeper_job *job;
 
 	if (keeper_busy(f->keeper)) {
-		f->again = true;
+		look_owe(f);
 		return;
 	}
 	log_note(EV("resync_begin"), KV("why", why), KV("lineage", f->head.lineage),
 		 KV("head", f->head.revision));
 	f->building = true;
-	f->named = false;
-	f->waits = SWITCH_NOW;
-	f->doubtful = NOT_COMPARED;
-	f->compared_ms = 0;
-	f->other_history = v != FOLLOW_RESUME;
-	f->looks = (struct looks){ 0 };
-	follow_look(&f->looks, &f->head, clock_boot_ms());
+	f->replay.named = false;
+	f->replay.waits = SWITCH_NOW;
+	f->replay.doubtful = NOT_COMPARED;
+	f->replay.compared_ms = 0;
+	f->replay.other_history = v != FOLLOW_RESUME;
+	f->replay.looks = (struct looks){ 0 };
+	follow_look(&f->replay.looks, &f->head, clock_boot_ms());
 	f->next = (struct position){ 0 };
 	str_copy(f->next.lineage, sizeof(f->next.lineage), f->head.lineage);
 	str_copy(f->next.token, sizeof(f->next.token), f->head.token);
-	f->next_horizon = f->head.horizon;
-	f->resumes = true;
+	f->replay.begun_horizon = f->head.horizon;
+	look_for_events(f, true);
 	follower_mode(f, MODE_RESYNCING);
 	job = keeper_job_new(KEEPER_NEXT);
 	keeper_do(f->keeper, job);
@@ -120,27 +100,28 @@ static void begin_resync(struct follower *f, const char *why, enum verdict v)
 void replay_abandon(struct follower *f)
 {
 	f->building = false;
-	f->waits = SWITCH_NOW;
+	f->replay.waits = SWITCH_NOW;
 	follower_mode(f, f->pos.lineage[0] == '\0' ? MODE_WAITING : MODE_FOLLOWING);
 }
 
 void replay_broke(struct follower *f)
 {
-	f->build_pause_ms = MIN(MAX(2 * f->build_pause_ms, BUILD_PAUSE_MS), RESYNC_PAUSE_MS);
-	f->build_after_ms = clock_boot_ms() + f->build_pause_ms;
+	f->replay.build_pause_ms =
+		MIN(MAX(2 * f->replay.build_pause_ms, BUILD_PAUSE_MS), RESYNC_PAUSE_MS);
+	f->replay.build_after_ms = clock_boot_ms() + f->replay.build_pause_ms;
 	replay_abandon(f);
 }
 
 /* A zone that was filled anew may be tried at once, one that changed soon: it may be mended. */
 static bool resync_allowed(const struct follower *f)
 {
-	int64_t since = clock_boot_ms() - f->failed_ms;
-	bool same = f->failed.revision == f->head.revision &&
-		    digest_equal(&f->failed.digest, &f->head.digest);
+	int64_t since = clock_boot_ms() - f->replay.failed_ms;
+	bool same = f->replay.failed.revision == f->head.revision &&
+		    digest_equal(&f->replay.failed.digest, &f->head.digest);
 
-	if (clock_boot_ms() < f->build_after_ms)
+	if (clock_boot_ms() < f->replay.build_after_ms)
 		return false;
-	return f->failed_ms == 0 || !str_equal(f->failed.lineage, f->head.lineage) ||
+	return f->replay.failed_ms == 0 || !str_equal(f->replay.failed.lineage, f->head.lineage) ||
 	       since >= RESYNC_PAUSE_MS || (!same && since >= RESYNC_AGAIN_MS);
 }
 
@@ -160,37 +141,37 @@ static struct doubt doubt_of(const struct follower *f)
 			       .equal = digest_equal(&f->pos.digest, &f->next.digest),
 			       .other_lineage = !str_equal(f->pos.lineage, f->next.lineage),
 			       .accepted = f->next.lineage[0] != '\0' &&
-					   str_equal(f->accepted, f->next.lineage) };
+					   str_equal(f->replay.accepted, f->next.lineage) };
 }
 
 /* The zone goes on being followed there, and is asked again at its next look. */
 static void wait_to_switch(struct follower *f, enum switch_verdict v)
 {
-	if (f->waits != v)
+	if (f->replay.waits != v)
 		log_warn(EV("switch_waits"), KV("why", switch_text(v)));
-	f->waits = v;
+	f->replay.waits = v;
 	f->proven = false;
 	clear_error(f); /* of what came before: this is why, now */
 	follower_mode(f, MODE_BEHIND);
 	worker_report(f->w);
-	follower_arm(f, 0);
+	look_in(f, 0);
 }
 
 static void try_switch(struct follower *f)
 {
 	struct doubt d = doubt_of(f);
-	enum switch_verdict v = follow_switch(&f->head, &f->looks, &d, false);
+	enum switch_verdict v = follow_switch(&f->head, &f->replay.looks, &d, false);
 
 	if (v == SWITCH_NOW) {
 		keeper_do(f->keeper, keeper_job_new(KEEPER_SWITCH));
-	} else if (v == SWITCH_COMPARE && clock_boot_ms() - f->compared_ms >= COMPARE_MS) {
-		f->compared_ms = clock_boot_ms();
+	} else if (v == SWITCH_COMPARE && clock_boot_ms() - f->replay.compared_ms >= COMPARE_MS) {
+		f->replay.compared_ms = clock_boot_ms();
 		compare(f);
-	} else if (f->doubtful == NOT_COMPARED) { /* for people */
+	} else if (f->replay.doubtful == NOT_COMPARED) { /* for people */
 		wait_to_switch(f, v);
 		compare(f);
 	} else {
-		wait_to_switch(f, v == SWITCH_COMPARE ? f->waits : v);
+		wait_to_switch(f, v == SWITCH_COMPARE ? f->replay.waits : v);
 	}
 }
 
@@ -220,12 +201,12 @@ void replay_compared(struct follower *f, const struct keeper_job *job)
 	struct doubt d = doubt_of(f);
 	enum switch_verdict v;
 
-	f->doubtful = job->difference.differs;
+	f->replay.doubtful = job->difference.differs;
 	d.unread = job->difference.told;
 	d.halved = is_halved(&job->difference);
 	d.lacks = count_lacks(&job->difference);
-	f->lacks = d.lacks;
-	v = follow_switch(&f->head, &f->looks, &d, true);
+	f->replay.lacks = d.lacks;
+	v = follow_switch(&f->head, &f->replay.looks, &d, true);
 	if (v == SWITCH_NOW)
 		keeper_do(f->keeper, keeper_job_new(KEEPER_SWITCH));
 	else
@@ -238,21 +219,21 @@ static void conclude_resync(struct follower *f)
 	struct err e = { 0 };
 
 	if (digest_equal(&f->next.digest, &f->head.digest)) {
-		f->failures = 0;
-		f->failed_ms = 0;
+		f->replay.failures = 0;
+		f->replay.failed_ms = 0;
 		try_switch(f);
 		return;
 	}
-	f->failures++;
+	f->replay.failures++;
 	(void)err_set(&e, ERR_DAMAGED,
 		      "resync: %" PRIu64 " entities and another digest where the zone has %" PRIu64,
 		      f->next.digest.count, f->head.digest.count);
-	if (f->failures >= 2) { /* once more at once, then the primary must mend it */
-		f->failed_ms = clock_boot_ms();
-		f->failed = f->next;
-		f->failed.revision = f->head.revision;
-		f->failed.digest = f->head.digest;
-		if (!f->named) /* else that is why, most likely */
+	if (f->replay.failures >= 2) { /* once more at once, then the primary must mend it */
+		f->replay.failed_ms = clock_boot_ms();
+		f->replay.failed = f->next;
+		f->replay.failed.revision = f->head.revision;
+		f->replay.failed.digest = f->head.digest;
+		if (!f->replay.named) /* else that is why, most likely */
 			suspect(f, (const char *const[]){ "*" }, 1);
 	}
 	replay_abandon(f);
@@ -260,16 +241,6 @@ static void conclude_resync(struct follower *f)
 }
 
 /* --- pages --- */
-
-struct position *replay_target(struct follower *f)
-{
-	return f->building ? &f->next : &f->pos;
-}
-
-enum store_target replay_into(const struct follower *f)
-{
-	return f->building ? STORE_NEXT : STORE_CURRENT;
-}
 
 /* At the head in steady state: proof. */
 static void conclude_page(struct follower *f)
@@ -282,11 +253,11 @@ static void conclude_page(struct follower *f)
 				 KV("count", f->pos.digest.count));
 		f->proven = true;
 		clear_error(f);
-		f->failures = 0;
+		f->replay.failures = 0;
 		follower_mode(f, MODE_FOLLOWING);
 		worker_report(f->w);
-		follower_report_node(f);
-		follower_arm(f, 0);
+		follower_tell_zone(f);
+		look_in(f, 0);
 		return;
 	}
 	f->proven = false;
@@ -294,18 +265,17 @@ static void conclude_page(struct follower *f)
 		begin_resync(f, "the digest differs from the zone's", FOLLOW_RESYNC);
 		return;
 	}
-	follower_arm(f, 0);
+	look_in(f, 0);
 }
 
 static void next_step(struct follower *f)
 {
-	struct position *p = replay_target(f);
+	struct position *p = follower_target(f);
 
-	if (f->asked.out || f->asked.here)
+	if (look_is_under_way(f))
 		return; /* the page behind this one was asked for: its turn comes */
-	if (p->revision < f->head.revision || f->again) {
-		f->again = false;
-		follower_look(f);
+	if (look_settle(f) || p->revision < f->head.revision) {
+		look_now(f);
 		return;
 	}
 	if (f->building)
@@ -316,7 +286,7 @@ static void next_step(struct follower *f)
 
 static void apply(struct follower *f, struct page *page)
 {
-	struct position *p = replay_target(f);
+	struct position *p = follower_target(f);
 	struct position after;
 	struct keeper_job *job;
 	const char *damaged[FOLLOW_PAGE_EVENTS];
@@ -326,10 +296,10 @@ static void apply(struct follower *f, struct page *page)
 	for (i = 0; i < page->len && n < ARRAY_LEN(damaged); i++)
 		if (page->events[i].damaged)
 			damaged[n++] = page->events[i].name;
-	f->named = f->named || n > 0;
+	f->replay.named = f->replay.named || n > 0;
 	suspect(f, damaged, n);
 	job = keeper_job_new(KEEPER_APPLY);
-	job->target = replay_into(f);
+	job->target = follower_into(f);
 	to_store(p, &job->position);
 	str_copy(job->position.token, sizeof(job->position.token), page->head.token);
 	job->position.revision = page->len > 0 ? page->events[page->len - 1].revision
@@ -343,7 +313,7 @@ static void apply(struct follower *f, struct page *page)
 	keeper_do(f->keeper, job);
 	/* Meanwhile Redis makes the next page. */
 	if (after.revision < f->head.revision && zone_conn_is_up(f->z))
-		follower_ask(f, &after);
+		look_behind(f, &after);
 }
 
 static bool lease_lives(struct follower *f, const struct head *h)
@@ -351,15 +321,16 @@ static bool lease_lives(struct follower *f, const struct head *h)
 	int64_t now = clock_boot_ms();
 
 	if (h->lease[0] == '\0' || !str_equal(h->lease, h->token)) {
-		f->lease_since_ms = 0;
+		f->replay.lease_since_ms = 0;
 		return false;
 	}
-	if (f->lease_since_ms == 0 || h->lease_seq < f->lease_seq) {
-		f->lease_since_ms = now;
-		f->lease_seq = h->lease_seq;
+	if (f->replay.lease_since_ms == 0 || h->lease_seq < f->replay.lease_seq) {
+		f->replay.lease_since_ms = now;
+		f->replay.lease_seq = h->lease_seq;
 		return false;
 	}
-	return h->lease_seq > f->lease_seq && now - f->lease_since_ms >= BEHIND_LEASES * f->ttl_ms;
+	return h->lease_seq > f->replay.lease_seq &&
+	       now - f->replay.lease_since_ms >= BEHIND_LEASES * f->ttl_ms;
 }
 
 /* What is served is served on. */
@@ -375,44 +346,44 @@ static void other_format(struct follower *f, const struct head *h)
 			      ? "upgrade zonesync on this node"
 			      : "upgrade zonesync on the node that writes it");
 	follower_fail(f, &e);
-	follower_arm(f, 0);
+	look_in(f, 0);
 }
 
 /* What to do with a page, by the head that came with it. */
 void replay_judge(struct follower *f, struct page *page)
 {
-	struct position own = *replay_target(f);
+	struct position own = *follower_target(f);
 	enum verdict v;
 
 	if (f->building)
-		own.revision = MAX(own.revision, f->next_horizon);
-	v = follow_judge(&page->head, &own, f->building ? "" : f->ahead.token);
-	f->resumes = v == FOLLOW_RESUME;
+		own.revision = MAX(own.revision, f->replay.begun_horizon);
+	v = follow_judge(&page->head, &own, f->building ? "" : f->replay.ahead.token);
+	look_for_events(f, v == FOLLOW_RESUME);
 	if (v != FOLLOW_BEHIND)
-		f->lease_since_ms = 0;
+		f->replay.lease_since_ms = 0;
 	if (f->building && v != FOLLOW_RESUME) {
 		replay_abandon(f);
-		follower_look(f); /* judge it again from where we really stand */
+		look_now(f); /* judge it again from where we really stand */
 		return;
 	}
 	if (f->building)
-		follow_look(&f->looks, &page->head, clock_boot_ms());
-	if (f->forced && !f->building && (v == FOLLOW_RESUME || v == FOLLOW_RESYNC) &&
+		follow_look(&f->replay.looks, &page->head, clock_boot_ms());
+	if (f->replay.owed && !f->building && (v == FOLLOW_RESUME || v == FOLLOW_RESYNC) &&
 	    resync_allowed(f)) {
-		begin_resync(f, f->forced_why, v);
+		begin_resync(f, f->replay.why, v);
 		return;
 	}
 	switch (v) {
 	case FOLLOW_RESUME:
-		if (!f->asked.whole) {
-			follower_look(f);
+		if (!look_was_whole(f)) {
+			look_now(f);
 			break;
 		}
 		/* A resync applies the first page in any case: of an empty zone it holds nothing
 		   but the position, without which nobody is answered. */
-		if (page->len > 0 || replay_target(f)->revision < page->head.revision ||
+		if (page->len > 0 || follower_target(f)->revision < page->head.revision ||
 		    !str_equal(own.token, page->head.token) ||
-		    (f->building && replay_target(f)->revision == 0))
+		    (f->building && follower_target(f)->revision == 0))
 			apply(f, page);
 		else
 			next_step(f);
@@ -424,7 +395,7 @@ void replay_judge(struct follower *f, struct page *page)
 							    : "the history is another",
 				     v);
 		else
-			follower_wait(f);
+			look_later(f, 0);
 		break;
 	case FOLLOW_BEHIND:
 		f->proven = false;
@@ -432,7 +403,7 @@ void replay_judge(struct follower *f, struct page *page)
 		if (lease_lives(f, &page->head))
 			begin_resync(f, "an older epoch is alive there", v);
 		else
-			follower_wait(f);
+			look_later(f, 0);
 		break;
 	case FOLLOW_FORMAT:
 		f->proven = false;
@@ -444,7 +415,7 @@ void replay_judge(struct follower *f, struct page *page)
 		if (f->error.code == ERR_CONFIG) /* it was of another format */
 			f->error = (struct err){ 0 };
 		follower_mode(f, MODE_WAITING);
-		follower_wait(f);
+		look_later(f, 0);
 		break;
 	}
 }
@@ -455,14 +426,12 @@ void replay_judge(struct follower *f, struct page *page)
    at all of it again. */
 static void withdrew(struct follower *f, const struct keeper_job *job)
 {
-	store_ahead(f->store, &f->ahead);
+	store_ahead(f->store, &f->replay.ahead);
 	replay_position(&job->served, &f->pos);
-	f->applied_ms = clock_wall_ms();
-	f->doubtful = NOT_COMPARED;
+	f->replay.doubtful = NOT_COMPARED;
 	log_warn(EV("withdrawn_ahead"), KV("names", (uint64_t)job->withdrawn),
-		 KV("revision", f->ahead.revision));
-	if (f->base.changed != NULL)
-		f->base.changed(f->base.changed_arg, true);
+		 KV("revision", f->replay.ahead.revision));
+	follower_changed(f, true);
 }
 
 void replay_applied(struct follower *f, const struct keeper_job *job)
@@ -477,34 +446,93 @@ void replay_applied(struct follower *f, const struct keeper_job *job)
 			withdrew(f, job);
 	} else {
 		f->pos = p;
-		f->applied_ms = clock_wall_ms();
-		if (f->base.changed != NULL)
-			f->base.changed(f->base.changed_arg, !had_data);
+		follower_changed(f, !had_data);
 	}
-	f->progress++;
 	next_step(f);
 }
 
 void replay_switched(struct follower *f)
 {
-	bool reset = f->other_history || !str_equal(f->pos.lineage, f->next.lineage);
+	bool reset = f->replay.other_history || !str_equal(f->pos.lineage, f->next.lineage);
 
 	store_adopt(f->store);
 	f->pos = f->next;
 	f->building = false;
-	f->waits = SWITCH_NOW;
-	f->accepted[0] = '\0';
-	f->forced = false;
-	f->build_pause_ms = 0;
-	store_ahead(f->store, &f->ahead);
+	f->replay.waits = SWITCH_NOW;
+	f->replay.accepted[0] = '\0';
+	f->replay.owed = false;
+	f->replay.build_pause_ms = 0;
+	store_ahead(f->store, &f->replay.ahead);
 	f->proven = true;
 	f->error = (struct err){ 0 };
-	f->applied_ms = clock_wall_ms();
 	log_note(EV("resync_done"), KV("revision", f->pos.revision),
 		 KV("count", f->pos.digest.count), KV("generation", store_generation(f->store)));
 	follower_mode(f, MODE_FOLLOWING);
-	follower_report_node(f);
-	if (f->base.changed != NULL)
-		f->base.changed(f->base.changed_arg, reset);
-	follower_look(f);
+	follower_tell_zone(f);
+	follower_changed(f, reset);
+	look_now(f);
+}
+
+/* --- for follower.c --- */
+
+void replay_open(struct follower *f)
+{
+	struct store_position p;
+
+	store_position(f->store, &p);
+	replay_position(&p, &f->pos);
+	store_ahead(f->store, &f->replay.ahead);
+}
+
+void replay_owe(struct follower *f, const char *why)
+{
+	f->replay.owed = true;
+	f->replay.failed_ms = 0;
+	str_copy(f->replay.why, sizeof(f->replay.why), why);
+	look_now(f);
+}
+
+bool replay_paid(struct follower *f)
+{
+	bool owed = f->replay.owed;
+
+	f->replay.owed = false;
+	return owed;
+}
+
+void replay_at_once(struct follower *f)
+{
+	f->replay.build_after_ms = 0;
+}
+
+void replay_went_well(struct follower *f)
+{
+	f->replay.failures = 0;
+}
+
+static bool asks_a_person(const struct follower *f)
+{
+	return f->building && follow_asks_a_person(f->replay.waits);
+}
+
+void replay_accept(struct follower *f)
+{
+	if (asks_a_person(f))
+		str_copy(f->replay.accepted, sizeof(f->replay.accepted), f->next.lineage);
+	look_now(f);
+}
+
+/* Why what was built does not serve yet. */
+void replay_report(const struct follower *f, Ipc__CacheReport *out)
+{
+	const struct replay *r = &f->replay;
+	static char waits[320];
+
+	str_copy(waits, sizeof(waits), r->waits == SWITCH_NOW ? "" : switch_text(r->waits));
+	if (r->waits != SWITCH_NOW && r->doubtful != NOT_COMPARED)
+		(void)snprintf(waits + strlen(waits), sizeof(waits) - strlen(waits),
+			       " (%zu names are in doubt)", r->doubtful);
+	out->waits = waits;
+	out->asks = asks_a_person(f);
+	out->lacks = r->waits == SWITCH_HALVED ? r->lacks : 0;
 }
