@@ -2,10 +2,12 @@
 /*
  * client - one connection to the cache's socket: what serve's files share. Not for others.
  *
- *	serve.c		connections, timers, and who is cut off
+ *	serve.c		connections, timers, and who is to be cut off
  *	request.c	requests that are answered at once
  *	waits.c		those that are not: waits and watches
- *	pages.c		pages of events, and answers too large for one Reply
+ *	pages.c		replies, pages of events, and answers too large for one Reply
+ *
+ * Each calls those behind it.
  *
  * Owns:    a client owns its channel, its pending requests and its streams.
  * Blocks:  never, but for page faults of the store.
@@ -53,11 +55,13 @@ struct serve {
 	struct store *store;
 	struct upstream *upstream;
 	struct listener *listener;	/* owned */
-	uv_timer_t timer;		/* of the waits */
+	uv_timer_t timer;		/* of the waits, */
+	uv_timer_cb on_timer;		/* one of which is due */
 	uv_timer_t tick;		/* of slow clients, while there are clients */
 	struct resolve_answer resolved; /* of the request being answered: keeps its room */
 	bool full;			/* was told */
 	uv_idle_t next_turn;		/* large answers are begun one in a turn of the loop */
+	uv_idle_cb on_turn;
 	uint64_t last_place;
 	size_t large_bytes;  /* of large answers under way */
 	size_t unread_bytes; /* queued for all clients, as last counted */
@@ -94,29 +98,14 @@ int add_entry(void *page, const struct store_entry *entry); /* a store_each_fn *
 int send_page(struct client *c, struct page_out *p, Gateway__Reply *m) MUST_USE;
 /* The request is answered when it is this client's turn to begin a large answer. */
 int send_later(struct client *c, const Gateway__Request *req) MUST_USE;
-int begin_later(struct client *c, struct store_view *v) MUST_USE; /* it is */
+/* It is: what was asked for, the caller's; NULL: nothing that is not begun. */
+Gateway__Request *take_later(struct client *c) MUST_USE;
 int pump_streams(struct client *c) MUST_USE; /* sends on as long as the client reads */
 void drop_streams(struct client *c);
 size_t pump_bytes(const struct client *c); /* watches and large answers go on below it */
 
-/* --- request.c --- */
-
-int answer_request(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
-int client_message(void *client, const uint8_t *body, size_t n, struct err *e) MUST_USE;
-
-/* --- waits.c --- */
-
-int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
-int on_wait(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
-void watch_lost(struct pending *p); /* its revision is none of the history here */
-int pump_client(struct client *c, struct store_view *v) MUST_USE;
-
-/* --- serve.c --- */
-
-void arm(struct serve *s);	     /* sets the timer for the next wait that is due */
 void count_unread(struct client *c); /* after each change of its queue that is ours */
 void get_in_line(struct client *c);  /* for a large answer */
-void large_ended(struct serve *s, size_t bytes);
 
 /*
  * Cuts the client off: drops what it waits for, queues a last Reply and closes when that was
@@ -126,3 +115,17 @@ void client_part(struct client *c, Gateway__Code code, const char *why);
 
 /* The same for an error of a function that sends. False: nothing can be said, it is to go. */
 bool client_end(struct client *c, int rc) MUST_USE;
+
+/* --- request.c --- */
+
+/* What was put off, now that it is its turn. */
+int begin_later(struct client *c, struct store_view *v) MUST_USE;
+int client_message(void *client, const uint8_t *body, size_t n, struct err *e) MUST_USE;
+
+/* --- waits.c --- */
+
+int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
+int on_wait(struct client *c, struct store_view *v, const Gateway__Request *req) MUST_USE;
+void watch_lost(struct pending *p); /* its revision is none of the history here */
+void arm(struct serve *s);	    /* sets the timer for the next wait that is due */
+int pump_client(struct client *c, struct store_view *v) MUST_USE;

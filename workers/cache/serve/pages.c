@@ -2,7 +2,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/cache/serve/client.h"
 
@@ -58,6 +60,14 @@ void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p, 
 		       at->digest.lane[2], at->digest.lane[3]);
 	position_of(at, digest, p);
 	p->proven = s->upstream->ops->proven(s->upstream);
+}
+
+void count_unread(struct client *c)
+{
+	size_t now = chan_queued_bytes(c->chan);
+
+	c->s->unread_bytes += now - c->counted;
+	c->counted = now;
 }
 
 static bool is_unread_much(const struct serve *s)
@@ -187,6 +197,21 @@ int add_entry(void *arg, const struct store_entry *entry)
 
 /* --- large answers --- */
 
+void get_in_line(struct client *c)
+{
+	if (c->place == 0)
+		c->place = ++c->s->last_place;
+	if (c->s->large_bytes < SERVE_LARGE_ALL)
+		CHECK(uv_idle_start(&c->s->next_turn, c->s->on_turn) == 0);
+}
+
+static void large_ended(struct serve *s, size_t bytes)
+{
+	s->large_bytes -= bytes;
+	if (s->large_bytes < SERVE_LARGE_ALL)
+		CHECK(uv_idle_start(&s->next_turn, s->on_turn) == 0);
+}
+
 static void stream_pop(struct client *c)
 {
 	struct page_stream *t = c->streams;
@@ -307,20 +332,17 @@ int send_later(struct client *c, const Gateway__Request *req)
 	return pump_streams(c);
 }
 
-int begin_later(struct client *c, struct store_view *v)
+Gateway__Request *take_later(struct client *c)
 {
 	struct page_stream *t = c->streams;
 	Gateway__Request *req;
-	int rc;
 
 	if (t == NULL || t->page != NULL)
-		return 0;
+		return NULL;
 	req = gateway__request__unpack(NULL, t->request_len, t->request);
 	CHECK(req != NULL);
 	stream_pop(c);
-	rc = answer_request(c, v, req);
-	gateway__request__free_unpacked(req, NULL);
-	return rc < 0 ? rc : pump_streams(c);
+	return req;
 }
 
 int send_page(struct client *c, struct page_out *p, Gateway__Reply *m)
@@ -334,4 +356,44 @@ int send_page(struct client *c, struct page_out *p, Gateway__Reply *m)
 	rc = send_reply(c, m);
 	page_free(p);
 	return rc;
+}
+
+/* --- the end of a client --- */
+
+static int peer_pid(const struct client *c)
+{
+	struct ucred cred = { 0 };
+	socklen_t n = sizeof(cred);
+
+	(void)getsockopt(chan_fd(c->chan), SOL_SOCKET, SO_PEERCRED, &cred, &n);
+	return cred.pid;
+}
+
+void client_part(struct client *c, Gateway__Code code, const char *why)
+{
+	Gateway__Reply m;
+
+	if (c->parting)
+		return;
+	log_warn(EV("client_cut_off"), KV("pid", peer_pid(c)), KV("reason", why));
+	c->parting = true;
+	c->until_ms = clock_boot_ms() + SERVE_LINGER_MS;
+	c->n = 0;
+	c->place = 0;
+	c->idle = 0;
+	drop_streams(c);
+	chan_mute(c->chan);
+	gateway__reply__init(&m);
+	m.code = code;
+	m.error = (char *)(uintptr_t)why;
+	if (chan_send(c->chan, &m.base) < 0)
+		c->until_ms = 0; /* it cannot be told */
+}
+
+bool client_end(struct client *c, int rc)
+{
+	if (rc == ERR_BUSY)
+		client_part(c, GATEWAY__CODE__SLOW,
+			    "answers wait to be read, and more are asked for");
+	return c->parting;
 }

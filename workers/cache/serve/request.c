@@ -211,7 +211,7 @@ static const struct {
 	[GATEWAY__REQUEST__BODY_RESOLVE_SUBSCRIPTION] = { on_resolve, true },
 };
 
-int answer_request(struct client *c, struct store_view *v, const Gateway__Request *req)
+static int answer_request(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
 	struct store_position at;
 
@@ -256,4 +256,16 @@ int client_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 	if (rc == 0 || client_end(c, rc))
 		return 0;
 	return err_set(e, rc, "the client cannot be answered");
+}
+
+int begin_later(struct client *c, struct store_view *v)
+{
+	Gateway__Request *req = take_later(c);
+	int rc;
+
+	if (req == NULL)
+		return 0;
+	rc = answer_request(c, v, req);
+	gateway__request__free_unpacked(req, NULL);
+	return rc < 0 ? rc : pump_streams(c);
 }

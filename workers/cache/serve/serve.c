@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/cache/serve/serve.h"
 
-#include <sys/socket.h>
-
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/cache/serve/client.h"
@@ -35,23 +33,6 @@ static void pump_all(struct serve *s)
 static void on_timer(uv_timer_t *t)
 {
 	pump_all(t->data);
-}
-
-void arm(struct serve *s)
-{
-	int64_t next = INT64_MAX;
-	int64_t now = clock_boot_ms();
-	struct client *c;
-	size_t i;
-
-	for (c = s->clients; c != NULL; c = c->next)
-		for (i = 0; i < c->n; i++)
-			if (!c->pending[i].is_watch)
-				next = MIN(next, c->pending[i].until_ms);
-	if (next == INT64_MAX)
-		(void)uv_timer_stop(&s->timer);
-	else
-		CHECK(uv_timer_start(&s->timer, on_timer, (uint64_t)MAX(next - now, 0), 0) == 0);
 }
 
 void serve_changed(struct serve *s, bool reset)
@@ -94,29 +75,6 @@ static void on_turn(uv_idle_t *i)
 		drop(first);
 }
 
-void get_in_line(struct client *c)
-{
-	if (c->place == 0)
-		c->place = ++c->s->last_place;
-	if (c->s->large_bytes < SERVE_LARGE_ALL)
-		CHECK(uv_idle_start(&c->s->next_turn, on_turn) == 0);
-}
-
-void large_ended(struct serve *s, size_t bytes)
-{
-	s->large_bytes -= bytes;
-	if (s->large_bytes < SERVE_LARGE_ALL)
-		CHECK(uv_idle_start(&s->next_turn, on_turn) == 0);
-}
-
-void count_unread(struct client *c)
-{
-	size_t now = chan_queued_bytes(c->chan);
-
-	c->s->unread_bytes += now - c->counted;
-	c->counted = now;
-}
-
 /* Does anybody wait for what those who do not read hold? */
 static bool is_crowded(const struct serve *s)
 {
@@ -146,44 +104,6 @@ static void drop(struct client *c)
 	drop_streams(c);
 	mem_free(c->pending);
 	mem_free(c);
-}
-
-static int peer_pid(const struct client *c)
-{
-	struct ucred cred = { 0 };
-	socklen_t n = sizeof(cred);
-
-	(void)getsockopt(chan_fd(c->chan), SOL_SOCKET, SO_PEERCRED, &cred, &n);
-	return cred.pid;
-}
-
-void client_part(struct client *c, Gateway__Code code, const char *why)
-{
-	Gateway__Reply m;
-
-	if (c->parting)
-		return;
-	log_warn(EV("client_cut_off"), KV("pid", peer_pid(c)), KV("reason", why));
-	c->parting = true;
-	c->until_ms = clock_boot_ms() + SERVE_LINGER_MS;
-	c->n = 0;
-	c->place = 0;
-	c->idle = 0;
-	drop_streams(c);
-	chan_mute(c->chan);
-	gateway__reply__init(&m);
-	m.code = code;
-	m.error = (char *)(uintptr_t)why;
-	if (chan_send(c->chan, &m.base) < 0)
-		c->until_ms = 0; /* it cannot be told */
-}
-
-bool client_end(struct client *c, int rc)
-{
-	if (rc == ERR_BUSY)
-		client_part(c, GATEWAY__CODE__SLOW,
-			    "answers wait to be read, and more are asked for");
-	return c->parting;
 }
 
 /* Has it read on since the last time? In a crowd a trickle is not enough. */
@@ -319,6 +239,8 @@ int serve_open(struct serve **out, struct worker *w, unsigned max, struct store 
 
 	s->w = w;
 	s->max = max;
+	s->on_timer = on_timer;
+	s->on_turn = on_turn;
 	s->store = st;
 	s->upstream = u;
 	s->listener = listener_create(worker_loop(w), &hooks);

@@ -29,6 +29,23 @@ static int remember(struct client *c, const struct pending *p)
 	return 0;
 }
 
+void arm(struct serve *s)
+{
+	int64_t next = INT64_MAX;
+	int64_t now = clock_boot_ms();
+	struct client *c;
+	size_t i;
+
+	for (c = s->clients; c != NULL; c = c->next)
+		for (i = 0; i < c->n; i++)
+			if (!c->pending[i].is_watch)
+				next = MIN(next, c->pending[i].until_ms);
+	if (next == INT64_MAX)
+		(void)uv_timer_stop(&s->timer);
+	else
+		CHECK(uv_timer_start(&s->timer, s->on_timer, (uint64_t)MAX(next - now, 0), 0) == 0);
+}
+
 static void forget(struct client *c, size_t i)
 {
 	c->pending[i] = c->pending[--c->n];
