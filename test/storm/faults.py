@@ -353,21 +353,23 @@ class Hand:
                 self.zone.lose_source()
                 self.last(f)
                 self.zone.return_source()
-            else:
-                self.without_files(f)
+                return True
+            return self.without_files(f)
         finally:
             self.storm.writer.source.release()
-        return True
 
     def without_files(self, f):
-        """The directory of a type, or of all, is another one for a while: it is not there, or empty."""
+        """The directory of a type, or of all, is another one for a while: it is not there, or empty. False: it holds too little."""
         data, aside = self.zone.data, self.zone.base / "aside"
         part = data / ["apis", "subscriptions", "api-keys", "dictionaries"][f["r"] % 4]
         where = part if f["kind"] == "part-gone" or f["r"] % 3 else data
-        # One that held fewer may be emptied in earnest (zone-protocol 4.5), and what it held goes.
+        # One that held fewer may be emptied in earnest (zone-protocol 4.5), and what it held goes; so it does while the directory
+        # is away and Redis lost the zone, which is filled anew then: no node takes less than that for an outage.
         kind = {"apis": "API:", "subscriptions": "SUBSCRIPTION:", "api-keys": "API_KEY:", "dictionaries": "DICTIONARY:"}[part.name]
         held = sum(name.startswith(kind) for name in self.storm.history.now())
-        empty = f["kind"] == "emptied" and (where is data or held >= DOUBTED_LEAST)
+        if where is not data and held < DOUBTED_LEAST:
+            return False
+        empty = f["kind"] == "emptied"
         where.rename(aside)
         if empty:
             where.mkdir()
@@ -375,6 +377,7 @@ class Hand:
         if empty:
             where.rmdir()
         aside.rename(where)
+        return True
 
     # --- what zonesync keeps in Redis for itself ---
 
