@@ -129,7 +129,9 @@ bool redis_is_nil(const struct redis_reply *r);
 size_t redis_count(const struct redis_reply *r); /* elements of an array; 0 for anything else */
 const struct redis_reply *redis_at(const struct redis_reply *r, size_t i); /* NULL beyond */
 const char *redis_str(const struct redis_reply *r, size_t *n); /* NULL when it is no text */
-bool redis_i64(const struct redis_reply *r, int64_t *out);     /* integer, or its text */
+/* As a C string; false: it is no text, has a NUL, or finds no room. */
+bool redis_copy(const struct redis_reply *r, char *dst, size_t n);
+bool redis_i64(const struct redis_reply *r, int64_t *out); /* integer, or its text */
 bool redis_u64(const struct redis_reply *r, uint64_t *out);
 
 /* The text equals `s`. */

@@ -49,6 +49,18 @@ const char *redis_str(const struct redis_reply *r, size_t *n)
 	return real(r)->str;
 }
 
+bool redis_copy(const struct redis_reply *r, char *dst, size_t n)
+{
+	size_t len = 0;
+	const char *s = redis_str(r, &len);
+
+	if (s == NULL || len >= n || memchr(s, '\0', len) != NULL)
+		return false;
+	memcpy(dst, s, len);
+	dst[len] = '\0';
+	return true;
+}
+
 bool redis_i64(const struct redis_reply *r, int64_t *out)
 {
 	size_t n = 0;

@@ -39,18 +39,6 @@ int follow_suspect(struct zone_conn *z, const char *const *names, size_t n, redi
 	return zone_cmd_send(z, &c, fn, arg);
 }
 
-static bool text(const struct redis_reply *r, char *dst, size_t n)
-{
-	size_t len = 0;
-	const char *s = redis_str(r, &len);
-
-	if (s == NULL || len >= n || memchr(s, '\0', len) != NULL)
-		return false;
-	memcpy(dst, s, len);
-	dst[len] = '\0';
-	return true;
-}
-
 /* For people only: a long one is cut. */
 static void words(const struct redis_reply *r, char *dst, size_t n)
 {
@@ -85,18 +73,18 @@ static bool parse_head(const struct redis_reply *r, struct head *h)
 	words(redis_at(r, 17), h->held, sizeof(h->held));
 	words(redis_at(r, 20), h->version, sizeof(h->version));
 	h->lag_ms = redis_u64(redis_at(r, 19), &lag) ? (int64_t)MIN(lag, FOLLOW_LAG_MS) : -1;
-	return text(redis_at(r, 0), h->lineage, sizeof(h->lineage)) &&
-	       text(redis_at(r, 1), h->token, sizeof(h->token)) &&
+	return redis_copy(redis_at(r, 0), h->lineage, sizeof(h->lineage)) &&
+	       redis_copy(redis_at(r, 1), h->token, sizeof(h->token)) &&
 	       number_or_zero(redis_at(r, 2), &h->revision) &&
 	       number_or_zero(redis_at(r, 3), &h->digest.count) &&
-	       text(redis_at(r, 9), h->caught, sizeof(h->caught)) &&
+	       redis_copy(redis_at(r, 9), h->caught, sizeof(h->caught)) &&
 	       number_or_zero(redis_at(r, 10), &h->horizon) &&
 	       redis_i64(redis_at(r, 11), &h->own_end) &&
-	       text(redis_at(r, 12), h->lease, sizeof(h->lease)) &&
+	       redis_copy(redis_at(r, 12), h->lease, sizeof(h->lease)) &&
 	       number_or_zero(redis_at(r, 13), &h->lease_seq) &&
 	       number_or_zero(redis_at(r, 14), &h->polls) &&
-	       text(redis_at(r, 15), h->unread, sizeof(h->unread)) &&
-	       text(redis_at(r, 16), h->accepted, sizeof(h->accepted)) &&
+	       redis_copy(redis_at(r, 15), h->unread, sizeof(h->unread)) &&
+	       redis_copy(redis_at(r, 16), h->accepted, sizeof(h->accepted)) &&
 	       redis_i64(redis_at(r, 18), &h->above);
 }
 

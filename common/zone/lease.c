@@ -52,18 +52,6 @@ int lease_release(struct zone_conn *z, const char *token, redis_reply_fn *fn, vo
 	return zone_cmd_send(z, &c, fn, arg);
 }
 
-static bool copy_text(const struct redis_reply *r, char *dst, size_t n)
-{
-	size_t len = 0;
-	const char *s = redis_str(r, &len);
-
-	if (s == NULL || len >= n || memchr(s, '\0', len) != NULL)
-		return false;
-	memcpy(dst, s, len);
-	dst[len] = '\0';
-	return true;
-}
-
 int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err *e)
 {
 	struct lease_reply l = { .left_ms = -1, .ttl_ms = -1 };
@@ -72,19 +60,19 @@ int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err
 	if (redis_is(what, "FREE")) {
 		l.answer = LEASE_FREE;
 	} else if (redis_is(what, "NEWER") &&
-		   copy_text(redis_at(r, 1), l.holder, sizeof(l.holder))) {
+		   redis_copy(redis_at(r, 1), l.holder, sizeof(l.holder))) {
 		l.answer = LEASE_NEWER;
-	} else if (redis_is(what, "HELD") && copy_text(redis_at(r, 1), l.token, sizeof(l.token))) {
+	} else if (redis_is(what, "HELD") && redis_copy(redis_at(r, 1), l.token, sizeof(l.token))) {
 		l.answer = LEASE_HELD;
 	} else if (redis_is(what, "LOST")) {
 		l.answer = LEASE_LOST;
-		(void)copy_text(redis_at(r, 1), l.token, sizeof(l.token));
-	} else if (redis_is(what, "BUSY") && copy_text(redis_at(r, 1), l.token, sizeof(l.token))) {
+		(void)redis_copy(redis_at(r, 1), l.token, sizeof(l.token));
+	} else if (redis_is(what, "BUSY") && redis_copy(redis_at(r, 1), l.token, sizeof(l.token))) {
 		l.answer = LEASE_BUSY;
 		(void)redis_u64(redis_at(r, 2), &l.seq);
 		(void)redis_i64(redis_at(r, 3), &l.left_ms);
 		(void)redis_i64(redis_at(r, 4), &l.ttl_ms);
-		(void)copy_text(redis_at(r, 5), l.holder, sizeof(l.holder));
+		(void)redis_copy(redis_at(r, 5), l.holder, sizeof(l.holder));
 	} else {
 		return err_set(e, ERR_PROTO, "the lease script answered something unknown");
 	}

@@ -36,11 +36,11 @@ class Monitor(threading.Thread):
 def test_the_cursor_passes_an_undeploy_with_its_last_batch(zone):
     """A crash before that repeats it: its children go in batches of their own, first."""
     put_api(zone, "a", updated=OLD)
-    for i in range(5):
+    for i in range(150):  # more children than a page has records
         put_sub(zone, f"s{i}", "a", updated=OLD)
         put_key(zone, f"k{i}", [f"s{i}"], updated=OLD)
     one_node(zone)
-    zone.settled(count=11)
+    zone.settled(count=301)
     seen = Monitor(zone.redis)
     at = m.now_ms()
     zone.event("a", "UNPUBLISH_API", updated=at)

@@ -208,3 +208,39 @@ def test_a_damaged_event_is_repaired_by_the_primary(zone):
     until("written again", lambda: zone.redis.stamp(key)[1] != rev)
     zone.settled(count=2)
     see(zone, "1")
+
+
+@pytest.mark.sources()
+def test_what_a_connection_does_not_bear_is_set_aside_alone(zone):
+    """Redis ends a client whose command is too large for it: the zone must not stand still because of one entity."""
+    change(zone, "1")
+    zone.start(2)
+    zone.settled(count=1)
+    zone.redis("CONFIG", "SET", "proto-max-bulk-len", str(1 << 20))
+    zone.write("apis/big.json", api("big", description="x" * (3 << 19)))
+    n = zone.primary()
+    until("set aside", lambda: any("proto-max-bulk-len" in q["reason"] for q in n.fetcher()["quarantine"]))
+    change(zone, "2")
+    see(zone, "2")
+    assert not any(m.get("API", "big") for m in zone.nodes)
+    zone.redis("CONFIG", "SET", "proto-max-bulk-len", "512mb")
+    zone.primary().cli("compare")
+    until("it is there", lambda: zone.nodes[0].get("API", "big") and zone.nodes[1].get("API", "big"))
+    until("and well", lambda: zone.primary().fetcher()["quarantined"] == 0)
+    zone.settled(count=2)
+
+
+@pytest.mark.sources("file")
+def test_a_zone_that_was_put_back_is_noticed_by_a_primary_that_has_nothing_to_write(zone):
+    """Not even that a poll ended well: some removals are held."""
+    for i in range(10):
+        zone.write(f"apis/a{i}.json", api(f"a{i}"))
+    zone.start(1)
+    zone.settled(count=10)
+    for i in range(9):
+        zone.remove(f"apis/a{i}.json")
+    n = zone.nodes[0]
+    until("held back", lambda: "accept-deletes" in n.fetcher()["guard"])
+    token = n.fetcher()["token"]
+    zone.redis("HINCRBY", "zonesync:{test}:meta", "rev", "-1")
+    until("noticed", lambda: "forgot" in n.logs("fetcher") and n.fetcher()["token"] not in ("", token))

@@ -169,7 +169,7 @@ static void begin_refill(struct fetcher *f)
 static void zone_known(struct fetcher *f)
 {
 	log_note(EV("zone_known"), KV("names", (uint64_t)f->known.names.len),
-		 KV("refill", f->refill != REFILL_NONE));
+		 KV("refill", (bool)(f->refill != REFILL_NONE)));
 	f->state = FETCH_WORKING;
 	if (f->refill != REFILL_NONE)
 		begin_refill(f);
@@ -297,6 +297,7 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 	if (m->resync->set[0] != '\0' && removals_accept(f, m->resync->set, &why) < 0)
 		log_warn(EV("not_accepted"), KV("err", why.text));
 	removals_went(f, m->resync->lacks);
+	send_try_all(f);
 	log_note(EV("compare"), KV("accept_deletes", m->resync->accept_deletes));
 	if (f->feed != NULL)
 		feed_want(f->feed, PASS_COMPARE);
@@ -333,6 +334,8 @@ static void on_over(void *arg, const struct err *why)
 
 	str_copy(token, sizeof(token), f->token);
 	log_warn(EV("token_lost"), KV("token", token), KV("err", why->text));
+	if (why->code == ERR_LIMIT)
+		send_shrink(f);
 	drop_work(f);
 	if (is_local(f)) { /* the next connection is a new token */
 		(void)err_set(&lost, why->code, "%s", why->text);
@@ -575,6 +578,7 @@ void fetcher_free(struct fetcher **fp)
 	*fp = NULL;
 	if (f == NULL)
 		return;
+	send_free(f);
 	if (f->config != NULL)
 		ipc__fetcher_config__free_unpacked(f->config, NULL);
 	mem_free(f);

@@ -82,6 +82,31 @@ static void deploy(struct fetcher *f, struct known_entry *e, struct feed_item *i
 	send_event(f, &i->ev, &i->hash, forced ? OUTBOX_FORCED : OUTBOX_PLAIN);
 }
 
+/* Its content is more than a connection to the zone bears: what was there stays. */
+static bool is_too_large(struct fetcher *f, const char *name, struct feed_item *i)
+{
+	struct feed_item q = { .kind = i->ev.kind,
+			       .id = i->ev.id,
+			       .where = (char *)(uintptr_t)name };
+	char *text;
+
+	if (!send_is_aside(f, name, &i->hash)) {
+		if (quarantine_has(f, name))
+			quarantine_clear(f, name);
+		return false;
+	}
+	text = mem_printf("connections to the zone end while its %zu bytes are sent: see "
+			  "client-query-buffer-limit and proto-max-bulk-len of Redis, and what is "
+			  "in between",
+			  i->ev.payload.len);
+	q.text = text;
+	quarantine_add(f, &q);
+	quarantine_keep(f, name);
+	removals_there(f, name);
+	mem_free(text);
+	return true;
+}
+
 static void take_event(struct fetcher *f, struct feed_item *i)
 {
 	struct buf b = { 0 };
@@ -91,6 +116,10 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 	event_name(&b, i->ev.kind, i->ev.id, i->ev.ref_id);
 	name = buf_cstr(&b);
 	e = known_get(&f->known, name);
+	if (i->ev.action == ACTION_DEPLOY && is_too_large(f, name, i)) {
+		buf_reset(&b);
+		return;
+	}
 	if (i->ev.action == ACTION_DEPLOY) {
 		bool settled = is_settled(f, name, e, i);
 

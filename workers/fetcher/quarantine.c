@@ -139,3 +139,8 @@ size_t quarantine_blocks(const struct fetcher *f, enum kind k)
 {
 	return f->quarantine.blocks[k];
 }
+
+bool quarantine_has(const struct fetcher *f, const char *where)
+{
+	return table_get(&f->quarantine.rows, where) != NULL;
+}

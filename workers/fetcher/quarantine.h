@@ -25,6 +25,7 @@ void quarantine_add(struct fetcher *f, struct feed_item *i);
 void quarantine_clear(struct fetcher *f, const char *where); /* it is fine again, or gone */
 /* A name whose row cannot be read counts as seen: its last good version stays. */
 void quarantine_keep(struct fetcher *f, const char *name);
+bool quarantine_has(const struct fetcher *f, const char *where);
 size_t quarantine_count(const struct fetcher *f);
 /* So many may be any name of that kind: nothing of it counts as absent. */
 size_t quarantine_blocks(const struct fetcher *f, enum kind k);

@@ -142,7 +142,8 @@ static bool is_unmet(const struct fetcher *f, const struct known_entry *e)
 	for (i = 0; ref != NULL && i < ARRAY_LEN(parents); i++) {
 		const struct known_entry *parent = live_reference(f, parents[i], ref);
 
-		if (quarantine_blocks(f, parents[i]) > 0 || (parent != NULL && parent->pass != f->pass))
+		if (quarantine_blocks(f, parents[i]) > 0 ||
+		    (parent != NULL && parent->pass != f->pass))
 			return false; /* what it refers to decides */
 	}
 	return true;

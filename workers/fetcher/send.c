@@ -52,9 +52,9 @@ void send_cursor(struct fetcher *f, const char *field, const char *value)
 	add_due(f, DUE_CURSOR, field, value);
 }
 
-void send_poll(struct fetcher *f)
+void send_poll(struct fetcher *f, bool counts)
 {
-	add_due(f, DUE_POLL, NULL, NULL);
+	add_due(f, counts ? DUE_POLL : DUE_LOOK, NULL, NULL);
 }
 
 void send_caught(struct fetcher *f, const char *unread)
@@ -123,6 +123,9 @@ static void write_due(struct fetcher *f, struct zone_page *p, const struct due *
 		(void)snprintf(text, sizeof(text), "%" PRIu64, ++f->known.polls);
 		page_field(p, PAGE_META, "polls", text);
 		break;
+	case DUE_LOOK:
+		p->looks = true;
+		break;
 	case DUE_CAUGHT:
 		write_caught(f, p, d->value);
 		break;
@@ -164,7 +167,13 @@ void send_reset(struct fetcher *f)
 	outbox_item_free(s->undeploy);
 	drop_removals(s);
 	page_drop(&s->redo);
-	*s = (struct send){ .published = s->published, .acked = s->acked };
+	*s = (struct send){ .published = s->published,
+			    .acked = s->acked,
+			    .quarters = s->quarters,
+			    .well = s->well,
+			    .last_n = s->last_n,
+			    .only = s->only,
+			    .aside = s->aside };
 }
 
 void send_chore(struct fetcher *f, enum chore_what what, const char *name,
@@ -179,6 +188,82 @@ void send_chore(struct fetcher *f, enum chore_what what, const char *name,
 	}
 	s->chores = mem_grow(s->chores, &s->cap_chores, s->n_chores + 1, sizeof(*s->chores));
 	s->chores[s->n_chores++] = c;
+}
+
+/* --- pages that connections do not bear --- */
+
+struct aside {
+	char *name; /* owned */
+	struct hash hash;
+	int64_t since_ms; /* boot time */
+};
+
+static void aside_free(struct aside *a)
+{
+	if (a != NULL)
+		mem_free(a->name);
+	mem_free(a);
+}
+
+/* So that it can be told what a page was, when it is gone. */
+static void remember_page(struct send *s, const struct zone_page *p)
+{
+	aside_free(s->only);
+	s->only = NULL;
+	s->last_n = p->n;
+	if (p->n != 1 || p->bytes < SEND_LIMIT_BYTES)
+		return;
+	s->only = mem_zalloc(sizeof(*s->only));
+	s->only->name = mem_strdup(p->records[0].name);
+	s->only->hash = p->records[0].hash;
+}
+
+void send_try_all(struct fetcher *f)
+{
+	struct table *t = &f->send.aside;
+	size_t at = 0;
+	void *v;
+
+	while (table_next(t, &at, NULL, &v))
+		aside_free(v);
+	table_reset(t);
+}
+
+void send_free(struct fetcher *f)
+{
+	send_try_all(f);
+	aside_free(f->send.only);
+	f->send.only = NULL;
+}
+
+void send_shrink(struct fetcher *f)
+{
+	struct send *s = &f->send;
+
+	s->well = 0;
+	if (s->only != NULL) {
+		if (s->aside.len >= SEND_ASIDE)
+			send_try_all(f);
+		s->only->since_ms = clock_boot_ms();
+		aside_free(table_set(&s->aside, s->only->name, s->only));
+		s->only = NULL;
+	} else if (s->last_n > 1) {
+		s->quarters = MIN(s->quarters + 1, SEND_QUARTERS);
+	}
+	log_warn(EV("page_not_borne"), KV("records", (uint64_t)s->last_n),
+		 KV("aside", (uint64_t)s->aside.len));
+}
+
+bool send_is_aside(struct fetcher *f, const char *name, const struct hash *h)
+{
+	struct aside *a = table_get(&f->send.aside, name);
+
+	if (a == NULL)
+		return false;
+	if (hash_equal(&a->hash, h) && clock_boot_ms() - a->since_ms < SEND_ASIDE_MS)
+		return true;
+	aside_free(table_del(&f->send.aside, name));
+	return false;
 }
 
 /* --- one page --- */
@@ -337,7 +422,8 @@ static void make_page(struct fetcher *f, struct zone_page *p)
 	struct send *s = &f->send;
 	size_t most = f->refill == REFILL_NONE ? PAGE_RECORDS : PAGE_REFILL_RECORDS;
 
-	page_begin(p, &f->known, most, clock_wall_ms());
+	page_begin(p, &f->known, MAX(most >> 2 * s->quarters, 1), clock_wall_ms());
+	p->most_bytes >>= 2 * s->quarters;
 	if (s->lineage_due[0] != '\0') {
 		begin_refill(f, p);
 	} else {
@@ -354,6 +440,8 @@ static void make_page(struct fetcher *f, struct zone_page *p)
 			write_complete(f, p);
 	}
 	page_close(p, &f->known);
+	if (!page_is_empty(p))
+		remember_page(s, p);
 }
 
 void send_pump(struct fetcher *f)
@@ -383,10 +471,16 @@ static bool has_damage(const struct zone_page *p)
 
 void send_done(struct fetcher *f, struct zone_page *p)
 {
-	f->send.acked = p->number;
+	struct send *s = &f->send;
+
+	s->acked = p->number;
+	if (s->quarters > 0 && ++s->well >= SEND_WELL) {
+		s->well = 0;
+		s->quarters--;
+	}
 	if (!has_damage(p))
 		return;
-	f->send.redo = *p;
+	s->redo = *p;
 	*p = (struct zone_page){ 0 };
 }
 

@@ -67,8 +67,8 @@ void settle_pass(struct fetcher *f, const struct feed_item *end, bool fresh, boo
 	else if (fresh && s->state == SETTLE_AGAIN && now - s->whole_ms >= SETTLE_REST_MS)
 		feed_want(f->feed, PASS_COMPARE);
 	/* Followers take two of them for the word of the source on every name. */
-	if (s->state == SETTLE_ALL && fresh && f->end->followed)
-		send_poll(f);
+	if (f->end->followed)
+		send_poll(f, s->state == SETTLE_ALL && fresh);
 }
 
 void settle_retry(struct fetcher *f)

@@ -9,19 +9,21 @@
 
 void page_begin(struct zone_page *p, const struct known *k, size_t most, int64_t now_ms)
 {
-	*p = (struct zone_page){ .base = k->revision, .most = most, .now_ms = now_ms };
+	*p = (struct zone_page){
+		.base = k->revision, .most = most, .most_bytes = PAGE_BYTES, .now_ms = now_ms
+	};
 	str_copy(p->was, sizeof(p->was), k->lineage);
 }
 
 bool page_has_room(const struct zone_page *p, size_t payload_bytes)
 {
-	return p->n == 0 || (p->n < p->most && p->bytes + payload_bytes <= PAGE_BYTES);
+	return p->n == 0 || (p->n < p->most && p->bytes + payload_bytes <= p->most_bytes);
 }
 
 bool page_is_empty(const struct zone_page *p)
 {
 	return p->n == 0 && p->n_fields == 0 && !p->begins && p->complete == NULL &&
-	       !p->sync_state && !p->corrects;
+	       !p->sync_state && !p->corrects && !p->looks;
 }
 
 static void record_reset(struct page_record *r)

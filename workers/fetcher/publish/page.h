@@ -55,7 +55,8 @@ struct zone_page {
 	char was[KNOWN_LINEAGE_BYTES], lineage[KNOWN_LINEAGE_BYTES]; /* before and after it */
 	const char *complete; /* static; of the refill that ends with it, else NULL */
 	struct page_record *records;
-	size_t n, cap, most, bytes;
+	size_t n, cap, bytes;
+	size_t most, most_bytes; /* PAGE_BYTES, or what the sender says */
 	struct page_field *fields;
 	size_t n_fields, cap_fields;
 	bool begins;	 /* a refill, under its lineage */
@@ -63,6 +64,7 @@ struct zone_page {
 	bool sync_state; /* the state that Java readers look at is due */
 	bool corrects;	 /* the zone said other sums than it holds */
 	bool caught;
+	bool looks; /* nothing but whether the zone is as it was left */
 };
 
 /* An empty one, behind the page before. */

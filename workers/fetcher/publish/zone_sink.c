@@ -13,6 +13,7 @@
 
 #define TURN_MS	 "20000" /* an attempt takes effect within this, or not at all */
 #define AHEAD_MS 5000	 /* so old a look ahead is not used any more */
+#define LOSSES	 2	 /* connections that one page may cost */
 
 enum look { LOOK_NONE, LOOK_OUT, LOOK_HERE };
 
@@ -38,9 +39,11 @@ struct zone_sink {
 	uint64_t number;  /* of the last page that was taken */
 	uint64_t attempt; /* of any page, under any token */
 	bool over;
-	bool waits; /* it was refused: until zone_sink_up() */
-	bool has;   /* a page is on its way */
-	bool tried; /* its commands were sent, once at least */
+	bool waits;    /* it was refused: until zone_sink_up() */
+	bool has;      /* a page is on its way */
+	bool tried;    /* its commands were sent, once at least; */
+	bool writing;  /* are, to this connection; */
+	unsigned lost; /* were, to so many that ended before the answer */
 	bool more;
 	struct zone_page page; /* owned */
 	enum look look;
@@ -75,6 +78,8 @@ static void drop_page(struct zone_sink *s)
 	page_drop(&s->page);
 	s->has = false;
 	s->tried = false;
+	s->writing = false;
+	s->lost = 0;
 	s->sent = false;
 }
 
@@ -184,18 +189,6 @@ static void on_lease(void *arg, const struct redis_reply *r, const struct err *l
 		s->found.fenced = s->found.fenced || !redis_is(r, s->token);
 }
 
-static void text_of(char *dst, size_t n, const struct redis_reply *r)
-{
-	size_t len = 0;
-	const char *t = redis_str(r, &len);
-
-	dst[0] = '\0';
-	if (t == NULL || len >= n)
-		return;
-	memcpy(dst, t, len);
-	dst[len] = '\0';
-}
-
 static void on_meta(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct zone_sink *s = arg;
@@ -203,7 +196,7 @@ static void on_meta(void *arg, const struct redis_reply *r, const struct err *lo
 	if (is_void(s, lost) || !note(s, r))
 		return;
 	s->found.fenced = s->found.fenced || !redis_is(redis_at(r, 0), s->token);
-	text_of(s->found.lineage, sizeof(s->found.lineage), redis_at(r, 1));
+	(void)redis_copy(redis_at(r, 1), s->found.lineage, sizeof(s->found.lineage));
 	(void)redis_u64(redis_at(r, 2), &s->found.batch);
 	(void)redis_u64(redis_at(r, 3), &s->found.revision);
 }
@@ -578,6 +571,7 @@ static void send_page(struct zone_sink *s)
 	s->look = LOOK_NONE;
 	s->sent = true;
 	s->tried = true;
+	s->writing = true;
 	s->queued = (struct err){ 0 };
 	s->n_index = 0;
 	begin_cmd(&c, "MULTI", NULL);
@@ -651,6 +645,7 @@ static void on_exec(void *arg, const struct redis_reply *r, const struct err *lo
 	if (is_void(s, lost))
 		return;
 	s->sent = false;
+	s->writing = false;
 	if (zone_check(s->z, r, lost, &e) < 0) {
 		if (zone_conn_is_up(s->z))
 			trouble(s, s->queued.code != 0 ? &s->queued : &e);
@@ -727,11 +722,13 @@ static void judge(struct zone_sink *s)
 		end(s, ERR_FENCED, "another token holds the lease");
 	else if (s->tried && f->batch == p->number && f->revision == p->revision)
 		read_back(s);
-	else if (f->batch == p->number - 1 && f->revision == p->base &&
-		 str_equal(f->lineage, p->was))
-		send_page(s);
-	else
+	else if (f->batch != p->number - 1 || f->revision != p->base ||
+		 !str_equal(f->lineage, p->was))
 		end(s, ERR_LOST, "Redis forgot acknowledged pages");
+	else if (s->lost >= LOSSES)
+		end(s, ERR_LIMIT, "connections are lost with this page on its way");
+	else
+		send_page(s);
 }
 
 static void pump(struct zone_sink *s)
@@ -793,6 +790,9 @@ void zone_sink_up(struct zone_sink *s)
 
 void zone_sink_down(struct zone_sink *s)
 {
+	if (s->writing)
+		s->lost++;
+	s->writing = false;
 	s->sent = false;
 	s->look = LOOK_NONE;
 }

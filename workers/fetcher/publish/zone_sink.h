@@ -15,7 +15,8 @@
  * Owns:    the page on its way. The connection is the caller's, and must outlive this.
  * Blocks:  never.
  * Errors:  through hooks.over: ERR_FENCED (another token), ERR_LOST (acknowledged pages were
- *          forgotten): the token is of no use any more. Through hooks.trouble: it was refused
+ *          forgotten), ERR_LIMIT (connections end with this page on its way, which is too much
+ *          for the server, or for what is in between): the token is of no use any more. Through hooks.trouble: it was refused
  *          (ERR_FULL, ERR_REMOTE); nothing is lost, call zone_sink_up() after a while.
  */
 #pragma once
