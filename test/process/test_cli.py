@@ -344,7 +344,13 @@ def test_resolve_ends_with_0_when_a_call_may_pass_and_5_when_not(cache):
     answer[0] = reply() + resolution(match(False, 1, key="k\x1b[1m"), match(False, 2))
     out = run(*g.args, "resolve", "key", "a", "secret", code=5).stdout
     assert "no: the key is revoked" in out and "1 more match" in out and "\x1b" not in out
-    got = json.loads(run(*g.args, "resolve", "key", "a", "secret", "--json", code=5).stdout)
+    out = run(*g.args, "resolve", "key", "a", "secret", "--json", code=5).stdout
+    assert out == ('{"found":true,"active":false,"deployed":true,"matches":['
+                   '{"active":false,"why":"KEY_REVOKED","subscription":"s","plan":"p","application":"app",'
+                   r'"key_id":"k\u001b[1m","api_product":"","expire_at_ms":0,"updated_ms":99,"revision":5},'
+                   '{"active":false,"why":"KEY_PAUSED","subscription":"s","plan":"p","application":"app",'
+                   '"key_id":"","api_product":"","expire_at_ms":0,"updated_ms":99,"revision":5}]}\n')
+    got = json.loads(out)
     assert (got["found"], got["active"], got["deployed"]) == (True, False, True)
     assert [(m["why"], m["subscription"], m["revision"]) for m in got["matches"]] == [
         ("KEY_REVOKED", "s", 5), ("KEY_PAUSED", "s", 5)]

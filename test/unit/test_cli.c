@@ -19,6 +19,8 @@
 #include "supervisor/cli/cmd_status.h"
 #include "supervisor/cli/print.h"
 
+#define TEXT(s) ((char *)(uintptr_t)(s))
+
 #define PARSE(a, e, ...)                                                                           \
 	args_parse((a), (const char *const[]){ __VA_ARGS__ },                                      \
 		   ARRAY_LEN(((const char *const[]){ __VA_ARGS__ })), (e))
@@ -351,6 +353,236 @@ static void status_of_a_bare_daemon_can_be_shown(void **state)
 	buf_reset(&b);
 }
 
+/* --- what programs read: each name, its order and its shape --- */
+
+static void set_daemon(Control__Status *st)
+{
+	static Control__Worker workers[2];
+	static Control__Worker *worker_list[] = { &workers[0], &workers[1] };
+	static Control__Death death;
+	static Control__Death *death_list[] = { &death };
+	static char *warnings[] = { TEXT("one \"w\""), TEXT("two") };
+
+	control__status__init(st);
+	control__worker__init(&workers[0]);
+	control__worker__init(&workers[1]);
+	control__death__init(&death);
+	st->version = TEXT("1.2");
+	st->node = TEXT("n\xc3\xa9\xff");
+	st->zone = TEXT("z\xe2\x80\xae");
+	st->mode = TEXT("zone");
+	st->role = TEXT("primary");
+	st->health = TEXT("ok");
+	st->reason = TEXT("a\tb\n\x7f\033[2J\\");
+	st->pid = INT32_MIN;
+	st->uptime_ms = INT64_MAX;
+	st->config = TEXT("/etc/z.yml");
+	st->cache_socket = TEXT("/run/c.sock");
+	st->warnings = warnings;
+	st->n_warnings = 2;
+	workers[0].name = TEXT("cache");
+	workers[0].state = TEXT("up");
+	workers[0].pid = 7;
+	workers[0].generation = UINT32_MAX;
+	workers[0].uptime_ms = 8;
+	workers[0].restart_in_ms = 9;
+	workers[0].error = TEXT("e");
+	workers[0].log = TEXT("/l");
+	st->workers = worker_list;
+	st->n_workers = 2;
+	death.at_ms = 1;
+	death.worker = TEXT("elector");
+	death.pid = 2;
+	death.exit_code = -1;
+	death.signal = 9;
+	death.uptime_ms = 3;
+	death.why = TEXT("died");
+	st->deaths = death_list;
+	st->n_deaths = 1;
+}
+
+#define DAEMON_JSON                                                                                   \
+	"{\"version\":\"1.2\",\"node\":\"n\xc3\xa9\\ufffd\",\"zone\":\"z\\u202e\",\"mode\":\"zone\"," \
+	"\"role\":\"primary\",\"health\":\"ok\","                                                     \
+	"\"reason\":\"a\\tb\\n\\u007f\\u001b[2J\\\\\",\"pid\":-2147483648,"                           \
+	"\"uptime_ms\":9223372036854775807,\"config\":\"/etc/z.yml\","                                \
+	"\"cache_socket\":\"/run/c.sock\",\"warnings\":[\"one \\\"w\\\"\",\"two\"],"                  \
+	"\"workers\":[{\"name\":\"cache\",\"state\":\"up\",\"pid\":7,\"generation\":4294967295,"      \
+	"\"uptime_ms\":8,\"restart_in_ms\":9,\"error\":\"e\",\"log\":\"/l\"},"                        \
+	"{\"name\":\"\",\"state\":\"\",\"pid\":0,\"generation\":0,\"uptime_ms\":0,"                   \
+	"\"restart_in_ms\":0,\"error\":\"\",\"log\":\"\"}],"                                          \
+	"\"deaths\":[{\"at_ms\":1,\"worker\":\"elector\",\"pid\":2,\"exit_code\":-1,\"signal\":9,"    \
+	"\"uptime_ms\":3,\"why\":\"died\"}],"
+
+static void set_elector(Ipc__ElectorReport *r)
+{
+	static char *warnings[] = { TEXT("w") };
+
+	ipc__elector_report__init(r);
+	r->state = TEXT("held");
+	r->token = TEXT("1:x");
+	r->holder = TEXT("n");
+	r->ttl_ms = -4;
+	r->error = TEXT("e");
+	r->redis = TEXT("connected");
+	r->java = TEXT("j");
+	r->disputed = true;
+	r->warnings = warnings;
+	r->n_warnings = 1;
+}
+
+#define ELECTOR_JSON                                                                                \
+	"\"elector\":{\"state\":\"held\",\"token\":\"1:x\",\"holder\":\"n\",\"ttl_ms\":-4,"         \
+	"\"error\":\"e\",\"redis\":\"connected\",\"java\":\"j\",\"disputed\":true,\"unfit\":false," \
+	"\"warnings\":[\"w\"]},"
+
+static void set_fetcher(Ipc__FetcherReport *r)
+{
+	static Ipc__Quarantined q[2];
+	static Ipc__Quarantined *list[] = { &q[0], &q[1] };
+
+	ipc__fetcher_report__init(r);
+	ipc__quarantined__init(&q[0]);
+	ipc__quarantined__init(&q[1]);
+	r->state = TEXT("steady");
+	r->token = TEXT("t");
+	r->source = TEXT("up");
+	r->source_heard = true;
+	r->source_reached = true;
+	r->notify = TEXT("off");
+	r->rows = UINT64_MAX;
+	r->published = 2;
+	r->batch = 3;
+	r->outbox = 4;
+	r->guard = TEXT("g");
+	r->guard_set = TEXT("gs");
+	r->error = TEXT("e");
+	r->index = TEXT("there");
+	r->quarantined = 5;
+	q[0].kind = TEXT("API");
+	q[0].id = TEXT("id\"");
+	q[0].where = TEXT("f.json");
+	q[0].reason = TEXT("r");
+	q[0].since_ms = 6;
+	r->quarantine = list;
+	r->n_quarantine = 2;
+}
+
+#define QUARANTINED_JSON                                                                           \
+	"{\"type\":\"API\",\"id\":\"id\\\"\",\"where\":\"f.json\",\"reason\":\"r\",\"since_ms\":6}"
+#define NO_QUARANTINED_JSON                                                                        \
+	"{\"type\":\"\",\"id\":\"\",\"where\":\"\",\"reason\":\"\",\"since_ms\":0}"
+#define FETCHER_JSON                                                                                  \
+	"\"fetcher\":{\"state\":\"steady\",\"token\":\"t\",\"source\":\"up\",\"source_heard\":true,"  \
+	"\"notify\":\"off\",\"rows\":18446744073709551615,\"published\":2,\"batch\":3,\"outbox\":4,"  \
+	"\"guard\":\"g\",\"guard_set\":\"gs\",\"error\":\"e\",\"index\":\"there\",\"quarantined\":5," \
+	"\"quarantine\":[" QUARANTINED_JSON "," NO_QUARANTINED_JSON "]},"
+
+static void set_cache(Ipc__CacheReport *r)
+{
+	ipc__cache_report__init(r);
+	r->state = TEXT("following");
+	r->lineage = TEXT("L");
+	r->revision = 42;
+	r->count = 2;
+	r->digest = TEXT("d");
+	r->head_revision = 50;
+	r->serving = true;
+	r->error = TEXT("e");
+	r->generation = 3;
+	r->applied_ms = 4;
+	r->redis = TEXT("down: x");
+	r->socket = TEXT("/s");
+	r->http = TEXT("/h");
+	r->reads = 5;
+	r->read_ms = 6;
+	r->errors = 7;
+	r->java = TEXT("j");
+	r->set_aside = 8;
+	r->unwritten = true;
+	r->waits = TEXT("for the supervisor alone, as the three below");
+	r->held = r->waits;
+	r->asks = true;
+	r->lacks = 9;
+}
+
+#define CACHE_JSON                                                                                   \
+	"\"cache\":{\"state\":\"following\",\"lineage\":\"L\",\"revision\":42,\"count\":2,"          \
+	"\"digest\":\"d\",\"head_revision\":50,\"behind\":8,\"proven\":false,\"serving\":true,"      \
+	"\"error\":\"e\",\"generation\":3,\"applied_ms\":4,\"redis\":\"down: x\",\"socket\":\"/s\"," \
+	"\"http\":\"/h\",\"reads\":5,\"read_ms\":6,\"errors\":7,\"java\":\"j\",\"set_aside\":8,"     \
+	"\"unwritten\":true}"
+
+static void status_as_json_is_what_programs_know(void **state)
+{
+	Ipc__ElectorReport elector;
+	Ipc__FetcherReport fetcher;
+	Ipc__CacheReport cache;
+	Control__Status st;
+	struct snapshot s = { .status = &st };
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	set_daemon(&st);
+	set_elector(&elector);
+	set_fetcher(&fetcher);
+	set_cache(&cache);
+	status_json(&b, &s);
+	assert_string_equal(buf_cstr(&b),
+			    DAEMON_JSON "\"elector\":null,\"fetcher\":null,\"cache\":null}\n");
+	buf_clear(&b);
+	s.elector = &elector;
+	s.fetcher = &fetcher;
+	s.cache = &cache;
+	status_json(&b, &s);
+	assert_string_equal(buf_cstr(&b), DAEMON_JSON ELECTOR_JSON FETCHER_JSON CACHE_JSON "}\n");
+	buf_clear(&b);
+	quarantine_json(&b, &s);
+	assert_string_equal(buf_cstr(&b), QUARANTINED_JSON "\n" NO_QUARANTINED_JSON "\n");
+	buf_clear(&b);
+	s.fetcher = NULL;
+	quarantine_json(&b, &s);
+	assert_int_equal(b.len, 0);
+	control__status__init(&st);
+	st.version = TEXT("");
+	s.elector = NULL;
+	s.cache = NULL;
+	status_json(&b, &s);
+	assert_string_equal(
+		buf_cstr(&b),
+		"{\"version\":\"\",\"node\":\"\",\"zone\":\"\",\"mode\":\"\",\"role\":\"\",\"health\":\"\","
+		"\"reason\":\"\",\"pid\":0,\"uptime_ms\":0,\"config\":\"\",\"cache_socket\":\"\","
+		"\"warnings\":[],\"workers\":[],\"deaths\":[],\"elector\":null,\"fetcher\":null,"
+		"\"cache\":null}\n");
+	buf_reset(&b);
+}
+
+static void an_event_as_json_is_what_programs_know(void **state)
+{
+	struct buf b = { 0 };
+	Gateway__Event ev;
+
+	UNUSED(state);
+	make_event(&ev, "", "x", 7);
+	ev.id = TEXT("\033\xff\"");
+	ev.revision = UINT64_MAX;
+	ev.updated_ms = -1;
+	ev.version = TEXT("v");
+	lines_json(&b, &ev, "L");
+	ev.ref = TEXT("api");
+	ev.deployed = true;
+	lines_json(&b, &ev, "");
+	assert_string_equal(
+		buf_cstr(&b),
+		"{\"revision\":18446744073709551615,\"position\":\"L:18446744073709551615\","
+		"\"action\":\"UNDEPLOY\",\"type\":\"API_KEY\",\"id\":\"\\u001b\\ufffd\\\"\",\"ref\":null,"
+		"\"deployed\":false,\"updated_ms\":-1,\"version\":\"v\",\"payload_bytes\":7}\n"
+		"{\"revision\":18446744073709551615,\"action\":\"DEPLOY\",\"type\":\"API_KEY\","
+		"\"id\":\"\\u001b\\ufffd\\\"\",\"ref\":\"api\",\"deployed\":true,\"updated_ms\":-1,"
+		"\"version\":\"v\",\"payload_bytes\":7}\n");
+	buf_reset(&b);
+}
+
 static void setup_sql_quotes_whatever_is_configured(void **state)
 {
 	static const struct {
@@ -426,6 +658,8 @@ int main(void)
 		cmocka_unit_test(logs_cut_lines_without_end),
 		cmocka_unit_test(receive_gives_one_message_at_a_time),
 		cmocka_unit_test(status_of_a_bare_daemon_can_be_shown),
+		cmocka_unit_test(status_as_json_is_what_programs_know),
+		cmocka_unit_test(an_event_as_json_is_what_programs_know),
 		cmocka_unit_test(setup_sql_quotes_whatever_is_configured),
 		cmocka_unit_test(setup_sql_makes_or_takes_out),
 	};
