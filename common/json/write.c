@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/json/write.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const char *escape_of(unsigned char c)
@@ -51,6 +52,20 @@ void json_write_string(struct buf *b, const char *p, size_t n)
 	buf_addc(b, '"');
 }
 
+void json_write_shown(struct buf *b, const char *s)
+{
+	size_t n = strlen(s);
+
+	buf_addc(b, '"');
+	while (n > 0) {
+		size_t len = str_quote(b, s, n);
+
+		s += len;
+		n -= len;
+	}
+	buf_addc(b, '"');
+}
+
 void json_write_comma(struct buf *b)
 {
 	char last;
@@ -64,8 +79,16 @@ void json_write_comma(struct buf *b)
 void json_write_name(struct buf *b, const char *name)
 {
 	json_write_comma(b);
+	if (name == NULL)
+		return;
 	json_write_string(b, name, strlen(name));
 	buf_addc(b, ':');
+}
+
+void json_open(struct buf *b, const char *name, char bracket)
+{
+	json_write_name(b, name);
+	buf_addc(b, bracket);
 }
 
 void json_add_str(struct buf *b, const char *name, const char *v)
@@ -76,16 +99,34 @@ void json_add_str(struct buf *b, const char *name, const char *v)
 	json_write_string(b, v, strlen(v));
 }
 
+void json_add_shown(struct buf *b, const char *name, const char *v)
+{
+	json_write_name(b, name);
+	json_write_shown(b, v);
+}
+
 void json_add_i64(struct buf *b, const char *name, int64_t v)
 {
 	json_write_name(b, name);
 	buf_addi(b, v);
 }
 
+void json_add_u64(struct buf *b, const char *name, uint64_t v)
+{
+	json_write_name(b, name);
+	buf_printf(b, "%" PRIu64, v);
+}
+
 void json_add_bool(struct buf *b, const char *name, bool v)
 {
 	json_write_name(b, name);
 	buf_adds(b, v ? "true" : "false");
+}
+
+void json_add_null(struct buf *b, const char *name)
+{
+	json_write_name(b, name);
+	buf_adds(b, "null");
 }
 
 void json_add_span(struct buf *b, const char *name, struct json_span v)

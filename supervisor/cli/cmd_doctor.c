@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sysexits.h>
 
+#include "common/json/write.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/daemon.h"
-#include "supervisor/cli/json.h"
 #include "supervisor/cli/print.h"
 
 static void as_json(struct buf *out, const Ipc__Examined *m)
 {
 	size_t i;
 
-	json_open(out, NULL, '{');
+	buf_addc(out, '{');
 	json_open(out, "findings", '[');
 	for (i = 0; i < m->n_findings; i++) {
 		json_open(out, NULL, '{');
-		json_str(out, "topic", m->findings[i]->topic);
-		json_bool(out, "bad", m->findings[i]->bad);
-		json_str(out, "text", m->findings[i]->text);
-		json_close(out, '}');
+		json_add_shown(out, "topic", m->findings[i]->topic);
+		json_add_bool(out, "bad", m->findings[i]->bad);
+		json_add_shown(out, "text", m->findings[i]->text);
+		buf_addc(out, '}');
 	}
-	json_close(out, ']');
-	json_close(out, '}');
+	buf_addc(out, ']');
+	buf_addc(out, '}');
 	buf_addc(out, '\n');
 }
 

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/json/write.h"
 #include "supervisor/cli/daemon.h"
-#include "supervisor/cli/json.h"
 #include "supervisor/cli/query.h"
 #include "supervisor/cli/print.h"
 
@@ -94,17 +94,17 @@ static void print_text(const Gateway__Reply *r)
 static void json_match(struct buf *out, const Gateway__Match *m)
 {
 	json_open(out, NULL, '{');
-	json_bool(out, "active", m->active);
-	json_str(out, "why", name_of(m));
-	json_str(out, "subscription", m->subscription);
-	json_str(out, "plan", m->plan);
-	json_str(out, "application", m->application);
-	json_str(out, "key_id", m->key_id);
-	json_str(out, "api_product", m->api_product);
-	json_int(out, "expire_at_ms", m->expire_at_ms);
-	json_int(out, "updated_ms", m->updated_ms);
-	json_uint(out, "revision", m->revision);
-	json_close(out, '}');
+	json_add_bool(out, "active", m->active);
+	json_add_shown(out, "why", name_of(m));
+	json_add_shown(out, "subscription", m->subscription);
+	json_add_shown(out, "plan", m->plan);
+	json_add_shown(out, "application", m->application);
+	json_add_shown(out, "key_id", m->key_id);
+	json_add_shown(out, "api_product", m->api_product);
+	json_add_i64(out, "expire_at_ms", m->expire_at_ms);
+	json_add_i64(out, "updated_ms", m->updated_ms);
+	json_add_u64(out, "revision", m->revision);
+	buf_addc(out, '}');
 }
 
 static void print_json(const Gateway__Reply *r)
@@ -113,22 +113,22 @@ static void print_json(const Gateway__Reply *r)
 	struct buf out = { 0 };
 	size_t i;
 
-	json_open(&out, NULL, '{');
-	json_bool(&out, "found", s->found);
-	json_bool(&out, "active", s->n_matches > 0 && s->matches[0]->active);
-	json_bool(&out, "deployed", s->deployed);
+	buf_addc(&out, '{');
+	json_add_bool(&out, "found", s->found);
+	json_add_bool(&out, "active", s->n_matches > 0 && s->matches[0]->active);
+	json_add_bool(&out, "deployed", s->deployed);
 	json_open(&out, "matches", '[');
 	for (i = 0; i < s->n_matches; i++)
 		json_match(&out, s->matches[i]);
-	json_close(&out, ']');
+	buf_addc(&out, ']');
 	if (r->position != NULL) {
 		char *at = mem_printf("%s:%" PRIu64, r->position->lineage, r->position->revision);
 
-		json_str(&out, "position", at);
-		json_bool(&out, "proven", r->position->proven);
+		json_add_shown(&out, "position", at);
+		json_add_bool(&out, "proven", r->position->proven);
 		mem_free(at);
 	}
-	json_close(&out, '}');
+	buf_addc(&out, '}');
 	buf_addc(&out, '\n');
 	cli_print(&out);
 	buf_reset(&out);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "supervisor/cli/json.h"
+#include "common/json/write.h"
 #include "supervisor/cli/print.h"
 
 static void field(struct buf *out, const char *s, char end)
@@ -34,22 +34,22 @@ void lines_json(struct buf *out, const Gateway__Event *ev, const char *lineage)
 {
 	char *position = mem_printf("%s:%" PRIu64, lineage, ev->revision);
 
-	json_open(out, NULL, '{');
-	json_uint(out, "revision", ev->revision);
+	buf_addc(out, '{');
+	json_add_u64(out, "revision", ev->revision);
 	if (lineage[0] != '\0')
-		json_str(out, "position", position);
-	json_str(out, "action", ev->deployed ? "DEPLOY" : "UNDEPLOY");
-	json_str(out, "type", ev->kind);
-	json_str(out, "id", ev->id);
+		json_add_shown(out, "position", position);
+	json_add_shown(out, "action", ev->deployed ? "DEPLOY" : "UNDEPLOY");
+	json_add_shown(out, "type", ev->kind);
+	json_add_shown(out, "id", ev->id);
 	if (ev->ref[0] == '\0')
-		json_null(out, "ref");
+		json_add_null(out, "ref");
 	else
-		json_str(out, "ref", ev->ref);
-	json_bool(out, "deployed", ev->deployed);
-	json_int(out, "updated_ms", ev->updated_ms);
-	json_str(out, "version", ev->version);
-	json_uint(out, "payload_bytes", ev->payload_bytes);
-	json_close(out, '}');
+		json_add_shown(out, "ref", ev->ref);
+	json_add_bool(out, "deployed", ev->deployed);
+	json_add_i64(out, "updated_ms", ev->updated_ms);
+	json_add_shown(out, "version", ev->version);
+	json_add_u64(out, "payload_bytes", ev->payload_bytes);
+	buf_addc(out, '}');
 	buf_addc(out, '\n');
 	mem_free(position);
 }

@@ -31,8 +31,8 @@ MAY = {
     # proto: slices are Configure messages; model: the timing rules are checked with the file
     "supervisor/config": {"common/base", "common/json", "common/model", "proto"},
     # tls: `config check` reads keys and certificates; model: the names of the types
-    "supervisor/cli": {"common/base", "common/ipc", "common/client", "common/model", "common/tls", "proto",
-                       "supervisor/config", "supervisor/command.h", "supervisor/options.h"},
+    "supervisor/cli": {"common/base", "common/ipc", "common/json", "common/client", "common/model", "common/tls",
+                       "proto", "supervisor/config", "supervisor/command.h", "supervisor/options.h"},
     # the generator of the man pages links the tables of both programs
     "packaging/man": {"common/base", "common/model", "supervisor", "supervisor/cli", "supervisor/config"},
     "test": None,

@@ -12,7 +12,6 @@
 #include "supervisor/cli/args.h"
 #include "supervisor/cli/dial.h"
 #include "supervisor/cli/gather.h"
-#include "supervisor/cli/json.h"
 #include "supervisor/cli/lines.h"
 #include "supervisor/cli/merge.h"
 #include "supervisor/cli/setup_sql.h"
@@ -173,25 +172,6 @@ static void durations_are_short(void **state)
 		text_ms(&b, t[i].ms);
 		assert_string_equal(buf_cstr(&b), t[i].text);
 	}
-	buf_reset(&b);
-}
-
-static void json_is_valid_for_any_bytes(void **state)
-{
-	struct buf b = { 0 };
-
-	UNUSED(state);
-	json_open(&b, NULL, '{');
-	json_str(&b, "a", "\"\\\n\x01\xff");
-	json_uint(&b, "b", UINT64_MAX);
-	json_open(&b, "c", '[');
-	json_bool(&b, NULL, true);
-	json_null(&b, NULL);
-	json_close(&b, ']');
-	json_int(&b, "d", -1);
-	json_close(&b, '}');
-	assert_string_equal(buf_cstr(&b), "{\"a\":\"\\\"\\\\\\n\\u0001\\ufffd\","
-					  "\"b\":18446744073709551615,\"c\":[true,null],\"d\":-1}");
 	buf_reset(&b);
 }
 
@@ -650,7 +630,6 @@ int main(void)
 		cmocka_unit_test(values_are_checked),
 		cmocka_unit_test(text_lets_no_control_character_through),
 		cmocka_unit_test(durations_are_short),
-		cmocka_unit_test(json_is_valid_for_any_bytes),
 		cmocka_unit_test(gather_joins_the_chunks_of_an_entity),
 		cmocka_unit_test(gather_refuses_chunks_that_do_not_fit),
 		cmocka_unit_test(lines_are_tab_separated_and_clean),

@@ -292,6 +292,25 @@ static void writer_spells_as_the_reference_does(void **state)
 	buf_reset(&b);
 }
 
+static void what_is_shown_is_valid_for_any_bytes(void **state)
+{
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	buf_addc(&b, '{');
+	json_add_shown(&b, "a", "\"\\\n\x01\xff");
+	json_add_u64(&b, "b", UINT64_MAX);
+	json_open(&b, "c", '[');
+	json_add_bool(&b, NULL, true);
+	json_add_null(&b, NULL);
+	buf_addc(&b, ']');
+	json_add_i64(&b, "d", -1);
+	buf_addc(&b, '}');
+	assert_string_equal(buf_cstr(&b), "{\"a\":\"\\\"\\\\\\n\\u0001\\ufffd\","
+					  "\"b\":18446744073709551615,\"c\":[true,null],\"d\":-1}");
+	buf_reset(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +324,7 @@ int main(void)
 		cmocka_unit_test(numbers_convert_only_when_they_are_integers),
 		cmocka_unit_test(compaction_keeps_everything_but_white_space),
 		cmocka_unit_test(writer_spells_as_the_reference_does),
+		cmocka_unit_test(what_is_shown_is_valid_for_any_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

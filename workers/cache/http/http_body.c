@@ -29,17 +29,6 @@ static void add_text(struct buf *out, const char *name, const char *text)
 	buf_reset(&clean);
 }
 
-static void add_u64(struct buf *out, const char *name, uint64_t v)
-{
-	json_add_i64(out, name, (int64_t)MIN(v, (uint64_t)INT64_MAX));
-}
-
-static void add_null(struct buf *out, const char *name)
-{
-	json_write_name(out, name);
-	buf_adds(out, "null");
-}
-
 static void report_of(const struct http_about *a, Ipc__CacheReport *r)
 {
 	ipc__cache_report__init(r);
@@ -64,13 +53,11 @@ void http_node(const struct http_about *a, struct buf *out)
 	buf_addc(out, '{');
 	add_text(out, "id", a->node_id);
 	add_text(out, "name", a->node);
-	json_write_name(out, "metadata");
-	buf_addc(out, '{');
+	json_open(out, "metadata", '{');
 	add_text(out, "node.id", a->node_id);
 	add_text(out, "zone", a->zone);
 	buf_addc(out, '}');
-	json_write_name(out, "version");
-	buf_adds(out, "{");
+	json_open(out, "version", '{');
 	json_add_str(out, "product", "zonesync");
 	json_add_str(out, "version", ZONESYNC_VERSION);
 	buf_adds(out, "}}\n");
@@ -145,8 +132,7 @@ static bool add_probe(const Ipc__CacheReport *r, const char *name, struct buf *o
 	for (i = 0; i < ARRAY_LEN(probes); i++)
 		if (str_equal(probes[i].name, name))
 			fn = probes[i].fn;
-	json_write_name(out, name);
-	buf_addc(out, '{');
+	json_open(out, name, '{');
 	healthy = fn(r, out);
 	buf_addc(out, '}');
 	return healthy;
@@ -195,25 +181,25 @@ bool http_sync(const struct http_about *a, struct buf *out)
 	report_of(a, &r);
 	buf_addc(out, '{');
 	json_add_bool(out, "initialDone", r.serving);
-	add_u64(out, "counter", r.reads);
+	json_add_u64(out, "counter", r.reads);
 	/* The reference's is in truth where its next cycle goes on from. */
 	json_add_i64(out, "nextSyncTime", r.read_ms == 0 ? -1 : r.read_ms);
 	json_add_bool(out, "lastOnError", trouble(&r)[0] != '\0');
 	if (trouble(&r)[0] != '\0')
 		add_text(out, "lastErrorMessage", trouble(&r));
 	else
-		add_null(out, "lastErrorMessage");
-	add_u64(out, "totalOnErrors", r.errors);
+		json_add_null(out, "lastErrorMessage");
+	json_add_u64(out, "totalOnErrors", r.errors);
 	json_add_str(out, "state", r.state);
 	add_text(out, "lineage", r.lineage);
-	add_u64(out, "revision", r.revision);
-	add_u64(out, "headRevision", r.head_revision);
-	add_u64(out, "count", r.count);
+	json_add_u64(out, "revision", r.revision);
+	json_add_u64(out, "headRevision", r.head_revision);
+	json_add_u64(out, "count", r.count);
 	json_add_str(out, "digest", r.digest);
 	json_add_bool(out, "proven", r.proven);
-	add_u64(out, "generation", r.generation);
+	json_add_u64(out, "generation", r.generation);
 	if (r.applied_ms == 0)
-		add_null(out, "lastAppliedAt");
+		json_add_null(out, "lastAppliedAt");
 	else
 		json_add_i64(out, "lastAppliedAt", r.applied_ms);
 	buf_adds(out, "}\n");
@@ -291,7 +277,7 @@ static int list_entry(void *arg, const struct store_entry *entry)
 	json_write_string(out, entry->id, entry->id_len);
 	add_short(out, "name", found[0]);
 	add_short(out, "version", found[json_is_null(found[1]) ? 2 : 1]);
-	add_u64(out, "revision", entry->revision);
+	json_add_u64(out, "revision", entry->revision);
 	buf_addc(out, '}');
 	return 0;
 }

@@ -30,8 +30,7 @@ void map_node_metadata(const char *installation, char *const *organizations, siz
 	ev.id = uuid_of(installation);
 	buf_addc(b, '{');
 	if (n > 0) {
-		json_write_name(b, "organizationIds");
-		buf_addc(b, '[');
+		json_open(b, "organizationIds", '[');
 		for (i = 0; i < n; i++) {
 			json_write_comma(b);
 			json_write_string(b, organizations[i], strlen(organizations[i]));

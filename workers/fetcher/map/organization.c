@@ -125,8 +125,7 @@ static void write_operator(struct json_span flow, struct buf *b)
 
 	if (json_type(v) == JSON_NULL)
 		return;
-	json_write_name(b, "path-operator");
-	buf_addc(b, '{');
+	json_open(b, "path-operator", '{');
 	if (json_type(path) != JSON_NULL) {
 		json_write_name(b, "path");
 		write_text(path, b);
@@ -141,16 +140,14 @@ static void write_consumers(struct json_span list, struct buf *b)
 {
 	struct json_iter it;
 
-	json_write_name(b, "consumers");
-	buf_addc(b, '[');
+	json_open(b, "consumers", '[');
 	json_iter_init(&it, list);
 	while (!it.object && json_next(&it)) {
 		struct json_span id = json_get(it.value, "consumerId");
 
 		if (json_type(id) == JSON_NONE)
 			continue;
-		json_write_comma(b);
-		buf_addc(b, '{');
+		json_open(b, NULL, '{');
 		json_write_name(b, "consumerId");
 		write_text(id, b);
 		json_write_name(b, "consumerType");
@@ -168,8 +165,7 @@ static int write_step(struct json_span step, struct buf *b, struct err *e)
 	if (json_type(json_get(step, "policy")) == JSON_NONE ||
 	    json_type(json_get(step, "configuration")) == JSON_NONE)
 		return err_set(e, ERR_PARSE, "a step without policy or configuration");
-	json_write_comma(b);
-	buf_addc(b, '{');
+	json_open(b, NULL, '{');
 	json_write_name(b, "name");
 	write_text(json_get(step, "name"), b);
 	add_text(step, "description", b);
@@ -188,8 +184,7 @@ static int write_steps(struct json_span flow, const char *name, struct buf *b, s
 	struct json_iter it;
 	int rc = 0;
 
-	json_write_name(b, name);
-	buf_addc(b, '[');
+	json_open(b, name, '[');
 	json_iter_init(&it, json_get(flow, name));
 	while (rc == 0 && !it.object && json_next(&it))
 		rc = write_step(it.value, b, e);
@@ -233,8 +228,7 @@ static int write_flows(const struct map_ctx *ctx, struct json_span flows, struct
 		return err_set(e, ERR_PARSE, "flows is not an array");
 	if (json_type(flows) == JSON_NULL)
 		return 0;
-	json_write_name(b, "flows");
-	buf_addc(b, '[');
+	json_open(b, "flows", '[');
 	json_iter_init(&it, flows);
 	while (rc == 0 && json_next(&it)) {
 		if (json_type(it.value) != JSON_OBJECT)

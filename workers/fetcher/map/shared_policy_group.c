@@ -66,8 +66,7 @@ static int write_step(struct json_span step, struct buf *b, struct err *e)
 	struct json_span configuration = json_get(step, "configuration");
 	int rc;
 
-	json_write_comma(b);
-	buf_addc(b, '{');
+	json_open(b, NULL, '{');
 	rc = member_copy(b, step, step_head, ARRAY_LEN(step_head), e);
 	json_add_bool(b, "enabled", is_enabled(json_get(step, "enabled")));
 	if (rc == 0)
@@ -89,8 +88,7 @@ static int write_policies(struct json_span policies, struct buf *b, struct err *
 
 	if (json_is_null(policies))
 		return 0;
-	json_write_name(b, "policies");
-	buf_addc(b, '[');
+	json_open(b, "policies", '[');
 	json_iter_init(&it, policies);
 	while (rc == 0 && json_next(&it))
 		rc = write_step(it.value, b, e);
@@ -112,8 +110,7 @@ static int write_payload(const struct map_ctx *ctx, struct json_span bean, struc
 	if (rc < 0)
 		return rc;
 	write_names(ctx, bean, b);
-	json_write_name(b, "definition");
-	buf_addc(b, '{');
+	json_open(b, "definition", '{');
 	rc = member_copy(b, bean, definition, ARRAY_LEN(definition), e);
 	if (rc == 0)
 		rc = write_policies(policies, b, e);
