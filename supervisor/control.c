@@ -107,22 +107,16 @@ static void answer(struct peer *p, const Control__Request *req)
 static void send_examined(struct peer *p, const Ipc__Examined *found)
 {
 	Control__Reply m;
-	uint8_t *packed = NULL;
 
 	control__reply__init(&m);
 	m.last = true;
+	m.examined = (Ipc__Examined *)(uintptr_t)found;
 	if (found == NULL) {
 		m.exit_code = 1;
 		m.error = (char *)(uintptr_t) "the cache, which looked, has ended";
-	} else {
-		m.examined.len = ipc__examined__get_packed_size(found);
-		packed = mem_alloc(m.examined.len + 1);
-		m.examined.data = packed;
-		(void)ipc__examined__pack(found, packed);
 	}
 	p->waiting = false;
 	(void)!chan_send(p->chan, &m.base);
-	mem_free(packed);
 }
 
 void control_examined(struct control *c, const Ipc__Examined *found)

@@ -272,29 +272,6 @@ static Control__Death *death_status(const struct death *d)
 	return out;
 }
 
-static void pack_report(const ProtobufCMessage *m, ProtobufCBinaryData *out)
-{
-	if (m == NULL)
-		return;
-	out->len = protobuf_c_message_get_packed_size(m);
-	out->data = mem_alloc(out->len);
-	(void)protobuf_c_message_pack(m, out->data);
-}
-
-static void pack_reports(struct supervisor *s, Control__Status *out)
-{
-	const Ipc__ElectorReport *e = elector_report(s);
-	const Ipc__FetcherReport *f = fetcher_report(s);
-	const Ipc__CacheReport *c = cache_report(s);
-
-	if (e != NULL)
-		pack_report(&e->base, &out->elector);
-	if (f != NULL)
-		pack_report(&f->base, &out->fetcher);
-	if (c != NULL)
-		pack_report(&c->base, &out->cache);
-}
-
 static void pack_warnings(struct supervisor *s, Control__Status *out)
 {
 	struct problems p = { 0 };
@@ -337,15 +314,20 @@ void supervisor_status(struct supervisor *s, Control__Status *out)
 	for (i = 0; i < n; i++)
 		out->deaths[i] =
 			death_status(&s->deaths[(s->n_deaths - n + i) % SUPERVISOR_DEATHS]);
-	pack_reports(s, out);
+	out->elector = (Ipc__ElectorReport *)(uintptr_t)elector_report(s);
+	out->fetcher = (Ipc__FetcherReport *)(uintptr_t)fetcher_report(s);
+	out->cache = (Ipc__CacheReport *)(uintptr_t)cache_report(s);
 	pack_warnings(s, out);
 }
 
-/* All of it came from malloc, as protobuf-c's own does. */
+/* All but the reports came from malloc, as protobuf-c's own does. */
 void supervisor_status_free(Control__Status *st)
 {
 	Control__Status *copy = mem_alloc(sizeof(*copy));
 
 	*copy = *st;
+	copy->elector = NULL;
+	copy->fetcher = NULL;
+	copy->cache = NULL;
 	control__status__free_unpacked(copy, NULL);
 }

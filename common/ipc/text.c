@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
+#include "common/ipc/field.h"
 
 typedef bool string_fn(char **s); /* false ends the walk */
 
@@ -20,38 +21,20 @@ static bool visit(const ProtobufCFieldDescriptor *f, void *member, unsigned dept
 	return true;
 }
 
-static bool visit_field(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, unsigned depth,
-			string_fn *fn)
-{
-	char *base = (char *)m;
-	size_t i;
-	size_t n;
-	char **list;
-
-	if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0 &&
-	    *(const uint32_t *)(const void *)(base + f->quantifier_offset) != f->id)
-		return true;
-	if (f->label != PROTOBUF_C_LABEL_REPEATED)
-		return visit(f, base + f->offset, depth, fn);
-	if (f->type != PROTOBUF_C_TYPE_STRING && f->type != PROTOBUF_C_TYPE_MESSAGE)
-		return true;
-	n = *(const size_t *)(const void *)(base + f->quantifier_offset);
-	list = *(char ***)(void *)(base + f->offset);
-	for (i = 0; i < n; i++)
-		if (!visit(f, &list[i], depth, fn))
-			return false;
-	return true;
-}
-
 static bool walk(ProtobufCMessage *m, unsigned depth, string_fn *fn)
 {
 	unsigned i;
+	size_t k;
 
 	if (depth > TEXT_DEPTH_MAX)
 		return false;
-	for (i = 0; i < m->descriptor->n_fields; i++)
-		if (!visit_field(m, &m->descriptor->fields[i], depth, fn))
-			return false;
+	for (i = 0; i < m->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+
+		for (k = 0; k < field_count(m, f); k++)
+			if (!visit(f, field_value(m, f, k), depth, fn))
+				return false;
+	}
 	return true;
 }
 

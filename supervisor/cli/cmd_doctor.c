@@ -1,28 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sysexits.h>
 
-#include "common/json/write.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/daemon.h"
+#include "supervisor/cli/json.h"
 #include "supervisor/cli/print.h"
-
-static void as_json(struct buf *out, const Ipc__Examined *m)
-{
-	size_t i;
-
-	buf_addc(out, '{');
-	json_open(out, "findings", '[');
-	for (i = 0; i < m->n_findings; i++) {
-		json_open(out, NULL, '{');
-		json_add_shown(out, "topic", m->findings[i]->topic);
-		json_add_bool(out, "bad", m->findings[i]->bad);
-		json_add_shown(out, "text", m->findings[i]->text);
-		buf_addc(out, '}');
-	}
-	buf_addc(out, ']');
-	buf_addc(out, '}');
-	buf_addc(out, '\n');
-}
 
 static void as_text(struct buf *out, const Ipc__Examined *m)
 {
@@ -44,7 +26,7 @@ static int print(struct cli *c, const Ipc__Examined *m)
 	size_t i;
 
 	if (args_has(&c->args, "--json"))
-		as_json(&out, m);
+		json_line(&out, &m->base);
 	else
 		as_text(&out, m);
 	cli_print(&out);
@@ -60,7 +42,6 @@ int verb_doctor(struct cli *c)
 	static char verb[] = "doctor";
 	Control__Request req;
 	Control__Reply *reply = NULL;
-	Ipc__Examined *m = NULL;
 	struct err e = { 0 };
 	int rc;
 
@@ -71,14 +52,10 @@ int verb_doctor(struct cli *c)
 		return cli_fail(rc, "%s", e.text);
 	if (reply->exit_code != 0)
 		rc = cli_fail(reply->exit_code, "%s", reply->error);
+	else if (reply->examined != NULL)
+		rc = print(c, reply->examined);
 	else
-		m = ipc__examined__unpack(NULL, reply->examined.len, reply->examined.data);
-	if (m != NULL) {
-		rc = print(c, m);
-		ipc__examined__free_unpacked(m, NULL);
-	} else if (rc == 0) {
 		rc = cli_fail(EX_PROTOCOL, "what answers there is no zonesyncd of this version");
-	}
 	control__reply__free_unpacked(reply, NULL);
 	return rc;
 }

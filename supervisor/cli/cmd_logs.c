@@ -44,14 +44,14 @@ static void add_source(struct logs *l, char *path)
 }
 
 /* The daemon says where they are; when it is down, that is when one wants to read them. */
-static char *find_dir(const struct snapshot *s)
+static char *find_dir(const Control__Reply *r)
 {
 	size_t i;
 
-	if (s->status == NULL)
+	if (r == NULL)
 		return mem_strdup(ZONESYNC_LOG_DIR);
-	for (i = 0; i < s->status->n_workers; i++) {
-		const char *path = s->status->workers[i]->log;
+	for (i = 0; i < r->status->n_workers; i++) {
+		const char *path = r->status->workers[i]->log;
 		const char *slash = strrchr(path, '/');
 
 		if (slash != NULL)
@@ -64,16 +64,16 @@ static int find_sources(struct logs *l, struct cli *c)
 {
 	static const char *const names[] = { "supervisor", "elector", "fetcher", "cache" };
 	const char *only = c->args.n_words == 0 ? NULL : c->args.word[0];
-	struct snapshot s;
+	Control__Reply *r = NULL;
 	struct err e = { 0 };
 	char *dir;
 	size_t i;
-	int rc = snapshot_take(&s, c->socket, &e);
+	int rc = daemon_status(c->socket, &r, &e);
 
 	if (rc != 0 && rc != EX_UNAVAILABLE)
 		return cli_fail(rc, "%s", e.text);
-	dir = find_dir(&s);
-	snapshot_reset(&s);
+	dir = find_dir(r);
+	control__reply__free_unpacked(r, NULL);
 	if (dir == NULL)
 		return cli_fail(CLI_NO,
 				"the daemon logs to its stderr; see `journalctl -u zonesync`");

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/json/write.h"
 #include "supervisor/cli/daemon.h"
+#include "supervisor/cli/json.h"
 #include "supervisor/cli/query.h"
 #include "supervisor/cli/print.h"
 
@@ -37,14 +38,6 @@ static const char *reason_of(const Gateway__Match *m)
 		if (reasons[i].why == m->why)
 			return reasons[i].text;
 	return "for a reason this version does not know";
-}
-
-static const char *name_of(const Gateway__Match *m)
-{
-	const ProtobufCEnumValue *v =
-		protobuf_c_enum_descriptor_get_value(&gateway__match__why__descriptor, (int)m->why);
-
-	return v == NULL ? "UNKNOWN" : v->name;
 }
 
 /* --- what is printed --- */
@@ -91,22 +84,6 @@ static void print_text(const Gateway__Reply *r)
 	buf_reset(&expires);
 }
 
-static void json_match(struct buf *out, const Gateway__Match *m)
-{
-	json_open(out, NULL, '{');
-	json_add_bool(out, "active", m->active);
-	json_add_shown(out, "why", name_of(m));
-	json_add_shown(out, "subscription", m->subscription);
-	json_add_shown(out, "plan", m->plan);
-	json_add_shown(out, "application", m->application);
-	json_add_shown(out, "key_id", m->key_id);
-	json_add_shown(out, "api_product", m->api_product);
-	json_add_i64(out, "expire_at_ms", m->expire_at_ms);
-	json_add_i64(out, "updated_ms", m->updated_ms);
-	json_add_u64(out, "revision", m->revision);
-	buf_addc(out, '}');
-}
-
 static void print_json(const Gateway__Reply *r)
 {
 	const Gateway__Resolution *s = r->resolution;
@@ -118,8 +95,10 @@ static void print_json(const Gateway__Reply *r)
 	json_add_bool(&out, "active", s->n_matches > 0 && s->matches[0]->active);
 	json_add_bool(&out, "deployed", s->deployed);
 	json_open(&out, "matches", '[');
-	for (i = 0; i < s->n_matches; i++)
-		json_match(&out, s->matches[i]);
+	for (i = 0; i < s->n_matches; i++) {
+		json_write_comma(&out);
+		json_message(&out, &s->matches[i]->base);
+	}
 	buf_addc(&out, ']');
 	if (r->position != NULL) {
 		char *at = mem_printf("%s:%" PRIu64, r->position->lineage, r->position->revision);

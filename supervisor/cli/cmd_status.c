@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "supervisor/cli/cli.h"
+#include "supervisor/cli/json.h"
 
 #define WATCH_MS 1000
 
@@ -17,22 +18,26 @@ static bool wants_colour(void)
 	return isatty(STDOUT_FILENO) && (no == NULL || no[0] == '\0');
 }
 
-static void redraw(struct buf *out, const struct snapshot *s, const char *error, bool json)
+static void show(struct buf *out, const Control__Status *st, bool json)
 {
-	bool terminal = isatty(STDOUT_FILENO);
+	if (json)
+		json_line(out, &st->base);
+	else
+		status_text(out, st, wants_colour());
+}
 
-	if (json) {
-		if (error == NULL)
-			status_json(out, s);
+static void redraw(struct buf *out, const Control__Reply *r, const char *error, bool json)
+{
+	if (json && r == NULL)
 		return;
-	}
-	if (terminal)
+	if (!json && isatty(STDOUT_FILENO))
 		buf_adds(out, "\033[H\033[J");
-	if (error == NULL)
-		status_text(out, s, wants_colour());
+	if (r != NULL)
+		show(out, r->status, json);
 	else
 		text_clean(out, error);
-	buf_addc(out, '\n');
+	if (!json)
+		buf_addc(out, '\n');
 }
 
 /* Until ^C. A daemon that goes away may come back; one that refuses will not. */
@@ -42,17 +47,17 @@ static int watch(struct cli *c, bool json)
 	int rc;
 
 	do {
-		struct snapshot s;
+		Control__Reply *r = NULL;
 		struct err e = { 0 };
 
-		rc = snapshot_take(&s, c->socket, &e);
+		rc = daemon_status(c->socket, &r, &e);
 		if (rc == EX_NOPERM || rc == EX_USAGE) {
 			buf_reset(&out);
 			return cli_fail(rc, "%s", e.text);
 		}
-		redraw(&out, &s, rc == 0 ? NULL : e.text, json);
+		redraw(&out, r, e.text, json);
 		cli_print(&out);
-		snapshot_reset(&s);
+		control__reply__free_unpacked(r, NULL);
 	} while (poll(NULL, 0, WATCH_MS) == 0);
 	buf_reset(&out);
 	return CLI_OK;
@@ -62,22 +67,19 @@ int verb_status(struct cli *c)
 {
 	bool json = args_has(&c->args, "--json");
 	struct buf out = { 0 };
-	struct snapshot s;
+	Control__Reply *r = NULL;
 	struct err e = { 0 };
 	int rc;
 
 	if (args_has(&c->args, "--watch"))
 		return watch(c, json);
-	rc = snapshot_take(&s, c->socket, &e);
+	rc = daemon_status(c->socket, &r, &e);
 	if (rc != 0)
 		return cli_fail(rc, "%s", e.text);
-	if (json)
-		status_json(&out, &s);
-	else
-		status_text(&out, &s, wants_colour());
+	show(&out, r->status, json);
 	cli_print(&out);
-	rc = status_exit_code(&s);
-	snapshot_reset(&s);
+	rc = status_exit_code(r->status);
+	control__reply__free_unpacked(r, NULL);
 	buf_reset(&out);
 	return rc;
 }
@@ -85,18 +87,22 @@ int verb_status(struct cli *c)
 int verb_quarantine(struct cli *c)
 {
 	struct buf out = { 0 };
-	struct snapshot s;
+	Control__Reply *r = NULL;
 	struct err e = { 0 };
-	int rc = snapshot_take(&s, c->socket, &e);
+	int rc = daemon_status(c->socket, &r, &e);
+	const Ipc__FetcherReport *f;
+	size_t i;
 
 	if (rc != 0)
 		return cli_fail(rc, "%s", e.text);
-	if (args_has(&c->args, "--json"))
-		quarantine_json(&out, &s);
+	f = r->status->fetcher;
+	if (!args_has(&c->args, "--json"))
+		quarantine_text(&out, r->status);
 	else
-		quarantine_text(&out, &s);
+		for (i = 0; f != NULL && i < f->n_quarantine; i++)
+			json_line(&out, &f->quarantine[i]->base);
 	cli_print(&out);
-	snapshot_reset(&s);
+	control__reply__free_unpacked(r, NULL);
 	buf_reset(&out);
 	return CLI_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_status - a snapshot of the daemon, as a table for people or as JSON for programs.
+ * cmd_status - the status of the daemon as tables for people; json.h is for programs.
  *
  * Owns: nothing. Blocks: never; pure. Errors: none.
  */
@@ -9,10 +9,8 @@
 #include "supervisor/cli/daemon.h"
 #include "supervisor/cli/print.h"
 
-void status_text(struct buf *out, const struct snapshot *s, bool colour);
-void status_json(struct buf *out, const struct snapshot *s); /* one line */
-void quarantine_text(struct buf *out, const struct snapshot *s);
-void quarantine_json(struct buf *out, const struct snapshot *s); /* a line each */
+void status_text(struct buf *out, const Control__Status *st, bool colour);
+void quarantine_text(struct buf *out, const Control__Status *st);
 
 /* What `zonesync status` ends with. */
-int status_exit_code(const struct snapshot *s);
+int status_exit_code(const Control__Status *st);

@@ -87,48 +87,26 @@ int daemon_ask(const char *socket, const Control__Request *r, Control__Reply **o
 	return rc == 0 ? 0 : daemon_explain(socket, rc, e);
 }
 
-int snapshot_take(struct snapshot *s, const char *socket, struct err *e)
+int daemon_status(const char *socket, Control__Reply **out, struct err *e)
 {
 	static char verb[] = "status";
 	Control__Request req;
-	const Control__Status *st;
+	Control__Reply *r = NULL;
 	int rc;
 
-	*s = (struct snapshot){ 0 };
 	control__request__init(&req);
 	req.verb = verb;
-	rc = daemon_ask(socket, &req, &s->reply, e);
+	rc = daemon_ask(socket, &req, &r, e);
 	if (rc != 0)
 		return rc;
-	st = s->reply->status;
-	if (s->reply->exit_code != 0 || st == NULL) {
-		rc = s->reply->exit_code != 0 ? s->reply->exit_code : EX_PROTOCOL;
-		(void)err_set(e, ERR_REMOTE, "%s", s->reply->error);
-		snapshot_reset(s);
+	if (r->exit_code != 0 || r->status == NULL) {
+		rc = r->exit_code != 0 ? r->exit_code : EX_PROTOCOL;
+		(void)err_set(e, ERR_REMOTE, "%s", r->error);
+		control__reply__free_unpacked(r, NULL);
 		return rc;
 	}
-	s->status = st;
-	/* Reports that cannot be unpacked are as good as none. */
-	if (st->elector.len > 0)
-		s->elector = ipc__elector_report__unpack(NULL, st->elector.len, st->elector.data);
-	if (st->fetcher.len > 0)
-		s->fetcher = ipc__fetcher_report__unpack(NULL, st->fetcher.len, st->fetcher.data);
-	if (st->cache.len > 0)
-		s->cache = ipc__cache_report__unpack(NULL, st->cache.len, st->cache.data);
+	*out = r;
 	return 0;
-}
-
-void snapshot_reset(struct snapshot *s)
-{
-	if (s->reply != NULL)
-		control__reply__free_unpacked(s->reply, NULL);
-	if (s->elector != NULL)
-		ipc__elector_report__free_unpacked(s->elector, NULL);
-	if (s->fetcher != NULL)
-		ipc__fetcher_report__free_unpacked(s->fetcher, NULL);
-	if (s->cache != NULL)
-		ipc__cache_report__free_unpacked(s->cache, NULL);
-	*s = (struct snapshot){ 0 };
 }
 
 int verb_daemon(struct cli *c)

@@ -26,19 +26,19 @@ int query_reopen(struct query *q, struct err *e)
 
 int query_open(struct query *q, const char *control, struct err *e)
 {
-	struct snapshot s;
+	Control__Reply *r = NULL;
 	struct err ignored = { 0 };
 	int asked;
 	int rc;
 
 	*q = (struct query){ .conn = { .fd = -1 } };
-	asked = snapshot_take(&s, control, e);
+	asked = daemon_status(control, &r, e);
 	if (asked != 0 && asked != EX_UNAVAILABLE)
 		return asked;
-	q->path = asked == 0 && s.status->cache_socket[0] != '\0'
-			  ? mem_strdup(s.status->cache_socket)
+	q->path = asked == 0 && r->status->cache_socket[0] != '\0'
+			  ? mem_strdup(r->status->cache_socket)
 			  : beside(control);
-	snapshot_reset(&s);
+	control__reply__free_unpacked(r, NULL);
 	rc = query_reopen(q, asked == 0 ? e : &ignored);
 	if (rc != 0)
 		query_close(q);

@@ -9,9 +9,9 @@
 #define DEATHS_SHOWN  5
 #define DIGEST_SHOWN  12
 
-int status_exit_code(const struct snapshot *s)
+int status_exit_code(const Control__Status *st)
 {
-	return str_equal(s->status->health, "ok") ? CLI_OK : CLI_NO;
+	return str_equal(st->health, "ok") ? CLI_OK : CLI_NO;
 }
 
 static void label(struct buf *out, const char *name)
@@ -75,8 +75,8 @@ static void add_position(struct buf *out, const Ipc__CacheReport *c)
 		if (c->digest[0] != '\0')
 			buf_printf(out, "digest %.*s, ", DIGEST_SHOWN, c->digest);
 		buf_adds(out, c->proven ? "proven" : "not proven");
-		if (c->head_revision > c->revision)
-			buf_printf(out, ", behind by %" PRIu64, c->head_revision - c->revision);
+		if (c->behind > 0)
+			buf_printf(out, ", behind by %" PRIu64, c->behind);
 		buf_adds(out, ", ");
 	}
 	text_clean(out, c->state);
@@ -133,28 +133,28 @@ static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 }
 
 /* The elector knows what follows from it; a node without one has the cache's word. */
-static void add_java(struct buf *out, const struct snapshot *s)
+static void add_java(struct buf *out, const Control__Status *st)
 {
-	if (s->elector != NULL && s->elector->java[0] != '\0')
-		line(out, "java", s->elector->java);
-	else if (s->cache != NULL)
-		line(out, "java", s->cache->java);
-	if (s->cache != NULL && s->cache->set_aside > 0)
+	if (st->elector != NULL && st->elector->java[0] != '\0')
+		line(out, "java", st->elector->java);
+	else if (st->cache != NULL)
+		line(out, "java", st->cache->java);
+	if (st->cache != NULL && st->cache->set_aside > 0)
 		buf_printf(out,
 			   "%-*s%" PRIu64 " of its events cannot be read: `zonesync logs cache`\n",
-			   LABEL_COLUMNS, "", s->cache->set_aside);
+			   LABEL_COLUMNS, "", st->cache->set_aside);
 }
 
-static void add_redis(struct buf *out, const struct snapshot *s)
+static void add_redis(struct buf *out, const Control__Status *st)
 {
 	size_t i;
 
-	if (s->cache != NULL)
-		line(out, "redis", s->cache->redis);
-	else if (s->elector != NULL)
-		line(out, "redis", s->elector->redis);
-	for (i = 0; s->elector != NULL && i < s->elector->n_warnings; i++)
-		line(out, "", s->elector->warnings[i]);
+	if (st->cache != NULL)
+		line(out, "redis", st->cache->redis);
+	else if (st->elector != NULL)
+		line(out, "redis", st->elector->redis);
+	for (i = 0; st->elector != NULL && i < st->elector->n_warnings; i++)
+		line(out, "", st->elector->warnings[i]);
 }
 
 static void note_of(struct buf *out, const Control__Worker *w)
@@ -231,34 +231,34 @@ static void add_deaths(struct buf *out, const Control__Status *st)
 	table_reset(&t);
 }
 
-void status_text(struct buf *out, const struct snapshot *s, bool colour)
+void status_text(struct buf *out, const Control__Status *st, bool colour)
 {
 	size_t i;
 
-	add_node(out, s->status, colour);
-	line(out, "config", s->status->config);
-	for (i = 0; i < s->status->n_warnings; i++)
-		line(out, "warning", s->status->warnings[i]);
-	add_position(out, s->cache);
-	add_lease(out, s->elector);
-	add_source(out, s->fetcher);
-	add_java(out, s);
-	add_redis(out, s);
-	if (s->cache != NULL)
-		line(out, "http", s->cache->http);
-	add_workers(out, s->status);
-	add_deaths(out, s->status);
+	add_node(out, st, colour);
+	line(out, "config", st->config);
+	for (i = 0; i < st->n_warnings; i++)
+		line(out, "warning", st->warnings[i]);
+	add_position(out, st->cache);
+	add_lease(out, st->elector);
+	add_source(out, st->fetcher);
+	add_java(out, st);
+	add_redis(out, st);
+	if (st->cache != NULL)
+		line(out, "http", st->cache->http);
+	add_workers(out, st);
+	add_deaths(out, st);
 }
 
-void quarantine_text(struct buf *out, const struct snapshot *s)
+void quarantine_text(struct buf *out, const Control__Status *st)
 {
 	static const char *const heads[] = { "type", "id", "since", "where", "reason" };
 	struct columns t = { .columns = ARRAY_LEN(heads) };
-	const Ipc__FetcherReport *f = s->fetcher;
+	const Ipc__FetcherReport *f = st->fetcher;
 	size_t i;
 
 	if (f == NULL || f->n_quarantine == 0) {
-		if (str_equal(s->status->role, "secondary"))
+		if (str_equal(st->role, "secondary"))
 			buf_adds(out,
 				 "nothing here: only the primary reads the source; ask it there "
 				 "(see `zonesync status`)\n");
@@ -274,7 +274,7 @@ void quarantine_text(struct buf *out, const struct snapshot *s)
 		struct buf since = { 0 };
 
 		text_time(&since, q->since_ms);
-		table_cell(&t, "%s", q->kind);
+		table_cell(&t, "%s", q->type);
 		table_cell(&t, "%s", q->id);
 		table_cell(&t, "%s", buf_cstr(&since));
 		table_cell(&t, "%s", q->where);

@@ -285,7 +285,7 @@ static void on_quarantine(struct fake *f, const char *arg)
 		Ipc__Quarantined *q = mem_zalloc(sizeof(*q));
 
 		ipc__quarantined__init(q);
-		q->kind = (char *)(uintptr_t) "API";
+		q->type = (char *)(uintptr_t) "API";
 		q->id = text[0];
 		q->where = text[1];
 		q->reason = text[1];

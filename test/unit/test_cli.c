@@ -12,6 +12,7 @@
 #include "supervisor/cli/args.h"
 #include "supervisor/cli/dial.h"
 #include "supervisor/cli/gather.h"
+#include "supervisor/cli/json.h"
 #include "supervisor/cli/lines.h"
 #include "supervisor/cli/merge.h"
 #include "supervisor/cli/setup_sql.h"
@@ -317,19 +318,18 @@ static void receive_gives_one_message_at_a_time(void **state)
 static void status_of_a_bare_daemon_can_be_shown(void **state)
 {
 	Control__Status st;
-	struct snapshot s = { .status = &st };
 	struct buf b = { 0 };
 
 	UNUSED(state);
 	control__status__init(&st);
 	st.health = (char *)(uintptr_t) "starting";
-	status_text(&b, &s, true);
+	status_text(&b, &st, true);
 	assert_non_null(strstr(buf_cstr(&b), "starting"));
 	buf_clear(&b);
-	status_json(&b, &s);
+	json_line(&b, &st.base);
 	assert_non_null(strstr(buf_cstr(&b), "\"cache\":null"));
-	quarantine_text(&b, &s);
-	assert_int_equal(status_exit_code(&s), 1);
+	quarantine_text(&b, &st);
+	assert_int_equal(status_exit_code(&st), 1);
 	buf_reset(&b);
 }
 
@@ -439,7 +439,7 @@ static void set_fetcher(Ipc__FetcherReport *r)
 	r->error = TEXT("e");
 	r->index = TEXT("there");
 	r->quarantined = 5;
-	q[0].kind = TEXT("API");
+	q[0].type = TEXT("API");
 	q[0].id = TEXT("id\"");
 	q[0].where = TEXT("f.json");
 	q[0].reason = TEXT("r");
@@ -467,6 +467,7 @@ static void set_cache(Ipc__CacheReport *r)
 	r->count = 2;
 	r->digest = TEXT("d");
 	r->head_revision = 50;
+	r->behind = 8;
 	r->serving = true;
 	r->error = TEXT("e");
 	r->generation = 3;
@@ -499,7 +500,6 @@ static void status_as_json_is_what_programs_know(void **state)
 	Ipc__FetcherReport fetcher;
 	Ipc__CacheReport cache;
 	Control__Status st;
-	struct snapshot s = { .status = &st };
 	struct buf b = { 0 };
 
 	UNUSED(state);
@@ -507,33 +507,49 @@ static void status_as_json_is_what_programs_know(void **state)
 	set_elector(&elector);
 	set_fetcher(&fetcher);
 	set_cache(&cache);
-	status_json(&b, &s);
+	json_line(&b, &st.base);
 	assert_string_equal(buf_cstr(&b),
 			    DAEMON_JSON "\"elector\":null,\"fetcher\":null,\"cache\":null}\n");
 	buf_clear(&b);
-	s.elector = &elector;
-	s.fetcher = &fetcher;
-	s.cache = &cache;
-	status_json(&b, &s);
+	st.elector = &elector;
+	st.fetcher = &fetcher;
+	st.cache = &cache;
+	json_line(&b, &st.base);
 	assert_string_equal(buf_cstr(&b), DAEMON_JSON ELECTOR_JSON FETCHER_JSON CACHE_JSON "}\n");
 	buf_clear(&b);
-	quarantine_json(&b, &s);
+	json_line(&b, &fetcher.quarantine[0]->base);
+	json_line(&b, &fetcher.quarantine[1]->base);
 	assert_string_equal(buf_cstr(&b), QUARANTINED_JSON "\n" NO_QUARANTINED_JSON "\n");
 	buf_clear(&b);
-	s.fetcher = NULL;
-	quarantine_json(&b, &s);
-	assert_int_equal(b.len, 0);
 	control__status__init(&st);
-	st.version = TEXT("");
-	s.elector = NULL;
-	s.cache = NULL;
-	status_json(&b, &s);
+	json_line(&b, &st.base);
 	assert_string_equal(
 		buf_cstr(&b),
 		"{\"version\":\"\",\"node\":\"\",\"zone\":\"\",\"mode\":\"\",\"role\":\"\",\"health\":\"\","
 		"\"reason\":\"\",\"pid\":0,\"uptime_ms\":0,\"config\":\"\",\"cache_socket\":\"\","
 		"\"warnings\":[],\"workers\":[],\"deaths\":[],\"elector\":null,\"fetcher\":null,"
 		"\"cache\":null}\n");
+	buf_reset(&b);
+}
+
+static void findings_as_json_are_what_programs_know(void **state)
+{
+	Ipc__Examined m = IPC__EXAMINED__INIT;
+	Ipc__Finding f;
+	Ipc__Finding *list = &f;
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	json_line(&b, &m.base);
+	ipc__finding__init(&f);
+	f.bad = true;
+	f.topic = TEXT("zone");
+	f.text = TEXT("\"t\"");
+	m.findings = &list;
+	m.n_findings = 1;
+	json_line(&b, &m.base);
+	assert_string_equal(buf_cstr(&b), "{\"findings\":[]}\n{\"findings\":[{\"topic\":\"zone\","
+					  "\"bad\":true,\"text\":\"\\\"t\\\"\"}]}\n");
 	buf_reset(&b);
 }
 
@@ -638,6 +654,7 @@ int main(void)
 		cmocka_unit_test(receive_gives_one_message_at_a_time),
 		cmocka_unit_test(status_of_a_bare_daemon_can_be_shown),
 		cmocka_unit_test(status_as_json_is_what_programs_know),
+		cmocka_unit_test(findings_as_json_are_what_programs_know),
 		cmocka_unit_test(an_event_as_json_is_what_programs_know),
 		cmocka_unit_test(setup_sql_quotes_whatever_is_configured),
 		cmocka_unit_test(setup_sql_makes_or_takes_out),

@@ -193,6 +193,7 @@ static void report(void *arg, Ipc__Report *out)
 		return;
 	ipc__cache_report__init(&r);
 	c->upstream->ops->report(c->upstream, &r);
+	r.behind = r.head_revision > r.revision ? r.head_revision - r.revision : 0;
 	if (c->http != NULL)
 		r.http = c->http_url;
 	out->part_case = IPC__REPORT__PART_CACHE;

@@ -109,7 +109,7 @@ void quarantine_report(const struct fetcher *f, Ipc__FetcherReport *r)
 		Ipc__Quarantined *out = &items[r->n_quarantine];
 
 		ipc__quarantined__init(out);
-		out->kind = (char *)(uintptr_t)kind_name(q->kind);
+		out->type = (char *)(uintptr_t)kind_name(q->kind);
 		out->id = q->id;
 		out->where = q->where;
 		out->reason = q->text;
