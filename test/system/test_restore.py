@@ -226,6 +226,8 @@ def test_a_refill_from_half_a_source_waits_for_a_person_at_every_node(zone):
         until("it waits for a person still", lambda: n.cache()["head_revision"] == int(zone.redis.meta()["rev"])
               and "lacks more than half of a type" in n.status()["reason"])
         assert len(n.names("API")) == 10
+        here = n.cache()
+        assert here["behind"] == max(here["head_revision"] - here["revision"], 0)
     primary.cli("resync", "--accept-deletes")
     zone.settled(count=4)
     assert all(len(n.names()) == 4 for n in zone.nodes)
