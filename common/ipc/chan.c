@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/ipc/text.h"
+#include "common/message/message.h"
 
 #define CHAN_MAGIC  0x4348414eu
 #define CHUNK_BYTES 65536
@@ -221,18 +222,12 @@ static int send_packed(struct chan *c, const ProtobufCMessage *m)
 /* Rare: a copy of it, which may be changed. */
 static int send_mended(struct chan *c, const ProtobufCMessage *m)
 {
-	size_t n = protobuf_c_message_get_packed_size(m);
-	uint8_t *packed = mem_alloc(n);
-	ProtobufCMessage *copy;
+	ProtobufCMessage *copy = message_copy(m);
 	int rc;
 
-	(void)protobuf_c_message_pack(m, packed);
-	copy = protobuf_c_message_unpack(m->descriptor, NULL, n, packed);
-	CHECK(copy != NULL);
 	text_mend(copy);
 	rc = send_packed(c, copy);
-	protobuf_c_message_free_unpacked(copy, NULL);
-	mem_free(packed);
+	message_free(copy);
 	return rc;
 }
 

@@ -5,56 +5,29 @@
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
-#include "common/ipc/field.h"
+#include "common/message/message.h"
 
-typedef bool string_fn(char **s); /* false ends the walk */
-
-static bool walk(ProtobufCMessage *m, unsigned depth, string_fn *fn);
-
-static bool visit(const ProtobufCFieldDescriptor *f, void *member, unsigned depth, string_fn *fn)
+static bool is_ok(const ProtobufCFieldDescriptor *f, void *value)
 {
-	if (f->type == PROTOBUF_C_TYPE_STRING)
-		return *(char **)member == NULL || fn(member);
-	if (f->type == PROTOBUF_C_TYPE_MESSAGE)
-		return *(ProtobufCMessage **)member == NULL ||
-		       walk(*(ProtobufCMessage **)member, depth + 1, fn);
-	return true;
-}
+	const char *const *s = value;
 
-static bool walk(ProtobufCMessage *m, unsigned depth, string_fn *fn)
-{
-	unsigned i;
-	size_t k;
-
-	if (depth > TEXT_DEPTH_MAX)
-		return false;
-	for (i = 0; i < m->descriptor->n_fields; i++) {
-		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
-
-		for (k = 0; k < field_count(m, f); k++)
-			if (!visit(f, field_value(m, f, k), depth, fn))
-				return false;
-	}
-	return true;
-}
-
-static bool is_ok(char **s)
-{
-	return str_is_utf8(*s, strlen(*s));
+	return f->type != PROTOBUF_C_TYPE_STRING || str_is_utf8(*s, strlen(*s));
 }
 
 bool text_ok(const ProtobufCMessage *m)
 {
-	return walk((ProtobufCMessage *)(uintptr_t)m, 0, is_ok);
+	return message_walk(m, is_ok);
 }
 
-static bool mend(char **s)
+static bool mend(const ProtobufCFieldDescriptor *f, void *value)
 {
-	size_t n = 4 * strlen(*s) + 1;
+	char **s = value;
+	size_t n;
 	char *mended;
 
-	if (is_ok(s))
+	if (is_ok(f, value))
 		return true;
+	n = 4 * strlen(*s) + 1;
 	mended = mem_alloc(n);
 	str_mend(mended, n, *s);
 	mem_free(*s); /* protobuf-c's default allocator is malloc, as ours is */
@@ -64,5 +37,5 @@ static bool mend(char **s)
 
 void text_mend(ProtobufCMessage *m)
 {
-	(void)walk(m, 0, mend);
+	(void)message_walk(m, mend);
 }

@@ -15,9 +15,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 
-#define TEXT_DEPTH_MAX 8
-
-/* False when any string is not UTF-8, or the message is nested deeper than TEXT_DEPTH_MAX. */
+/* False when any string is not UTF-8, or the message is nested too deep for message_walk(). */
 bool text_ok(const ProtobufCMessage *m);
 
 /* Of an unpacked message: a string that is not is replaced as str_mend() says. */

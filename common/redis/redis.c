@@ -8,9 +8,9 @@
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "common/redis/reply.h"
 #include "common/redis/stream.h"
-#include "common/tls/message.h"
 
 #define REDIS_MAGIC	 0x52454449u
 #define GREETING_WAITING 4
@@ -102,7 +102,7 @@ static void free_if_done(struct redis *r)
 	mem_free((void *)(uintptr_t)r->o.username);
 	mem_free_secret((char *)(uintptr_t)r->o.password);
 	mem_free((void *)(uintptr_t)r->o.client_name);
-	tls_message_free(&r->tls);
+	message_free(r->tls);
 	reader_free(&r->reader);
 	buf_reset(&r->out);
 	mem_free(r->queue);
@@ -554,7 +554,7 @@ int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
 	r->o.username = copy_or_empty(o->username);
 	r->o.password = copy_or_empty(o->password);
 	r->o.client_name = mem_strdup(o->client_name == NULL ? "zonesync" : o->client_name);
-	r->tls = tls_message_copy(o->tls);
+	r->tls = message_copy(o->tls);
 	r->o.tls = NULL;
 	r->o.window = o->window == 0 ? REDIS_WINDOW : o->window;
 	r->o.reply_max_bytes = o->reply_max_bytes == 0 ? REDIS_REPLY_MAX_BYTES : o->reply_max_bytes;

@@ -25,7 +25,7 @@
 
 #include "common/base/err.h"
 #include "common/base/str.h"
-#include "proto/ipc.pb-c.h"
+#include "ipc.pb-c.h"
 
 struct redis;
 struct redis_reply; /* borrowed, valid until the callback returns */

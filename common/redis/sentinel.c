@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/tls/message.h"
+#include "common/message/message.h"
 
 #define CHANNEL "+switch-master"
 
@@ -327,7 +327,7 @@ static int open_set(struct locator **out, uv_loop_t *loop, const struct redis_op
 				    .client_name = mem_strdup(o->client_name),
 				    .window = 4,
 				    .reply_max_bytes = SENTINEL_REPLY_BYTES };
-	s->tls = tls_message_copy(o->tls);
+	s->tls = message_copy(o->tls);
 	s->o.tls = s->tls;
 	s->o.connect_timeout_ms = MIN(SENTINEL_TIMEOUT_MS, o->connect_timeout_ms);
 	s->o.command_timeout_ms = s->o.connect_timeout_ms;
@@ -353,7 +353,7 @@ static void close_set(struct locator **sp)
 	redis_close(&s->link);
 	mem_free_secret((char *)(uintptr_t)s->o.password);
 	mem_free((void *)(uintptr_t)s->o.client_name);
-	tls_message_free(&s->tls);
+	message_free(s->tls);
 	mem_free(s->master);
 	uv_close((uv_handle_t *)&s->listen, on_closed);
 }

@@ -18,7 +18,7 @@
 
 #include "common/base/err.h"
 #include "common/base/str.h"
-#include "proto/ipc.pb-c.h"
+#include "ipc.pb-c.h"
 
 struct stream; /* opaque */
 

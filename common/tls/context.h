@@ -16,7 +16,7 @@
 #pragma once
 
 #include "common/base/err.h"
-#include "proto/ipc.pb-c.h"
+#include "ipc.pb-c.h"
 
 struct tls_context; /* opaque */
 

@@ -13,7 +13,7 @@
 #pragma once
 
 #include "common/base/err.h"
-#include "proto/ipc.pb-c.h"
+#include "ipc.pb-c.h"
 
 struct tls_fds {
 	char *ca;  /* owned; path of the trusted certificates; NULL: the system's */

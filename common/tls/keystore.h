@@ -21,7 +21,7 @@
 
 #include "common/base/err.h"
 #include "common/base/str.h"
-#include "proto/ipc.pb-c.h"
+#include "ipc.pb-c.h"
 
 #define KEYSTORE_FILE_BYTES (8U << 20)
 #define KEYSTORE_ENTRIES    4096U   /* of one file */

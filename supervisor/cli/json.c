@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 
-#include "common/ipc/field.h"
 #include "common/json/write.h"
+#include "common/message/message.h"
 
 /* The next one that is shown. A struct has its members as the schema has them, the table of
    fields is in the order of numbers. */
@@ -81,10 +81,10 @@ void json_message(struct buf *b, const ProtobufCMessage *m)
 		json_write_name(b, f->name);
 		if (list)
 			buf_addc(b, '[');
-		for (i = 0; i < field_count(m, f); i++) {
+		for (i = 0; i < message_count(m, f); i++) {
 			if (i > 0)
 				buf_addc(b, ',');
-			add_value(b, f, field_value(m, f, i));
+			add_value(b, f, message_value(m, f, i));
 		}
 		if (list)
 			buf_addc(b, ']');

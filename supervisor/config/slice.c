@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "common/model/timing.h"
 
 /* What building works with. All borrowed. */
@@ -419,73 +420,10 @@ bool slice_equal(const struct slice *a, const struct slice *b)
 	return a->n == b->n && (a->n == 0 || memcmp(a->bytes, b->bytes, a->n) == 0);
 }
 
-static void wipe_store(Ipc__TlsStore *m)
-{
-	if (m == NULL)
-		return;
-	explicit_bzero(m->password, strlen(m->password));
-	explicit_bzero(m->key_password, strlen(m->key_password));
-}
-
-static void wipe_tls(Ipc__Tls *m)
-{
-	if (m == NULL)
-		return;
-	wipe_store(m->keystore);
-	wipe_store(m->truststore);
-}
-
-static void wipe_redis(Ipc__Redis *m)
-{
-	if (m == NULL)
-		return;
-	explicit_bzero(m->password, strlen(m->password));
-	explicit_bzero(m->sentinel_password, strlen(m->sentinel_password));
-	wipe_tls(m->tls);
-}
-
-static void wipe_http(Ipc__HttpConfig *m)
-{
-	size_t i;
-
-	for (i = 0; m != NULL && i < m->n_users; i++)
-		explicit_bzero(m->users[i]->password, strlen(m->users[i]->password));
-}
-
-static void wipe(Ipc__Configure *m)
-{
-	if (m->part_case == IPC__CONFIGURE__PART_ELECTOR)
-		wipe_redis(m->elector->redis);
-	if (m->part_case == IPC__CONFIGURE__PART_CACHE) {
-		wipe_redis(m->cache->redis);
-		wipe_http(m->cache->http);
-	}
-	if (m->part_case == IPC__CONFIGURE__PART_FETCHER) {
-		ProtobufCBinaryData *secret = &m->fetcher->encryption_secret;
-
-		wipe_redis(m->fetcher->redis);
-		explicit_bzero(secret->data, secret->len);
-		if (m->fetcher->mongo != NULL) {
-			explicit_bzero(m->fetcher->mongo->uri, strlen(m->fetcher->mongo->uri));
-			explicit_bzero(m->fetcher->mongo->password,
-				       strlen(m->fetcher->mongo->password));
-			wipe_tls(m->fetcher->mongo->tls);
-		}
-		if (m->fetcher->postgres != NULL) {
-			Ipc__Postgres *pg = m->fetcher->postgres;
-
-			explicit_bzero(pg->url, strlen(pg->url)); /* may hold one */
-			explicit_bzero(pg->password, strlen(pg->password));
-			wipe_tls(pg->tls);
-		}
-	}
-}
-
 void slice_reset(struct slice *s)
 {
 	if (s->msg != NULL) {
-		wipe(s->msg);
-		ipc__configure__free_unpacked(s->msg, NULL);
+		message_free(s->msg);
 		explicit_bzero(s->bytes, s->n);
 		mem_free(s->bytes);
 	}

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/ipc.pb-c.h"
+#include "ipc.pb-c.h"
 #include "supervisor/config/config.h"
 
 enum slice_worker { SLICE_ELECTOR, SLICE_FETCHER, SLICE_CACHE, SLICE__COUNT };

@@ -15,35 +15,36 @@ MAY = {
     "common/log": {"common/base"},
     "common/json": {"common/base"},
     "common/model": {"common/base", "common/json"},
-    "common/ipc": {"common/base", "common/json", "common/model", "proto"},
+    "common/message": {"common/base"},
+    "common/ipc": {"common/base", "common/json", "common/message", "common/model", "proto"},
     # proto: the Tls section of a Configure message is what both are told
     "common/tls": {"common/base", "proto"},
     "common/store": {"common/base", "common/json", "common/model"},  # model: it stores events
-    "common/redis": {"common/base", "common/json", "common/tls", "proto"},
+    "common/redis": {"common/base", "common/json", "common/message", "common/tls", "proto"},
     "common/zone": {"common/base", "common/json", "common/model", "common/redis"},  # model: events
     "common/client": {"common/base", "common/model", "common/store", "proto"},
     # redis and log: link.[ch] turns a Configure message into a connection's options, and the
     # worker opens the log it was told to write
-    "common/worker": {"common/base", "common/json", "common/log", "common/model", "common/ipc",
-                      "common/tls", "common/redis", "proto"},
-    "supervisor": {"common/base", "common/log", "common/json", "common/model", "common/ipc",
-                   "proto", "supervisor/config"},
+    "common/worker": {"common/base", "common/json", "common/log", "common/message", "common/model",
+                      "common/ipc", "common/tls", "common/redis", "proto"},
+    "supervisor": {"common/base", "common/log", "common/json", "common/message", "common/model",
+                   "common/ipc", "proto", "supervisor/config"},
     # proto: slices are Configure messages; model: the timing rules are checked with the file
-    "supervisor/config": {"common/base", "common/json", "common/model", "proto"},
+    "supervisor/config": {"common/base", "common/json", "common/message", "common/model", "proto"},
     # tls: `config check` reads keys and certificates; model: the names of the types
-    "supervisor/cli": {"common/base", "common/ipc", "common/json", "common/client", "common/model", "common/tls",
-                       "proto", "supervisor/config", "supervisor/command.h", "supervisor/options.h"},
+    "supervisor/cli": {"common/base", "common/ipc", "common/json", "common/message", "common/client",
+                       "common/model", "common/tls", "proto", "supervisor/config", "supervisor/command.h", "supervisor/options.h"},
     # the generator of the man pages links the tables of both programs
     "packaging/man": {"common/base", "common/model", "supervisor", "supervisor/cli", "supervisor/config"},
     "test": None,
 }
-WORKER_MAY = {"common/" + d for d in ("base", "log", "json", "model", "ipc", "tls", "store", "redis",
+WORKER_MAY = {"common/" + d for d in ("base", "log", "json", "message", "model", "ipc", "tls", "store", "redis",
                                       "zone", "client", "worker")} | {"proto"}
 FETCHER, CACHE = "workers/fetcher", "workers/cache"
 SOURCE = {FETCHER + "/source", FETCHER + "/map"}
 # source/ runs on a thread of its own: it knows the map, and of the loop only the feed between
 # them, which is its own.
-READS = {"common/base", "common/json", "common/log", "common/model", "common/tls", "proto"} | SOURCE
+READS = {"common/base", "common/json", "common/log", "common/message", "common/model", "common/tls", "proto"} | SOURCE
 MAY |= {
     "workers/elector": WORKER_MAY,
     # map/ is pure: rows in, events out
@@ -77,7 +78,7 @@ LIBRARIES = {
     "xxhash": {"common/base"},  # digest.c
     "uv": {"common/ipc", "common/redis", "common/zone", "common/worker", "supervisor",
            "supervisor/cli"} | IMPURE,
-    "protobuf-c": {"common/ipc", "common/tls", "common/redis", "common/client", "common/worker",
+    "protobuf-c": {"common/message", "common/ipc", "common/tls", "common/redis", "common/client", "common/worker",
                    "supervisor", "supervisor/config", "supervisor/cli"} | IMPURE,
     "cmocka": set(),
 }

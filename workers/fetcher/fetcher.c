@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "workers/fetcher/source/source_db.h"
 #include "workers/fetcher/source/files/source_file.h"
 #include "workers/fetcher/source/source_hello.h"
@@ -510,7 +511,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	*out = f;
 	if (c->part_case != IPC__CONFIGURE__PART_FETCHER)
 		return err_set(e, ERR_CONFIG, "this is no configuration of a fetcher");
-	f->config = source_copy_config(c->fetcher);
+	f->config = message_copy(c->fetcher);
 	rc = check_source(f->config, e);
 	if (rc < 0)
 		return rc;
@@ -579,7 +580,6 @@ void fetcher_free(struct fetcher **fp)
 	if (f == NULL)
 		return;
 	send_free(f);
-	if (f->config != NULL)
-		ipc__fetcher_config__free_unpacked(f->config, NULL);
+	message_free(f->config);
 	mem_free(f);
 }

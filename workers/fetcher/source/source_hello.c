@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "workers/fetcher/source/mongo/db_mongo.h"
 #include "workers/fetcher/source/postgres/db_postgres.h"
 
@@ -23,20 +23,6 @@ int source_db_connect(struct db **out, const Ipc__FetcherConfig *c, struct err *
 	if (c->postgres != NULL)
 		return db_postgres_open(out, c->postgres, e);
 	return 0;
-}
-
-Ipc__FetcherConfig *source_copy_config(const Ipc__FetcherConfig *c)
-{
-	size_t n = ipc__fetcher_config__get_packed_size(c);
-	uint8_t *bytes = mem_alloc(n);
-	Ipc__FetcherConfig *out;
-
-	(void)ipc__fetcher_config__pack(c, bytes);
-	out = ipc__fetcher_config__unpack(NULL, n, bytes);
-	explicit_bzero(bytes, n);
-	mem_free(bytes);
-	CHECK(out != NULL);
-	return out;
 }
 
 static int look_at_directory(const char *path, struct err *e)
@@ -77,7 +63,7 @@ static void hello_close(struct source *base)
 {
 	struct hello *h = (struct hello *)base;
 
-	ipc__fetcher_config__free_unpacked(h->c, NULL);
+	message_free(h->c);
 	mem_free(h);
 }
 
@@ -87,6 +73,6 @@ struct source *source_hello_open(const Ipc__FetcherConfig *c)
 	struct hello *h = mem_zalloc(sizeof(*h));
 
 	h->base.ops = &ops;
-	h->c = source_copy_config(c);
+	h->c = message_copy(c);
 	return &h->base;
 }

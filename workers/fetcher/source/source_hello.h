@@ -18,6 +18,4 @@
 /* *out NULL: the source is no database. */
 int source_db_connect(struct db **out, const Ipc__FetcherConfig *c, struct err *e) MUST_USE;
 
-Ipc__FetcherConfig *source_copy_config(const Ipc__FetcherConfig *c) MUST_USE; /* the caller's */
-
 struct source *source_hello_open(const Ipc__FetcherConfig *c) MUST_USE;

@@ -7,7 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
-#include "common/tls/message.h"
+#include "common/message/message.h"
 
 #define SOCKET_TIMEOUT_DEFAULT_MS 30000 /* of a URI that does not say: the driver's is 5 min */
 
@@ -131,7 +131,7 @@ int mongo_client_init(struct mongo_client *out, const Ipc__Mongo *c, struct err 
 	set_ms(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, c->server_selection_timeout_ms);
 	set_ms(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_TIMEOUT_DEFAULT_MS);
 	*out = (struct mongo_client){ .uri = uri,
-				      .tls = tls_message_copy(c->tls),
+				      .tls = message_copy(c->tls),
 				      .fds = TLS_FDS_NONE };
 	return 0;
 }
@@ -139,7 +139,7 @@ int mongo_client_init(struct mongo_client *out, const Ipc__Mongo *c, struct err 
 void mongo_client_copy(struct mongo_client *to, const struct mongo_client *from)
 {
 	*to = (struct mongo_client){ .uri = mongoc_uri_copy(from->uri),
-				     .tls = tls_message_copy(from->tls),
+				     .tls = message_copy(from->tls),
 				     .fds = TLS_FDS_NONE };
 	CHECK(to->uri != NULL);
 }
@@ -200,7 +200,8 @@ void mongo_client_reset(struct mongo_client *c)
 {
 	mongo_client_close(c);
 	mongoc_uri_destroy(c->uri);
-	tls_message_free(&c->tls);
+	message_free(c->tls);
+	c->tls = NULL;
 	c->uri = NULL;
 }
 

@@ -6,7 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
-#include "common/tls/message.h"
+#include "common/message/message.h"
 #include "workers/fetcher/source/postgres/pg_conn.h"
 #include "workers/fetcher/source/postgres/watch_postgres.h"
 
@@ -369,7 +369,7 @@ int db_postgres_open(struct db **out, const Ipc__Postgres *c, struct err *e)
 	m->o.schema = mem_strdup(c->schema);
 	m->o.timezone = mem_strdup(c->timezone);
 	m->o.snapshot_ms = c->snapshot_ms;
-	m->o.tls = tls_message_copy(c->tls);
+	m->o.tls = message_copy(c->tls);
 	m->prefix = mem_strdup(c->prefix);
 	m->entity_max_bytes = c->entity_max_bytes;
 	if (rc == 0)

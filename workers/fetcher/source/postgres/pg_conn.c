@@ -13,8 +13,8 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "common/message/message.h"
 #include "common/tls/fds.h"
-#include "common/tls/message.h"
 
 #define KEEPALIVE_IDLE_S     "15"
 #define KEEPALIVE_INTERVAL_S "5"
@@ -124,7 +124,7 @@ void pg_options_reset(struct pg_options *o)
 	mem_free_secret(o->password);
 	mem_free(o->schema);
 	mem_free(o->timezone);
-	tls_message_free(&o->tls);
+	message_free(o->tls);
 	*o = (struct pg_options){ 0 };
 }
 
