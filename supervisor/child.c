@@ -17,6 +17,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/route.h"
 #include "common/log/log.h"
+#include "common/message/message.h"
 #include "supervisor/environment.h"
 
 struct output { /* stdout and stderr of one process; outlives it */
@@ -52,9 +53,8 @@ struct child {
 	char why[48]; /* of the end that is on its way; "" died by itself */
 	int64_t exit_status;
 	int exit_signal;
-	uint8_t *config; /* packed envelope, owned */
-	size_t config_len;
-	Ipc__Pong *last; /* holds the last report; owned */
+	const Ipc__Configure *config; /* not owned */
+	Ipc__Report *last;	      /* owned */
 	int log_fd;
 	unsigned handles; /* still closing */
 };
@@ -110,7 +110,7 @@ bool child_given_up(const struct child *c)
 
 const Ipc__Report *child_report(const struct child *c)
 {
-	return c->last == NULL ? NULL : c->last->report;
+	return c->last;
 }
 
 static uint64_t scaled(const struct child *c, int64_t ms)
@@ -313,28 +313,16 @@ void child_kill(struct child *c, const char *why)
 
 static void forget_report(struct child *c)
 {
-	if (c->last != NULL)
-		ipc__pong__free_unpacked(c->last, NULL);
+	message_free(c->last);
 	c->last = NULL;
 }
 
 static void keep_report(struct child *c, const Ipc__Report *r)
 {
-	size_t n;
-	uint8_t *copy;
-	Ipc__Pong pong;
-
 	if (r == NULL)
 		return;
-	ipc__pong__init(&pong);
-	pong.report = (Ipc__Report *)(uintptr_t)r;
-	n = ipc__pong__get_packed_size(&pong);
-	copy = mem_alloc(n);
-	(void)ipc__pong__pack(&pong, copy);
 	forget_report(c);
-	c->last = ipc__pong__unpack(NULL, n, copy);
-	mem_free(copy);
-	CHECK(c->last != NULL);
+	c->last = message_copy(r);
 	c->hooks.report(c->hooks.arg, c);
 }
 
@@ -407,13 +395,15 @@ static void on_chan_closed(void *arg, const struct err *why)
 	maybe_gone(c);
 }
 
-int child_send(struct child *c, Ipc__Envelope *m)
+int child_send(struct child *c, const ProtobufCMessage *body)
 {
+	Ipc__Envelope m = IPC__ENVELOPE__INIT;
 	int rc;
 
 	if (c->chan == NULL)
 		return ERR_STATE;
-	rc = chan_send(c->chan, &m->base);
+	message_wrap(&m.base, body);
+	rc = chan_send(c->chan, &m.base);
 	if (rc == ERR_BUSY)
 		child_kill(c, "does not read its channel");
 	return rc;
@@ -422,8 +412,7 @@ int child_send(struct child *c, Ipc__Envelope *m)
 static void on_ping(uv_timer_t *t)
 {
 	struct child *c = t->data;
-	Ipc__Envelope m;
-	Ipc__Ping ping;
+	Ipc__Ping ping = IPC__PING__INIT;
 
 	if (c->log_fd < 0 || log_is_removed(c->log_fd))
 		child_reopen_log(c);
@@ -431,12 +420,8 @@ static void on_ping(uv_timer_t *t)
 		child_kill(c, "stalled: no heartbeat");
 		return;
 	}
-	ipc__envelope__init(&m);
-	ipc__ping__init(&ping);
 	ping.seq = ++c->ping_seq;
-	m.body_case = IPC__ENVELOPE__BODY_PING;
-	m.ping = &ping;
-	(void)child_send(c, &m);
+	(void)child_send(c, &ping.base);
 }
 
 /* --- its start --- */
@@ -514,15 +499,6 @@ static int launch(struct child *c, int chan_fd, int out_fd)
 	return rc;
 }
 
-static void configure(struct child *c)
-{
-	Ipc__Envelope *m = ipc__envelope__unpack(NULL, c->config_len, c->config);
-
-	CHECK(m != NULL);
-	(void)child_send(c, m);
-	ipc__envelope__free_unpacked(m, NULL);
-}
-
 static void spawn(struct child *c)
 {
 	const struct chan_hooks hooks = { c, on_message, on_chan_closed, NULL };
@@ -563,27 +539,22 @@ static void spawn(struct child *c)
 	if (rc < 0)
 		child_kill(c, e.text);
 	else
-		configure(c);
+		(void)child_send(c, &c->config->base);
 }
 
 /* --- the steps --- */
 
 static void terminate(struct child *c)
 {
-	Ipc__Envelope m;
-	Ipc__Stop stop;
+	Ipc__Stop stop = IPC__STOP__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__stop__init(&stop);
 	stop.grace_ms = (uint32_t)scaled_to(c, CHILD_STOP_MS, CHILD_STOP_FLOOR_MS);
-	m.body_case = IPC__ENVELOPE__BODY_STOP;
-	m.stop = &stop;
 	c->state = CHILD_STOPPING;
 	c->hooks.stopping(c->hooks.arg, c);
 	/* A stopped process does not act on SIGTERM. First: a leak checker stops the process that
 	   ends, and SIGCONT would take its SIGSTOP away. */
 	signal_it(c, SIGCONT);
-	(void)child_send(c, &m);
+	(void)child_send(c, &stop.base);
 	signal_it(c, SIGTERM);
 	CHECK(uv_timer_start(&c->timer, on_timer, scaled_to(c, CHILD_STOP_MS, CHILD_STOP_FLOOR_MS),
 			     0) == 0);
@@ -683,13 +654,9 @@ void child_forgive(struct child *c)
 	backoff_reset(&c->backoff);
 }
 
-void child_configure(struct child *c, const uint8_t *envelope, size_t n)
+void child_configure(struct child *c, const Ipc__Configure *m)
 {
-	if (c->config != NULL)
-		explicit_bzero(c->config, c->config_len);
-	mem_free(c->config);
-	c->config = mem_dup(envelope, n);
-	c->config_len = n;
+	c->config = m;
 }
 
 struct child *child_create(uv_loop_t *loop, const struct child_spec *s, const struct child_hooks *h)
@@ -715,10 +682,8 @@ static void on_own_closed(uv_handle_t *h)
 {
 	struct child *c = h->data;
 
-	if (--c->handles > 0)
-		return;
-	mem_free(c->config);
-	mem_free(c);
+	if (--c->handles == 0)
+		mem_free(c);
 }
 
 void child_close(struct child **cp)
@@ -734,8 +699,6 @@ void child_close(struct child **cp)
 	forget_report(c);
 	if (c->log_fd >= 0)
 		(void)close(c->log_fd);
-	if (c->config != NULL)
-		explicit_bzero(c->config, c->config_len);
 	c->handles = 2;
 	uv_close((uv_handle_t *)&c->timer, on_own_closed);
 	uv_close((uv_handle_t *)&c->ping, on_own_closed);

@@ -68,13 +68,14 @@ struct child *child_create(uv_loop_t *loop, const struct child_spec *s,
 			   const struct child_hooks *h) MUST_USE;
 void child_close(struct child **c); /* the process must be gone */
 
-void child_configure(struct child *c, const uint8_t *envelope, size_t n); /* copied */
+/* What it is told at each start; not owned, it has to stay until the next call. */
+void child_configure(struct child *c, const Ipc__Configure *m);
 void child_want(struct child *c, bool up);
 bool child_wanted(const struct child *c);
 void child_restart(struct child *c, const char *why);
 void child_kill(struct child *c, const char *why); /* SIGKILL; it is restarted */
 void child_reopen_log(struct child *c);
-int child_send(struct child *c, Ipc__Envelope *m);
+int child_send(struct child *c, const ProtobufCMessage *body); /* of an Envelope */
 void child_forgive(struct child *c); /* a new configuration: exit 78 is forgotten */
 
 const char *child_name(const struct child *c);

@@ -58,9 +58,8 @@ static void drop(struct peer *p)
 
 static void reply(struct peer *p, const struct command_result *r, Control__Status *st)
 {
-	Control__Reply m;
+	Control__Reply m = CONTROL__REPLY__INIT;
 
-	control__reply__init(&m);
 	m.exit_code = r->exit_code;
 	m.error = (char *)(uintptr_t)(r->error == NULL ? "" : r->error);
 	m.text = (char *)(uintptr_t)(r->text.len == 0 ? "" : r->text.data);
@@ -106,9 +105,8 @@ static void answer(struct peer *p, const Control__Request *req)
 
 static void send_examined(struct peer *p, const Ipc__Examined *found)
 {
-	Control__Reply m;
+	Control__Reply m = CONTROL__REPLY__INIT;
 
-	control__reply__init(&m);
 	m.last = true;
 	m.examined = (Ipc__Examined *)(uintptr_t)found;
 	if (found == NULL) {

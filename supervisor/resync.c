@@ -4,21 +4,15 @@
 
 static int send_resync(struct supervisor *s, enum slice_worker who, Ipc__Resync *r, struct err *e)
 {
-	Ipc__Envelope m;
-
-	ipc__envelope__init(&m);
-	m.body_case = IPC__ENVELOPE__BODY_RESYNC;
-	m.resync = r;
-	if (child_state(s->child[who]) != CHILD_UP || child_send(s->child[who], &m) < 0)
+	if (child_state(s->child[who]) != CHILD_UP || child_send(s->child[who], &r->base) < 0)
 		return err_set(e, ERR_STATE, "the %s is down", child_name(s->child[who]));
 	return 0;
 }
 
 int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
 {
-	Ipc__Resync r;
+	Ipc__Resync r = IPC__RESYNC__INIT;
 
-	ipc__resync__init(&r);
 	if (what == RESYNC_STORE)
 		return send_resync(s, SLICE_CACHE, &r, e);
 	if (!supervisor_publishes(s))
@@ -35,7 +29,7 @@ int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf 
 {
 	bool primary = supervisor_publishes(s);
 	const char *shown = primary ? supervisor_guard_set(s) : "";
-	Ipc__Resync r;
+	Ipc__Resync r = IPC__RESYNC__INIT;
 	uint64_t lacks;
 	bool asks = status_asks(s, &lacks);
 	bool here = asks && set == NULL; /* what is named is that and nothing else */
@@ -50,7 +44,6 @@ int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf 
 			       primary ? "nothing is held back"
 				       : "only the primary reads the source; ask it there (see "
 					 "`zonesync status`)");
-	ipc__resync__init(&r);
 	r.accept_deletes = true;
 	r.set = (char *)(uintptr_t)shown;
 	r.lacks = here ? lacks : 0;

@@ -27,8 +27,7 @@ static struct child *fetcher(struct supervisor *s)
 static void send_stand(struct supervisor *s)
 {
 	char *previous[NONCE_KEEP];
-	Ipc__Envelope m;
-	Ipc__Stand stand;
+	Ipc__Stand stand = IPC__STAND__INIT;
 	struct err e = { 0 };
 	size_t i;
 
@@ -42,61 +41,42 @@ static void send_stand(struct supervisor *s)
 	if (s->nonce_err.code < 0)
 		log_note(EV("nonce_kept"));
 	s->nonce_err = (struct err){ 0 };
-	ipc__envelope__init(&m);
-	ipc__stand__init(&stand);
 	stand.nonce = s->nonces.last[0];
 	for (i = 1; i < s->nonces.len; i++)
 		previous[i - 1] = s->nonces.last[i];
 	stand.previous = previous;
 	stand.n_previous = s->nonces.len - 1;
-	m.body_case = IPC__ENVELOPE__BODY_STAND;
-	m.stand = &stand;
-	(void)child_send(elector(s), &m);
+	(void)child_send(elector(s), &stand.base);
 }
 
 static void send_promote(struct supervisor *s)
 {
-	Ipc__Envelope m;
-	Ipc__Promote p;
+	Ipc__Promote p = IPC__PROMOTE__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__promote__init(&p);
 	p.token = s->role.given;
 	p.deadline_boot_ms = s->role.deadline_ms;
 	p.own_count = supervisor_own_count(s);
-	m.body_case = IPC__ENVELOPE__BODY_PROMOTE;
-	m.promote = &p;
 	log_note(EV("promote"), KV("token", p.token));
-	(void)child_send(fetcher(s), &m);
+	(void)child_send(fetcher(s), &p.base);
 }
 
 static void send_extend(struct supervisor *s)
 {
-	Ipc__Envelope m;
-	Ipc__Extend x;
+	Ipc__Extend x = IPC__EXTEND__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__extend__init(&x);
 	x.token = s->role.given;
 	x.deadline_boot_ms = s->role.deadline_ms;
-	m.body_case = IPC__ENVELOPE__BODY_EXTEND;
-	m.extend = &x;
-	(void)child_send(fetcher(s), &m);
+	(void)child_send(fetcher(s), &x.base);
 }
 
 static void send_demote(struct supervisor *s)
 {
 	static char reason[] = "the lease is lost";
-	Ipc__Envelope m;
-	Ipc__Demote d;
+	Ipc__Demote d = IPC__DEMOTE__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__demote__init(&d);
 	d.reason = reason;
-	m.body_case = IPC__ENVELOPE__BODY_DEMOTE;
-	m.demote = &d;
 	log_note(EV("demote"), KV("token", s->role.given));
-	(void)child_send(fetcher(s), &m);
+	(void)child_send(fetcher(s), &d.base);
 }
 
 /* --- fitness --- */
@@ -138,19 +118,14 @@ static bool is_ready(struct supervisor *s)
 static void tell_fitness(struct supervisor *s)
 {
 	const char *why;
-	Ipc__Envelope m;
-	Ipc__Fitness f;
+	Ipc__Fitness f = IPC__FITNESS__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__fitness__init(&f);
 	f.fit = is_fit(s, &why);
 	f.reason = (char *)(uintptr_t)why;
 	f.ready = is_ready(s);
 	s->told_ready = f.ready;
-	m.body_case = IPC__ENVELOPE__BODY_FITNESS;
-	m.fitness = &f;
 	if (child_state(elector(s)) == CHILD_UP)
-		(void)child_send(elector(s), &m);
+		(void)child_send(elector(s), &f.base);
 }
 
 void router_report(struct supervisor *s, struct child *c)

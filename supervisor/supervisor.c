@@ -253,23 +253,6 @@ static void build_slice(struct supervisor *s, const struct config *c, unsigned i
 	slice_build(out, c, (enum slice_worker)i, &in);
 }
 
-static void configure_child(struct supervisor *s, unsigned i)
-{
-	Ipc__Envelope m;
-	uint8_t *bytes;
-	size_t n;
-
-	ipc__envelope__init(&m);
-	m.body_case = IPC__ENVELOPE__BODY_CONFIGURE;
-	m.configure = s->slices[i].msg;
-	n = ipc__envelope__get_packed_size(&m);
-	bytes = mem_alloc(n);
-	(void)ipc__envelope__pack(&m, bytes);
-	child_configure(s->child[i], bytes, n);
-	explicit_bzero(bytes, n);
-	mem_free(bytes);
-}
-
 static void create_children(struct supervisor *s)
 {
 	const struct child_hooks hooks = {
@@ -293,7 +276,7 @@ static void create_children(struct supervisor *s)
 		}
 		s->child[i] = child_create(s->loop, &spec, &hooks);
 		build_slice(s, s->config, i, &s->slices[i]);
-		configure_child(s, i);
+		child_configure(s->child[i], s->slices[i].msg);
 	}
 }
 
@@ -466,7 +449,7 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		}
 		slice_reset(&s->slices[i]);
 		s->slices[i] = next;
-		configure_child(s, i);
+		child_configure(s->child[i], s->slices[i].msg);
 		child_forgive(s->child[i]);
 		if (child_wanted(s->child[i]))
 			buf_printf(text, "restarting %s: its part changed\n",
@@ -507,20 +490,15 @@ int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 
 void supervisor_reopen_logs(struct supervisor *s)
 {
-	Ipc__Envelope m;
-	Ipc__ReopenLogs r;
+	Ipc__ReopenLogs r = IPC__REOPEN_LOGS__INIT;
 	struct err e = { 0 };
 	unsigned i;
 
-	ipc__envelope__init(&m);
-	ipc__reopen_logs__init(&r);
-	m.body_case = IPC__ENVELOPE__BODY_REOPEN_LOGS;
-	m.reopen_logs = &r;
 	if (log_reopen(&e) < 0)
 		log_error(EV("log_reopen_failed"), KV("err", e.text));
 	for (i = 0; i < SLICE__COUNT; i++) {
 		child_reopen_log(s->child[i]);
-		(void)child_send(s->child[i], &m);
+		(void)child_send(s->child[i], &r.base);
 	}
 	log_note(EV("logs_reopened"));
 }
@@ -557,44 +535,33 @@ int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
 int supervisor_stepdown(struct supervisor *s, struct err *e)
 {
 	static char reason[] = "asked by a person";
-	Ipc__Envelope m;
-	Ipc__StandBack b;
+	Ipc__StandBack b = IPC__STAND_BACK__INIT;
 
 	if (!config_bool(s->config, CFG_SYNC_DISTRIBUTED))
 		return err_set(e, ERR_STATE,
 			       "this node is alone: there is nobody to step down for");
 	if (s->role.token[0] == '\0')
 		return err_set(e, ERR_STATE, "this node is not the primary");
-	ipc__envelope__init(&m);
-	ipc__stand_back__init(&b);
 	b.reason = reason;
-	m.body_case = IPC__ENVELOPE__BODY_STAND_BACK;
-	m.stand_back = &b;
-	return child_send(s->child[SLICE_ELECTOR], &m) < 0
+	return child_send(s->child[SLICE_ELECTOR], &b.base) < 0
 		       ? err_set(e, ERR_STATE, "the elector is down")
 		       : 0;
 }
 
 int supervisor_examine(struct supervisor *s, struct err *e)
 {
-	Ipc__Envelope m;
-	Ipc__Examine x;
+	Ipc__Examine x = IPC__EXAMINE__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__examine__init(&x);
 	x.candidate = s->role.candidate;
-	m.body_case = IPC__ENVELOPE__BODY_EXAMINE;
-	m.examine = &x;
 	if (child_state(s->child[SLICE_CACHE]) != CHILD_UP ||
-	    child_send(s->child[SLICE_CACHE], &m) < 0)
+	    child_send(s->child[SLICE_CACHE], &x.base) < 0)
 		return err_set(e, ERR_STATE, "the cache, which would look, is down");
 	return 0;
 }
 
 int supervisor_takeover(struct supervisor *s, struct err *e)
 {
-	Ipc__Envelope m;
-	Ipc__Takeover t;
+	Ipc__Takeover t = IPC__TAKEOVER__INIT;
 
 	if (!config_bool(s->config, CFG_SYNC_DISTRIBUTED))
 		return err_set(e, ERR_STATE, "this node is alone: there is no zone to take over");
@@ -604,11 +571,7 @@ int supervisor_takeover(struct supervisor *s, struct err *e)
 	if (role_is_primary(&s->role) && !supervisor_sees_java(s))
 		return err_set(e, ERR_STATE,
 			       "this node is the primary, and no Java gateway writes this zone");
-	ipc__envelope__init(&m);
-	ipc__takeover__init(&t);
-	m.body_case = IPC__ENVELOPE__BODY_TAKEOVER;
-	m.takeover = &t;
-	return child_send(s->child[SLICE_ELECTOR], &m) < 0
+	return child_send(s->child[SLICE_ELECTOR], &t.base) < 0
 		       ? err_set(e, ERR_STATE, "the elector is down")
 		       : 0;
 }

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "common/base/mem.h"
+#include "common/message/message.h"
 
 struct worker {
 	struct worker_spec spec;
@@ -30,55 +31,48 @@ const char *worker_node(const struct worker *w)
 	return w->node == NULL ? "" : w->node;
 }
 
-static int try_send(struct worker *w, Ipc__Envelope *m)
+static int try_send(struct worker *w, const ProtobufCMessage *body)
 {
-	int rc = w->chan == NULL ? ERR_STATE : chan_send(w->chan, &m->base);
+	Ipc__Envelope m = IPC__ENVELOPE__INIT;
+	int rc;
 
+	message_wrap(&m.base, body);
+	rc = w->chan == NULL ? ERR_STATE : chan_send(w->chan, &m.base);
 	if (rc < 0 && rc != ERR_STATE)
-		log_warn(EV("supervisor_send_failed"), KV("message", route_name(m)),
+		log_warn(EV("supervisor_send_failed"), KV("message", route_name(&m)),
 			 KV("code", rc));
 	return rc;
 }
 
-void worker_send(struct worker *w, Ipc__Envelope *m)
+void worker_send(struct worker *w, const ProtobufCMessage *body)
 {
-	(void)!try_send(w, m);
+	(void)!try_send(w, body);
 }
 
 void worker_ready(struct worker *w)
 {
-	Ipc__Envelope m;
-	Ipc__Ready ready;
+	Ipc__Ready ready = IPC__READY__INIT;
 
 	if (w->state != WORKER_STARTING)
 		return;
 	w->state = WORKER_UP;
-	ipc__envelope__init(&m);
-	ipc__ready__init(&ready);
-	m.body_case = IPC__ENVELOPE__BODY_READY;
-	m.ready = &ready;
-	worker_send(w, &m);
+	worker_send(w, &ready.base);
 	log_note(EV("ready"));
 	worker_report(w);
 }
 
 static void fill_report(struct worker *w, Ipc__Report *r)
 {
-	ipc__report__init(r);
 	w->spec.report(w->spec.arg, r);
 	r->log = (char *)(uintptr_t)log_trouble();
 }
 
 static void send_report(struct worker *w)
 {
-	Ipc__Envelope m;
-	Ipc__Report r;
+	Ipc__Report r = IPC__REPORT__INIT;
 
-	ipc__envelope__init(&m);
 	fill_report(w, &r);
-	m.body_case = IPC__ENVELOPE__BODY_REPORT;
-	m.report = &r;
-	worker_send(w, &m);
+	worker_send(w, &r.base);
 }
 
 static void on_report(uv_prepare_t *p)
@@ -128,7 +122,7 @@ void worker_done(struct worker *w)
 		uv_close((uv_handle_t *)&w->report, NULL);
 }
 
-int worker_exit_code(int rc)
+static int exit_code(int rc)
 {
 	switch (rc) {
 	case 0:
@@ -179,24 +173,19 @@ static int on_configure(void *self, const Ipc__Envelope *m, struct err *e)
 static int on_ping(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct worker *w = self;
-	Ipc__Envelope out;
-	Ipc__Pong pong;
-	Ipc__Report r;
+	Ipc__Pong pong = IPC__PONG__INIT;
+	Ipc__Report r = IPC__REPORT__INIT;
 
 	UNUSED(e);
 	log_tend();
-	ipc__envelope__init(&out);
-	ipc__pong__init(&pong);
 	pong.seq = m->ping->seq;
 	if (w->configured) {
 		fill_report(w, &r);
 		pong.report = &r;
 	}
-	out.body_case = IPC__ENVELOPE__BODY_PONG;
-	out.pong = &pong;
-	if (try_send(w, &out) == ERR_LIMIT) { /* alive all the same */
+	if (try_send(w, &pong.base) == ERR_LIMIT) { /* alive all the same */
 		pong.report = NULL;
-		worker_send(w, &out);
+		worker_send(w, &pong.base);
 	}
 	return 0;
 }
@@ -265,7 +254,7 @@ static void on_term(uv_signal_t *s, int sig)
 	stop(w);
 }
 
-int worker_open(struct worker **out, const struct worker_spec *s, struct err *e)
+static int open_worker(struct worker **out, const struct worker_spec *s, struct err *e)
 {
 	struct worker *w = mem_zalloc(sizeof(*w));
 	const struct chan_hooks hooks = { w, on_message, on_chan_closed, NULL };
@@ -293,7 +282,7 @@ int worker_open(struct worker **out, const struct worker_spec *s, struct err *e)
 	return rc;
 }
 
-int worker_run(struct worker *w, struct err *e)
+static int run(struct worker *w, struct err *e)
 {
 	(void)uv_run(&w->loop, UV_RUN_DEFAULT);
 	if (w->end.code < 0)
@@ -301,17 +290,26 @@ int worker_run(struct worker *w, struct err *e)
 	return 0;
 }
 
-void worker_close(struct worker **wp)
+static void close_worker(struct worker *w)
 {
-	struct worker *w = *wp;
-
-	*wp = NULL;
-	if (w == NULL)
-		return;
 	worker_done(w);
 	(void)uv_run(&w->loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&w->loop) == 0); /* a live handle is a leak */
 	mem_free(w->node);
 	mem_free(w);
 	log_close();
+}
+
+int worker_main(const struct worker_spec *s)
+{
+	struct worker *w;
+	struct err e = { 0 };
+	int rc = open_worker(&w, s, &e);
+
+	if (rc == 0)
+		rc = run(w, &e);
+	if (rc < 0 && rc != UV_EOF)
+		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
+	close_worker(w);
+	return exit_code(rc);
 }

@@ -7,8 +7,8 @@
  * log when told. EOF on fd 3 means that the supervisor died: the worker stops by
  * itself. SIGINT and SIGHUP are the supervisor's business; SIGTERM is Stop.
  *
- * Owns:    loop and channel. worker_close() CHECKs that no handle was forgotten.
- * Blocks:  worker_run() until the worker stops.
+ * Owns:    loop and channel. At the end it CHECKs that no handle was forgotten.
+ * Blocks:  worker_main() until the worker stops.
  * Errors:  exit codes (sysexits): 0 asked, 69 supervisor gone, 70 protocol, 75 try
  *          again, 78 the configuration cannot work.
  */
@@ -42,15 +42,12 @@ struct worker_spec {
 	int death_signal; /* sent to us when the supervisor dies; 0: none (zone-protocol 8) */
 };
 
-int worker_open(struct worker **out, const struct worker_spec *s, struct err *e) MUST_USE;
-int worker_run(struct worker *w, struct err *e) MUST_USE;
-void worker_close(struct worker **w);
-int worker_exit_code(int rc);
+int worker_main(const struct worker_spec *s); /* its whole life; the exit code */
 
 uv_loop_t *worker_loop(struct worker *w);
 void worker_ready(struct worker *w);
 void worker_done(struct worker *w); /* the loop may end: all handles of ours are closing */
 void worker_fail(struct worker *w, const struct err *why); /* ends the process with its code */
-void worker_send(struct worker *w, Ipc__Envelope *m);
+void worker_send(struct worker *w, const ProtobufCMessage *body); /* of an Envelope */
 void worker_report(struct worker *w); /* unasked, something changed; at most once a turn */
 const char *worker_node(const struct worker *w);

@@ -40,12 +40,11 @@ static int print(struct cli *c, const Ipc__Examined *m)
 int verb_doctor(struct cli *c)
 {
 	static char verb[] = "doctor";
-	Control__Request req;
+	Control__Request req = CONTROL__REQUEST__INIT;
 	Control__Reply *reply = NULL;
 	struct err e = { 0 };
 	int rc;
 
-	control__request__init(&req);
 	req.verb = verb;
 	rc = daemon_ask(c->socket, &req, &reply, &e);
 	if (rc != 0)

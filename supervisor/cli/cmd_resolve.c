@@ -173,7 +173,7 @@ static int read_key(struct buf *key)
 	return 0;
 }
 
-static int ask(struct cli *c, Gateway__Request *r)
+static int ask(struct cli *c, const ProtobufCMessage *body)
 {
 	Gateway__Reply *reply = NULL;
 	struct err e = { 0 };
@@ -182,7 +182,7 @@ static int ask(struct cli *c, Gateway__Request *r)
 
 	if (rc != 0)
 		return cli_fail(rc, "%s", e.text);
-	rc = query_send(&q, r, &e);
+	rc = query_send(&q, body, &e);
 	if (rc == 0)
 		rc = query_receive(&q, QUERY_TIMEOUT_MS, &reply, &e);
 	if (rc < 0) {
@@ -198,8 +198,7 @@ static int ask(struct cli *c, Gateway__Request *r)
 int verb_resolve_key(struct cli *c)
 {
 	const char *typed = c->args.word[1];
-	Gateway__ResolveKey k;
-	Gateway__Request r;
+	Gateway__ResolveKey k = GATEWAY__RESOLVE_KEY__INIT;
 	struct buf key = { 0 };
 	const char *kind;
 	const char *id;
@@ -208,14 +207,10 @@ int verb_resolve_key(struct cli *c)
 	if (rc == 0 && str_equal(typed, "-"))
 		rc = read_key(&key);
 	if (rc == 0) {
-		gateway__request__init(&r);
-		gateway__resolve_key__init(&k);
 		k.ref_kind = (char *)(uintptr_t)kind;
 		k.ref = (char *)(uintptr_t)id;
 		k.key = (char *)(uintptr_t)(key.len > 0 ? buf_cstr(&key) : typed);
-		r.body_case = GATEWAY__REQUEST__BODY_RESOLVE_KEY;
-		r.resolve_key = &k;
-		rc = ask(c, &r);
+		rc = ask(c, &k.base);
 	}
 	buf_reset(&key);
 	return rc;
@@ -224,21 +219,16 @@ int verb_resolve_key(struct cli *c)
 int verb_resolve_subscription(struct cli *c)
 {
 	const char *plan = args_value(&c->args, "--plan");
-	Gateway__ResolveSubscription s;
-	Gateway__Request r;
+	Gateway__ResolveSubscription s = GATEWAY__RESOLVE_SUBSCRIPTION__INIT;
 	const char *kind;
 	const char *id;
 	int rc = split_ref(c->args.word[0], &kind, &id);
 
 	if (rc != 0)
 		return rc;
-	gateway__request__init(&r);
-	gateway__resolve_subscription__init(&s);
 	s.ref_kind = (char *)(uintptr_t)kind;
 	s.ref = (char *)(uintptr_t)id;
 	s.client_id = (char *)(uintptr_t)c->args.word[1];
 	s.plan = (char *)(uintptr_t)(plan == NULL ? "" : plan);
-	r.body_case = GATEWAY__REQUEST__BODY_RESOLVE_SUBSCRIPTION;
-	r.resolve_subscription = &s;
-	return ask(c, &r);
+	return ask(c, &s.base);
 }

@@ -90,11 +90,10 @@ int daemon_ask(const char *socket, const Control__Request *r, Control__Reply **o
 int daemon_status(const char *socket, Control__Reply **out, struct err *e)
 {
 	static char verb[] = "status";
-	Control__Request req;
+	Control__Request req = CONTROL__REQUEST__INIT;
 	Control__Reply *r = NULL;
 	int rc;
 
-	control__request__init(&req);
 	req.verb = verb;
 	rc = daemon_ask(socket, &req, &r, e);
 	if (rc != 0)
@@ -115,12 +114,11 @@ int verb_daemon(struct cli *c)
 	const char *args[ARGS_WORDS_MAX + 1];
 	struct buf text = { 0 };
 	struct err e = { 0 };
-	Control__Request req;
+	Control__Request req = CONTROL__REQUEST__INIT;
 	Control__Reply *reply = NULL;
 	size_t i;
 	int rc;
 
-	control__request__init(&req);
 	req.verb = (char *)(uintptr_t)c->args.command->verb;
 	for (i = 0; i < c->args.n_words; i++)
 		args[req.n_args++] = c->args.word[i];

@@ -114,8 +114,7 @@ int verb_get(struct cli *c)
 	struct gather g = { 0 };
 	struct err e = { 0 };
 	struct query q;
-	Gateway__Request r;
-	Gateway__Get get;
+	Gateway__Get get = GATEWAY__GET__INIT;
 	int code = 0;
 	int rc;
 
@@ -124,13 +123,9 @@ int verb_get(struct cli *c)
 	rc = query_open(&q, c->socket, &e);
 	if (rc != 0)
 		return cli_fail(rc, "%s", e.text);
-	gateway__request__init(&r);
-	gateway__get__init(&get);
 	get.kind = kind;
 	get.entity_id = (char *)(uintptr_t)c->args.word[1];
-	r.body_case = GATEWAY__REQUEST__BODY_GET;
-	r.get = &get;
-	rc = query_send(&q, &r, &e);
+	rc = query_send(&q, &get.base, &e);
 	if (rc == 0)
 		rc = gather_replies(&q, &g, &code, &e);
 	if (rc < 0)
@@ -147,14 +142,14 @@ int verb_get(struct cli *c)
 /* --- list --- */
 
 /* One page; *next is the caller's, NULL at the end. */
-static int list_page(struct query *q, Gateway__Request *r, bool json, char **next,
+static int list_page(struct query *q, const Gateway__List *list, bool json, char **next,
 		     unsigned *left_out)
 {
 	struct buf out = { 0 };
 	struct err e = { 0 };
 	bool more = true;
 	int code = 0;
-	int rc = query_send(q, r, &e);
+	int rc = query_send(q, &list->base, &e);
 
 	while (rc == 0 && more && code == 0) {
 		Gateway__Reply *reply = NULL;
@@ -186,7 +181,7 @@ static int list_page(struct query *q, Gateway__Request *r, bool json, char **nex
 	return code == 0 ? 0 : cli_fail(code, "%s", e.text);
 }
 
-static int list_pages(struct query *q, Gateway__Request *r, bool json)
+static int list_pages(struct query *q, Gateway__List *list, bool json)
 {
 	char *after = NULL;
 	unsigned left_out = 0;
@@ -196,8 +191,8 @@ static int list_pages(struct query *q, Gateway__Request *r, bool json)
 		char *next = NULL;
 
 		if (after != NULL)
-			r->list->after = after;
-		rc = list_page(q, r, json, &next, &left_out);
+			list->after = after;
+		rc = list_page(q, list, json, &next, &left_out);
 		/* A cache that names the same page again would keep us here for ever. */
 		if (rc == 0 && next != NULL && str_equal(next, after))
 			rc = cli_fail(EX_PROTOCOL, "the cache repeats a page");
@@ -220,8 +215,7 @@ int verb_list(struct cli *c)
 	const char *ref = NULL;
 	struct err e = { 0 };
 	struct query q;
-	Gateway__Request r;
-	Gateway__List list;
+	Gateway__List list = GATEWAY__LIST__INIT;
 	int rc;
 
 	if (kind_of(c, kind) != 0 || ref_of(c, &ref) != 0)
@@ -229,14 +223,10 @@ int verb_list(struct cli *c)
 	rc = query_open(&q, c->socket, &e);
 	if (rc != 0)
 		return cli_fail(rc, "%s", e.text);
-	gateway__request__init(&r);
-	gateway__list__init(&list);
 	list.kind = kind;
 	if (ref != NULL)
 		list.ref = (char *)(uintptr_t)ref;
-	r.body_case = GATEWAY__REQUEST__BODY_LIST;
-	r.list = &list;
-	rc = list_pages(&q, &r, args_has(&c->args, "--json"));
+	rc = list_pages(&q, &list, args_has(&c->args, "--json"));
 	query_close(&q);
 	return rc;
 }
@@ -302,8 +292,7 @@ int verb_watch(struct cli *c)
 	struct watching w = { .json = args_has(&c->args, "--json"), .lineage = mem_strdup("") };
 	struct err e = { 0 };
 	struct query q;
-	Gateway__Request r;
-	Gateway__Watch watch;
+	Gateway__Watch watch = GATEWAY__WATCH__INIT;
 	int rc = 0;
 
 	if (from != NULL && !args_is_position(from))
@@ -316,13 +305,9 @@ int verb_watch(struct cli *c)
 		rc = cli_fail(rc, "%s", e.text);
 		goto out;
 	}
-	gateway__request__init(&r);
-	gateway__watch__init(&watch);
 	if (from != NULL)
 		watch.from = (char *)(uintptr_t)from;
-	r.body_case = GATEWAY__REQUEST__BODY_WATCH;
-	r.watch = &watch;
-	rc = query_send(&q, &r, &e);
+	rc = query_send(&q, &watch.base, &e);
 	rc = rc < 0 ? broken(&q, rc, &e) : watch_on(&q, &w);
 	query_close(&q);
 out:
@@ -347,15 +332,15 @@ static void print_position(const Gateway__Reply *r, const char *asked)
 }
 
 /* One question; the exit code, or -1: ask again. */
-static int wait_once(struct query *q, Gateway__Request *r, struct err *e)
+static int wait_once(struct query *q, const Gateway__Wait *wait, struct err *e)
 {
 	Gateway__Reply *reply = NULL;
 	int code;
 	int rc;
 
-	rc = query_send(q, r, e);
+	rc = query_send(q, &wait->base, e);
 	if (rc == 0)
-		rc = query_receive(q, (int)r->wait->timeout_ms + QUERY_TIMEOUT_MS, &reply, e);
+		rc = query_receive(q, (int)wait->timeout_ms + QUERY_TIMEOUT_MS, &reply, e);
 	if (rc == -EPIPE || rc == -ECONNRESET) { /* the cache was restarted */
 		(void)poll(NULL, 0, WAIT_PAUSE_MS);
 		rc = query_reopen(q, e);
@@ -365,7 +350,7 @@ static int wait_once(struct query *q, Gateway__Request *r, struct err *e)
 		return broken(q, rc, e);
 	code = query_code(reply, e);
 	if (code == 0)
-		print_position(reply, r->wait->position);
+		print_position(reply, wait->position);
 	if (reply->code == GATEWAY__CODE__UNAVAILABLE || reply->code == GATEWAY__CODE__BUSY)
 		(void)poll(NULL, 0, WAIT_PAUSE_MS);
 	rc = reply->code == GATEWAY__CODE__TIMEOUT || reply->code == GATEWAY__CODE__UNAVAILABLE ||
@@ -379,20 +364,15 @@ static int wait_once(struct query *q, Gateway__Request *r, struct err *e)
 static int wait_until(struct query *q, const char *position, int64_t until)
 {
 	struct err e = { 0 };
-	Gateway__Request r;
-	Gateway__Wait wait;
+	Gateway__Wait wait = GATEWAY__WAIT__INIT;
 	int rc = -1;
 
-	gateway__request__init(&r);
-	gateway__wait__init(&wait);
 	wait.position = (char *)(uintptr_t)position;
-	r.body_case = GATEWAY__REQUEST__BODY_WAIT;
-	r.wait = &wait;
 	while (rc < 0) {
 		int64_t left = until < 0 ? WAIT_SLICE_MS : MAX(until - clock_boot_ms(), 1);
 
 		wait.timeout_ms = (uint32_t)MIN(left, WAIT_SLICE_MS);
-		rc = wait_once(q, &r, &e);
+		rc = wait_once(q, &wait, &e);
 		if (rc < 0 && until >= 0 && clock_boot_ms() >= until)
 			rc = cli_fail(CLI_TIMEOUT, "%s was not reached in time", position);
 	}

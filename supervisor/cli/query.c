@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "supervisor/cli/daemon.h"
 
 static char *beside(const char *control)
@@ -52,10 +53,13 @@ void query_close(struct query *q)
 	q->path = NULL;
 }
 
-int query_send(struct query *q, Gateway__Request *r, struct err *e)
+int query_send(struct query *q, const ProtobufCMessage *body, struct err *e)
 {
-	r->id = ++q->id;
-	return conn_send(&q->conn, &r->base, QUERY_TIMEOUT_MS, e);
+	Gateway__Request r = GATEWAY__REQUEST__INIT;
+
+	message_wrap(&r.base, body);
+	r.id = ++q->id;
+	return conn_send(&q->conn, &r.base, QUERY_TIMEOUT_MS, e);
 }
 
 int query_receive(struct query *q, int timeout_ms, Gateway__Reply **out, struct err *e)

@@ -27,8 +27,8 @@ int query_open(struct query *q, const char *control, struct err *e) MUST_USE;
 int query_reopen(struct query *q, struct err *e) MUST_USE; /* the cache was restarted */
 void query_close(struct query *q);
 
-/* Sets the request's id and sends it. */
-int query_send(struct query *q, Gateway__Request *r, struct err *e) MUST_USE;
+/* Sends the next Request. */
+int query_send(struct query *q, const ProtobufCMessage *body, struct err *e) MUST_USE;
 
 /* The next Reply to it; gateway__reply__free_unpacked() it. */
 int query_receive(struct query *q, int timeout_ms, Gateway__Reply **out, struct err *e) MUST_USE;

@@ -89,9 +89,8 @@ static void forget(struct doctor *d)
 
 static void finish(struct doctor *d)
 {
-	Ipc__Examined m;
+	Ipc__Examined m = IPC__EXAMINED__INIT;
 
-	ipc__examined__init(&m);
 	m.findings = d->list;
 	m.n_findings = d->n;
 	d->running = false;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "common/store/reader.h"
 #include "workers/cache/budget.h"
 #include "workers/cache/doctor.h"
@@ -111,12 +112,8 @@ static int on_examine(void *self, const Ipc__Envelope *m, struct err *e)
 static void on_examined(void *arg, const Ipc__Examined *found)
 {
 	struct cache *c = arg;
-	Ipc__Envelope m;
 
-	ipc__envelope__init(&m);
-	m.body_case = IPC__ENVELOPE__BODY_EXAMINED;
-	m.examined = (Ipc__Examined *)(uintptr_t)found;
-	worker_send(c->w, &m);
+	worker_send(c->w, &found->base);
 }
 
 static const struct route rows[] = {
@@ -196,8 +193,7 @@ static void report(void *arg, Ipc__Report *out)
 	r.behind = r.head_revision > r.revision ? r.head_revision - r.revision : 0;
 	if (c->http != NULL)
 		r.http = c->http_url;
-	out->part_case = IPC__REPORT__PART_CACHE;
-	out->cache = &r;
+	message_wrap(&out->base, &r.base);
 }
 
 static void stop(void *arg, bool lost)
@@ -225,15 +221,6 @@ int main(void)
 {
 	struct cache c = { 0 };
 	struct worker_spec spec = { "cache", &routes, configure, report, stop, &c, 0 };
-	struct worker *w = NULL;
-	struct err e = { 0 };
-	int rc;
 
-	rc = worker_open(&w, &spec, &e);
-	if (rc == 0)
-		rc = worker_run(w, &e);
-	if (rc < 0 && rc != UV_EOF)
-		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
-	worker_close(&w);
-	return worker_exit_code(rc);
+	return worker_main(&spec);
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "common/worker/link.h"
 #include "common/zone/java.h"
 #include "common/zone/probe.h"
@@ -135,40 +136,30 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 
 static void tell_held(struct election *x)
 {
-	Ipc__Envelope m;
-	Ipc__Held held;
+	Ipc__Held held = IPC__HELD__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__held__init(&held);
 	held.token = x->m.token;
 	held.nonce = x->m.nonce;
 	held.deadline_boot_ms = x->m.good_ms + x->m.t.deadline_ms;
 	held.kill_boot_ms = x->m.good_ms + x->m.t.kill_ms;
-	m.body_case = IPC__ENVELOPE__BODY_HELD;
-	m.held = &held;
 	if (x->renewals++ == 0) {
 		log_note(EV("lease_held"), KV("token", x->m.token));
 		worker_report(x->w);
 	} else {
 		log_debug(EV("lease_renewed"), KV("token", x->m.token));
 	}
-	worker_send(x->w, &m);
+	worker_send(x->w, &held.base);
 }
 
 static void tell_lost(struct election *x)
 {
-	Ipc__Envelope m;
-	Ipc__Lost lost;
+	Ipc__Lost lost = IPC__LOST__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__lost__init(&lost);
 	lost.nonce = x->m.nonce;
 	lost.reason = (char *)(uintptr_t)(x->m.reason == NULL ? "" : x->m.reason);
-	m.body_case = IPC__ENVELOPE__BODY_LOST;
-	m.lost = &lost;
 	x->renewals = 0;
 	log_note(EV("lease_lost"), KV("reason", lost.reason));
-	worker_send(x->w, &m);
+	worker_send(x->w, &lost.base);
 	worker_report(x->w);
 }
 
@@ -479,8 +470,7 @@ void election_report(struct election *x, Ipc__Report *out)
 		r.n_warnings = 1;
 	}
 	out->progress = x->renewals;
-	out->part_case = IPC__REPORT__PART_ELECTOR;
-	out->elector = &r;
+	message_wrap(&out->base, &r.base);
 }
 
 void election_stop(struct election *x)

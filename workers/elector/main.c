@@ -32,16 +32,8 @@ int main(void)
 {
 	struct election *x = NULL;
 	struct worker_spec spec = { "elector", &election_routes, configure, report, stop, &x };
-	struct worker *w = NULL;
-	struct err e = { 0 };
-	int rc;
+	int rc = worker_main(&spec);
 
-	rc = worker_open(&w, &spec, &e);
-	if (rc == 0)
-		rc = worker_run(w, &e);
-	if (rc < 0 && rc != UV_EOF)
-		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
-	worker_close(&w);
 	election_free(&x);
-	return worker_exit_code(rc);
+	return rc;
 }

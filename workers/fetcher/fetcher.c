@@ -261,15 +261,10 @@ static int on_extend(void *self, const Ipc__Envelope *m, struct err *e)
 
 static void tell_demoted(struct fetcher *f, char *token)
 {
-	Ipc__Envelope m;
-	Ipc__Demoted d;
+	Ipc__Demoted d = IPC__DEMOTED__INIT;
 
-	ipc__envelope__init(&m);
-	ipc__demoted__init(&d);
 	d.token = token;
-	m.body_case = IPC__ENVELOPE__BODY_DEMOTED;
-	m.demoted = &d;
-	worker_send(f->w, &m);
+	worker_send(f->w, &d.base);
 	worker_report(f->w);
 }
 
@@ -330,8 +325,7 @@ static void on_over(void *arg, const struct err *why)
 	struct fetcher *f = arg;
 	char token[END_TOKEN_BYTES];
 	struct err lost = { 0 };
-	Ipc__Envelope m;
-	Ipc__TokenLost t;
+	Ipc__TokenLost t = IPC__TOKEN_LOST__INIT;
 
 	str_copy(token, sizeof(token), f->token);
 	log_warn(EV("token_lost"), KV("token", token), KV("err", why->text));
@@ -343,13 +337,9 @@ static void on_over(void *arg, const struct err *why)
 		f->end->ops->fail(f->end, &lost);
 		return;
 	}
-	ipc__envelope__init(&m);
-	ipc__token_lost__init(&t);
 	t.token = token;
 	t.reason = (char *)(uintptr_t)why->text;
-	m.body_case = IPC__ENVELOPE__BODY_TOKEN_LOST;
-	m.token_lost = &t;
-	worker_send(f->w, &m);
+	worker_send(f->w, &t.base);
 	worker_report(f->w);
 	say_hello(f);
 }
@@ -443,8 +433,7 @@ void fetcher_report(struct fetcher *f, Ipc__Report *out)
 	send_report(f, &r);
 	quarantine_report(f, &r);
 	out->progress = r.published + r.rows;
-	out->part_case = IPC__REPORT__PART_FETCHER;
-	out->fetcher = &r;
+	message_wrap(&out->base, &r.base);
 }
 
 /* --- life --- */

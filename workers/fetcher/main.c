@@ -31,17 +31,9 @@ int main(void)
 	struct worker_spec spec = {
 		"fetcher", &fetcher_routes, configure, report, stop, &f, SIGKILL
 	};
-	struct worker *w = NULL;
-	struct err e = { 0 };
-	int rc;
+	int rc = worker_main(&spec);
 
-	rc = worker_open(&w, &spec, &e);
-	if (rc == 0)
-		rc = worker_run(w, &e);
-	if (rc < 0 && rc != UV_EOF)
-		log_error(EV("worker_failed"), KV("code", rc), KV("err", e.text));
-	worker_close(&w);
 	fetcher_free(&f);
 	mongo_client_cleanup();
-	return worker_exit_code(rc);
+	return rc;
 }

@@ -13,6 +13,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
 #include "common/ipc/listener.h"
+#include "common/message/message.h"
 #include "workers/cache/local/words.h"
 
 #define LOCAL_EPOCH "0:"       /* of tokens of this mode: no lease ever has it */
@@ -88,11 +89,13 @@ static void protocol_error(struct intake *k, const char *why)
 	hang_up(k);
 }
 
-static void send_answer(void *arg, const Local__Answer *m)
+static void send_answer(void *arg, const ProtobufCMessage *body)
 {
+	Local__Answer m = LOCAL__ANSWER__INIT;
 	struct intake *k = arg;
 
-	if (k->chan != NULL && chan_send(k->chan, &m->base) < 0)
+	message_wrap(&m.base, body);
+	if (k->chan != NULL && chan_send(k->chan, &m.base) < 0)
 		protocol_error(k, "it does not read its answers");
 }
 

@@ -44,13 +44,10 @@ static int add_field(void *arg, const char *field, const char *value)
 void words_state(struct store_view *v, const struct store_position *at, const char *token,
 		 const struct words_sink *to)
 {
-	struct fields f = { .cursors = NULL };
+	struct fields f = { .m = LOCAL__STATE__INIT };
 	Local__Field **list;
-	Local__Answer a;
 	size_t i;
 
-	local__answer__init(&a);
-	local__state__init(&f.m);
 	if (at != NULL) {
 		CHECK(store_meta(v, add_field, &f) == 0);
 		f.m.lineage = (char *)(uintptr_t)at->lineage;
@@ -63,9 +60,7 @@ void words_state(struct store_view *v, const struct store_position *at, const ch
 	f.m.token = (char *)(uintptr_t)token;
 	if (f.mapping != NULL)
 		f.m.mapping = f.mapping;
-	a.body_case = LOCAL__ANSWER__BODY_STATE;
-	a.state = &f.m;
-	to->send(to->arg, &a);
+	to->send(to->arg, &f.m.base);
 	for (i = 0; i < f.m.n_cursors; i++) {
 		mem_free(f.cursors[i].field);
 		mem_free(f.cursors[i].value);
@@ -127,22 +122,16 @@ static void read_names(struct store_view *v, struct words_names *l)
 
 static void send_names(const struct words_names *l, const struct words_sink *to)
 {
-	Local__NamesPage page;
-	Local__Name **list;
-	Local__Answer a;
+	Local__NamesPage page = LOCAL__NAMES_PAGE__INIT;
+	Local__Name **list = mem_alloc((l->n + 1) * sizeof(*list));
 	size_t i;
 
-	local__answer__init(&a);
-	local__names_page__init(&page);
-	list = mem_alloc((l->n + 1) * sizeof(*list));
 	for (i = 0; i < l->n; i++)
 		list[i] = &l->v[i];
 	page.names = list;
 	page.n_names = l->n;
 	page.last = !l->more;
-	a.body_case = LOCAL__ANSWER__BODY_NAMES;
-	a.names = &page;
-	to->send(to->arg, &a);
+	to->send(to->arg, &page.base);
 	mem_free(list);
 }
 
@@ -168,17 +157,12 @@ bool words_names(struct store_view *v, uint64_t after, bool passing, const struc
 
 void words_written(Local__Outcome outcome, const char *error, const struct words_sink *to)
 {
-	Local__Answer a;
-	Local__Written m;
+	Local__Written m = LOCAL__WRITTEN__INIT;
 
-	local__answer__init(&a);
-	local__written__init(&m);
 	m.outcome = outcome;
 	if (error != NULL)
 		m.error = (char *)(uintptr_t)error;
-	a.body_case = LOCAL__ANSWER__BODY_WRITTEN;
-	a.written = &m;
-	to->send(to->arg, &a);
+	to->send(to->arg, &m.base);
 }
 
 /* --- pages --- */

@@ -14,7 +14,7 @@
 #include "workers/cache/keeper.h"
 
 struct words_sink {
-	void (*send)(void *arg, const Local__Answer *m);
+	void (*send)(void *arg, const ProtobufCMessage *body); /* of an Answer */
 	void *arg;
 };
 

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
+#include "common/message/message.h"
 #include "common/worker/worker.h"
 #include "local.pb-c.h"
 #include "workers/fetcher/publish/end.h"
@@ -62,17 +63,14 @@ static void drop_parcels(struct end_local *e)
 static int send_piece(struct end_local *e, struct parcel *p)
 {
 	size_t n = MIN(p->bytes.len - p->sent, (size_t)CHUNK_BYTES);
-	Local__Request m;
-	Local__Chunk c;
+	Local__Request m = LOCAL__REQUEST__INIT;
+	Local__Chunk c = LOCAL__CHUNK__INIT;
 	int rc;
 
-	local__request__init(&m);
-	local__chunk__init(&c);
 	c.data.data = (uint8_t *)p->bytes.data + p->sent;
 	c.data.len = n;
 	c.last = p->sent + n == p->bytes.len;
-	m.body_case = LOCAL__REQUEST__BODY_CHUNK;
-	m.chunk = &c;
+	message_wrap(&m.base, &c.base);
 	rc = chan_send(e->chan, &m.base);
 	if (rc == 0)
 		p->sent += n;
@@ -114,13 +112,14 @@ static void post(struct end_local *e, const struct buf *bytes)
 	pump(e);
 }
 
-static void post_message(struct end_local *e, const Local__Request *m)
+static void post_message(struct end_local *e, const ProtobufCMessage *body)
 {
+	Local__Request m = LOCAL__REQUEST__INIT;
 	struct buf b = { 0 };
-	size_t n = local__request__get_packed_size(m);
 
-	buf_reserve(&b, n);
-	b.len = local__request__pack(m, (uint8_t *)b.data);
+	message_wrap(&m.base, body);
+	buf_reserve(&b, local__request__get_packed_size(&m));
+	b.len = local__request__pack(&m, (uint8_t *)b.data);
 	post(e, &b);
 	buf_reset(&b);
 }
@@ -311,14 +310,9 @@ static void on_closed(void *arg, const struct err *why)
 
 static void say_hello(struct end_local *e)
 {
-	Local__Request m;
-	Local__Hello hello;
+	Local__Hello hello = LOCAL__HELLO__INIT;
 
-	local__request__init(&m);
-	local__hello__init(&hello);
-	m.body_case = LOCAL__REQUEST__BODY_HELLO;
-	m.hello = &hello;
-	post_message(e, &m);
+	post_message(e, &hello.base);
 }
 
 /* On a Unix socket a connect is done at once, or refused. */
@@ -376,18 +370,13 @@ static void local_ask_state(struct end *base)
 static void local_ask_names(struct end *base, bool old, uint64_t after)
 {
 	struct end_local *e = self_of(base);
-	Local__Request m;
-	Local__Names names;
+	Local__Names names = LOCAL__NAMES__INIT;
 
 	if (!e->up)
 		return;
-	local__request__init(&m);
-	local__names__init(&names);
 	/* An unfinished refill sets nothing aside here: the old generation is still there. */
 	names.after = old ? UINT64_MAX : after;
-	m.body_case = LOCAL__REQUEST__BODY_NAMES;
-	m.names = &names;
-	post_message(e, &m);
+	post_message(e, &names.base);
 }
 
 static bool local_ask_suspects(struct end *e)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "local.pb-c.h"
 
 /* What is sent is borrowed. */
@@ -62,11 +63,9 @@ void local_page_pack(struct buf *out, const struct zone_page *p)
 	Local__Record **list = mem_alloc((p->n + 1) * sizeof(*list));
 	Local__Field *fields = mem_alloc((p->n_fields + 1) * sizeof(*fields));
 	Local__Field **field_list = mem_alloc((p->n_fields + 1) * sizeof(*field_list));
-	Local__Request m;
-	Local__Page page;
+	Local__Request m = LOCAL__REQUEST__INIT;
+	Local__Page page = LOCAL__PAGE__INIT;
 
-	local__request__init(&m);
-	local__page__init(&page);
 	page.number = p->number;
 	page.after = p->base;
 	page.revision = p->revision;
@@ -81,8 +80,7 @@ void local_page_pack(struct buf *out, const struct zone_page *p)
 	page.n_fields = p->n_fields;
 	page.fields = field_list;
 	page.caught = p->caught;
-	m.body_case = LOCAL__REQUEST__BODY_PAGE;
-	m.page = &page;
+	message_wrap(&m.base, &page.base);
 	buf_reserve(out, local__request__get_packed_size(&m));
 	out->len += local__request__pack(&m, (uint8_t *)out->data + out->len);
 	mem_free(field_list);
