@@ -164,8 +164,7 @@ static void build_elector(const struct building *b, Ipc__Configure *m)
 	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
 	part->holder = copy(b->c, CFG_NODE_NAME);
 	part->java_silence_ms = u32(b->c, CFG_JAVA_SILENCE);
-	m->part_case = IPC__CONFIGURE__PART_ELECTOR;
-	m->elector = part;
+	message_wrap(&m->base, &part->base);
 }
 
 static void make_hosts(const struct config *c, Ipc__Mongo *m)
@@ -325,8 +324,7 @@ static void build_fetcher(const struct building *b, Ipc__Configure *m)
 		part->mongo = make_mongo(b);
 	if (strcmp(part->source, "jdbc") == 0)
 		part->postgres = make_postgres(b);
-	m->part_case = IPC__CONFIGURE__PART_FETCHER;
-	m->fetcher = part;
+	message_wrap(&m->base, &part->base);
 }
 
 static Ipc__HttpConfig *make_http(const struct building *b)
@@ -372,8 +370,7 @@ static void build_cache(const struct building *b, Ipc__Configure *m)
 	part->search_index = strcmp(config_str(b->c, CFG_REDIS_SEARCH_INDEX), "auto") == 0;
 	if (b->in->http != NULL)
 		part->http = make_http(b);
-	m->part_case = IPC__CONFIGURE__PART_CACHE;
-	m->cache = part;
+	message_wrap(&m->base, &part->base);
 }
 
 static const struct {

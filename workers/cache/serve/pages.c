@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "workers/cache/serve/client.h"
 
 /* A reply in the making: events and the strings they point to. */
@@ -26,9 +27,8 @@ struct page_out {
 /* An answer that goes out as the client reads: its page holds a large event. */
 struct page_stream {
 	struct page_stream *next;
-	struct page_out *page; /* owned; NULL: it is not begun */
-	uint8_t *request;      /* owned, packed; of one that is not begun */
-	size_t request_len;
+	struct page_out *page;	   /* owned; NULL: it is not begun */
+	Gateway__Request *request; /* owned; of one that is not begun */
 	uint64_t id;
 	char *next_name; /* owned; of a List */
 	bool more;	 /* further replies follow the last chunk: a Watch */
@@ -94,9 +94,8 @@ int send_reply(struct client *c, const Gateway__Reply *m)
 
 int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *error)
 {
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 
-	gateway__reply__init(&m);
 	m.id = id;
 	m.code = code;
 	m.error = (char *)(uintptr_t)error;
@@ -221,7 +220,7 @@ static void stream_pop(struct client *c)
 	if (t->page != NULL)
 		large_ended(c->s, t->page->bytes);
 	page_free(t->page);
-	mem_free(t->request);
+	message_free(t->request);
 	mem_free(t->next_name);
 	mem_free(t);
 }
@@ -237,7 +236,7 @@ static int send_chunk(struct client *c, struct page_stream *t)
 	Gateway__Event ev = *t->page->list[t->event];
 	Gateway__Event *list = &ev;
 	Gateway__Position p;
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 	size_t left = ev.payload.len - t->offset;
 
 	ev.payload.data += t->offset;
@@ -247,7 +246,6 @@ static int send_chunk(struct client *c, struct page_stream *t)
 		t->event++;
 		t->offset = 0;
 	}
-	gateway__reply__init(&m);
 	m.id = t->id;
 	m.events = &list;
 	m.n_events = 1;
@@ -321,9 +319,7 @@ int send_later(struct client *c, const Gateway__Request *req)
 	if (c->n_streams == SERVE_STREAMS_MAX)
 		return send_simple(c, req->id, GATEWAY__CODE__BUSY, "too many large answers");
 	t = mem_zalloc(sizeof(*t));
-	t->request_len = gateway__request__get_packed_size(req);
-	t->request = mem_alloc(t->request_len);
-	(void)gateway__request__pack(req, t->request);
+	t->request = message_copy(req);
 	while (*at != NULL)
 		at = &(*at)->next;
 	*at = t;
@@ -339,8 +335,8 @@ Gateway__Request *take_later(struct client *c)
 
 	if (t == NULL || t->page != NULL)
 		return NULL;
-	req = gateway__request__unpack(NULL, t->request_len, t->request);
-	CHECK(req != NULL);
+	req = t->request;
+	t->request = NULL;
 	stream_pop(c);
 	return req;
 }
@@ -371,7 +367,7 @@ static int peer_pid(const struct client *c)
 
 void client_part(struct client *c, Gateway__Code code, const char *why)
 {
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 
 	if (c->parting)
 		return;
@@ -383,7 +379,6 @@ void client_part(struct client *c, Gateway__Code code, const char *why)
 	c->idle = 0;
 	drop_streams(c);
 	chan_mute(c->chan);
-	gateway__reply__init(&m);
 	m.code = code;
 	m.error = (char *)(uintptr_t)why;
 	if (chan_send(c->chan, &m.base) < 0)

@@ -10,7 +10,7 @@
 static int on_get(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
 	struct page_out *p;
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 	enum kind k;
 	int rc;
 
@@ -20,7 +20,6 @@ static int on_get(struct client *c, struct store_view *v, const Gateway__Request
 	if (!req->get->tombstones)
 		page_leave_tombstones_out(p);
 	rc = page_result(p, store_get(v, k, req->get->entity_id, add_entry, p, NULL));
-	gateway__reply__init(&m);
 	m.id = req->id;
 	m.left_out = store_view_left_out(v);
 	if ((rc < 0 && rc != ERR_NOTFOUND) || (rc == 0 && m.left_out > 0 && page_is_empty(p)))
@@ -60,7 +59,7 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 	enum kind k = KIND__COUNT;
 	struct buf cursor = { 0 };
 	struct page_out *p;
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 	char *next = NULL;
 	int rc;
 
@@ -77,7 +76,6 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 	else
 		rc = store_list(v, k, &cursor, add_entry, p);
 	rc = page_result(p, rc);
-	gateway__reply__init(&m);
 	m.id = req->id;
 	m.left_out = store_view_left_out(v);
 	if (rc == PAGE_FULL) {
@@ -102,11 +100,10 @@ static int on_head(struct client *c, struct store_view *v, const Gateway__Reques
 {
 	struct store_position at;
 	Gateway__Position p;
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 	char digest[36];
 
 	fill_position(c->s, v, &p, digest, &at);
-	gateway__reply__init(&m);
 	m.id = req->id;
 	m.position = &p;
 	return send_reply(c, &m);
@@ -138,13 +135,12 @@ static int send_resolution(struct client *c, struct store_view *v, uint64_t id)
 	Gateway__Match matches[RESOLVE_MATCHES_MAX];
 	Gateway__Match *list[RESOLVE_MATCHES_MAX];
 	struct store_position at;
-	Gateway__Resolution r;
+	Gateway__Resolution r = GATEWAY__RESOLUTION__INIT;
 	Gateway__Position p;
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 	char digest[36];
 	size_t i;
 
-	gateway__resolution__init(&r);
 	for (i = 0; i < a->n; i++) {
 		fill_match(&matches[i], &a->match[i], a->texts.data);
 		list[i] = &matches[i];
@@ -154,7 +150,6 @@ static int send_resolution(struct client *c, struct store_view *v, uint64_t id)
 	r.matches = list;
 	r.n_matches = a->n;
 	fill_position(c->s, v, &p, digest, &at);
-	gateway__reply__init(&m);
 	m.id = id;
 	m.position = &p;
 	m.resolution = &r;

@@ -190,14 +190,13 @@ static void refuse(struct serve *s, uv_stream_t *from)
 	const struct chan_hooks hooks = { NULL, client_message, on_closed,
 					  NULL }; /* never called */
 	struct chan *chan = NULL;
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 
 	if (!s->full)
 		log_warn(EV("clients_full"), KV("max", s->max));
 	s->full = true;
 	if (chan_accept(&chan, from, &hooks, NULL) < 0)
 		return;
-	gateway__reply__init(&m);
 	m.code = GATEWAY__CODE__BUSY;
 	m.error = (char *)(uintptr_t) "too many clients";
 	(void)!chan_send(chan, &m.base);

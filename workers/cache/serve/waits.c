@@ -57,11 +57,10 @@ static int reply_reached(struct client *c, struct store_view *v, uint64_t id, Ga
 {
 	struct store_position at;
 	Gateway__Position p;
-	Gateway__Reply m;
+	Gateway__Reply m = GATEWAY__REPLY__INIT;
 	char digest[36];
 
 	fill_position(c->s, v, &p, digest, &at);
-	gateway__reply__init(&m);
 	m.id = id;
 	m.code = code;
 	m.position = &p;
@@ -107,7 +106,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 	       chan_queued_bytes(c->chan) < pump_bytes(c)) {
 		struct page_out *page = page_new(c, v, p->payloads, 0);
 		Gateway__Position pos;
-		Gateway__Reply m;
+		Gateway__Reply m = GATEWAY__REPLY__INIT;
 		char digest[36];
 		int full;
 
@@ -123,7 +122,6 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 			return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
 		}
 		fill_position(c->s, v, &pos, digest, &at);
-		gateway__reply__init(&m);
 		m.id = p->id;
 		m.more = true;
 		m.position = &pos;
