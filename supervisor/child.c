@@ -355,27 +355,24 @@ static int on_report(void *self, const Ipc__Envelope *m, struct err *e)
 
 enum { FROM_CHILD = 1 };
 
-static uint32_t bit(enum child_state s)
-{
-	return 1U << s;
-}
-
 static const struct route rows[] = {
 	[IPC__ENVELOPE__BODY_READY] = { FROM_CHILD, 1U << CHILD_STARTING | 1U << CHILD_STOPPING,
 					on_ready },
 	[IPC__ENVELOPE__BODY_PONG] = { FROM_CHILD, ~0U, on_pong },
 	[IPC__ENVELOPE__BODY_REPORT] = { FROM_CHILD, ~0U, on_report },
 };
-const struct route_table child_routes = { rows, ARRAY_LEN(rows) };
+static const struct route_table child_routes = { rows, ARRAY_LEN(rows) };
 
 static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 {
 	struct child *c = arg;
+	const struct route_to to[] = {
+		{ &child_routes, FROM_CHILD, 1U << c->state, c },
+		{ c->hooks.routes, c->spec.from, 1U << c->state, c->hooks.arg },
+	};
 
 	c->heard_ms = clock_boot_ms();
-	if (route_is_for(&child_routes, body, n))
-		return route_dispatch(&child_routes, FROM_CHILD, bit(c->state), body, n, c, e);
-	return c->hooks.message(c->hooks.arg, c, body, n, e);
+	return route_dispatch(to, ARRAY_LEN(to), body, n, e);
 }
 
 static void on_chan_closed(void *arg, const struct err *why)

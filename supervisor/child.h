@@ -15,7 +15,7 @@
 #include <uv.h>
 
 #include "common/ipc/chan.h"
-#include "ipc.pb-c.h"
+#include "common/ipc/route.h"
 #include "supervisor/child_step.h"
 
 #define CHILD_READY_MS	     30000
@@ -47,8 +47,8 @@ struct death {
 
 struct child_hooks {
 	void *arg;
-	/* An envelope that is not of the child's own life. As chan_hooks.message. */
-	int (*message)(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
+	const struct route_table
+		*routes; /* of messages not of the child's own life; self = `arg` */
 	void (*up)(void *arg, struct child *c);
 	void (*stopping)(void *arg, struct child *c); /* it is told to stop next */
 	void (*report)(void *arg, struct child *c);   /* a new report came */
@@ -61,6 +61,7 @@ struct child_spec {
 	char *log_path;		/* where its stderr goes; NULL: ours. Not owned */
 	int fds[CHILD_FDS_MAX]; /* handed on from descriptor 4 up; not owned */
 	size_t n_fds;
+	uint32_t from;	     /* who it is in `routes` */
 	unsigned time_scale; /* percent of all times here; 100 but in tests */
 };
 

@@ -276,16 +276,4 @@ static const struct route rows[] = {
 	[IPC__ENVELOPE__BODY_DEMOTED] = { FROM_FETCHER, WHEN_UP_OR_STOPPING, on_demoted },
 	[IPC__ENVELOPE__BODY_TOKEN_LOST] = { FROM_FETCHER, WHEN_UP_OR_STOPPING, on_token_lost },
 };
-const struct route_table router_table = { rows, ARRAY_LEN(rows) };
-
-int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e)
-{
-	struct supervisor *s = arg;
-	uint32_t from = 0;
-	unsigned i;
-
-	for (i = 0; i < SLICE__COUNT; i++)
-		if (s->child[i] == c)
-			from = 1U << i;
-	return route_dispatch(&router_table, from, 1U << child_state(c), body, n, s, e);
-}
+const struct route_table router_routes = { rows, ARRAY_LEN(rows) };

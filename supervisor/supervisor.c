@@ -256,13 +256,15 @@ static void build_slice(struct supervisor *s, const struct config *c, unsigned i
 static void create_children(struct supervisor *s)
 {
 	const struct child_hooks hooks = {
-		s, router_message, on_up, on_stopping, on_report, on_gone
+		s, &router_routes, on_up, on_stopping, on_report, on_gone
 	};
 	unsigned i;
 
 	for (i = 0; i < SLICE__COUNT; i++) {
 		const char *name = slice_worker_name((enum slice_worker)i);
-		struct child_spec spec = { .name = name, .time_scale = s->o.time_scale };
+		struct child_spec spec = { .name = name,
+					   .from = 1U << i,
+					   .time_scale = s->o.time_scale };
 
 		s->paths[i] = mem_printf("%s/zonesync-%s", s->o.libexec_dir, name);
 		if (s->o.log_dir != NULL)

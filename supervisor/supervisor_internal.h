@@ -49,7 +49,7 @@ struct supervisor {
 };
 
 /* router.c: between elector and fetcher */
-int router_message(void *arg, struct child *c, const uint8_t *body, size_t n, struct err *e);
+extern const struct route_table router_routes;
 void router_up(struct supervisor *s, struct child *c);
 void router_report(struct supervisor *s, struct child *c); /* a new one came */
 void router_stopping(struct supervisor *s, struct child *c);

@@ -28,12 +28,17 @@ struct route_table {
 	size_t len;
 };
 
-/* Unpacks, mends the strings (text.h), checks the row, calls the handler. */
-int route_dispatch(const struct route_table *t, uint32_t from, uint32_t now, const uint8_t *body,
-		   size_t n, void *self, struct err *e) MUST_USE;
+struct route_to { /* one who takes messages, and what is so at the moment */
+	const struct route_table *table;
+	uint32_t from;
+	uint32_t now;
+	void *self;
+};
 
-/* Its first field is a message that the table has a row for. */
-bool route_is_for(const struct route_table *t, const uint8_t *body, size_t n);
+/* Unpacks, mends the strings (text.h), finds the first of n_to that has a row for the message (or
+   the last), checks the row, calls the handler. */
+int route_dispatch(const struct route_to *to, size_t n_to, const uint8_t *body, size_t n,
+		   struct err *e) MUST_USE;
 
 /* The message's name in the schema, for logs: "promote". */
 const char *route_name(const Ipc__Envelope *m);

@@ -227,10 +227,12 @@ static const struct route_table common_routes = { rows, ARRAY_LEN(rows) };
 static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 {
 	struct worker *w = arg;
+	const struct route_to to[] = {
+		{ &common_routes, FROM_SUPERVISOR, w->state, w },
+		{ w->spec.routes, FROM_SUPERVISOR, w->state, w->spec.arg },
+	};
 
-	if (route_is_for(&common_routes, body, n))
-		return route_dispatch(&common_routes, FROM_SUPERVISOR, w->state, body, n, w, e);
-	return route_dispatch(w->spec.routes, FROM_SUPERVISOR, w->state, body, n, w->spec.arg, e);
+	return route_dispatch(to, ARRAY_LEN(to), body, n, e);
 }
 
 static void on_chan_closed(void *arg, const struct err *why)

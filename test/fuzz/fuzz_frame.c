@@ -22,12 +22,13 @@ static int on_frame(void *arg, const uint8_t *body, size_t n, struct err *e)
 {
 	static struct route rows[IPC__ENVELOPE__BODY_TOKEN_LOST + 1];
 	const struct route_table t = { rows, ARRAY_LEN(rows) };
+	const struct route_to to = { &t, 1, 1, NULL };
 	int *seen = arg;
 	size_t i;
 
 	for (i = 0; i < t.len; i++)
 		rows[i] = (struct route){ 1, 1, handle };
-	if (route_dispatch(&t, 1, 1, body, n, NULL, e) < 0)
+	if (route_dispatch(&to, 1, body, n, e) < 0)
 		return 0; /* the next one may be better */
 	return ++*seen == 100 ? FRAME_STOP : 0;
 }

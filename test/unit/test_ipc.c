@@ -531,6 +531,14 @@ static size_t pack(const Ipc__Envelope *m, uint8_t *out)
 	return ipc__envelope__pack(m, out);
 }
 
+static int dispatch(const struct route_table *t, uint32_t from, uint32_t now, const uint8_t *body,
+		    size_t n, void *self, struct err *e)
+{
+	const struct route_to to = { t, from, now, self };
+
+	return route_dispatch(&to, 1, body, n, e);
+}
+
 static void route_checks_sender_state_and_row(void **state)
 {
 	static const struct route rows[] = {
@@ -551,18 +559,17 @@ static void route_checks_sender_state_and_row(void **state)
 	m.body_case = IPC__ENVELOPE__BODY_PING;
 	m.ping = &ping;
 	n = pack(&m, wire);
-	assert_int_equal(route_dispatch(&t, 1, 2, wire, n, &calls, &e), 0);
-	assert_int_equal(route_dispatch(&t, 2, 2, wire, n, &calls, &e), ERR_PROTO);
+	assert_int_equal(dispatch(&t, 1, 2, wire, n, &calls, &e), 0);
+	assert_int_equal(dispatch(&t, 2, 2, wire, n, &calls, &e), ERR_PROTO);
 	assert_string_equal(e.text, "ping is not allowed from this peer");
-	assert_int_equal(route_dispatch(&t, 1, 1, wire, n, &calls, &e), ERR_STATE);
-	assert_int_equal(route_dispatch(&t, 1, 2, wire, 0, &calls, &e), ERR_PROTO); /* no body */
-	assert_int_equal(route_dispatch(&t, 1, 2, (const uint8_t *)"\xff\xff", 2, &calls, &e),
-			 ERR_PROTO);
+	assert_int_equal(dispatch(&t, 1, 1, wire, n, &calls, &e), ERR_STATE);
+	assert_int_equal(dispatch(&t, 1, 2, wire, 0, &calls, &e), ERR_PROTO); /* no body */
+	assert_int_equal(dispatch(&t, 1, 2, (const uint8_t *)"\xff\xff", 2, &calls, &e), ERR_PROTO);
 	ipc__demoted__init(&demoted);
 	m.body_case = IPC__ENVELOPE__BODY_DEMOTED; /* beyond the table */
 	m.demoted = &demoted;
 	n = pack(&m, wire);
-	assert_int_equal(route_dispatch(&t, 1, 2, wire, n, &calls, &e), ERR_PROTO);
+	assert_int_equal(dispatch(&t, 1, 2, wire, n, &calls, &e), ERR_PROTO);
 	assert_string_equal(e.text, "no route for demoted");
 	assert_int_equal(calls, 1);
 }
@@ -657,10 +664,8 @@ static void route_mends_text_that_is_not_utf8_at_any_depth(void **state)
 	UNUSED(state);
 	fill(&b);
 	assert_false(text_ok(&b.stand.base) || text_ok(&b.report.base));
-	assert_int_equal(route_dispatch(&text_routes, 1, 1, wire, pack(&b.stand, wire), &got, NULL),
-			 0);
-	assert_int_equal(
-		route_dispatch(&text_routes, 1, 1, wire, pack(&b.report, wire), &got, NULL), 0);
+	assert_int_equal(dispatch(&text_routes, 1, 1, wire, pack(&b.stand, wire), &got, NULL), 0);
+	assert_int_equal(dispatch(&text_routes, 1, 1, wire, pack(&b.report, wire), &got, NULL), 0);
 	assert_string_equal(buf_cstr(&got), "good|bad \\xc0\\x80|bad \\xc0\\x80|");
 	buf_reset(&got);
 }
@@ -771,18 +776,22 @@ static void listener_that_holds_one_back_can_be_closed(void **state)
 
 static void route_reads_the_whole_tag_of_a_message(void **state)
 {
-	static const struct route_table t = { text_rows, ARRAY_LEN(text_rows) };
+	static const struct route counted[] = {
+		[IPC__ENVELOPE__BODY_STAND] = { 1, 1, handled },
+		[IPC__ENVELOPE__BODY_REPORT] = { 1, 1, handled },
+	};
+	static const struct route_table t = { counted, ARRAY_LEN(counted) };
 	static const struct {
 		const char *wire;
 		size_t n;
 		bool known;
 	} w[] = {
-		{ "\x62", 1, true },	 /* 12 << 3 | 2: a report */
-		{ "\xe2\x00", 2, true }, /* the same, longer than it needs to be */
-		{ "\xe2\x80\x80\x00", 4, true },
-		{ "\xa2\x01", 2, true },  /* 20: a stand */
-		{ "\xe2\x08", 2, false }, /* 140: its last bits are those of a report */
-		{ "\xe2\x80\x01", 3, false },
+		{ "\x62\x00", 2, true },     /* 12 << 3 | 2: a report */
+		{ "\xe2\x00\x00", 3, true }, /* the same, longer than it needs to be */
+		{ "\xe2\x80\x80\x00\x00", 5, true },
+		{ "\xa2\x01\x00", 3, true },  /* 20: a stand */
+		{ "\xe2\x08\x00", 3, false }, /* 140: its last bits are those of a report */
+		{ "\xe2\x80\x01\x00", 4, false },
 		{ "\xe2\x80", 2, false }, /* cut off */
 		{ "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 11, false },
 		{ "", 0, false },
@@ -790,8 +799,34 @@ static void route_reads_the_whole_tag_of_a_message(void **state)
 	unsigned i;
 
 	UNUSED(state);
-	for (i = 0; i < ARRAY_LEN(w); i++)
-		assert_int_equal(route_is_for(&t, (const uint8_t *)w[i].wire, w[i].n), w[i].known);
+	for (i = 0; i < ARRAY_LEN(w); i++) {
+		int calls = 0;
+		int rc = dispatch(&t, 1, 1, (const uint8_t *)w[i].wire, w[i].n, &calls, NULL);
+
+		assert_int_equal(rc, w[i].known ? 0 : ERR_PROTO);
+		assert_int_equal(calls, w[i].known);
+	}
+}
+
+static void route_takes_the_first_that_has_a_row(void **state)
+{
+	static const struct route rows[] = { [IPC__ENVELOPE__BODY_PING] = { 1, 1, handled } };
+	static const struct route more[] = { [IPC__ENVELOPE__BODY_PING] = { 1, 1, handled },
+					     [IPC__ENVELOPE__BODY_STOP] = { 1, 1, handled } };
+	static const struct route_table tables[] = { { rows, ARRAY_LEN(rows) },
+						     { more, ARRAY_LEN(more) } };
+	int calls[2] = { 0 };
+	const struct route_to to[] = { { &tables[0], 1, 1, &calls[0] },
+				       { &tables[1], 1, 1, &calls[1] } };
+	struct err e = { 0 };
+
+	UNUSED(state);
+	assert_int_equal(route_dispatch(to, 2, (const uint8_t *)"\x12\x00", 2, &e), 0);
+	assert_int_equal(calls[0], 1);
+	assert_int_equal(route_dispatch(to, 2, (const uint8_t *)"\x1a\x00", 2, &e), 0);
+	assert_int_equal(calls[1], 1);
+	assert_int_equal(route_dispatch(to, 2, (const uint8_t *)"\x62\x00", 2, &e), ERR_PROTO);
+	assert_string_equal(e.text, "no route for report");
 }
 
 /* --- the tables --- */
@@ -943,6 +978,7 @@ int main(void)
 		cmocka_unit_test(listener_that_holds_one_back_can_be_closed),
 		cmocka_unit_test(chan_sends_no_text_that_is_not_utf8),
 		cmocka_unit_test(route_reads_the_whole_tag_of_a_message),
+		cmocka_unit_test(route_takes_the_first_that_has_a_row),
 		cmocka_unit_test(route_mends_text_that_is_not_utf8_at_any_depth),
 		cmocka_unit_test(each_message_has_rows_in_exactly_the_listed_tables),
 	};
