@@ -50,16 +50,17 @@ static void check_out(int rc, struct map_out *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char accepted[] =
-		"{\"id\":\"s\",\"api\":\"a\",\"plan\":\"p\",\"status\":\"ACCEPTED\"}";
-	struct json_span sub = { accepted, sizeof(accepted) - 1 };
+	static char id[] = "s", api[] = "a", plan[] = "p";
+	const struct map_subscription sub = {
+		.id = id, .scope = api, .plan = plan, .status = "ACCEPTED", .accepted = true
+	};
 	struct json_span row = { (const char *)data, size };
 	struct map_out out = { 0 };
 
 	check_out(map_event(context(), row, &out, NULL), &out);
 	check_out(map_api_file(context(), row, 1, &out, NULL), &out);
 	check_out(map_subscription(row, MAP_ATTACHED | MAP_PRODUCT_KNOWN, &out, NULL), &out);
-	check_out(map_apikey(row, sub, 0, &out, NULL), &out);
+	check_out(map_apikey(row, &sub, 0, &out, NULL), &out);
 	check_out(map_access_point(row, &out, NULL), &out);
 	if (map_license(row, &out, NULL) == 0)
 		map_out_reset(&out);

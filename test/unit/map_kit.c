@@ -250,3 +250,15 @@ void kit_compare_event(const struct event *ev, struct json_span recorded,
 	mem_free(want);
 	buf_reset(&key);
 }
+
+int kit_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
+	       struct map_out *out, struct err *e)
+{
+	struct map_subscription s = { 0 };
+	int rc = map_subscription_read(subscription_row, &s, e);
+
+	if (rc == 0)
+		rc = map_apikey(row, &s, flags, out, e);
+	map_subscription_reset(&s);
+	return rc;
+}

@@ -30,6 +30,10 @@ char *kit_string(struct json_span v); /* NULL for what is no string; the caller 
 /* `v` is a string that holds JSON; `room` keeps the text. */
 struct json_span kit_inner(struct json_span v, struct buf *room);
 
+/* A key's row with its subscription's, as a source maps it. */
+int kit_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
+	       struct map_out *out, struct err *e);
+
 /* The definition we wrote against the input's and the one that was recorded. */
 void kit_compare_definition(struct json_span ours, struct json_span input,
 			    struct json_span recorded);

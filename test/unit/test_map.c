@@ -44,7 +44,7 @@ static int map_row(const struct run *run, struct json_span row, struct map_out *
 	if (json_equals(kind, "license"))
 		return map_license(row, out, e);
 	assert_true(json_equals(kind, "apikey"));
-	return map_apikey(row, subscription, flags_of(run, row, subscription), out, e);
+	return kit_apikey(row, subscription, flags_of(run, row, subscription), out, e);
 }
 
 static void check_version(struct json_span row, const struct map_out *out)

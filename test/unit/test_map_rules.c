@@ -406,7 +406,7 @@ static void check_key(const char *row, const char *subscription, enum map_outcom
 	struct map_out out = { 0 };
 	struct err e = { 0 };
 
-	if (map_apikey(kit_text(row), kit_text(subscription), 0, &out, &e) < 0)
+	if (kit_apikey(kit_text(row), kit_text(subscription), 0, &out, &e) < 0)
 		fail_msg("%s: %s", row, e.text);
 	assert_int_equal(out.outcome, outcome);
 	if (reason == NULL)
@@ -441,7 +441,7 @@ static void withdrawal_passes_though_the_rest_is_broken(void **state)
 	UNUSED(state);
 	check_key(KEY(OF_S ",\"revoked\":true,\"expireAt\":\"never\""), SUB(LIVE), MAP_EVENT,
 		  "not active");
-	assert_int_equal(map_apikey(kit_text(KEY(OF_S ",\"expireAt\":\"never\"")),
+	assert_int_equal(kit_apikey(kit_text(KEY(OF_S ",\"expireAt\":\"never\"")),
 				    kit_text(SUB(LIVE)), 0, &out, &e),
 			 ERR_PARSE);
 	assert_int_equal(map_subscription(kit_text(SUB(",\"status\":\"CLOSED\",\"metadata\":[]")),

@@ -103,10 +103,6 @@ enum {
 int map_subscription(struct json_span row, unsigned flags, struct map_out *out,
 		     struct err *e) MUST_USE;
 
-/* One key for one of its subscriptions; another's row maps to nothing. */
-int map_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
-	       struct map_out *out, struct err *e) MUST_USE;
-
 /* What deltas need to know of an API or product that is deployed: plans one may subscribe to. */
 struct map_plan {
 	char *id;    /* owned */
@@ -137,6 +133,10 @@ struct map_subscription {
 int map_subscription_read(struct json_span row, struct map_subscription *out,
 			  struct err *e) MUST_USE;
 void map_subscription_reset(struct map_subscription *s);
+
+/* One key for one of its subscriptions; another's maps to nothing. */
+int map_apikey(struct json_span row, const struct map_subscription *s, unsigned flags,
+	       struct map_out *out, struct err *e) MUST_USE;
 
 struct map_key {
 	char *id;	      /* owned */

@@ -38,10 +38,12 @@ static void take_row(struct row_page *p, const struct row *row)
 	rows_put(p->r, &out);
 }
 
-void rows_whole_page(struct row_page *p)
+int rows_whole_page(struct row_page *p, struct err *e)
 {
 	size_t i;
 
+	UNUSED(e);
 	for (i = 0; i < p->n; i++)
 		take_row(p, &p->v[i]);
+	return 0;
 }

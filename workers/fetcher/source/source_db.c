@@ -81,11 +81,7 @@ static struct source_db *self_of(struct source *s)
 
 static void put_cursor(struct source_db *s, const char *field, const char *value)
 {
-	struct feed_item *i = feed_item_new(FEED_CURSOR);
-
-	i->where = mem_strdup(field);
-	i->text = mem_strdup(value);
-	feed_put(s->rows.feed, i);
+	feed_say(s->rows.feed, FEED_CURSOR, field, value);
 }
 
 static bool is_behind(const struct cursor *c, const struct rows_edge *g)
@@ -158,28 +154,6 @@ static void base_query(const struct source_db *s, enum db_table t, struct db_que
 	q->limit = DB_PAGE_ROWS;
 }
 
-static int stopped(struct source_db *s, struct err *e)
-{
-	return feed_stopping(s->rows.feed) ? err_set(e, ERR_STATE, "the source is stopping") : 0;
-}
-
-/* Page by page, each from where the one before ended. */
-static int scan(struct source_db *s, struct db_query *q, struct rows_edge *g, struct err *e)
-{
-	int n;
-
-	do {
-		n = stopped(s, e);
-		if (n == 0)
-			n = rows_take(&s->rows, q, g, e);
-		q->since_ms = g->ms;
-		q->after_id = g->id;
-		if (n >= 0 && q->order == DB_BY_TIME)
-			move_cursor(s, q->table, g);
-	} while (n >= 0 && n == (int)q->limit);
-	return MIN(n, 0);
-}
-
 static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 {
 	struct cursor *c = &s->cursors[t];
@@ -199,7 +173,11 @@ static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 		q.since_ms = c->ms;
 		q.after_id = done;
 	}
-	rc = scan(s, &q, &g, e);
+	do {
+		rc = rows_take(&s->rows, &q, &g, e);
+		if (rc >= 0)
+			move_cursor(s, t, &g);
+	} while (rc > 0);
 	rows_edge_reset(&g);
 	mem_free(done);
 	return rc;
@@ -211,7 +189,6 @@ static int odd_row(void *arg, const struct db_row *row, struct err *e)
 	const enum db_table *t = ((void **)arg)[1];
 
 	UNUSED(e);
-	r->read++;
 	rows_quarantine(r, *t, row->id, NULL, row->bad);
 	return 0;
 }
@@ -226,41 +203,7 @@ static int scan_odd(struct source_db *s, enum db_table t, struct err *e)
 	q.order = DB_BY_ID;
 	q.odd = true;
 	q.brief = db_has_brief(t);
-	return MIN(s->rows.db->ops->rows(s->rows.db, &q, odd_row, arg, e), 0);
-}
-
-static int scan_by_id(struct source_db *s, const struct scan_step *step, struct err *e)
-{
-	struct rows_edge g = { .until_ms = s->now_ms };
-	struct db_query q;
-	int rc;
-
-	base_query(s, step->table, &q);
-	q.order = DB_BY_ID;
-	q.limit = DB_SCAN_ROWS;
-	q.status = step->status;
-	q.brief = db_has_brief(step->table) &&
-		  (s->rows.kind != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
-		  !(step->table == DB_EVENTS && s->rows.remap);
-	rc = scan(s, &q, &g, e);
-	/* A comparison may have met rows that a delta has still to bring in their order. */
-	if (rc == 0 && s->rows.kind == PASS_ALL)
-		move_cursor(s, step->table, &g);
-	rows_edge_reset(&g);
-	return rc;
-}
-
-static int scan_everything(struct source_db *s, struct err *e)
-{
-	unsigned i;
-	int rc = 0;
-
-	/* First: what hangs on an odd API stays. */
-	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
-		rc = scan_odd(s, scanned[i], e);
-	for (i = 0; rc == 0 && i < ARRAY_LEN(everything); i++)
-		rc = scan_by_id(s, &everything[i], e);
-	return rc;
+	return MIN(rows_each(&s->rows, &q, odd_row, arg, e), 0);
 }
 
 /* --- what decides contents besides the rows --- */
@@ -352,10 +295,7 @@ static void put_metadata(struct source_db *s)
 	map_node_metadata(s->seen_installation, s->places.organization_ids,
 			  by_ids ? s->places.n_organization_ids : 0, &out);
 	if (by_ids && s->places.unreadable > 0) {
-		char *name = rows_name(out.ev.kind, out.ev.id, NULL);
-
-		rows_keep(&s->rows, name); /* they are not all known */
-		mem_free(name);
+		rows_keep(&s->rows, out.ev.kind, out.ev.id, NULL); /* they are not all known */
 	} else {
 		feed_put_event(s->rows.feed, &out.ev, false);
 	}
@@ -370,7 +310,6 @@ static int place_row(void *arg, const struct db_row *row, struct err *e)
 	struct err bad = { 0 };
 
 	UNUSED(e);
-	s->rows.read++;
 	if (why == NULL && *t == DB_ENVIRONMENTS &&
 	    places_environment(&s->places, s->rows.ctx, row->json, &bad) < 0)
 		why = bad.text;
@@ -409,7 +348,7 @@ static int read_places(struct source_db *s, struct err *e)
 		struct db_query q = { .table = t, .order = DB_BY_ID };
 		void *arg[2] = { s, &t };
 
-		rc = s->rows.db->ops->rows(s->rows.db, &q, place_row, arg, e);
+		rc = rows_each(&s->rows, &q, place_row, arg, e);
 	}
 	if (rc >= 0)
 		rc = places_resolve(&s->places, e);
@@ -500,17 +439,14 @@ static int delta_between(struct source_db *s, struct err *e)
 	return rc;
 }
 
-/* rows_page_fn: rests, and brings meanwhile what changes. */
-static int between_pages(void *arg, struct err *e)
+/* Rests, and brings meanwhile what changes. */
+static int between_pages(struct source_db *s, struct err *e)
 {
-	struct source_db *s = arg;
 	struct pollfd p = { s->watch == NULL ? -1 : watch_fd(s->watch), POLLIN, 0 };
 	int64_t until_ms = clock_boot_ms();
 	int64_t now_ms;
 	int rc = 0;
 
-	if (s->rows.kind != PASS_COMPARE)
-		return 0;
 	until_ms += MIN(until_ms - s->paged_ms, PAGE_REST_MAX_MS);
 	do {
 		bool told;
@@ -526,6 +462,43 @@ static int between_pages(void *arg, struct err *e)
 		now_ms = clock_boot_ms();
 	} while (rc == 0 && now_ms < until_ms && !feed_stopping(s->rows.feed));
 	s->paged_ms = now_ms;
+	return rc;
+}
+
+static int scan_by_id(struct source_db *s, const struct scan_step *step, struct err *e)
+{
+	struct rows_edge g = { .until_ms = s->now_ms };
+	struct db_query q;
+	int rested, rc;
+
+	base_query(s, step->table, &q);
+	q.order = DB_BY_ID;
+	q.status = step->status;
+	q.brief = db_has_brief(step->table) &&
+		  (s->rows.kind != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
+		  !(step->table == DB_EVENTS && s->rows.remap);
+	do {
+		rc = rows_take(&s->rows, &q, &g, e);
+		if (rc > 0 && s->rows.kind == PASS_COMPARE && (rested = between_pages(s, e)) < 0)
+			rc = rested;
+	} while (rc > 0);
+	/* A comparison may have met rows that a delta has still to bring in their order. */
+	if (rc == 0 && s->rows.kind == PASS_ALL)
+		move_cursor(s, step->table, &g);
+	rows_edge_reset(&g);
+	return rc;
+}
+
+static int scan_everything(struct source_db *s, struct err *e)
+{
+	unsigned i;
+	int rc = 0;
+
+	/* First: what hangs on an odd API stays. */
+	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
+		rc = scan_odd(s, scanned[i], e);
+	for (i = 0; rc == 0 && i < ARRAY_LEN(everything); i++)
+		rc = scan_by_id(s, &everything[i], e);
 	return rc;
 }
 
@@ -580,10 +553,13 @@ static void put_members(struct source_db *s)
 static int ask_for_absent(struct source_db *s, struct err *e)
 {
 	struct feed_unmet unmet = { 0 };
-	int rc = feed_unmet(s->rows.feed, &unmet) ? rows_ask(&s->rows, &unmet, e) : stopped(s, e);
-	bool left = s->rows.quarantine.len > 0; /* may be any name */
+	int rc = feed_unmet(s->rows.feed, &unmet, e);
+	bool left;
 	size_t i;
 
+	if (rc == 0)
+		rc = rows_ask(&s->rows, &unmet, e);
+	left = s->rows.quarantine.len > 0; /* may be any name */
 	for (i = 0; i < unmet.n; i++)
 		left = left || unmet.v[i].kind != KIND_NODE_METADATA; /* that one goes */
 	if (rc == 0 && !left && s->origin != NULL) {
@@ -763,8 +739,6 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	s->base.ops = &ops;
 	s->base.resumes = true;
 	s->rows.db = db;
-	s->rows.paged = between_pages;
-	s->rows.arg = s;
 	s->delay_ms = c->sync_delay_ms;
 	if (!c->notify)
 		s->no_watch = "off";

@@ -171,18 +171,19 @@ void docs_set_id(struct docs *d, struct doc *doc, const char *id)
 	mem_free(old);
 }
 
-void docs_set_scope(struct docs *d, struct doc *sub, const char *scope, const char *plan)
+void docs_set_facts(struct docs *d, struct doc *sub, struct map_subscription *facts)
 {
-	if (!str_equal(sub->scope, scope)) {
-		if (sub->scope != NULL)
-			list_drop(&d->children, sub->scope, sub);
-		mem_free(sub->scope);
-		sub->scope = mem_strdup(scope);
-		if (scope != NULL)
-			list_add(&d->children, scope, sub);
+	const char *old = sub->facts.scope;
+
+	if (!str_equal(old, facts->scope)) {
+		if (old != NULL)
+			list_drop(&d->children, old, sub);
+		if (facts->scope != NULL)
+			list_add(&d->children, facts->scope, sub);
 	}
-	mem_free(sub->plan);
-	sub->plan = mem_strdup(plan);
+	map_subscription_reset(&sub->facts);
+	sub->facts = *facts;
+	*facts = (struct map_subscription){ 0 };
 }
 
 void docs_set_subscriptions(struct docs *d, struct doc *key, char *const *ids, size_t n)
@@ -244,8 +245,7 @@ static void doc_free(struct doc *doc)
 	map_plans_reset(&doc->plans);
 	mem_free(doc->path);
 	mem_free(doc->id);
-	mem_free(doc->scope);
-	mem_free(doc->plan);
+	map_subscription_reset(&doc->facts);
 	mem_free(doc->organization);
 	mem_free(doc->version);
 	mem_free(doc);
@@ -253,9 +253,11 @@ static void doc_free(struct doc *doc)
 
 void docs_remove(struct docs *d, struct doc *doc)
 {
+	struct map_subscription none = { 0 };
+
 	docs_unmark(d, doc);
 	docs_set_id(d, doc, NULL);
-	docs_set_scope(d, doc, NULL, NULL);
+	docs_set_facts(d, doc, &none);
 	docs_set_subscriptions(d, doc, NULL, 0);
 	(void)table_del(&d->paths, doc->path);
 	doc_free(doc);

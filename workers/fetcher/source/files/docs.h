@@ -60,12 +60,10 @@ struct doc {
 	char *version;		/* API, product: owned; of its event's content */
 	uint32_t anew;		/* API: the pass that deployed it, or changed what is deployed */
 	struct map_plans plans; /* API, product */
-	bool lost;    /* API: not eligible since a product's file is gone: as if its were; API,
+	bool lost; /* API: not eligible since a product's file is gone: as if its were; API,
 		      product: not of our environments, which is the same */
-	char *scope;  /* subscription: its API or product */
-	bool product; /* subscription: it is a product */
-	char *plan;   /* subscription */
-	char **subscriptions; /* key */
+	struct map_subscription facts; /* subscription: of its last good version */
+	char **subscriptions;	       /* key */
 	size_t n_subscriptions;
 	char *organization; /* environment: its organization */
 };
@@ -92,7 +90,7 @@ struct doc *docs_owner(const struct docs *d, enum docs_dir dir, const char *id);
 
 /* Says what a document is about; those that change rank because of it become dirty. */
 void docs_set_id(struct docs *d, struct doc *doc, const char *id);
-void docs_set_scope(struct docs *d, struct doc *sub, const char *scope, const char *plan);
+void docs_set_facts(struct docs *d, struct doc *sub, struct map_subscription *facts); /* takes */
 void docs_set_subscriptions(struct docs *d, struct doc *key, char *const *ids, size_t n);
 
 /* What hangs on it becomes dirty. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/source/files/relate.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,33 +36,22 @@ enum kind relate_kind(enum docs_dir dir)
 
 void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 {
-	struct feed_item *i = feed_item_new(FEED_QUARANTINE);
+	enum kind k = relate_kind(doc->dir);
+	const struct feed_bad bad = { k, doc->n_names > 0 || doc->shadowed ? 0 : 1U << k,
+				      doc->id == NULL ? "" : doc->id, doc->path, why };
 	size_t n;
 
 	doc->quarantined = true;
-	i->kind = relate_kind(doc->dir);
-	i->blocks = doc->n_names > 0 || doc->shadowed ? 0 : 1U << i->kind;
-	i->id = mem_strdup(doc->id == NULL ? "" : doc->id);
-	i->where = mem_strdup(doc->path);
-	i->text = mem_strdup(why);
-	feed_put(r->feed, i);
-	for (n = 0; n < doc->n_names; n++) {
-		i = feed_item_new(FEED_KEPT);
-		i->where = mem_strdup(doc->names[n]);
-		feed_put(r->feed, i);
-	}
+	feed_quarantine(r->feed, &bad);
+	for (n = 0; n < doc->n_names; n++)
+		feed_say(r->feed, FEED_KEPT, doc->names[n], NULL);
 }
 
 static void cleared(struct relate *r, struct doc *doc)
 {
-	struct feed_item *i;
-
-	if (!doc->quarantined)
-		return;
+	if (doc->quarantined)
+		feed_say(r->feed, FEED_CLEARED, doc->path, NULL);
 	doc->quarantined = false;
-	i = feed_item_new(FEED_CLEARED);
-	i->where = mem_strdup(doc->path);
-	feed_put(r->feed, i);
 }
 
 char *relate_version(const struct map_out *m)
@@ -87,9 +75,9 @@ static char *version_of(const struct relate *r, const struct doc *doc, const str
 	const struct doc *ref = NULL;
 	char *both;
 
-	if (doc->dir == DIR_SUBSCRIPTIONS && !doc->product && m->ev.action == ACTION_DEPLOY)
+	if (doc->dir == DIR_SUBSCRIPTIONS && !doc->facts.product && m->ev.action == ACTION_DEPLOY)
 		ref = relate_ref(r, false, m->ev.ref_id);
-	if (ref == NULL || ref->version == NULL || !map_plans_push(&ref->plans, doc->plan))
+	if (ref == NULL || ref->version == NULL || !map_plans_push(&ref->plans, doc->facts.plan))
 		return own;
 	both = mem_printf("%s.%s", own, ref->version);
 	mem_free(own);
@@ -431,15 +419,14 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		map_subscription_reset(&facts);
 		return;
 	}
-	docs_set_scope(&r->docs, doc, facts.scope, facts.plan);
-	doc->product = facts.product;
+	docs_set_facts(&r->docs, doc, &facts);
 	docs_mark_keys(&r->docs, doc->id);
 	o = relate_owner(r, row, NULL);
-	if (facts.scope != NULL && o != NOT_OURS) {
+	if (o != NOT_OURS) {
 		if (relate_has_plan(r, doc, &gone) && out.outcome == MAP_EVENT)
 			made_add(&m, &out);
 		else if (!gone)
-			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
+			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, doc->facts.scope);
 	}
 	/* What has no document takes its children along, or the guard keeps them all. */
 	if (o == NOT_OURS)
@@ -450,7 +437,6 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		relate_publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
-	map_subscription_reset(&facts);
 }
 
 struct key_events { /* of one key, in the making */
@@ -464,17 +450,13 @@ struct key_events { /* of one key, in the making */
 static int relate_key_of(struct relate *r, const struct doc *key, const struct buf *narrow,
 			 const char *sub_id, struct key_events *to)
 {
-	struct doc *sub = docs_owner(&r->docs, DIR_SUBSCRIPTIONS, sub_id);
+	const struct doc *sub = docs_owner(&r->docs, DIR_SUBSCRIPTIONS, sub_id);
 	struct map_out out = { 0 };
-	struct buf text = { 0 };
 	struct buf row = { 0 };
 	bool gone = false;
-	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
+	int rc = 0;
 
-	if (rc < 0 || sub->scope == NULL) {
-		buf_reset(&text);
-		if (rc < 0 && rc != -ENOENT)
-			return rc; /* it is there, and cannot be read: that proves nothing */
+	if (sub == NULL || sub->facts.id == NULL) {
 		if (to->left == LEFT_WITHDRAWN)
 			to->left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
@@ -483,18 +465,16 @@ static int relate_key_of(struct relate *r, const struct doc *key, const struct b
 		to->left = LEFT_ABSENT;
 	} else if (relate_has_plan(r, sub, &gone)) {
 		map_key_complete(narrow, sub_id, &row);
-		rc = map_apikey(relate_text(&row), relate_text(&text), MAP_PRODUCT_KNOWN, &out,
-				&to->e);
+		rc = map_apikey(relate_text(&row), &sub->facts, MAP_PRODUCT_KNOWN, &out, &to->e);
 		if (rc == 0 && out.outcome == MAP_EVENT)
 			made_add(&to->made, &out);
 	} else if (!gone) {
-		made_undeploy(&to->made, KIND_API_KEY, key->id, sub->scope);
+		made_undeploy(&to->made, KIND_API_KEY, key->id, sub->facts.scope);
 	} else {
 		to->left = LEFT_KEPT;
 	}
 	map_out_reset(&out);
 	buf_reset(&row);
-	buf_reset(&text);
 	return rc;
 }
 

@@ -9,7 +9,7 @@
  * API that a product gains or loses is mapped again.
  *
  * Owns:    the documents, the mapping context.
- * Blocks:  only in `read`, the caller's.
+ * Blocks:  in feed_put() and feed_ask().
  * Errors:  none: what cannot be mapped becomes a quarantine item.
  */
 #pragma once
@@ -35,9 +35,6 @@ struct relate {
 	bool products_unsure;	     /* a file of products cannot, and never could */
 	struct feed *feed;	     /* where items go, during a pass */
 	uint32_t pass;		     /* number of it */
-	/* Reads a document again. 0 and the bytes in `out`, or an error. */
-	int (*read)(void *arg, const struct doc *doc, struct buf *out);
-	void *arg;
 };
 
 /* Of what a directory holds. */

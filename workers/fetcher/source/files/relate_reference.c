@@ -26,6 +26,7 @@ static bool is_refused(struct relate *r, const struct doc *doc)
 {
 	const struct doc *twin = twin_of(r, doc);
 	struct feed_ask ask = { .gone = true };
+	struct feed_ask *one = &ask;
 	struct buf name = { 0 };
 
 	if (doc->dir == DIR_APIS)
@@ -34,7 +35,8 @@ static bool is_refused(struct relate *r, const struct doc *doc)
 		return doc->n_names == 0;
 	event_name(&name, KIND_API, doc->id, NULL);
 	ask.name = (char *)(uintptr_t)buf_cstr(&name);
-	(void)feed_ask(r->feed, &ask, 1);
+	if (feed_ask(r->feed, &one, 1, NULL) < 0)
+		ask.verdict = ASK_SAME;
 	buf_reset(&name);
 	return ask.verdict == ASK_OTHER;
 }
@@ -183,15 +185,15 @@ void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t
 /* Is the API or product deployed with that plan? *gone: it has no document at all. */
 bool relate_has_plan(const struct relate *r, const struct doc *sub, bool *gone)
 {
-	const struct doc *doc = sub->scope == NULL ? NULL : relate_ref(r, sub->product, sub->scope);
-	const char *plan = sub->plan;
+	const struct map_subscription *s = &sub->facts;
+	const struct doc *doc = s->scope == NULL ? NULL : relate_ref(r, s->product, s->scope);
 	size_t i;
 
 	*gone = doc == NULL;
-	if (doc == NULL || !doc->deployed || plan == NULL)
+	if (doc == NULL || !doc->deployed)
 		return false;
 	for (i = 0; i < doc->plans.n; i++)
-		if (str_equal(doc->plans.v[i].id, plan))
+		if (str_equal(doc->plans.v[i].id, s->plan))
 			return true;
 	return false;
 }

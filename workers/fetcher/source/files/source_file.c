@@ -91,13 +91,6 @@ static int read_file(const struct source_file *s, const char *path, struct buf *
 	return rc;
 }
 
-static int read_again(void *arg, const struct doc *doc, struct buf *out)
-{
-	struct stat sb;
-
-	return read_file(arg, doc->path, out, &sb, NULL);
-}
-
 static int64_t mtime_ns(const struct stat *sb)
 {
 	return (int64_t)sb->st_mtim.tv_sec * 1000000000 + sb->st_mtim.tv_nsec;
@@ -650,7 +643,7 @@ static int settle_absence(struct source_file *s, struct file_names lists[DIR__CO
 	int rc = 0;
 
 	for (round = 0; round < QUIET_ROUNDS; round++) {
-		if (!feed_unmet(s->feed, &unmet) || (unmet.n == 0 && s->missing == 0))
+		if (feed_unmet(s->feed, &unmet, NULL) < 0 || (unmet.n == 0 && s->missing == 0))
 			break;
 		nap(s, SOURCE_FILE_LOOK_MS);
 		rc = look_again(s, lists, e);
@@ -787,8 +780,6 @@ struct source *source_file_open(const Ipc__FetcherConfig *c)
 	s->r.filter = (struct relate_filter){ s->lists[0], c->n_environments, s->lists[1],
 					      c->n_organizations, c->legacy_hrids };
 	s->r.named = mem_zalloc((c->n_environments + 1) * sizeof(*s->r.named));
-	s->r.read = read_again;
-	s->r.arg = s;
 	s->notify = c->notify;
 	s->inotify = -1;
 	s->watch_root = -1;
