@@ -3,10 +3,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "workers/fetcher/map/membership.h"
+#include "workers/fetcher/map/places.h"
 #include "workers/fetcher/map/plain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void add_place(struct map_ctx *ctx, enum place_type t, const char *row)
+{
+	CHECK(places_add(map_places(ctx), t, (struct json_span){ row, strlen(row) }, NULL) == 0);
+}
 
 static struct map_ctx *context(void)
 {
@@ -16,8 +21,10 @@ static struct map_ctx *context(void)
 	if (ctx == NULL) {
 		ctx = map_ctx_create(tags, ARRAY_LEN(tags), "vvLJ4Q8Khvv9tm2tIPdkGEdmgKUruAL6", 32);
 		map_ctx_set_authz(ctx, true);
-		map_ctx_set_environment(ctx, "DEFAULT", "default", "DEFAULT");
-		map_ctx_set_organization(ctx, "DEFAULT", NULL);
+		add_place(
+			ctx, PLACE_ENVIRONMENT,
+			"{\"id\":\"DEFAULT\",\"hrids\":[\"default\"],\"organizationId\":\"DEFAULT\"}");
+		add_place(ctx, PLACE_ORGANIZATION, "{\"id\":\"DEFAULT\"}");
 	}
 	return ctx;
 }

@@ -262,3 +262,8 @@ int kit_apikey(struct json_span row, struct json_span subscription_row, unsigned
 	map_subscription_reset(&s);
 	return rc;
 }
+
+void kit_place(struct map_ctx *ctx, enum place_type t, const char *row)
+{
+	assert_int_equal(places_add(map_places(ctx), t, kit_text(row), NULL), 0);
+}

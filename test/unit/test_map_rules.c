@@ -122,9 +122,11 @@ static void file_members_go_before_defaults(void **state)
 	struct json_span v;
 
 	UNUSED(state);
-	map_ctx_set_environment(ctx, "E", "wrong", "O");
-	map_ctx_set_environment(ctx, "E", "eh", "O");
-	map_ctx_set_organization(ctx, "O", "known");
+	kit_place(ctx, PLACE_ENVIRONMENT,
+		  "{\"id\":\"E\",\"hrids\":[\"wrong\"],\"organizationId\":\"O\"}");
+	kit_place(ctx, PLACE_ENVIRONMENT,
+		  "{\"id\":\"E\",\"hrids\":[\"eh\"],\"organizationId\":\"O\"}");
+	kit_place(ctx, PLACE_ORGANIZATION, "{\"id\":\"O\",\"hrids\":[\"known\"]}");
 	out = map_file(ctx, text, 42);
 	v = payload_of(&out);
 	assert_int_equal(out.deployed_at_len, 0);
@@ -538,10 +540,13 @@ static void other_rows_map_to_nothing_with_a_reason(void **state)
 					    "\"properties\":{\"api_id\":\"a\"}}"),
 				   &out, &e),
 			 ERR_PARSE);
-	assert_int_equal(map_environment(ctx, kit_text("{\"id\":\"\"}"), &e), ERR_PARSE);
-	assert_int_equal(map_organization(ctx, kit_text("{\"id\":\"o\",\"hrids\":[1]}"), &e),
+	assert_int_equal(
+		places_add(map_places(ctx), PLACE_ENVIRONMENT, kit_text("{\"id\":\"\"}"), &e),
+		ERR_PARSE);
+	assert_int_equal(places_add(map_places(ctx), PLACE_ORGANIZATION,
+				    kit_text("{\"id\":\"o\",\"hrids\":[1]}"), &e),
 			 ERR_PARSE);
-	assert_int_equal(map_organization(ctx, kit_text("{\"id\":\"o\",\"hrids\":[]}"), &e), 0);
+	kit_place(ctx, PLACE_ORGANIZATION, "{\"id\":\"o\",\"hrids\":[]}");
 	map_ctx_free(&ctx);
 	map_ctx_free(&ctx);
 }

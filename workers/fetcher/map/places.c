@@ -1,54 +1,225 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "workers/fetcher/source/places.h"
+#include "workers/fetcher/map/places.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/digest.h"
 #include "common/base/mem.h"
+#include "workers/fetcher/map/members.h"
 
-struct place {
-	char *organization; /* owned; of an environment; NULL: none */
-	char **hrids;	    /* owned */
-	size_t n, cap;
-	uint64_t hash; /* of the row */
-};
+/* --- rows --- */
 
 static void place_free(struct place *p)
 {
-	size_t i;
-
 	if (p == NULL)
 		return;
-	for (i = 0; i < p->n; i++)
-		mem_free(p->hrids[i]);
-	mem_free(p->hrids);
+	map_ids_reset(&p->hrids);
 	mem_free(p->organization);
+	mem_free(p->id);
 	mem_free(p);
 }
 
-static void clear(struct table *t)
+static int read_hrids(struct json_span hrids, struct map_ids *out, struct err *e)
 {
-	size_t at = 0;
+	struct json_iter it;
+	int rc = 0;
+
+	if (!json_is_null(hrids) && json_type(hrids) != JSON_ARRAY)
+		return err_set(e, ERR_PARSE, "hrids is not an array");
+	json_iter_init(&it, hrids);
+	while (rc == 0 && json_next(&it)) {
+		char *hrid = NULL;
+
+		rc = member_take_id(it.value, "hrid", &hrid, e);
+		if (rc == 0)
+			map_ids_add(out, hrid);
+		mem_free(hrid);
+	}
+	return rc;
+}
+
+int places_add(struct places *p, enum place_type t, struct json_span text, struct err *e)
+{
+	struct place *made = mem_zalloc(sizeof(*made));
+	struct json_span row = { 0 };
+	int rc = member_check_object(text, "row", &row, e);
+
+	if (rc == 0)
+		rc = member_take_id(json_get(row, "id"), "id", &made->id, e);
+	if (rc == 0)
+		rc = read_hrids(json_get(row, "hrids"), &made->hrids, e);
+	if (rc == 0 && !json_is_null(json_get(row, "organizationId")))
+		rc = member_take_id(json_get(row, "organizationId"), "organizationId",
+				    &made->organization, e);
+	made->hash = hash_u64(text.p, text.n, 0);
+	made->there = true;
+	place_free(rc == 0 ? table_set(&p->of[t], made->id, made) : made);
+	return rc;
+}
+
+void places_gone(struct places *p, enum place_type t, const char *id)
+{
+	struct place *one = table_get(&p->of[t], id);
+
+	if (one != NULL)
+		one->there = false;
+}
+
+void places_begin(struct places *p)
+{
+	unsigned t;
 	void *v;
 
-	while (table_next(t, &at, NULL, &v))
-		place_free(v);
-	table_reset(t);
+	for (t = 0; t < PLACE__COUNT; t++) {
+		size_t at = 0;
+
+		while (table_next(&p->of[t], &at, NULL, &v))
+			((struct place *)v)->there = false;
+	}
+	places_unname(p);
+	p->unreadable = 0;
 }
 
-struct ids { /* `{ 0 }` is empty */
-	char **v;
-	size_t n, cap;
-};
-
-static void ids_add(struct ids *l, const char *id)
+void places_unname(struct places *p)
 {
-	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
-	l->v[l->n++] = mem_strdup(id);
+	if (p->named != NULL)
+		memset(p->named, 0, p->wanted.n_environments * sizeof(*p->named));
 }
 
-static void ids_sort(struct ids *l)
+static void forget(struct places *p, bool all)
+{
+	const char *id;
+	unsigned t;
+	void *v;
+
+	for (t = 0; t < PLACE__COUNT; t++) {
+		size_t at = 0;
+
+		while (table_next(&p->of[t], &at, &id, &v)) {
+			if (!all && ((struct place *)v)->there)
+				continue;
+			(void)table_del(&p->of[t], id);
+			place_free(v);
+		}
+	}
+}
+
+void places_end(struct places *p)
+{
+	if (p->unreadable == 0)
+		forget(p, false);
+}
+
+const struct place *places_find(const struct places *p, enum place_type t, const char *id)
+{
+	return id == NULL ? NULL : table_get(&p->of[t], id);
+}
+
+const struct place *places_organization(const struct places *p, const struct place *env)
+{
+	return env == NULL ? NULL : places_find(p, PLACE_ORGANIZATION, env->organization);
+}
+
+const char *place_hrid(const struct place *p)
+{
+	return p != NULL && p->hrids.n > 0 ? p->hrids.v[0] : NULL;
+}
+
+/* --- what is wanted --- */
+
+static char **copy_list(char *const *v, size_t n)
+{
+	char **out = mem_alloc((n + 1) * sizeof(*out));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		out[i] = mem_strdup(v[i]);
+	return out;
+}
+
+static void free_list(char **v, size_t n)
+{
+	while (n > 0)
+		mem_free(v[--n]);
+	mem_free(v);
+}
+
+void places_want(struct places *p, const struct places_wanted *w)
+{
+	p->wanted = *w;
+	p->wanted.environments = copy_list(w->environments, w->n_environments);
+	p->wanted.organizations = copy_list(w->organizations, w->n_organizations);
+	p->named = mem_zalloc((w->n_environments + 1) * sizeof(*p->named));
+}
+
+void places_reset(struct places *p)
+{
+	unsigned t;
+
+	forget(p, true);
+	for (t = 0; t < PLACE__COUNT; t++)
+		table_reset(&p->of[t]);
+	map_ids_reset(&p->ids);
+	map_ids_reset(&p->organization_ids);
+	free_list(p->wanted.environments, p->wanted.n_environments);
+	free_list(p->wanted.organizations, p->wanted.n_organizations);
+	mem_free(p->named);
+	*p = (struct places){ 0 };
+}
+
+/* Has it one of the wanted hrids? */
+static enum owner intersects(const struct place *p, char *const *v, size_t n)
+{
+	size_t i, k;
+
+	if (p == NULL || !p->there)
+		return OWNER_UNKNOWN;
+	for (i = 0; i < p->hrids.n; i++)
+		for (k = 0; k < n; k++)
+			if (str_equal(p->hrids.v[i], v[k]))
+				return OURS;
+	return NOT_OURS;
+}
+
+bool places_filter(const struct places *p)
+{
+	const struct places_wanted *w = &p->wanted;
+
+	/* By ids, organizations decide nothing: they follow from the environments. */
+	return w->n_environments > 0 || (w->n_organizations > 0 && w->legacy_hrids);
+}
+
+enum owner places_owner(const struct places *p, const char *id)
+{
+	const struct places_wanted *w = &p->wanted;
+	const struct place *env = places_find(p, PLACE_ENVIRONMENT, id);
+	enum owner o = OURS;
+	size_t i;
+
+	if (w->n_environments + w->n_organizations == 0)
+		return OURS;
+	if (id == NULL)
+		return NOT_OURS;
+	for (i = 0; !w->legacy_hrids && i < w->n_environments; i++)
+		if (str_equal(w->environments[i], id)) {
+			p->named[i] = true;
+			return OURS;
+		}
+	if (!w->legacy_hrids)
+		return w->n_environments == 0 ? OURS : NOT_OURS;
+	if (w->n_organizations > 0)
+		o = intersects(env != NULL && env->there ? places_organization(p, env) : NULL,
+			       w->organizations, w->n_organizations);
+	if (o == OURS && w->n_environments > 0)
+		o = intersects(env, w->environments, w->n_environments);
+	return o;
+}
+
+/* --- what follows --- */
+
+static void sort_once(struct map_ids *l)
 {
 	size_t n = 0;
 	size_t i;
@@ -64,172 +235,67 @@ static void ids_sort(struct ids *l)
 	l->n = n;
 }
 
-/* Takes them over. */
-static void set_list(char ***v, size_t *n, const struct ids *l)
-{
-	while (*n > 0)
-		mem_free((*v)[--*n]);
-	mem_free(*v);
-	*v = l->v;
-	*n = l->n;
-}
-
-static void set_ids(struct places *p, const struct ids *environments,
-		    const struct ids *organizations)
-{
-	set_list(&p->ids, &p->n_ids, environments);
-	set_list(&p->organization_ids, &p->n_organization_ids, organizations);
-}
-
-void places_begin(struct places *p)
-{
-	clear(&p->environments);
-	clear(&p->organizations);
-	p->unreadable = 0;
-}
-
-void places_reset(struct places *p)
-{
-	const struct ids none = { 0 };
-
-	places_begin(p);
-	set_ids(p, &none, &none);
-}
-
-void places_unreadable(struct places *p)
-{
-	p->unreadable++;
-}
-
-static char *text_of(struct json_span v)
-{
-	struct buf b = { 0 };
-
-	if (json_type(v) != JSON_STRING)
-		return NULL;
-	json_unescape(v, &b);
-	return buf_take(&b);
-}
-
-static void keep(struct table *t, struct json_span row)
-{
-	struct place *p = mem_zalloc(sizeof(*p));
-	char *id = text_of(json_get(row, "id"));
-	struct json_iter it;
-
-	p->organization = text_of(json_get(row, "organizationId"));
-	json_iter_init(&it, json_get(row, "hrids"));
-	while (json_next(&it)) {
-		char *hrid = text_of(it.value);
-
-		if (hrid == NULL)
-			continue;
-		p->hrids = mem_grow(p->hrids, &p->cap, p->n + 1, sizeof(*p->hrids));
-		p->hrids[p->n++] = hrid;
-	}
-	p->hash = hash_u64(row.p, row.n, 0);
-	place_free(table_set(t, id, p));
-	mem_free(id);
-}
-
-int places_environment(struct places *p, struct map_ctx *ctx, struct json_span row, struct err *e)
-{
-	int rc = map_environment(ctx, row, e);
-
-	if (rc == 0)
-		keep(&p->environments, row);
-	return rc;
-}
-
-int places_organization(struct places *p, struct map_ctx *ctx, struct json_span row, struct err *e)
-{
-	int rc = map_organization(ctx, row, e);
-
-	if (rc == 0)
-		keep(&p->organizations, row);
-	return rc;
-}
-
-static bool is_one_of(const char *s, char *const *v, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (str_equal(s, v[i]))
-			return true;
-	return false;
-}
-
-static bool intersects(const struct place *p, char *const *v, size_t n)
-{
-	size_t i;
-
-	for (i = 0; p != NULL && i < p->n; i++)
-		if (is_one_of(p->hrids[i], v, n))
-			return true;
-	return false;
-}
-
-static bool is_ours(const struct places *p, const char *id, const struct place *env)
+void places_organizations(const struct places *p, struct map_ids *out)
 {
 	const struct places_wanted *w = &p->wanted;
+	size_t at = 0;
+	void *v;
 
-	if (!w->legacy_hrids)
-		return is_one_of(id, w->environments, w->n_environments);
-	if (w->n_organizations > 0 &&
-	    !intersects(env->organization == NULL ? NULL
-						  : table_get(&p->organizations, env->organization),
-			w->organizations, w->n_organizations))
-		return false;
-	return w->n_environments == 0 || intersects(env, w->environments, w->n_environments);
+	while (places_filter(p) && table_next(&p->of[PLACE_ENVIRONMENT], &at, NULL, &v)) {
+		const struct place *env = v;
+
+		if (env->there && env->organization != NULL && places_owner(p, env->id) == OURS)
+			map_ids_add(out, env->organization);
+	}
+	at = 0;
+	while (w->legacy_hrids && table_next(&p->of[PLACE_ORGANIZATION], &at, NULL, &v))
+		if (intersects(v, w->organizations, w->n_organizations) == OURS)
+			map_ids_add(out, ((struct place *)v)->id);
+	sort_once(out);
 }
 
 int places_resolve(struct places *p, struct err *e)
 {
-	const struct places_wanted *w = &p->wanted;
-	struct ids environments = { 0 };
-	struct ids organizations = { 0 };
+	struct map_ids environments = { 0 };
 	size_t at = 0;
-	const char *id;
 	void *v;
 
-	/* By ids, organizations decide nothing: they follow from the environments. */
-	if (w->n_environments == 0 && (w->n_organizations == 0 || !w->legacy_hrids)) {
-		set_ids(p, &environments, &organizations);
-		return 0;
-	}
-	while (table_next(&p->environments, &at, &id, &v)) {
+	while (places_filter(p) && table_next(&p->of[PLACE_ENVIRONMENT], &at, NULL, &v)) {
 		const struct place *env = v;
 
-		if (!is_ours(p, id, env))
-			continue;
-		ids_add(&environments, id);
-		if (env->organization != NULL)
-			ids_add(&organizations, env->organization);
+		if (env->there && places_owner(p, env->id) == OURS)
+			map_ids_add(&environments, env->id);
 	}
-	if (environments.n == 0)
+	if (places_filter(p) && environments.n == 0)
 		return err_set(e, ERR_STATE,
 			       "no environment of the database is one of "
 			       "`environments` and `organizations`");
-	at = 0;
-	while (w->legacy_hrids && table_next(&p->organizations, &at, &id, &v))
-		if (intersects(v, w->organizations, w->n_organizations))
-			ids_add(&organizations, id);
-	ids_sort(&organizations);
-	set_ids(p, &environments, &organizations);
+	map_ids_reset(&p->ids);
+	map_ids_reset(&p->organization_ids);
+	p->ids = environments;
+	places_organizations(p, &p->organization_ids);
 	return 0;
 }
 
-static bool has_hrid(const struct table *t, const char *hrid)
+static bool has_hrid(const struct table *t, char *hrid)
 {
-	char *const one[1] = { (char *)(uintptr_t)hrid };
 	size_t at = 0;
 	void *v;
 
 	while (table_next(t, &at, NULL, &v))
-		if (intersects(v, one, 1))
+		if (intersects(v, &hrid, 1) == OURS)
 			return true;
 	return false;
+}
+
+/* By ids it is enough that a row of any kind names it. */
+static bool is_there(const struct places *p, size_t i)
+{
+	char *one = p->wanted.environments[i];
+	const struct place *env = places_find(p, PLACE_ENVIRONMENT, one);
+
+	return p->wanted.legacy_hrids ? has_hrid(&p->of[PLACE_ENVIRONMENT], one)
+				      : p->named[i] || (env != NULL && env->there);
 }
 
 static void say_lack(struct buf *out, const char *what, const char *which)
@@ -246,48 +312,27 @@ bool places_lack(const struct places *p, struct buf *out)
 	if (p->unreadable > 0)
 		return false;
 	for (i = 0; i < w->n_environments; i++)
-		if (w->legacy_hrids ? !has_hrid(&p->environments, w->environments[i])
-				    : table_get(&p->environments, w->environments[i]) == NULL)
+		if (!is_there(p, i))
 			say_lack(out, "environment", w->environments[i]);
 	for (i = 0; w->legacy_hrids && i < w->n_organizations; i++)
-		if (!has_hrid(&p->organizations, w->organizations[i]))
+		if (!has_hrid(&p->of[PLACE_ORGANIZATION], w->organizations[i]))
 			say_lack(out, "organization", w->organizations[i]);
 	return out->len > before;
-}
-
-void places_apply(const struct places *p, struct map_ctx *ctx)
-{
-	const char *id;
-	size_t at = 0;
-	void *v;
-
-	if (p->unreadable > 0)
-		return;
-	map_ctx_forget_places(ctx);
-	while (table_next(&p->environments, &at, &id, &v)) {
-		struct place *e = v;
-
-		map_ctx_set_environment(ctx, id, e->n > 0 ? e->hrids[0] : NULL, e->organization);
-	}
-	at = 0;
-	while (table_next(&p->organizations, &at, &id, &v)) {
-		struct place *o = v;
-
-		map_ctx_set_organization(ctx, id, o->n > 0 ? o->hrids[0] : NULL);
-	}
 }
 
 /* The order of a table is none, so the hashes are added up. */
 char *places_digest(const struct places *p)
 {
 	uint64_t sum = 0;
-	size_t at = 0;
+	unsigned t;
 	void *v;
 
-	while (table_next(&p->environments, &at, NULL, &v))
-		sum += ((struct place *)v)->hash;
-	at = 0;
-	while (table_next(&p->organizations, &at, NULL, &v))
-		sum += ((struct place *)v)->hash * 3;
+	for (t = 0; t < PLACE__COUNT; t++) {
+		size_t at = 0;
+
+		while (table_next(&p->of[t], &at, NULL, &v))
+			if (((struct place *)v)->there)
+				sum += ((struct place *)v)->hash * (t == PLACE_ENVIRONMENT ? 1 : 3);
+	}
 	return mem_printf("%016" PRIx64 "%s", sum, p->unreadable > 0 ? "?" : "");
 }

@@ -33,12 +33,10 @@ struct rows {
 	struct feed *feed; /* during a pass */
 	struct db *db;
 	struct map_ctx *ctx;
-	char *const *environments; /* only their rows; not owned */
-	size_t n_environments;
-	char *const *organizations; /* only their licenses, n 0: all; sorted; not owned */
-	size_t n_organizations;
-	uint32_t pass;		 /* number of the pass under way */
-	enum pass_kind kind;	 /* of it */
+	const struct map_ids *environments;  /* only their rows, none: all; not owned */
+	const struct map_ids *organizations; /* the same of licenses; sorted */
+	uint32_t pass;			     /* number of the pass under way */
+	enum pass_kind kind;		     /* of it */
 	bool remap;		 /* what rows are mapped with has changed: versions prove nothing */
 	bool unsure;		 /* rows beyond the cursors may be half done: the last pass failed,
 				    or was another process's */

@@ -12,8 +12,8 @@ void rows_query(const struct rows *r, enum db_table t, struct db_query *q)
 	*q = (struct db_query){ .table = t };
 	if (t == DB_LICENSES)
 		return; /* of an organization */
-	q->environments = r->environments;
-	q->n_environments = r->n_environments;
+	q->environments = r->environments->v;
+	q->n_environments = r->environments->n;
 }
 
 struct each {

@@ -8,7 +8,8 @@
  *	rows_keys, rows_subscriptions, rows_events, rows_whole       a page of a table
  *	rows                which of these has a table
  *
- * No query runs within another. What does not fit into a page is read again, by its id.
+ * No query runs within another: rows that need one are kept until theirs has ended. What does
+ * not fit into a page is read again, by its id.
  *
  * Owns, blocks, errors: as rows.h says. Nobody outside includes this.
  */
@@ -92,13 +93,7 @@ struct ref {
 	uint32_t listed;
 };
 
-enum hang { /* whether a child of that plan belongs into the zone */
-	    HANG_YES,
-	    HANG_NO,
-	    HANG_MAYBE,	 /* the plans are not known: rows_ref_plans() tells */
-	    HANG_KEPT,	 /* it cannot be read: its children stay as they are */
-	    HANG_NOTHING /* there is none: it takes its children along, or the guard keeps all */
-};
+/* Whether a child of that plan belongs into the zone. MAYBE: rows_ref_plans() tells. */
 enum hang ref_hang(const struct ref *a, const char *plan);
 
 struct ref *ref_entry(struct rows *r, enum kind k, const char *id);
@@ -144,7 +139,8 @@ int64_t child_version(const struct ref *a, const struct map_subscription *s);
 
 /* --- pages --- */
 
-page_fn rows_events_page, rows_subscriptions_page, rows_keys_page, rows_whole_page;
+page_fn rows_events_page, rows_subscriptions_page, rows_keys_page;
+page_fn rows_whole_page; /* licenses, access points */
 /* Looks at all subscriptions of the reference, and their keys. */
 int rows_children(struct rows *r, const char *ref, struct err *e) MUST_USE;
 void rows_events_settle(struct rows *r); /* forgets rows that were not met in this pass */

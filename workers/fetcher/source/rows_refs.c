@@ -23,11 +23,11 @@ void ref_set(struct ref *a, enum ref_state state, int64_t version_ms)
 
 enum hang ref_hang(const struct ref *a, const char *plan)
 {
-	size_t i;
-
 	switch (a->state) {
 	case REF_ON:
-		break;
+		if (map_plans_has(&a->plans, plan))
+			return HANG_YES;
+		return a->plans_known ? HANG_NO : HANG_MAYBE;
 	case REF_OFF:
 		return HANG_NO;
 	case REF_UNREADABLE:
@@ -35,10 +35,6 @@ enum hang ref_hang(const struct ref *a, const char *plan)
 	default:
 		return HANG_NOTHING;
 	}
-	for (i = 0; i < a->plans.n; i++)
-		if (str_equal(a->plans.v[i].id, plan))
-			return HANG_YES;
-	return a->plans_known ? HANG_NO : HANG_MAYBE;
 }
 
 /* What the row's event makes of it. true: its children must be looked at again. */

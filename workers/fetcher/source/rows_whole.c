@@ -11,8 +11,9 @@
 /* A license of another organization than this gateway's is not there. */
 static bool is_ours(const struct rows *r, const char *organization)
 {
-	return r->n_organizations == 0 || bsearch(&organization, r->organizations,
-						  r->n_organizations, sizeof(char *), str_order);
+	const struct map_ids *o = r->organizations;
+
+	return o->n == 0 || bsearch(&organization, o->v, o->n, sizeof(char *), str_order);
 }
 
 static void take_row(struct row_page *p, const struct row *row)

@@ -10,8 +10,8 @@
 #include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/mem.h"
+#include "workers/fetcher/map/places.h"
 #include "workers/fetcher/map/plain.h"
-#include "workers/fetcher/source/places.h"
 #include "workers/fetcher/source/rows.h"
 #include "workers/fetcher/source/watch.h"
 
@@ -50,26 +50,25 @@ struct source_db {
 	struct source base;
 	struct rows rows;
 	struct cursor cursors[DB__COUNT];
-	struct places places;
-	bool done;	    /* the pass before came to its end */
-	bool placed;	    /* environments were read */
-	char *seen_places;  /* owned: the zone's digest of them; NULL: none */
-	char *installation; /* owned: the zone's; NULL: none */
-	char *origin;	    /* owned: the one before it, of which some is left; NULL: none is */
-	char *seen_installation; /* owned: the database's; NULL: none */
-	char *seen_members;	 /* owned: the zone's digest of the APIs in products */
-	bool listed;		 /* products were read */
-	bool judged;		 /* by what we know of products, but for what is owed */
-	int64_t now_ms;		 /* of the database, at the start of the pass */
-	char **environments, **organizations; /* owned, of the configuration */
-	struct watch *watch;		      /* owned; NULL: none */
-	const char *no_watch;		      /* why; not owned */
-	struct watch_changes changes;	      /* told, and not yet looked at */
-	bool lost;			      /* told, and only a comparison finds it */
-	int64_t compare_after_ms;	      /* boot time: not before, because of that */
-	int64_t delta_ms;		      /* boot time: end of the last look at deltas */
-	int64_t paged_ms;		      /* boot time: a comparison went on to a page */
-	int64_t delay_ms;		      /* between deltas, also during a comparison */
+	struct places *places; /* of the mapping */
+	bool done;	       /* the pass before came to its end */
+	bool placed;	       /* environments were read */
+	char *seen_places;     /* owned: the zone's digest of them; NULL: none */
+	char *installation;    /* owned: the zone's; NULL: none */
+	char *origin;	       /* owned: the one before it, of which some is left; NULL: none is */
+	char *seen_installation;      /* owned: the database's; NULL: none */
+	char *seen_members;	      /* owned: the zone's digest of the APIs in products */
+	bool listed;		      /* products were read */
+	bool judged;		      /* by what we know of products, but for what is owed */
+	int64_t now_ms;		      /* of the database, at the start of the pass */
+	struct watch *watch;	      /* owned; NULL: none */
+	const char *no_watch;	      /* why; not owned */
+	struct watch_changes changes; /* told, and not yet looked at */
+	bool lost;		      /* told, and only a comparison finds it */
+	int64_t compare_after_ms;     /* boot time: not before, because of that */
+	int64_t delta_ms;	      /* boot time: end of the last look at deltas */
+	int64_t paged_ms;	      /* boot time: a comparison went on to a page */
+	int64_t delay_ms;	      /* between deltas, also during a comparison */
 };
 
 static struct source_db *self_of(struct source *s)
@@ -287,14 +286,14 @@ static int check_installation(struct source_db *s, struct err *e)
    reference does (wire page 3.6): when environments are configured by their ids. */
 static void put_metadata(struct source_db *s)
 {
-	bool by_ids = !s->places.wanted.legacy_hrids;
+	bool by_ids = !s->places->wanted.legacy_hrids;
 	struct map_out out = { 0 };
 
 	if (s->seen_installation == NULL)
 		return;
-	map_node_metadata(s->seen_installation, s->places.organization_ids,
-			  by_ids ? s->places.n_organization_ids : 0, &out);
-	if (by_ids && s->places.unreadable > 0) {
+	map_node_metadata(s->seen_installation, s->places->organization_ids.v,
+			  by_ids ? s->places->organization_ids.n : 0, &out);
+	if (by_ids && s->places->unreadable > 0) {
 		rows_keep(&s->rows, out.ev.kind, out.ev.id, NULL); /* they are not all known */
 	} else {
 		feed_put_event(s->rows.feed, &out.ev, false);
@@ -310,15 +309,13 @@ static int place_row(void *arg, const struct db_row *row, struct err *e)
 	struct err bad = { 0 };
 
 	UNUSED(e);
-	if (why == NULL && *t == DB_ENVIRONMENTS &&
-	    places_environment(&s->places, s->rows.ctx, row->json, &bad) < 0)
-		why = bad.text;
-	if (why == NULL && *t == DB_ORGANIZATIONS &&
-	    places_organization(&s->places, s->rows.ctx, row->json, &bad) < 0)
+	if (why == NULL &&
+	    places_add(s->places, *t == DB_ENVIRONMENTS ? PLACE_ENVIRONMENT : PLACE_ORGANIZATION,
+		       row->json, &bad) < 0)
 		why = bad.text;
 	if (why != NULL) {
 		rows_quarantine(&s->rows, *t, row->id, NULL, why);
-		places_unreadable(&s->places);
+		s->places->unreadable++;
 	} else {
 		rows_fine(&s->rows, *t, row->id);
 	}
@@ -330,7 +327,7 @@ static void doubt_places(struct source_db *s)
 {
 	struct buf text = { 0 };
 
-	if (places_lack(&s->places, &text))
+	if (places_lack(s->places, &text))
 		feed_doubt(s->rows.feed, UINT32_MAX, 1, buf_cstr(&text));
 	buf_reset(&text);
 }
@@ -342,7 +339,7 @@ static int read_places(struct source_db *s, struct err *e)
 	unsigned i;
 	int rc = 0;
 
-	places_begin(&s->places);
+	places_begin(s->places);
 	for (i = 0; rc >= 0 && i < ARRAY_LEN(tables); i++) {
 		enum db_table t = tables[i];
 		struct db_query q = { .table = t, .order = DB_BY_ID };
@@ -351,21 +348,17 @@ static int read_places(struct source_db *s, struct err *e)
 		rc = rows_each(&s->rows, &q, place_row, arg, e);
 	}
 	if (rc >= 0)
-		rc = places_resolve(&s->places, e);
+		rc = places_resolve(s->places, e);
 	if (rc < 0)
 		return rc;
 	doubt_places(s);
-	places_apply(&s->places, s->rows.ctx);
-	s->rows.environments = s->places.ids;
-	s->rows.n_environments = s->places.n_ids;
-	s->rows.organizations = s->places.organization_ids;
-	s->rows.n_organizations = s->places.n_organization_ids;
+	places_end(s->places);
 	/* What is in an environment that cannot be read is neither read nor gone. */
-	if (s->places.unreadable > 0 && s->places.n_ids > 0)
+	if (s->places->unreadable > 0 && s->places->ids.n > 0)
 		feed_partial(s->rows.feed);
-	digest = places_digest(&s->places);
+	digest = places_digest(s->places);
 	/* And what carries its name keeps that: when it can be read the digest is another. */
-	s->rows.remap = s->places.unreadable == 0 &&
+	s->rows.remap = s->places->unreadable == 0 &&
 			(s->seen_places == NULL || !str_equal(digest, s->seen_places));
 	mem_free(s->seen_places);
 	s->seen_places = digest;
@@ -689,25 +682,6 @@ static void db_wait(struct source *base, int wake_fd, int timeout_ms)
 
 /* --- life --- */
 
-static void free_list(char **v)
-{
-	char **p;
-
-	for (p = v; *p != NULL; p++)
-		mem_free(*p);
-	mem_free(v);
-}
-
-static char **copy_list(char *const *v, size_t n)
-{
-	char **out = mem_zalloc((n + 1) * sizeof(*out));
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		out[i] = mem_strdup(v[i]);
-	return out;
-}
-
 static void db_close(struct source *base)
 {
 	struct source_db *s = self_of(base);
@@ -716,7 +690,6 @@ static void db_close(struct source *base)
 	watch_changes_reset(&s->changes);
 	s->rows.db->ops->close(s->rows.db);
 	rows_reset(&s->rows);
-	places_reset(&s->places);
 	map_ctx_free(&s->rows.ctx);
 	drop_cursors(s);
 	mem_free(s->seen_places);
@@ -724,8 +697,6 @@ static void db_close(struct source *base)
 	mem_free(s->origin);
 	mem_free(s->seen_installation);
 	mem_free(s->seen_members);
-	free_list(s->environments);
-	free_list(s->organizations);
 	mem_free(s);
 }
 
@@ -754,10 +725,11 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));
 	read_installation(s, table_get(cursors, SOURCE_INSTALLATION));
 	s->seen_members = mem_strdup(table_get(cursors, CURSOR_MEMBERS));
-	s->environments = copy_list(c->environments, c->n_environments);
-	s->organizations = copy_list(c->organizations, c->n_organizations);
-	s->places.wanted = (struct places_wanted){ s->environments, c->n_environments,
-						   s->organizations, c->n_organizations,
-						   c->legacy_hrids };
+	s->places = map_places(s->rows.ctx);
+	s->rows.environments = &s->places->ids;
+	s->rows.organizations = &s->places->organization_ids;
+	places_want(s->places,
+		    &(struct places_wanted){ c->environments, c->n_environments, c->organizations,
+					     c->n_organizations, c->legacy_hrids });
 	return &s->base;
 }

@@ -246,7 +246,6 @@ static void doc_free(struct doc *doc)
 	mem_free(doc->path);
 	mem_free(doc->id);
 	map_subscription_reset(&doc->facts);
-	mem_free(doc->organization);
 	mem_free(doc->version);
 	mem_free(doc);
 }

@@ -65,7 +65,6 @@ struct doc {
 	struct map_subscription facts; /* subscription: of its last good version */
 	char **subscriptions;	       /* key */
 	size_t n_subscriptions;
-	char *organization; /* environment: its organization */
 };
 
 struct docs {

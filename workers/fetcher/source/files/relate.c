@@ -152,110 +152,6 @@ void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum left
 
 /* --- environments --- */
 
-/* "\nhrid\nhrid\n", so that one is found by strstr. */
-static void keep_hrids(struct relate *r, const char *id, struct json_span row)
-{
-	struct json_iter it;
-	struct buf b = { 0 };
-
-	buf_addc(&b, '\n');
-	json_iter_init(&it, json_get(row, "hrids"));
-	while (json_next(&it)) {
-		json_unescape(it.value, &b);
-		buf_addc(&b, '\n');
-	}
-	mem_free(table_set(&r->hrids, id, buf_take(&b)));
-}
-
-enum owner relate_intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
-{
-	const char *hrids = id == NULL ? NULL : table_get(&r->hrids, id);
-	size_t i;
-
-	if (hrids == NULL)
-		return OWNER_UNKNOWN;
-	for (i = 0; i < n; i++) {
-		char *needle = mem_printf("\n%s\n", wanted[i]);
-		bool found = strstr(hrids, needle) != NULL;
-
-		mem_free(needle);
-		if (found)
-			return OURS;
-	}
-	return NOT_OURS;
-}
-
-enum owner relate_owner_of(struct relate *r, const char *id)
-{
-	const struct relate_filter *f = &r->filter;
-	const struct doc *env;
-	enum owner o = OURS;
-	size_t i;
-
-	if (f->n_environments == 0 && f->n_organizations == 0)
-		return OURS;
-	if (id == NULL)
-		return NOT_OURS;
-	if (!f->legacy_hrids) {
-		for (i = 0; i < f->n_environments; i++)
-			if (str_equal(f->environments[i], id)) {
-				r->named[i] = true;
-				return OURS;
-			}
-		return f->n_environments == 0 ? OURS : NOT_OURS;
-	}
-	env = docs_owner(&r->docs, DIR_ENVIRONMENTS, id);
-	if (f->n_organizations > 0)
-		o = relate_intersects(r, env == NULL ? NULL : env->organization, f->organizations,
-				      f->n_organizations);
-	if (o == OURS && f->n_environments > 0)
-		o = relate_intersects(r, id, f->environments, f->n_environments);
-	return o;
-}
-
-/* Has any document of environments, or of organizations, that hrid? */
-static bool has_hrid(const struct relate *r, enum docs_dir dir, char *hrid)
-{
-	size_t at = 0;
-	void *v;
-
-	while (table_next(&r->docs.paths, &at, NULL, &v)) {
-		const struct doc *doc = v;
-
-		if (doc->dir == dir && doc->id != NULL &&
-		    relate_intersects(r, doc->id, &hrid, 1) == OURS)
-			return true;
-	}
-	return false;
-}
-
-static void say_lack(struct buf *out, const char *what, const char *which)
-{
-	buf_printf(out, "%sthe source has no %s %s", out->len > 0 ? "; " : "", what, which);
-}
-
-bool relate_lacks(const struct relate *r, struct buf *out)
-{
-	const struct relate_filter *f = &r->filter;
-	size_t before = out->len;
-	size_t i;
-
-	if (r->unsure)
-		return false;
-	for (i = 0; i < f->n_environments; i++) {
-		char *one = f->environments[i];
-
-		if (f->legacy_hrids
-			    ? !has_hrid(r, DIR_ENVIRONMENTS, one)
-			    : !r->named[i] && docs_owner(&r->docs, DIR_ENVIRONMENTS, one) == NULL)
-			say_lack(out, "environment", one);
-	}
-	for (i = 0; f->legacy_hrids && i < f->n_organizations; i++)
-		if (!has_hrid(r, DIR_ORGANIZATIONS, f->organizations[i]))
-			say_lack(out, "organization", f->organizations[i]);
-	return out->len > before;
-}
-
 char *relate_dup_string(struct json_span v)
 {
 	struct buf b = { 0 };
@@ -269,18 +165,20 @@ char *relate_dup_string(struct json_span v)
 enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback)
 {
 	char *env = relate_dup_string(json_get(row, "environmentId"));
-	enum owner o = relate_owner_of(r, env == NULL ? fallback : env);
+	enum owner o = places_owner(r->places, env == NULL ? fallback : env);
 
 	mem_free(env);
 	return o;
 }
 
-/* What a document of an environment that is not known made before: held, or kept. */
+/* What a document of an environment that is not known made before: held, or kept. Its row
+   proves nothing, so it counts as absent. So does one that is not ours, which the
+   configuration says, and may be mistaken about; not the source. */
 void relate_unknown(struct relate *r, struct doc *doc)
 {
 	struct made none = { 0 };
 
-	if (r->unsure)
+	if (r->places->unreadable > 0)
 		relate_quarantine(r, doc, "its environment, or organization, cannot be read");
 	else
 		relate_publish(r, doc, &none, LEFT_ABSENT);
@@ -288,22 +186,47 @@ void relate_unknown(struct relate *r, struct doc *doc)
 
 /* --- one document of each directory --- */
 
-/* The file holds another entity now: the one it held is gone from it, unless another file
-   took that over (two files that swap their content). */
-static void change_id(struct relate *r, struct doc *doc)
+static bool is_place(enum docs_dir dir)
+{
+	return dir == DIR_ENVIRONMENTS || dir == DIR_ORGANIZATIONS;
+}
+
+static enum place_type place_type(enum docs_dir dir)
+{
+	return dir == DIR_ENVIRONMENTS ? PLACE_ENVIRONMENT : PLACE_ORGANIZATION;
+}
+
+/* What hangs on environments and organizations: it carries their names, or is filtered. */
+static void mark_owned(struct relate *r)
+{
+	const struct places_wanted *w = &r->places->wanted;
+	unsigned i;
+
+	docs_mark_dir(&r->docs, DIR_API_PRODUCTS);
+	docs_mark_dir(&r->docs, DIR_APIS);
+	docs_mark_dir(&r->docs, DIR_SHARED_POLICY_GROUPS);
+	for (i = 0; w->n_environments + w->n_organizations > 0 && i < DIR__COUNT; i++)
+		if (!is_place((enum docs_dir)i))
+			docs_mark_dir(&r->docs, (enum docs_dir)i);
+}
+
+/* The document is of what it was about no more: that is gone, unless another one is about it,
+   a twin that takes over, or one of two that swap their contents. */
+static void leave(struct relate *r, struct doc *doc)
 {
 	size_t i;
 
 	for (i = 0; i < doc->n_names && !doc->shadowed; i++)
 		withdraw(r, doc, doc->names[i], true);
 	doc_set_names(doc, NULL, 0);
-	if (kind_has_children(relate_kind(doc->dir))) {
+	if (kind_has_children(relate_kind(doc->dir)) && !doc->shadowed)
 		relate_leave(r, doc);
-		doc->deployed = false;
-		map_plans_reset(&doc->plans);
-	}
 	if (doc->dir == DIR_SUBSCRIPTIONS)
 		docs_mark_keys(&r->docs, doc->id);
+	if (is_place(doc->dir) && !doc->shadowed) {
+		places_gone(r->places, place_type(doc->dir), doc->id);
+		mark_owned(r);
+	}
 }
 
 /* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
@@ -317,7 +240,7 @@ bool relate_identify(struct relate *r, struct doc *doc, struct json_span id)
 		relate_quarantine(r, doc, "it has no id");
 	} else {
 		if (doc->id != NULL && !str_equal(doc->id, text))
-			change_id(r, doc);
+			leave(r, doc);
 		docs_set_id(&r->docs, doc, text);
 		docs_unmark(&r->docs, doc);
 		if (doc->shadowed) {
@@ -332,39 +255,11 @@ bool relate_identify(struct relate *r, struct doc *doc, struct json_span id)
 	return fine;
 }
 
-/* What hangs on environments and organizations: it carries their names, or is filtered. */
-static void mark_owned(struct relate *r)
+/* An environment, an organization, or the event of one. */
+static void relate_place(struct relate *r, struct doc *doc, struct json_span row)
 {
-	unsigned i;
-
-	docs_mark_dir(&r->docs, DIR_API_PRODUCTS);
-	docs_mark_dir(&r->docs, DIR_APIS);
-	docs_mark_dir(&r->docs, DIR_SHARED_POLICY_GROUPS);
-	for (i = 0; r->filter.n_environments + r->filter.n_organizations > 0 && i < DIR__COUNT; i++)
-		if (i != DIR_ENVIRONMENTS && i != DIR_ORGANIZATIONS)
-			docs_mark_dir(&r->docs, (enum docs_dir)i);
-}
-
-static void relate_environment(struct relate *r, struct doc *doc, struct json_span row)
-{
-	struct err e = { 0 };
-	struct made none = { 0 };
-
-	if (!relate_identify(r, doc, json_get(row, "id")))
-		return;
-	if (map_environment(r->ctx, row, &e) < 0) {
-		relate_quarantine(r, doc, e.text);
-		return;
-	}
-	keep_hrids(r, doc->id, row);
-	mem_free(doc->organization);
-	doc->organization = relate_dup_string(json_get(row, "organizationId"));
-	relate_publish(r, doc, &none, LEFT_WITHDRAWN);
-	mark_owned(r);
-}
-
-static void relate_organization(struct relate *r, struct doc *doc, struct json_span row)
-{
+	bool event = doc->dir == DIR_ORGANIZATIONS &&
+		     json_type(json_get(row, "payload")) == JSON_STRING;
 	struct map_out out = { 0 };
 	struct made m = { 0 };
 	struct err e = { 0 };
@@ -372,21 +267,18 @@ static void relate_organization(struct relate *r, struct doc *doc, struct json_s
 
 	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
-	if (json_type(json_get(row, "payload")) == JSON_STRING) {
+	if (event)
 		rc = map_event(r->ctx, row, &out, &e);
-		if (rc == 0 && out.outcome == MAP_EVENT)
-			made_add(&m, &out);
-	} else {
-		rc = map_organization(r->ctx, row, &e);
-		if (rc == 0) {
-			keep_hrids(r, doc->id, row);
-			mark_owned(r);
-		}
-	}
+	else
+		rc = places_add(r->places, place_type(doc->dir), row, &e);
+	if (rc == 0 && out.outcome == MAP_EVENT)
+		made_add(&m, &out);
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text);
 	else
 		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
+	if (rc == 0 && !event)
+		mark_owned(r);
 	map_out_reset(&out);
 	made_reset(&m);
 }
@@ -405,7 +297,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	struct map_out out = { 0 };
 	struct made m = { 0 };
 	struct err e = { 0 };
-	bool gone = false;
+	enum hang h;
 	enum owner o;
 	int rc;
 
@@ -422,10 +314,11 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	docs_set_facts(&r->docs, doc, &facts);
 	docs_mark_keys(&r->docs, doc->id);
 	o = relate_owner(r, row, NULL);
+	h = relate_hang(r, &doc->facts);
 	if (o != NOT_OURS) {
-		if (relate_has_plan(r, doc, &gone) && out.outcome == MAP_EVENT)
+		if (h == HANG_YES && out.outcome == MAP_EVENT)
 			made_add(&m, &out);
-		else if (!gone)
+		else if (h != HANG_NOTHING)
 			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, doc->facts.scope);
 	}
 	/* What has no document takes its children along, or the guard keeps them all. */
@@ -434,7 +327,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	else if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
 		relate_unknown(r, doc);
 	else
-		relate_publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
+		relate_publish(r, doc, &m, h == HANG_NOTHING ? LEFT_KEPT : LEFT_WITHDRAWN);
 	map_out_reset(&out);
 	made_reset(&m);
 }
@@ -453,7 +346,7 @@ static int relate_key_of(struct relate *r, const struct doc *key, const struct b
 	const struct doc *sub = docs_owner(&r->docs, DIR_SUBSCRIPTIONS, sub_id);
 	struct map_out out = { 0 };
 	struct buf row = { 0 };
-	bool gone = false;
+	enum hang h;
 	int rc = 0;
 
 	if (sub == NULL || sub->facts.id == NULL) {
@@ -461,14 +354,15 @@ static int relate_key_of(struct relate *r, const struct doc *key, const struct b
 			to->left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
 	}
+	h = relate_hang(r, &sub->facts);
 	if (to->owner == NOT_OURS) {
 		to->left = LEFT_ABSENT;
-	} else if (relate_has_plan(r, sub, &gone)) {
+	} else if (h == HANG_YES) {
 		map_key_complete(narrow, sub_id, &row);
 		rc = map_apikey(relate_text(&row), &sub->facts, MAP_PRODUCT_KNOWN, &out, &to->e);
 		if (rc == 0 && out.outcome == MAP_EVENT)
 			made_add(&to->made, &out);
-	} else if (!gone) {
+	} else if (h == HANG_NO) {
 		made_undeploy(&to->made, KIND_API_KEY, key->id, sub->facts.scope);
 	} else {
 		to->left = LEFT_KEPT;
@@ -523,10 +417,8 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 	}
 	switch (doc->dir) {
 	case DIR_ENVIRONMENTS:
-		relate_environment(r, doc, row);
-		break;
 	case DIR_ORGANIZATIONS:
-		relate_organization(r, doc, row);
+		relate_place(r, doc, row);
 		break;
 	case DIR_API_PRODUCTS:
 		relate_product(r, doc, row, modified_ms);
@@ -549,36 +441,18 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 
 void relate_gone(struct relate *r, struct doc *doc)
 {
-	size_t i;
-
 	cleared(r, doc);
-	/* A shadowed twin takes over with its own content: then the name is not gone. */
-	if (doc->id != NULL && !doc->shadowed)
-		for (i = 0; i < doc->n_names; i++)
-			withdraw(r, doc, doc->names[i], true);
-	if (doc->dir == DIR_SUBSCRIPTIONS && doc->id != NULL)
-		docs_mark_keys(&r->docs, doc->id);
-	if (kind_has_children(relate_kind(doc->dir)) && doc->id != NULL && !doc->shadowed)
-		relate_leave(r, doc);
+	if (doc->id != NULL)
+		leave(r, doc);
+	else if (is_place(doc->dir))
+		mark_owned(r);
 	if (doc->dir == DIR_API_PRODUCTS && r->products_unsure)
 		docs_mark_dir(&r->docs, DIR_APIS);
-	if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) && !doc->shadowed) {
-		if (doc->id != NULL)
-			mem_free(table_del(&r->hrids, doc->id));
-		mark_owned(r);
-	}
 	docs_remove(&r->docs, doc);
 }
 
 void relate_reset(struct relate *r)
 {
-	size_t at = 0;
-	void *v;
-
 	docs_reset(&r->docs);
-	mem_free(r->named);
 	map_ctx_free(&r->ctx);
-	while (table_next(&r->hrids, &at, NULL, &v))
-		mem_free(v);
-	table_reset(&r->hrids);
 }

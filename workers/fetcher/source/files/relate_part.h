@@ -15,10 +15,6 @@
 /* What becomes of the names a document made before and makes no more. */
 enum leftovers { LEFT_WITHDRAWN, LEFT_ABSENT, LEFT_KEPT };
 
-/* A row of an environment that has no document proves nothing: it counts as absent. So does one
-   that is not ours, which the configuration says, and may be mistaken about; not the source. */
-enum owner { NOT_OURS, OURS, OWNER_UNKNOWN };
-
 static inline struct json_span relate_text(const struct buf *b)
 {
 	return (struct json_span){ b->data, b->len };
@@ -31,11 +27,6 @@ void relate_unknown(struct relate *r, struct doc *doc);
 
 /* Is the environment that the row names, else `fallback`, one of this gateway's? */
 enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback);
-/* Is the environment? NULL: the row names none. */
-enum owner relate_owner_of(struct relate *r, const char *environment);
-/* Has the environment or organization one of the wanted hrids? */
-enum owner relate_intersects(const struct relate *r, const char *id, char *const *wanted, size_t n);
-
 /* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
 bool relate_identify(struct relate *r, struct doc *doc, struct json_span id);
 
@@ -61,5 +52,5 @@ void relate_leave(struct relate *r, struct doc *doc);
 /* The document of an API, or of a product; NULL: nothing says anything of it. */
 struct doc *relate_ref(const struct relate *r, bool product, const char *id);
 
-/* Is what the subscription refers to deployed with its plan? *gone: it has no document. */
-bool relate_has_plan(const struct relate *r, const struct doc *sub, bool *gone);
+/* YES, NO; NOTHING: what it refers to has no document. */
+enum hang relate_hang(const struct relate *r, const struct map_subscription *s);

@@ -78,7 +78,7 @@ static enum owner owner_of_payload(struct relate *r, const struct event *ev)
 {
 	struct json_span v = { ev->payload.data, ev->payload.len };
 	char *env = v.n == 0 ? NULL : relate_dup_string(json_get(v, "environmentId"));
-	enum owner o = env == NULL ? OURS : relate_owner_of(r, env);
+	enum owner o = env == NULL ? OURS : places_owner(r->places, env);
 
 	mem_free(env);
 	return o;
@@ -140,7 +140,7 @@ static void relate_access_point(struct relate *r, struct doc *doc, struct json_s
 		if (map_access_point(row, &out, &e) < 0)
 			relate_quarantine(r, doc, e.text);
 		else
-			publish_owned(r, doc, &out, relate_owner_of(r, env));
+			publish_owned(r, doc, &out, places_owner(r->places, env));
 	}
 	map_out_reset(&out);
 	mem_free(env);
@@ -149,23 +149,19 @@ static void relate_access_point(struct relate *r, struct doc *doc, struct json_s
 /* An organization is this gateway's when an environment of it is, or when it is wanted. */
 static enum owner organization_owner(struct relate *r, const char *id)
 {
-	const struct relate_filter *f = &r->filter;
-	size_t at = 0;
-	void *v;
+	const struct place *o = places_find(r->places, PLACE_ORGANIZATION, id);
+	struct map_ids ours = { 0 };
+	bool found;
 
-	if (f->n_environments == 0 && (f->n_organizations == 0 || !f->legacy_hrids))
+	if (!places_filter(r->places))
 		return OURS;
-	while (table_next(&r->docs.paths, &at, NULL, &v)) {
-		const struct doc *env = v;
-
-		if (env->dir == DIR_ENVIRONMENTS && str_equal(env->organization, id) &&
-		    relate_owner_of(r, env->id) == OURS)
-			return OURS;
-	}
-	if (docs_owner(&r->docs, DIR_ORGANIZATIONS, id) == NULL)
-		return OWNER_UNKNOWN;
-	return f->legacy_hrids ? relate_intersects(r, id, f->organizations, f->n_organizations)
-			       : NOT_OURS;
+	places_organizations(r->places, &ours);
+	found = id != NULL && ours.n > 0 &&
+		bsearch(&id, ours.v, ours.n, sizeof(char *), str_order) != NULL;
+	map_ids_reset(&ours);
+	if (found)
+		return OURS;
+	return o != NULL && o->there ? NOT_OURS : OWNER_UNKNOWN;
 }
 
 static void relate_license(struct relate *r, struct doc *doc, struct json_span row)
@@ -184,44 +180,24 @@ static void relate_license(struct relate *r, struct doc *doc, struct json_span r
 	mem_free(id);
 }
 
-/* Of the environments that are configured by their ids, sorted, each once; not owned. */
-static size_t organizations_of(const struct relate *r, char **out)
-{
-	const struct relate_filter *f = &r->filter;
-	size_t n = 0;
-	size_t kept = 0;
-	size_t i;
-
-	for (i = 0; !f->legacy_hrids && i < f->n_environments; i++) {
-		struct doc *env = docs_owner(&r->docs, DIR_ENVIRONMENTS, f->environments[i]);
-
-		if (env != NULL && env->organization != NULL)
-			out[n++] = env->organization;
-	}
-	if (n > 0)
-		qsort(out, n, sizeof(*out), str_order);
-	for (i = 0; i < n; i++)
-		if (kept == 0 || strcmp(out[kept - 1], out[i]) != 0)
-			out[kept++] = out[i];
-	return kept;
-}
-
 /* There is one: whatever it is called, a second document is shadowed by the first. */
 static void relate_installation(struct relate *r, struct doc *doc, struct json_span row)
 {
 	static const char one[] = "\"installation\"";
 	char *id = relate_dup_string(json_get(row, "id"));
+	bool by_ids = !r->places->wanted.legacy_hrids;
+	struct map_ids organizations = { 0 };
 	struct map_out out = { 0 };
-	char **organizations;
 
 	if (id == NULL || id[0] == '\0') {
 		relate_quarantine(r, doc, "it has no id");
 	} else if (relate_identify(r, doc, (struct json_span){ one, strlen(one) })) {
-		organizations = mem_alloc((r->filter.n_environments + 1) * sizeof(*organizations));
-		map_node_metadata(id, organizations, organizations_of(r, organizations), &out);
+		if (by_ids)
+			places_organizations(r->places, &organizations);
+		map_node_metadata(id, organizations.v, organizations.n, &out);
 		publish_owned(r, doc, &out,
-			      r->unsure && !r->filter.legacy_hrids ? OWNER_UNKNOWN : OURS);
-		mem_free(organizations);
+			      by_ids && r->places->unreadable > 0 ? OWNER_UNKNOWN : OURS);
+		map_ids_reset(&organizations);
 	}
 	map_out_reset(&out);
 	mem_free(id);

@@ -71,6 +71,8 @@ void relate_leave(struct relate *r, struct doc *doc)
 		docs_mark(&r->docs, twin);
 	if (doc->dir == DIR_API_PRODUCTS)
 		set_members(r, doc->id, &none, true);
+	doc->deployed = false;
+	map_plans_reset(&doc->plans);
 }
 
 /* It is what its event says, or nothing (`out` is empty): the document is refused. */
@@ -182,20 +184,13 @@ void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t
 	map_out_reset(&out);
 }
 
-/* Is the API or product deployed with that plan? *gone: it has no document at all. */
-bool relate_has_plan(const struct relate *r, const struct doc *sub, bool *gone)
+enum hang relate_hang(const struct relate *r, const struct map_subscription *s)
 {
-	const struct map_subscription *s = &sub->facts;
-	const struct doc *doc = s->scope == NULL ? NULL : relate_ref(r, s->product, s->scope);
-	size_t i;
+	const struct doc *doc = relate_ref(r, s->product, s->scope);
 
-	*gone = doc == NULL;
-	if (doc == NULL || !doc->deployed)
-		return false;
-	for (i = 0; i < doc->plans.n; i++)
-		if (str_equal(doc->plans.v[i].id, s->plan))
-			return true;
-	return false;
+	if (doc == NULL)
+		return HANG_NOTHING;
+	return doc->deployed && map_plans_has(&doc->plans, s->plan) ? HANG_YES : HANG_NO;
 }
 
 static int map_product(struct relate *r, struct json_span row, int64_t modified_ms,

@@ -30,7 +30,6 @@ struct source_file {
 	char *root;
 	uint64_t max_bytes;
 	struct relate r;
-	char **lists[2]; /* environments and organizations of the filter, owned */
 	struct feed *feed;
 	bool notify; /* as configured */
 	int inotify; /* -1: none */
@@ -279,36 +278,20 @@ static void compare(struct source_file *s, enum docs_dir dir, const struct file_
 	}
 }
 
-/* Does an environment or organization stand in a file that cannot be read? */
-static bool is_unsure(const struct source_file *s)
+/* Documents of the directories (a bit each) that cannot be read; `never`: and never could. */
+static size_t count_unread(const struct source_file *s, unsigned dirs, bool never)
 {
 	size_t at = 0;
+	size_t n = 0;
 	void *v;
 
 	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
 		const struct doc *doc = v;
 
-		if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) &&
-		    (doc->doubted || doc->quarantined))
-			return true;
+		n += (dirs >> doc->dir & 1) != 0 && (doc->doubted || doc->quarantined) &&
+		     (!never || doc->id == NULL);
 	}
-	return false;
-}
-
-/* And a product, whose APIs are not known? */
-static bool is_product_unsure(const struct source_file *s)
-{
-	size_t at = 0;
-	void *v;
-
-	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
-		const struct doc *doc = v;
-
-		if (doc->dir == DIR_API_PRODUCTS && doc->id == NULL &&
-		    (doc->doubted || doc->quarantined))
-			return true;
-	}
-	return false;
+	return n;
 }
 
 /* Everything of a directory that is dirty, in the order of the paths. */
@@ -317,9 +300,10 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 	unsigned round;
 
 	if (dir == DIR_API_PRODUCTS)
-		s->r.unsure = is_unsure(s);
+		s->r.places->unreadable =
+			count_unread(s, 1U << DIR_ENVIRONMENTS | 1U << DIR_ORGANIZATIONS, false);
 	if (dir == DIR_APIS)
-		s->r.products_unsure = is_product_unsure(s);
+		s->r.products_unsure = count_unread(s, 1U << DIR_API_PRODUCTS, true) > 0;
 	/* Ranks may change while reading: a few rounds settle them. */
 	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
 		struct file_names l = { 0 };
@@ -675,7 +659,7 @@ static void doubt_places(struct source_file *s)
 {
 	struct buf text = { 0 };
 
-	if (relate_lacks(&s->r, &text))
+	if (places_lack(s->r.places, &text))
 		feed_doubt(s->feed, UINT32_MAX, 1, buf_cstr(&text));
 	buf_reset(&text);
 }
@@ -688,7 +672,7 @@ static int read_everything(struct source_file *s, bool full, struct err *e)
 
 	feed_whole(s->feed);
 	if (full) /* all documents are read */
-		memset(s->r.named, 0, s->r.filter.n_environments * sizeof(*s->r.named));
+		places_unname(s->r.places);
 	watch_all(s);	       /* first: what changes during the listing is told */
 	(void)read_changes(s); /* and what changed before is listed, not told again */
 	rc = list_everything(s, lists, e);
@@ -743,24 +727,7 @@ static void file_close(struct source *base)
 	clear_changes(s);
 	relate_reset(&s->r);
 	mem_free(s->root);
-	for (unsigned k = 0; k < 2; k++) {
-		size_t n = k == 0 ? s->r.filter.n_environments : s->r.filter.n_organizations;
-
-		for (size_t i = 0; i < n; i++)
-			mem_free(s->lists[k][i]);
-		mem_free(s->lists[k]);
-	}
 	mem_free(s);
-}
-
-static char **copy_list(char *const *v, size_t n)
-{
-	char **out = mem_alloc((n + 1) * sizeof(*out));
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		out[i] = mem_strdup(v[i]);
-	return out;
 }
 
 struct source *source_file_open(const Ipc__FetcherConfig *c)
@@ -775,11 +742,10 @@ struct source *source_file_open(const Ipc__FetcherConfig *c)
 	s->r.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
 				  c->encryption_secret.data, c->encryption_secret.len);
 	map_ctx_set_authz(s->r.ctx, c->authz);
-	s->lists[0] = copy_list(c->environments, c->n_environments);
-	s->lists[1] = copy_list(c->organizations, c->n_organizations);
-	s->r.filter = (struct relate_filter){ s->lists[0], c->n_environments, s->lists[1],
-					      c->n_organizations, c->legacy_hrids };
-	s->r.named = mem_zalloc((c->n_environments + 1) * sizeof(*s->r.named));
+	s->r.places = map_places(s->r.ctx);
+	places_want(s->r.places,
+		    &(struct places_wanted){ c->environments, c->n_environments, c->organizations,
+					     c->n_organizations, c->legacy_hrids });
 	s->notify = c->notify;
 	s->inotify = -1;
 	s->watch_root = -1;
