@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relate_part - what the files of relate share: relate.c has documents in general, and those
- * that hang on others; relate_reference.c the APIs and products they hang on; relate_plain.c
- * those that hang on nothing but environments and organizations.
+ * relate_part - what the files of relate share: relate_part.c has documents in general;
+ * relate_reference.c the APIs and products that others hang on; relate_plain.c what hangs on
+ * nothing but environments and organizations; relate.c those, what hangs on references, and
+ * which of all these a document is. Each calls only those before it.
  *
  * Owns, blocks, errors: as relate.h says. Nobody outside includes this.
  */
@@ -35,22 +36,29 @@ char *relate_version(const struct map_out *m) MUST_USE;
 
 char *relate_dup_string(struct json_span v) MUST_USE; /* NULL: it is no string */
 
-/* relate_plain.c */
-void relate_plain(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
+/* The document of an API, or of a product; NULL: nothing says anything of it. */
+struct doc *relate_ref(const struct relate *r, bool product, const char *id);
+/* The other document with the id, an API's or a product's; NULL: there is none. */
+struct doc *relate_twin(const struct relate *r, const struct doc *doc);
+/* Which APIs the product has now, none when `apis` is empty: those that change are mapped
+   again. `lost`: its file is gone. */
+void relate_members(struct relate *r, const char *id, struct map_ids *apis, bool lost);
 
+enum place_type relate_place_type(enum docs_dir dir);
+/* What hangs on environments and organizations: it carries their names, or is filtered. */
+void relate_mark_owned(struct relate *r);
+
+bool relate_has_type(struct json_span v); /* of an event, any */
 /* Is it a row of an event? Else it is an entity by itself, to be made the payload of one. */
 bool relate_is_row(struct json_span v);
 void relate_wrap(enum docs_dir dir, struct json_span v, int64_t created_ms, struct buf *out);
 
+/* relate_plain.c */
+void relate_plain(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
+
 /* relate_reference.c */
 void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
 void relate_product(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms);
-
-/* The document is of its API or product no more. */
-void relate_leave(struct relate *r, struct doc *doc);
-
-/* The document of an API, or of a product; NULL: nothing says anything of it. */
-struct doc *relate_ref(const struct relate *r, bool product, const char *id);
 
 /* YES, NO; NOTHING: what it refers to has no document. */
 enum hang relate_hang(const struct relate *r, const struct map_subscription *s);

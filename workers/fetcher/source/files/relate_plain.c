@@ -28,51 +28,6 @@ static void publish_owned(struct relate *r, struct doc *doc, struct map_out *out
 
 /* --- rows of events --- */
 
-/* How the document itself, without a row around it, becomes the payload of one. */
-struct bare {
-	const char *type, *property, *id;
-};
-
-static const struct bare *bare_of(enum docs_dir dir)
-{
-	static const struct bare forms[DIR__COUNT] = {
-		[DIR_API_PRODUCTS] = { "DEPLOY_API_PRODUCT", "api_product_id", "id" },
-		[DIR_DICTIONARIES] = { "PUBLISH_DICTIONARY", "dictionary_id", "id" },
-		[DIR_SHARED_POLICY_GROUPS] = { "DEPLOY_SHARED_POLICY_GROUP",
-					       "shared_policy_group_id", "id" },
-		[DIR_AUTHZ_ENTITIES] = { "PUBLISH_AUTHZ_ENTITY", "authz_entity_id", "entityId" },
-		[DIR_AUTHZ_POLICIES] = { "PUBLISH_AUTHZ_POLICY", "authz_policy_id", "id" },
-	};
-
-	return &forms[dir];
-}
-
-static bool has_known_type(struct json_span v)
-{
-	size_t n;
-	const char *const *types = map_event_types(MAP_TYPES_ALL, &n);
-
-	return member_one_of(json_get(v, "type"), types, n) != NULL;
-}
-
-/* A row has a type of event, or at least a payload: a dictionary has a type of its own. */
-bool relate_is_row(struct json_span v)
-{
-	return has_known_type(v) || json_type(json_get(v, "payload")) == JSON_STRING;
-}
-
-void relate_wrap(enum docs_dir dir, struct json_span v, int64_t created_ms, struct buf *out)
-{
-	const struct bare *form = bare_of(dir);
-	struct json_span id = json_get(v, form->id);
-
-	buf_printf(out, "{\"type\":\"%s\",\"payload\":", form->type);
-	json_write_string(out, v.p, v.n);
-	if (json_type(id) == JSON_STRING)
-		buf_printf(out, ",\"properties\":{\"%s\":%.*s}", form->property, (int)id.n, id.p);
-	buf_printf(out, ",\"createdAt\":%" PRId64 "}", created_ms);
-}
-
 /* An event of no environment is everybody's. */
 static enum owner owner_of_payload(struct relate *r, const struct event *ev)
 {
@@ -119,8 +74,8 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 		relate_quarantine(r, doc, "its type belongs into another directory");
 	else if (about.outcome == MAP_EVENT)
 		relate_row(r, doc, v, &about);
-	else if (has_known_type(
-			 v)) /* of a type that is distributed at no time, or not by this node */
+	else if (relate_has_type(
+			 v)) /* of one that is distributed at no time, or not by this node */
 		publish_owned(r, doc, &nothing, OURS);
 	else
 		relate_quarantine(r, doc, "its type is none that is known");

@@ -6,25 +6,11 @@
 #include "common/json/write.h"
 #include "workers/fetcher/source/files/relate_part.h"
 
-/* NULL: no document says anything of it. */
-struct doc *relate_ref(const struct relate *r, bool product, const char *id)
-{
-	struct doc *doc = docs_owner(&r->docs, product ? DIR_API_PRODUCTS : DIR_APIS, id);
-
-	return doc == NULL || doc->lost ? NULL : doc;
-}
-
-/* The other document with the id, an API's or a product's; NULL: there is none. */
-static struct doc *twin_of(const struct relate *r, const struct doc *doc)
-{
-	return docs_owner(&r->docs, doc->dir == DIR_APIS ? DIR_API_PRODUCTS : DIR_APIS, doc->id);
-}
-
 /* The names of their children would not tell them apart: of an API and a product with one
    id the later is set aside, and which one that is the zone knows. */
 static bool is_refused(struct relate *r, const struct doc *doc)
 {
-	const struct doc *twin = twin_of(r, doc);
+	const struct doc *twin = relate_twin(r, doc);
 	struct feed_ask ask = { .gone = true };
 	struct feed_ask *one = &ask;
 	struct buf name = { 0 };
@@ -39,40 +25,6 @@ static bool is_refused(struct relate *r, const struct doc *doc)
 		ask.verdict = ASK_SAME;
 	buf_reset(&name);
 	return ask.verdict == ASK_OTHER;
-}
-
-/* Which APIs the product has now, none when `apis` is empty: those that change are mapped
-   again. `lost`: its file is gone. */
-static void set_members(struct relate *r, const char *id, struct map_ids *apis, bool lost)
-{
-	struct map_ids changed = { 0 };
-	size_t i;
-
-	map_ctx_set_product(r->ctx, id, apis, &changed);
-	for (i = 0; i < changed.n; i++) {
-		struct doc *api = docs_owner(&r->docs, DIR_APIS, changed.v[i]);
-
-		if (api == NULL)
-			continue;
-		api->lost = api->lost || lost;
-		docs_mark(&r->docs, api);
-	}
-	map_ids_reset(&changed);
-}
-
-/* The document is of it no more: what depended on that is looked at again. */
-void relate_leave(struct relate *r, struct doc *doc)
-{
-	struct map_ids none = { 0 };
-	struct doc *twin = twin_of(r, doc);
-
-	docs_mark_children(&r->docs, doc->id);
-	if (twin != NULL)
-		docs_mark(&r->docs, twin);
-	if (doc->dir == DIR_API_PRODUCTS)
-		set_members(r, doc->id, &none, true);
-	doc->deployed = false;
-	map_plans_reset(&doc->plans);
 }
 
 /* It is what its event says, or nothing (`out` is empty): the document is refused. */
@@ -124,7 +76,7 @@ static int learn_reference(struct relate *r, struct doc *doc, const struct map_o
 	map_plans_reset(&doc->plans);
 	doc->plans = plans;
 	if (doc->dir == DIR_API_PRODUCTS)
-		set_members(r, doc->id, &apis, !deployed && out->ev.action == ACTION_DEPLOY);
+		relate_members(r, doc->id, &apis, !deployed && out->ev.action == ACTION_DEPLOY);
 	return 0;
 }
 
