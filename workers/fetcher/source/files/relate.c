@@ -14,7 +14,6 @@ static void relate_place(struct relate *r, struct doc *doc, struct json_span row
 	bool event = doc->dir == DIR_ORGANIZATIONS &&
 		     json_type(json_get(row, "payload")) == JSON_STRING;
 	struct map_out out = { 0 };
-	struct made m = { 0 };
 	struct err e = { 0 };
 	int rc;
 
@@ -24,16 +23,13 @@ static void relate_place(struct relate *r, struct doc *doc, struct json_span row
 		rc = map_event(r->ctx, row, &out, &e);
 	else
 		rc = places_add(r->places, relate_place_type(doc->dir), row, &e);
-	if (rc == 0 && out.outcome == MAP_EVENT)
-		made_add(&m, &out);
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text);
 	else
-		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
+		relate_publish_owned(r, doc, &out, OURS);
 	if (rc == 0 && !event)
 		relate_mark_owned(r);
 	map_out_reset(&out);
-	made_reset(&m);
 }
 
 /* Its API is deployed in this pass, or deployed anew (wire page 3.6). */
@@ -48,7 +44,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 {
 	struct map_subscription facts = { 0 };
 	struct map_out out = { 0 };
-	struct made m = { 0 };
+	struct made none = { 0 };
 	struct err e = { 0 };
 	enum hang h;
 	enum owner o;
@@ -68,21 +64,16 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 	docs_mark_keys(&r->docs, doc->id);
 	o = relate_owner(r, row, NULL);
 	h = relate_hang(r, &doc->facts);
-	if (o != NOT_OURS) {
-		if (h == HANG_YES && out.outcome == MAP_EVENT)
-			made_add(&m, &out);
-		else if (h != HANG_NOTHING)
-			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, doc->facts.scope);
+	if (h == HANG_NO) {
+		map_out_reset(&out);
+		out = made_withdrawal(KIND_SUBSCRIPTION, doc->id, doc->facts.scope);
 	}
 	/* What has no document takes its children along, or the guard keeps them all. */
-	if (o == NOT_OURS)
-		relate_publish(r, doc, &m, LEFT_ABSENT);
-	else if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
-		relate_unknown(r, doc);
+	if (h == HANG_NOTHING && o != NOT_OURS)
+		relate_publish(r, doc, &none, LEFT_KEPT);
 	else
-		relate_publish(r, doc, &m, h == HANG_NOTHING ? LEFT_KEPT : LEFT_WITHDRAWN);
+		relate_publish_owned(r, doc, &out, o);
 	map_out_reset(&out);
-	made_reset(&m);
 }
 
 struct key_events { /* of one key, in the making */
@@ -113,13 +104,13 @@ static int relate_key_of(struct relate *r, const struct doc *key, const struct b
 	} else if (h == HANG_YES) {
 		map_key_complete(narrow, sub_id, &row);
 		rc = map_apikey(relate_text(&row), &sub->facts, MAP_PRODUCT_KNOWN, &out, &to->e);
-		if (rc == 0 && out.outcome == MAP_EVENT)
-			made_add(&to->made, &out);
 	} else if (h == HANG_NO) {
-		made_undeploy(&to->made, KIND_API_KEY, key->id, sub->facts.scope);
+		out = made_withdrawal(KIND_API_KEY, key->id, sub->facts.scope);
 	} else {
 		to->left = LEFT_KEPT;
 	}
+	if (rc == 0 && out.outcome == MAP_EVENT)
+		made_add(&to->made, &out);
 	map_out_reset(&out);
 	buf_reset(&row);
 	return rc;
@@ -138,7 +129,7 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 		return;
 	rc = map_key_read(row, &facts, &to.e);
 	if (rc == 0)
-		docs_set_subscriptions(&r->docs, doc, facts.subscriptions, facts.n);
+		docs_set_subscriptions(&r->docs, doc, &facts);
 	to.owner = relate_owner(r, row, NULL);
 	map_key_narrow(row, &narrow);
 	for (i = 0; rc == 0 && i < facts.n; i++)

@@ -47,14 +47,14 @@ enum kind relate_kind(enum docs_dir dir)
 void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 {
 	enum kind k = relate_kind(doc->dir);
-	const struct feed_bad bad = { k, doc->n_names > 0 || doc->shadowed ? 0 : 1U << k,
+	const struct feed_bad bad = { k, doc->names.n > 0 || doc->shadowed ? 0 : 1U << k,
 				      doc->id == NULL ? "" : doc->id, doc->path, why };
 	size_t n;
 
 	doc->quarantined = true;
 	feed_quarantine(r->feed, &bad);
-	for (n = 0; n < doc->n_names; n++)
-		feed_say(r->feed, FEED_KEPT, doc->names[n], NULL);
+	for (n = 0; n < doc->names.n; n++)
+		feed_say(r->feed, FEED_KEPT, doc->names.v[n], NULL);
 }
 
 static void cleared(struct relate *r, struct doc *doc)
@@ -94,63 +94,66 @@ static char *version_of(const struct relate *r, const struct doc *doc, const str
 	return both;
 }
 
+static bool is_child(const struct doc *doc)
+{
+	return doc->dir == DIR_SUBSCRIPTIONS || doc->dir == DIR_API_KEYS;
+}
+
+/* The reference in the name of a child: "API:<ref>:KIND:<id>", and the id is its own. */
+static char *ref_in(const struct doc *doc, const char *name)
+{
+	size_t rest =
+		strlen("API:") + 2 + strlen(kind_name(relate_kind(doc->dir))) + strlen(doc->id);
+
+	CHECK(strlen(name) >= rest);
+	return mem_dup(name + strlen("API:"), strlen(name) - rest);
+}
+
 /* Withdraws a name the document made before and makes no more. */
 static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
 {
-	struct event ev = { .kind = relate_kind(doc->dir), .action = ACTION_UNDEPLOY };
-	struct buf start = { 0 };
-	size_t n;
+	enum kind k = relate_kind(doc->dir);
+	const char *id = is_child(doc) ? doc->id : name + strlen(kind_name(k)) + 1;
+	char *ref = is_child(doc) ? ref_in(doc, name) : NULL;
+	struct map_out out = made_withdrawal(k, id, ref);
 
-	buf_printf(&start, "%s:", kind_name(ev.kind));
-	if (doc->dir == DIR_SUBSCRIPTIONS || doc->dir == DIR_API_KEYS) {
-		/* "API:<ref>:KIND:<id>", and the id is the document's own. */
-		n = strlen("API:") + 1 + start.len + strlen(doc->id);
-		CHECK(strlen(name) >= n);
-		ev.id = mem_strdup(doc->id);
-		ev.ref_id = mem_dup(name + strlen("API:"), strlen(name) - n);
-	} else {
-		ev.id = mem_strdup(name + start.len);
-	}
-	buf_reset(&start);
-	ev.version = mem_strdup("");
-	feed_put_event(r->feed, &ev, absent);
+	mem_free(ref);
+	feed_put_event(r->feed, &out.ev, absent);
 }
 
 /* Is what a child's name refers to described by a document? */
 static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
 {
-	size_t tail = strlen(kind_name(relate_kind(doc->dir))) + strlen(doc->id) + 2;
-	char *ref;
-	bool has;
+	char *ref = ref_in(doc, name);
+	bool has = relate_ref(r, false, ref) != NULL || relate_ref(r, true, ref) != NULL;
 
-	CHECK(strlen(name) >= strlen("API:") + tail);
-	ref = mem_dup(name + strlen("API:"), strlen(name) - strlen("API:") - tail);
-	has = relate_ref(r, false, ref) != NULL || relate_ref(r, true, ref) != NULL;
 	mem_free(ref);
 	return has;
 }
 
 void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
 {
-	char **names = mem_alloc((m->n + doc->n_names + 1) * sizeof(*names));
-	size_t n = 0;
+	const size_t most = m->n + doc->names.n + 1;
+	struct map_ids names = { mem_alloc(most * sizeof(char *)), 0, most };
+	struct buf b = { 0 };
 	size_t i;
 
 	for (i = 0; i < m->n; i++) {
-		struct buf b = { 0 };
-
+		buf_clear(&b);
 		event_name(&b, m->v[i].ev.kind, m->v[i].ev.id, m->v[i].ev.ref_id);
-		names[n++] = buf_take(&b);
+		map_ids_add(&names, buf_cstr(&b));
 	}
-	for (i = 0; i < doc->n_names; i++) {
-		if (made_has(m, doc->names[i]))
+	buf_reset(&b);
+	for (i = 0; i < doc->names.n; i++) {
+		if (made_has(m, doc->names.v[i]))
 			continue;
-		if (left == LEFT_KEPT && !ref_has_document(r, doc, doc->names[i]))
-			names[n++] = mem_strdup(doc->names[i]);
+		if (left == LEFT_KEPT && !ref_has_document(r, doc, doc->names.v[i]))
+			map_ids_add(&names, doc->names.v[i]);
 		else
-			withdraw(r, doc, doc->names[i], left == LEFT_ABSENT);
+			withdraw(r, doc, doc->names.v[i], left == LEFT_ABSENT);
 	}
-	doc_set_names(doc, names, n);
+	map_ids_reset(&doc->names);
+	doc->names = names;
 	for (i = 0; i < m->n; i++) {
 		mem_free(m->v[i].ev.version);
 		m->v[i].ev.version = version_of(r, doc, &m->v[i]);
@@ -181,9 +184,6 @@ enum owner relate_owner(struct relate *r, struct json_span row, const char *fall
 	return o;
 }
 
-/* What a document of an environment that is not known made before: held, or kept. Its row
-   proves nothing, so it counts as absent. So does one that is not ours, which the
-   configuration says, and may be mistaken about; not the source. */
 void relate_unknown(struct relate *r, struct doc *doc)
 {
 	struct made none = { 0 };
@@ -192,6 +192,19 @@ void relate_unknown(struct relate *r, struct doc *doc)
 		relate_quarantine(r, doc, "its environment, or organization, cannot be read");
 	else
 		relate_publish(r, doc, &none, LEFT_ABSENT);
+}
+
+void relate_publish_owned(struct relate *r, struct doc *doc, struct map_out *out, enum owner o)
+{
+	struct made m = { 0 };
+
+	if (o == OWNER_UNKNOWN && out->outcome == MAP_EVENT && out->ev.action == ACTION_DEPLOY) {
+		relate_unknown(r, doc);
+		return;
+	}
+	if (out->outcome == MAP_EVENT && o != NOT_OURS)
+		made_add(&m, out);
+	relate_publish(r, doc, &m, o == NOT_OURS ? LEFT_ABSENT : LEFT_WITHDRAWN);
 }
 
 /* --- what a document is about --- */
@@ -259,9 +272,9 @@ static void leave(struct relate *r, struct doc *doc)
 
 	if (doc->dir == DIR_SUBSCRIPTIONS)
 		docs_mark_keys(&r->docs, doc->id);
-	for (i = 0; i < doc->n_names && !doc->shadowed; i++)
-		withdraw(r, doc, doc->names[i], true);
-	doc_set_names(doc, NULL, 0);
+	for (i = 0; i < doc->names.n && !doc->shadowed; i++)
+		withdraw(r, doc, doc->names.v[i], true);
+	map_ids_reset(&doc->names);
 	if (doc->shadowed)
 		return;
 	if (kind_has_children(relate_kind(doc->dir)))
@@ -300,7 +313,7 @@ bool relate_identify(struct relate *r, struct doc *doc, struct json_span id)
 		if (doc->shadowed) {
 			(void)snprintf(why, sizeof(why), "its id %.200s is that of %.300s too",
 				       text, docs_owner(&r->docs, doc->dir, text)->path);
-			doc_set_names(doc, NULL, 0);
+			map_ids_reset(&doc->names);
 			relate_quarantine(r, doc, why);
 			fine = false;
 		}

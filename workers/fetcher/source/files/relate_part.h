@@ -23,8 +23,12 @@ static inline struct json_span relate_text(const struct buf *b)
 
 /* Puts what it made, and takes it; `left` says what becomes of what it made before. */
 void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left);
-/* The same of one whose environment is not known: held, or kept. */
+/* The same of one whose environment is not known: held, or what it made is kept. That proves
+   nothing: it counts as absent. So does what is not ours, which the configuration says, and
+   may be mistaken about; not the source. */
 void relate_unknown(struct relate *r, struct doc *doc);
+/* What an environment or organization of that owner made: an event, or nothing. */
+void relate_publish_owned(struct relate *r, struct doc *doc, struct map_out *out, enum owner o);
 
 /* Is the environment that the row names, else `fallback`, one of this gateway's? */
 enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback);

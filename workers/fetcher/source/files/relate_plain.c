@@ -9,23 +9,6 @@
 #include "workers/fetcher/map/plain.h"
 #include "workers/fetcher/source/files/relate_part.h"
 
-/* Publishes what an environment or organization of that owner made. */
-static void publish_owned(struct relate *r, struct doc *doc, struct map_out *out, enum owner o)
-{
-	bool deploys = out->outcome == MAP_EVENT && out->ev.action == ACTION_DEPLOY;
-	struct made m = { 0 };
-
-	if (out->outcome == MAP_EVENT && o != NOT_OURS && (o == OURS || !deploys))
-		made_add(&m, out);
-	if (o == NOT_OURS)
-		relate_publish(r, doc, &m, LEFT_ABSENT);
-	else if (o == OWNER_UNKNOWN && deploys)
-		relate_unknown(r, doc);
-	else
-		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
-	made_reset(&m);
-}
-
 /* --- rows of events --- */
 
 /* An event of no environment is everybody's. */
@@ -51,7 +34,7 @@ static void relate_row(struct relate *r, struct doc *doc, struct json_span row,
 		if (map_event(r->ctx, row, &out, &e) < 0)
 			relate_quarantine(r, doc, e.text);
 		else
-			publish_owned(r, doc, &out, owner_of_payload(r, &out.ev));
+			relate_publish_owned(r, doc, &out, owner_of_payload(r, &out.ev));
 	}
 	map_out_reset(&out);
 	buf_reset(&id);
@@ -76,7 +59,7 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 		relate_row(r, doc, v, &about);
 	else if (relate_has_type(
 			 v)) /* of one that is distributed at no time, or not by this node */
-		publish_owned(r, doc, &nothing, OURS);
+		relate_publish_owned(r, doc, &nothing, OURS);
 	else
 		relate_quarantine(r, doc, "its type is none that is known");
 	mem_free(about.id);
@@ -84,22 +67,6 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 }
 
 /* --- rows of their own --- */
-
-static void relate_access_point(struct relate *r, struct doc *doc, struct json_span row)
-{
-	struct map_out out = { 0 };
-	struct err e = { 0 };
-	char *env = relate_dup_string(map_access_point_environment(row));
-
-	if (relate_identify(r, doc, json_get(row, "id"))) {
-		if (map_access_point(row, &out, &e) < 0)
-			relate_quarantine(r, doc, e.text);
-		else
-			publish_owned(r, doc, &out, places_owner(r->places, env));
-	}
-	map_out_reset(&out);
-	mem_free(env);
-}
 
 /* An organization is this gateway's when an environment of it is, or when it is wanted. */
 static enum owner organization_owner(struct relate *r, const char *id)
@@ -119,20 +86,24 @@ static enum owner organization_owner(struct relate *r, const char *id)
 	return o != NULL && o->there ? NOT_OURS : OWNER_UNKNOWN;
 }
 
-static void relate_license(struct relate *r, struct doc *doc, struct json_span row)
+static void relate_own(struct relate *r, struct doc *doc, struct json_span row)
 {
+	bool license = doc->dir == DIR_LICENSES;
+	struct json_span id = license ? map_license_organization(row) : json_get(row, "id");
+	char *of = relate_dup_string(license ? id : map_access_point_environment(row));
 	struct map_out out = { 0 };
 	struct err e = { 0 };
-	char *id = relate_dup_string(map_license_organization(row));
 
-	if (relate_identify(r, doc, map_license_organization(row))) {
-		if (map_license(row, &out, &e) < 0)
+	if (relate_identify(r, doc, id)) {
+		if ((license ? map_license(row, &out, &e) : map_access_point(row, &out, &e)) < 0)
 			relate_quarantine(r, doc, e.text);
 		else
-			publish_owned(r, doc, &out, organization_owner(r, id));
+			relate_publish_owned(r, doc, &out,
+					     license ? organization_owner(r, of)
+						     : places_owner(r->places, of));
 	}
 	map_out_reset(&out);
-	mem_free(id);
+	mem_free(of);
 }
 
 /* There is one: whatever it is called, a second document is shadowed by the first. */
@@ -150,8 +121,8 @@ static void relate_installation(struct relate *r, struct doc *doc, struct json_s
 		if (by_ids)
 			places_organizations(r->places, &organizations);
 		map_node_metadata(id, organizations.v, organizations.n, &out);
-		publish_owned(r, doc, &out,
-			      by_ids && r->places->unreadable > 0 ? OWNER_UNKNOWN : OURS);
+		relate_publish_owned(r, doc, &out,
+				     by_ids && r->places->unreadable > 0 ? OWNER_UNKNOWN : OURS);
 		map_ids_reset(&organizations);
 	}
 	map_out_reset(&out);
@@ -160,10 +131,8 @@ static void relate_installation(struct relate *r, struct doc *doc, struct json_s
 
 void relate_plain(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms)
 {
-	if (doc->dir == DIR_ACCESS_POINTS)
-		relate_access_point(r, doc, row);
-	else if (doc->dir == DIR_LICENSES)
-		relate_license(r, doc, row);
+	if (doc->dir == DIR_ACCESS_POINTS || doc->dir == DIR_LICENSES)
+		relate_own(r, doc, row);
 	else if (doc->dir == DIR_INSTALLATION)
 		relate_installation(r, doc, row);
 	else

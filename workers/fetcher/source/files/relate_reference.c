@@ -17,8 +17,8 @@ static bool is_refused(struct relate *r, const struct doc *doc)
 
 	if (doc->dir == DIR_APIS)
 		return twin != NULL && twin->deployed;
-	if (doc->n_names > 0 || twin != NULL)
-		return doc->n_names == 0;
+	if (doc->names.n > 0 || twin != NULL)
+		return doc->names.n == 0;
 	event_name(&name, KIND_API, doc->id, NULL);
 	ask.name = (char *)(uintptr_t)buf_cstr(&name);
 	if (feed_ask(r->feed, &one, 1, NULL) < 0)
@@ -84,25 +84,17 @@ static int learn_reference(struct relate *r, struct doc *doc, const struct map_o
 static void relate_reference(struct relate *r, struct doc *doc, enum owner o, struct map_out *out)
 {
 	bool deployed = o != NOT_OURS && out->ev.action == ACTION_DEPLOY;
-	struct made m = { 0 };
 	struct err e = { 0 };
 
+	doc->lost = false;
 	if (!identify_as(r, doc, out->ev.id))
 		return;
 	if (learn_reference(r, doc, out, deployed, &e) < 0) {
 		relate_quarantine(r, doc, e.text);
 		return;
 	}
-	if (o == OURS || (o != NOT_OURS && !deployed))
-		made_add(&m, out);
-	if (o == NOT_OURS) {
-		doc->lost = true; /* and what hangs on it goes with it */
-		relate_publish(r, doc, &m, LEFT_ABSENT);
-	} else if (m.n > 0)
-		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
-	else
-		relate_unknown(r, doc);
-	made_reset(&m);
+	doc->lost = o == NOT_OURS; /* and what hangs on it goes with it */
+	relate_publish_owned(r, doc, out, o);
 }
 
 /* Its file is as good as gone: only a product that is gone made it eligible. */
@@ -130,7 +122,6 @@ void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t
 	} else if (out.ineligible && doc->lost && str_equal(doc->id, out.ev.id)) {
 		relate_lost(r, doc);
 	} else {
-		doc->lost = false;
 		relate_reference(r, doc, relate_owner(r, row, "DEFAULT"), &out);
 	}
 	map_out_reset(&out);
@@ -181,7 +172,6 @@ void relate_product(struct relate *r, struct doc *doc, struct json_span row, int
 	} else {
 		if (r->products_unsure)
 			docs_mark_dir(&r->docs, DIR_APIS);
-		doc->lost = false;
 		relate_reference(r, doc, relate_owner(r, relate_text(&out.ev.payload), "DEFAULT"),
 				 &out);
 	}

@@ -197,23 +197,8 @@ static bool is_document(const char *name)
 	return name[0] != '.' && str_ends(name, ".json") && strlen(name) < NAME_MAX;
 }
 
-struct file_names {
-	char **v;
-	size_t n, cap;
-};
-
-static void names_reset(struct file_names *l)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		mem_free(l->v[i]);
-	mem_free(l->v);
-	*l = (struct file_names){ 0 };
-}
-
 /* Paths of the documents in a directory, sorted. -ENOENT: there is no such directory. */
-static int list_dir(const struct source_file *s, enum docs_dir dir, struct file_names *out,
+static int list_dir(const struct source_file *s, enum docs_dir dir, struct map_ids *out,
 		    struct err *e)
 {
 	char *full = mem_printf("%s/%s", s->root, docs_dir_name(dir));
@@ -224,10 +209,11 @@ static int list_dir(const struct source_file *s, enum docs_dir dir, struct file_
 	if (d == NULL)
 		rc = err_errno(e, errno, "%s", full);
 	while (d != NULL && (errno = 0, ent = readdir(d)) != NULL) {
-		if (!is_document(ent->d_name))
-			continue;
-		out->v = mem_grow(out->v, &out->cap, out->n + 1, sizeof(char *));
-		out->v[out->n++] = mem_printf("%s/%s", docs_dir_name(dir), ent->d_name);
+		char *path = mem_printf("%s/%s", docs_dir_name(dir), ent->d_name);
+
+		if (is_document(ent->d_name))
+			map_ids_add(out, path);
+		mem_free(path);
 	}
 	if (d != NULL && errno != 0)
 		rc = err_errno(e, errno, "list %s", full);
@@ -249,7 +235,7 @@ static bool stat_path(const struct source_file *s, const char *path, struct stat
 }
 
 /* Compares the listing with what is known: marks what changed, and what is missing. */
-static void compare(struct source_file *s, enum docs_dir dir, const struct file_names *l, bool full)
+static void compare(struct source_file *s, enum docs_dir dir, const struct map_ids *l, bool full)
 {
 	struct stat sb;
 	size_t at = 0;
@@ -306,7 +292,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 		s->r.products_unsure = count_unread(s, 1U << DIR_API_PRODUCTS, true) > 0;
 	/* Ranks may change while reading: a few rounds settle them. */
 	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
-		struct file_names l = { 0 };
+		struct map_ids l = { 0 };
 		size_t at = 0;
 		size_t i;
 		void *v;
@@ -314,10 +300,8 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 		while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
 			struct doc *doc = v;
 
-			if (doc->dir != dir || !doc->dirty)
-				continue;
-			l.v = mem_grow(l.v, &l.cap, l.n + 1, sizeof(char *));
-			l.v[l.n++] = mem_strdup(doc->path);
+			if (doc->dir == dir && doc->dirty)
+				map_ids_add(&l, doc->path);
 		}
 		if (l.n > 0)
 			qsort(l.v, l.n, sizeof(char *), str_order);
@@ -327,7 +311,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 			if (doc != NULL && doc->dirty)
 				take_doc(s, doc);
 		}
-		names_reset(&l);
+		map_ids_reset(&l);
 	}
 }
 
@@ -528,8 +512,7 @@ static void doubt_dir(struct source_file *s, enum docs_dir dir, bool there)
 }
 
 /* All listings before anything is concluded: half a source proves nothing. */
-static int list_everything(struct source_file *s, struct file_names lists[DIR__COUNT],
-			   struct err *e)
+static int list_everything(struct source_file *s, struct map_ids lists[DIR__COUNT], struct err *e)
 {
 	unsigned i;
 	int rc = 0;
@@ -585,7 +568,7 @@ static int settle_doubt(struct source_file *s, struct err *e)
 	return 0;
 }
 
-static bool lists_equal(const struct file_names *a, const struct file_names *b)
+static bool lists_equal(const struct map_ids *a, const struct map_ids *b)
 {
 	size_t i;
 
@@ -598,9 +581,9 @@ static bool lists_equal(const struct file_names *a, const struct file_names *b)
 }
 
 /* Lists and reads everything again. 1: it is as it was; 0: something came or went. */
-static int look_again(struct source_file *s, struct file_names lists[DIR__COUNT], struct err *e)
+static int look_again(struct source_file *s, struct map_ids lists[DIR__COUNT], struct err *e)
 {
-	struct file_names next[DIR__COUNT] = { { 0 } };
+	struct map_ids next[DIR__COUNT] = { { 0 } };
 	bool same = true;
 	unsigned i;
 	int rc = list_everything(s, next, e);
@@ -612,7 +595,7 @@ static int look_again(struct source_file *s, struct file_names lists[DIR__COUNT]
 	if (rc == 0)
 		take_all(s);
 	for (i = 0; i < DIR__COUNT; i++) {
-		names_reset(&lists[i]);
+		map_ids_reset(&lists[i]);
 		lists[i] = next[i];
 	}
 	return rc < 0 ? rc : same;
@@ -620,7 +603,7 @@ static int look_again(struct source_file *s, struct file_names lists[DIR__COUNT]
 
 /* What the zone holds and no document made is asked for: a second later it still is nowhere,
    and nothing came or went in between. Else nothing is absent, and another pass comes. */
-static int settle_absence(struct source_file *s, struct file_names lists[DIR__COUNT], struct err *e)
+static int settle_absence(struct source_file *s, struct map_ids lists[DIR__COUNT], struct err *e)
 {
 	struct feed_unmet unmet = { 0 };
 	unsigned round;
@@ -666,7 +649,7 @@ static void doubt_places(struct source_file *s)
 
 static int read_everything(struct source_file *s, bool full, struct err *e)
 {
-	struct file_names lists[DIR__COUNT] = { { 0 } };
+	struct map_ids lists[DIR__COUNT] = { { 0 } };
 	unsigned i;
 	int rc;
 
@@ -687,7 +670,7 @@ static int read_everything(struct source_file *s, bool full, struct err *e)
 	if (rc == 0 && full)
 		rc = settle_absence(s, lists, e);
 	for (i = 0; i < DIR__COUNT; i++)
-		names_reset(&lists[i]);
+		map_ids_reset(&lists[i]);
 	s->listed_ms = clock_boot_ms();
 	return rc;
 }
