@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "workers/fetcher/source/rows_page.h"
 
@@ -61,6 +62,7 @@ int rows_take(struct rows *r, struct db_query *q, struct rows_edge *edge, struct
 	bool more = s.cut || n == (int)q->limit;
 	int rc = n;
 
+	edge->in_ms = clock_boot_ms();
 	/* What had no room is read again: no more of them next time than have. */
 	if (s.cut)
 		q->limit = (unsigned)s.page.n;

@@ -53,7 +53,8 @@ struct rows {
 
 struct rows_edge { /* where a scan has come to */
 	int64_t ms;
-	char *id; /* owned, a position; NULL: no row was seen */
+	char *id;      /* owned, a position; NULL: no row was seen */
+	int64_t in_ms; /* boot time: when the last page was in, and not yet looked at */
 	/* The greatest (ms, id) that is not later than `until_ms`: what a cursor may say. */
 	int64_t until_ms;
 	int64_t seen_ms;
@@ -94,7 +95,7 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 void rows_fine(struct rows *r, enum db_table t, const char *id);
 
 /* Its row cannot be read: it stays as it is. */
-void rows_keep(struct rows *r, enum kind k, const char *id, const char *ref);
+void rows_keep(struct rows *r, enum kind k, const char *id);
 char *rows_name(enum kind k, const char *id, const char *ref) MUST_USE; /* the caller's */
 
 /* After a pass over everything: rows that were set aside and did not come again are gone. */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,11 +128,7 @@ static void take_pair(struct keys_work *w, const struct child *p)
 		rows_quarantine(r, DB_KEYS, id, p->ask.name, why.text);
 	else
 		rows_fine(r, DB_KEYS, id);
-	if (out.outcome == MAP_EVENT) {
-		mem_free(out.ev.version);
-		out.ev.version = mem_printf("%" PRId64, p->ask.version_ms);
-	}
-	rows_put(r, &out);
+	rows_put_as(r, &out, p->ask.version_ms);
 	buf_reset(&key);
 }
 

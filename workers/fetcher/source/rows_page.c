@@ -168,6 +168,13 @@ void rows_put(struct rows *r, struct map_out *out)
 	map_out_reset(out);
 }
 
+void rows_put_as(struct rows *r, struct map_out *out, int64_t version_ms)
+{
+	mem_free(out->ev.version);
+	out->ev.version = mem_printf("%" PRId64, version_ms);
+	rows_put(r, out);
+}
+
 void rows_withdraw(struct rows *r, const struct event *what, int64_t version_ms)
 {
 	struct event ev = { .kind = what->kind, .action = ACTION_UNDEPLOY };
@@ -178,9 +185,9 @@ void rows_withdraw(struct rows *r, const struct event *what, int64_t version_ms)
 	feed_put_event(r->feed, &ev, false);
 }
 
-void rows_keep(struct rows *r, enum kind k, const char *id, const char *ref)
+void rows_keep(struct rows *r, enum kind k, const char *id)
 {
-	char *name = rows_name(k, id, ref);
+	char *name = rows_name(k, id, NULL);
 
 	feed_say(r->feed, FEED_KEPT, name, NULL);
 	mem_free(name);
@@ -257,7 +264,7 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 		feed_say(r->feed, FEED_KEPT, name, NULL);
 	/* Which of them it is the row may not say. */
 	for (k = 0; t == DB_EVENTS && k < ARRAY_LEN(kinds); k++) {
-		rows_keep(r, kinds[k], id, NULL);
+		rows_keep(r, kinds[k], id);
 		if (kind_has_children(kinds[k]))
 			rows_unreadable(r, kinds[k], id);
 	}

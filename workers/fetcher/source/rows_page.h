@@ -66,6 +66,7 @@ int page_look_up(struct row_page *p, const struct row_lookup *l, page_fn *take,
 		 struct err *e) MUST_USE;
 
 void rows_put(struct rows *r, struct map_out *out); /* an event, or nothing; takes it */
+void rows_put_as(struct rows *r, struct map_out *out, int64_t version_ms);
 /* `version_ms`: of the row that says so; 0: it does not, by itself. */
 void rows_withdraw(struct rows *r, const struct event *what, int64_t version_ms);
 

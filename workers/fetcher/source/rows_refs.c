@@ -176,7 +176,7 @@ static bool is_doubtful(struct rows *r, const struct map_out *out, int64_t versi
 		return false;
 	a = ref_entry(r, KIND_API, out->ev.id);
 	if (r->doubt) {
-		rows_keep(r, KIND_API, out->ev.id, NULL);
+		rows_keep(r, KIND_API, out->ev.id);
 		rows_unreadable(r, KIND_API, out->ev.id);
 	} else if (r->lost || a->state == REF_LOST) {
 		r->holds = true;

@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
 #include <stdint.h>
 
 #include "common/base/mem.h"
 #include "workers/fetcher/source/rows_page.h"
-
-static void set_version(struct rows *r, const struct map_subscription *s, struct map_out *out)
-{
-	if (out->outcome != MAP_EVENT)
-		return;
-	mem_free(out->ev.version);
-	out->ev.version =
-		mem_printf("%" PRId64, child_version(ref_entry(r, child_scope(s), s->scope), s));
-}
 
 /* In other passes than deltas all of them are found with their APIs (wire page 3.6). */
 static void take_whole(const struct row_page *p, const char *id, struct json_span text)
@@ -23,17 +13,19 @@ static void take_whole(const struct row_page *p, const char *id, struct json_spa
 	struct err why = { 0 };
 	char *name = NULL;
 	unsigned flags = MAP_PRODUCT_KNOWN;
-	bool known = map_subscription_read(text, &facts, NULL) == 0;
+	int rc = map_subscription_read(text, &facts, &why);
 
-	if (known && !facts.product && (p->attached || r->kind != PASS_DELTA))
+	if (!facts.product && (p->attached || r->kind != PASS_DELTA))
 		flags |= MAP_ATTACHED;
-	if (map_subscription(text, flags, &out, &why) == 0) {
-		if (known)
-			set_version(r, &facts, &out);
+	if (rc == 0)
+		rc = map_subscription(text, flags, &out, &why);
+	if (rc == 0) {
+		const struct ref *a = ref_entry(r, child_scope(&facts), facts.scope);
+
 		rows_fine(r, DB_SUBSCRIPTIONS, id);
-		rows_put(r, &out);
+		rows_put_as(r, &out, child_version(a, &facts));
 	} else {
-		if (known)
+		if (facts.id != NULL)
 			name = rows_name(KIND_SUBSCRIPTION, facts.id, facts.scope);
 		rows_quarantine(r, DB_SUBSCRIPTIONS, id, name, why.text);
 	}

@@ -18,8 +18,9 @@
 #define CURSOR_PLACES  "places"
 #define CURSOR_MEMBERS "members"
 
-/* A comparison rests after each page for as long as it took, so that it has at most half of
-   the thread and of what a connection gets out of the database; but no longer than this. */
+/* A comparison rests after each page for as long as reading it took, or the look at it, so
+   that it has at most half of what a connection gets out of the database, and of the thread;
+   but no longer than this. */
 #define PAGE_REST_MAX_MS 500
 #define NAP_MS		 20 /* how late a stop may be noticed meanwhile */
 /* Comparisons because of what is told: between two of them, and for how many times as long
@@ -294,7 +295,7 @@ static void put_metadata(struct source_db *s)
 	map_node_metadata(s->seen_installation, s->places->organization_ids.v,
 			  by_ids ? s->places->organization_ids.n : 0, &out);
 	if (by_ids && s->places->unreadable > 0) {
-		rows_keep(&s->rows, out.ev.kind, out.ev.id, NULL); /* they are not all known */
+		rows_keep(&s->rows, out.ev.kind, out.ev.id); /* they are not all known */
 	} else {
 		feed_put_event(s->rows.feed, &out.ev, false);
 	}
@@ -433,14 +434,14 @@ static int delta_between(struct source_db *s, struct err *e)
 }
 
 /* Rests, and brings meanwhile what changes. */
-static int between_pages(struct source_db *s, struct err *e)
+static int between_pages(struct source_db *s, const struct rows_edge *g, struct err *e)
 {
 	struct pollfd p = { s->watch == NULL ? -1 : watch_fd(s->watch), POLLIN, 0 };
 	int64_t until_ms = clock_boot_ms();
 	int64_t now_ms;
 	int rc = 0;
 
-	until_ms += MIN(until_ms - s->paged_ms, PAGE_REST_MAX_MS);
+	until_ms += MIN(MAX(g->in_ms - s->paged_ms, until_ms - g->in_ms), PAGE_REST_MAX_MS);
 	do {
 		bool told;
 		int64_t since_ms;
@@ -472,7 +473,8 @@ static int scan_by_id(struct source_db *s, const struct scan_step *step, struct 
 		  !(step->table == DB_EVENTS && s->rows.remap);
 	do {
 		rc = rows_take(&s->rows, &q, &g, e);
-		if (rc > 0 && s->rows.kind == PASS_COMPARE && (rested = between_pages(s, e)) < 0)
+		if (rc > 0 && s->rows.kind == PASS_COMPARE &&
+		    (rested = between_pages(s, &g, e)) < 0)
 			rc = rested;
 	} while (rc > 0);
 	/* A comparison may have met rows that a delta has still to bring in their order. */
