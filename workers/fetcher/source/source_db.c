@@ -18,9 +18,9 @@
 #define CURSOR_PLACES  "places"
 #define CURSOR_MEMBERS "members"
 
-/* A comparison rests after each page for as long as reading it took, or the look at it, so
-   that it has at most half of what a connection gets out of the database, and of the thread;
-   but no longer than this. */
+/* While a page is looked at the database rests, and the thread while it is read. A comparison
+   rests besides by what one takes longer than the other, so that it has at most half of the
+   thread and of what a connection gets out of the database; but no longer than this. */
 #define PAGE_REST_MAX_MS 500
 #define NAP_MS		 20 /* how late a stop may be noticed meanwhile */
 /* Comparisons because of what is told: between two of them, and for how many times as long
@@ -441,7 +441,7 @@ static int between_pages(struct source_db *s, const struct rows_edge *g, struct 
 	int64_t now_ms;
 	int rc = 0;
 
-	until_ms += MIN(MAX(g->in_ms - s->paged_ms, until_ms - g->in_ms), PAGE_REST_MAX_MS);
+	until_ms += MIN(llabs(g->in_ms - s->paged_ms - (until_ms - g->in_ms)), PAGE_REST_MAX_MS);
 	do {
 		bool told;
 		int64_t since_ms;
