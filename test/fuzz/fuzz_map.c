@@ -3,10 +3,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "workers/fetcher/map/membership.h"
+#include "workers/fetcher/map/places.h"
 #include "workers/fetcher/map/plain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void add_place(struct map_ctx *ctx, enum place_type t, const char *row)
+{
+	CHECK(places_add(map_places(ctx), t, (struct json_span){ row, strlen(row) }, NULL) == 0);
+}
 
 static struct map_ctx *context(void)
 {
@@ -16,8 +21,10 @@ static struct map_ctx *context(void)
 	if (ctx == NULL) {
 		ctx = map_ctx_create(tags, ARRAY_LEN(tags), "vvLJ4Q8Khvv9tm2tIPdkGEdmgKUruAL6", 32);
 		map_ctx_set_authz(ctx, true);
-		map_ctx_set_environment(ctx, "DEFAULT", "default", "DEFAULT");
-		map_ctx_set_organization(ctx, "DEFAULT", NULL);
+		add_place(
+			ctx, PLACE_ENVIRONMENT,
+			"{\"id\":\"DEFAULT\",\"hrids\":[\"default\"],\"organizationId\":\"DEFAULT\"}");
+		add_place(ctx, PLACE_ORGANIZATION, "{\"id\":\"DEFAULT\"}");
 	}
 	return ctx;
 }
@@ -50,16 +57,17 @@ static void check_out(int rc, struct map_out *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char accepted[] =
-		"{\"id\":\"s\",\"api\":\"a\",\"plan\":\"p\",\"status\":\"ACCEPTED\"}";
-	struct json_span sub = { accepted, sizeof(accepted) - 1 };
+	static char id[] = "s", api[] = "a", plan[] = "p";
+	const struct map_subscription sub = {
+		.id = id, .scope = api, .plan = plan, .status = "ACCEPTED", .accepted = true
+	};
 	struct json_span row = { (const char *)data, size };
 	struct map_out out = { 0 };
 
 	check_out(map_event(context(), row, &out, NULL), &out);
 	check_out(map_api_file(context(), row, 1, &out, NULL), &out);
 	check_out(map_subscription(row, MAP_ATTACHED | MAP_PRODUCT_KNOWN, &out, NULL), &out);
-	check_out(map_apikey(row, sub, 0, &out, NULL), &out);
+	check_out(map_apikey(row, &sub, 0, &out, NULL), &out);
 	check_out(map_access_point(row, &out, NULL), &out);
 	if (map_license(row, &out, NULL) == 0)
 		map_out_reset(&out);

@@ -408,6 +408,20 @@ def insert_subs(zone, count):
                       now() - interval '1 day' FROM generate_series(1, %s) i""", count)
 
 
+def test_an_api_comes_back_with_more_subscriptions_than_a_page_holds(zone):
+    """Their rows lie far behind the cursor: they are looked up by the API."""
+    put_api(zone, "a", updated=OLD)
+    put_api(zone, "b", updated=OLD)
+    insert_subs(zone, 2500)
+    put_key(zone, "k", ["s2499"])
+    zone.start(1, more="")
+    zone.settled(count=2503)
+    zone.event("a", "UNPUBLISH_API")
+    zone.settled(count=1)
+    put_api(zone, "a")
+    zone.settled(count=2503)
+
+
 def sessions(zone):
     """(state, whether it holds a moment) of the node's sessions."""
     return zone.mongo.run("SELECT state, backend_xmin IS NOT NULL FROM pg_stat_activity WHERE usename = 'reader'").fetchall()

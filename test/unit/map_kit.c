@@ -250,3 +250,20 @@ void kit_compare_event(const struct event *ev, struct json_span recorded,
 	mem_free(want);
 	buf_reset(&key);
 }
+
+int kit_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
+	       struct map_out *out, struct err *e)
+{
+	struct map_subscription s = { 0 };
+	int rc = map_subscription_read(subscription_row, &s, e);
+
+	if (rc == 0)
+		rc = map_apikey(row, &s, flags, out, e);
+	map_subscription_reset(&s);
+	return rc;
+}
+
+void kit_place(struct map_ctx *ctx, enum place_type t, const char *row)
+{
+	assert_int_equal(places_add(map_places(ctx), t, kit_text(row), NULL), 0);
+}

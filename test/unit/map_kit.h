@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "workers/fetcher/map/map.h"
+#include "workers/fetcher/map/places.h"
 
 #define DEFAULT_SECRET "vvLJ4Q8Khvv9tm2tIPdkGEdmgKUruAL6"
 
@@ -29,6 +29,12 @@ char *kit_string(struct json_span v); /* NULL for what is no string; the caller 
 
 /* `v` is a string that holds JSON; `room` keeps the text. */
 struct json_span kit_inner(struct json_span v, struct buf *room);
+
+void kit_place(struct map_ctx *ctx, enum place_type t, const char *row);
+
+/* A key's row with its subscription's, as a source maps it. */
+int kit_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
+	       struct map_out *out, struct err *e);
 
 /* The definition we wrote against the input's and the one that was recorded. */
 void kit_compare_definition(struct json_span ours, struct json_span input,

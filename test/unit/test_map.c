@@ -44,7 +44,7 @@ static int map_row(const struct run *run, struct json_span row, struct map_out *
 	if (json_equals(kind, "license"))
 		return map_license(row, out, e);
 	assert_true(json_equals(kind, "apikey"));
-	return map_apikey(row, subscription, flags_of(run, row, subscription), out, e);
+	return kit_apikey(row, subscription, flags_of(run, row, subscription), out, e);
 }
 
 static void check_version(struct json_span row, const struct map_out *out)
@@ -172,10 +172,11 @@ static void on_row(struct json_span line, void *owner)
 	print_message("  %s\n", why == NULL ? "definition" : why);
 	mem_free(why);
 	if (json_equals(kind, "environment")) {
-		assert_int_equal(map_environment(run->ctx, row, NULL), 0);
+		assert_int_equal(places_add(map_places(run->ctx), PLACE_ENVIRONMENT, row, NULL), 0);
 		run->enriching++;
 	} else if (json_equals(kind, "organization")) {
-		assert_int_equal(map_organization(run->ctx, row, NULL), 0);
+		assert_int_equal(places_add(map_places(run->ctx), PLACE_ORGANIZATION, row, NULL),
+				 0);
 		run->enriching++;
 	} else {
 		if (json_equals(type, "DEPLOY_API_PRODUCT"))
@@ -208,8 +209,9 @@ static void rows_map_as_the_reference_maps_them(void **state)
 
 static void set_default_places(struct map_ctx *ctx)
 {
-	map_ctx_set_environment(ctx, "DEFAULT", "default", "DEFAULT");
-	map_ctx_set_organization(ctx, "DEFAULT", "default");
+	kit_place(ctx, PLACE_ENVIRONMENT,
+		  "{\"id\":\"DEFAULT\",\"hrids\":[\"default\"],\"organizationId\":\"DEFAULT\"}");
+	kit_place(ctx, PLACE_ORGANIZATION, "{\"id\":\"DEFAULT\",\"hrids\":[\"default\"]}");
 }
 
 static void definitions_map_as_the_reference_maps_them(void **state)

@@ -122,9 +122,11 @@ static void file_members_go_before_defaults(void **state)
 	struct json_span v;
 
 	UNUSED(state);
-	map_ctx_set_environment(ctx, "E", "wrong", "O");
-	map_ctx_set_environment(ctx, "E", "eh", "O");
-	map_ctx_set_organization(ctx, "O", "known");
+	kit_place(ctx, PLACE_ENVIRONMENT,
+		  "{\"id\":\"E\",\"hrids\":[\"wrong\"],\"organizationId\":\"O\"}");
+	kit_place(ctx, PLACE_ENVIRONMENT,
+		  "{\"id\":\"E\",\"hrids\":[\"eh\"],\"organizationId\":\"O\"}");
+	kit_place(ctx, PLACE_ORGANIZATION, "{\"id\":\"O\",\"hrids\":[\"known\"]}");
 	out = map_file(ctx, text, 42);
 	v = payload_of(&out);
 	assert_int_equal(out.deployed_at_len, 0);
@@ -406,7 +408,7 @@ static void check_key(const char *row, const char *subscription, enum map_outcom
 	struct map_out out = { 0 };
 	struct err e = { 0 };
 
-	if (map_apikey(kit_text(row), kit_text(subscription), 0, &out, &e) < 0)
+	if (kit_apikey(kit_text(row), kit_text(subscription), 0, &out, &e) < 0)
 		fail_msg("%s: %s", row, e.text);
 	assert_int_equal(out.outcome, outcome);
 	if (reason == NULL)
@@ -441,7 +443,7 @@ static void withdrawal_passes_though_the_rest_is_broken(void **state)
 	UNUSED(state);
 	check_key(KEY(OF_S ",\"revoked\":true,\"expireAt\":\"never\""), SUB(LIVE), MAP_EVENT,
 		  "not active");
-	assert_int_equal(map_apikey(kit_text(KEY(OF_S ",\"expireAt\":\"never\"")),
+	assert_int_equal(kit_apikey(kit_text(KEY(OF_S ",\"expireAt\":\"never\"")),
 				    kit_text(SUB(LIVE)), 0, &out, &e),
 			 ERR_PARSE);
 	assert_int_equal(map_subscription(kit_text(SUB(",\"status\":\"CLOSED\",\"metadata\":[]")),
@@ -538,10 +540,13 @@ static void other_rows_map_to_nothing_with_a_reason(void **state)
 					    "\"properties\":{\"api_id\":\"a\"}}"),
 				   &out, &e),
 			 ERR_PARSE);
-	assert_int_equal(map_environment(ctx, kit_text("{\"id\":\"\"}"), &e), ERR_PARSE);
-	assert_int_equal(map_organization(ctx, kit_text("{\"id\":\"o\",\"hrids\":[1]}"), &e),
+	assert_int_equal(
+		places_add(map_places(ctx), PLACE_ENVIRONMENT, kit_text("{\"id\":\"\"}"), &e),
+		ERR_PARSE);
+	assert_int_equal(places_add(map_places(ctx), PLACE_ORGANIZATION,
+				    kit_text("{\"id\":\"o\",\"hrids\":[1]}"), &e),
 			 ERR_PARSE);
-	assert_int_equal(map_organization(ctx, kit_text("{\"id\":\"o\",\"hrids\":[]}"), &e), 0);
+	kit_place(ctx, PLACE_ORGANIZATION, "{\"id\":\"o\",\"hrids\":[]}");
 	map_ctx_free(&ctx);
 	map_ctx_free(&ctx);
 }

@@ -149,7 +149,7 @@ static void take_asks(struct fetcher *f, struct feed_item *i)
 	size_t n;
 
 	for (n = 0; n < i->n_asks; n++) {
-		struct feed_ask *a = &i->asks[n];
+		struct feed_ask *a = i->asks[n];
 		struct known_entry *e = known_get(&f->known, a->name);
 		bool live = e != NULL && known_live(e);
 

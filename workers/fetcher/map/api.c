@@ -22,8 +22,8 @@ struct envelope {
 	struct json_span revision;    /* empty: none */
 	struct json_span file;	      /* members that a file may give; empty for rows */
 	const char *environment_id;   /* borrowed; NULL: none, or not known */
-	const struct map_place *environment;
-	const struct map_place *organization;
+	const struct places *places;
+	const struct place *environment;
 	bool is_file;
 	bool started;
 	int64_t modified_ms; /* of a file: deployedAt when it gives none */
@@ -31,12 +31,10 @@ struct envelope {
 
 static void set_environment(const struct map_ctx *ctx, struct envelope *n, const char *id)
 {
-	n->environment = map_place_find(&ctx->environments, id);
-	if (n->environment == NULL)
-		return;
-	n->environment_id = n->environment->id;
-	if (n->environment->parent != NULL)
-		n->organization = map_place_find(&ctx->organizations, n->environment->parent);
+	n->places = &ctx->places;
+	n->environment = places_find(n->places, PLACE_ENVIRONMENT, id);
+	if (n->environment != NULL)
+		n->environment_id = n->environment->id;
 }
 
 /* What the file says goes before what the tables say. */
@@ -53,17 +51,17 @@ static int write_place(struct buf *b, const struct envelope *n, const char *name
 
 static int write_places(struct buf *b, const struct envelope *n, struct err *e)
 {
-	const struct map_place *env = n->environment;
-	const struct map_place *org = n->organization;
+	const struct place *env = n->environment;
+	const struct place *org = env == NULL ? NULL : places_organization(n->places, env);
 	int rc;
 
 	rc = write_place(b, n, "environmentId", n->environment_id, e);
 	if (rc == 0)
-		rc = write_place(b, n, "environmentHrid", env == NULL ? NULL : env->hrid, e);
+		rc = write_place(b, n, "environmentHrid", place_hrid(env), e);
 	if (rc == 0)
 		rc = write_place(b, n, "organizationId", org == NULL ? NULL : org->id, e);
 	if (rc == 0)
-		rc = write_place(b, n, "organizationHrid", org == NULL ? NULL : org->hrid, e);
+		rc = write_place(b, n, "organizationHrid", place_hrid(org), e);
 	return rc;
 }
 

@@ -27,7 +27,7 @@ static const struct member expiry[] = { { "expireAt", MEMBER_MS } };
 struct pair {
 	struct json_span row; /* the key's */
 	struct map_key key;
-	struct map_subscription subscription;
+	const struct map_subscription *subscription;
 };
 
 static int take_flag(const struct json_span *v, int which, bool *out, struct err *e)
@@ -170,7 +170,7 @@ static bool is_active(const struct map_key *k, const struct map_subscription *s)
 static int write_payload(const struct pair *p, struct buf *b, struct err *e)
 {
 	const struct map_key *k = &p->key;
-	const struct map_subscription *s = &p->subscription;
+	const struct map_subscription *s = p->subscription;
 	struct json_span key = json_get(p->row, "key");
 	int rc;
 
@@ -200,7 +200,7 @@ static int write_payload(const struct pair *p, struct buf *b, struct err *e)
 static int map_pair(const struct pair *p, struct map_out *out, struct err *e)
 {
 	const struct map_key *k = &p->key;
-	const struct map_subscription *s = &p->subscription;
+	const struct map_subscription *s = p->subscription;
 
 	out->outcome = MAP_EVENT;
 	out->ev.kind = KIND_API_KEY;
@@ -216,32 +216,20 @@ static int map_pair(const struct pair *p, struct map_out *out, struct err *e)
 	return 0;
 }
 
-static int map_rows(struct json_span row, struct json_span subscription_row, unsigned flags,
-		    struct map_out *out, struct err *e)
-{
-	struct pair p = { .row = row };
-	int rc = read_row(row, &p.key, e);
-
-	if (rc == 0)
-		rc = map_subscription_read(subscription_row, &p.subscription, e);
-	if (rc == 0)
-		out->reason = why_nothing(&p.key, &p.subscription, flags);
-	if (rc == 0 && out->reason == NULL)
-		rc = map_pair(&p, out, e);
-	map_subscription_reset(&p.subscription);
-	map_key_reset(&p.key);
-	return rc;
-}
-
-int map_apikey(struct json_span text, struct json_span subscription_row, unsigned flags,
+int map_apikey(struct json_span text, const struct map_subscription *s, unsigned flags,
 	       struct map_out *out, struct err *e)
 {
 	struct map_out made = { 0 };
-	struct json_span row = { 0 };
-	int rc = member_check_object(text, "key", &row, e);
+	struct pair p = { .subscription = s };
+	int rc = member_check_object(text, "key", &p.row, e);
 
 	if (rc == 0)
-		rc = map_rows(row, subscription_row, flags, &made, e);
+		rc = read_row(p.row, &p.key, e);
+	if (rc == 0)
+		made.reason = why_nothing(&p.key, s, flags);
+	if (rc == 0 && made.reason == NULL)
+		rc = map_pair(&p, &made, e);
+	map_key_reset(&p.key);
 	if (rc < 0)
 		map_out_reset(&made);
 	else

@@ -316,6 +316,16 @@ void map_plans_reset(struct map_plans *p)
 	*p = (struct map_plans){ 0 };
 }
 
+bool map_plans_has(const struct map_plans *p, const char *plan)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (str_equal(p->v[i].id, plan))
+			return true;
+	return false;
+}
+
 bool map_plans_push(const struct map_plans *p, const char *plan)
 {
 	size_t i;

@@ -69,12 +69,6 @@ const char *const *map_event_types(enum map_types which, size_t *n)
 	return types;
 }
 
-void map_out_reset(struct map_out *out)
-{
-	event_reset(&out->ev);
-	*out = (struct map_out){ 0 };
-}
-
 static bool is_authz(enum kind k)
 {
 	return k == KIND_AUTHZ_ENTITY || k == KIND_AUTHZ_POLICY;

@@ -37,16 +37,6 @@ void map_ctx_free(struct map_ctx **ctx);
 /* Authorization entities and policies are distributed (gamma.enabled); else they are nothing. */
 void map_ctx_set_authz(struct map_ctx *ctx, bool on);
 
-/* Adds or replaces. `hrid` (the first one) and `organization_id` may be NULL. All copied. */
-void map_ctx_set_environment(struct map_ctx *ctx, const char *id, const char *hrid,
-			     const char *organization_id);
-void map_ctx_set_organization(struct map_ctx *ctx, const char *id, const char *hrid);
-void map_ctx_forget_places(struct map_ctx *ctx); /* all of both */
-
-/* The same from rows of kind environment and organization. */
-int map_environment(struct map_ctx *ctx, struct json_span row, struct err *e) MUST_USE;
-int map_organization(struct map_ctx *ctx, struct json_span row, struct err *e) MUST_USE;
-
 enum map_outcome { MAP_NOTHING, MAP_EVENT };
 
 struct map_out {
@@ -103,10 +93,6 @@ enum {
 int map_subscription(struct json_span row, unsigned flags, struct map_out *out,
 		     struct err *e) MUST_USE;
 
-/* One key for one of its subscriptions; another's row maps to nothing. */
-int map_apikey(struct json_span row, struct json_span subscription_row, unsigned flags,
-	       struct map_out *out, struct err *e) MUST_USE;
-
 /* What deltas need to know of an API or product that is deployed: plans one may subscribe to. */
 struct map_plan {
 	char *id;    /* owned */
@@ -123,7 +109,17 @@ int map_plans_read(enum kind k, struct json_span payload, struct map_plans *out,
 		   struct err *e) MUST_USE;
 void map_plans_reset(struct map_plans *p);
 bool map_plans_push(const struct map_plans *p, const char *plan); /* NULL: any of them */
+bool map_plans_has(const struct map_plans *p, const char *plan);
 bool map_plans_equal(const struct map_plans *a, const struct map_plans *b);
+
+/* Whether a child belongs into the zone, by what it refers to. */
+enum hang {
+	HANG_YES,
+	HANG_NO,
+	HANG_MAYBE,  /* the plans are not known */
+	HANG_KEPT,   /* it cannot be read: its children stay as they are */
+	HANG_NOTHING /* there is none: it takes its children along, or the guard keeps all */
+};
 
 struct map_subscription {
 	char *id;	    /* owned */
@@ -137,6 +133,10 @@ struct map_subscription {
 int map_subscription_read(struct json_span row, struct map_subscription *out,
 			  struct err *e) MUST_USE;
 void map_subscription_reset(struct map_subscription *s);
+
+/* One key for one of its subscriptions; another's maps to nothing. */
+int map_apikey(struct json_span row, const struct map_subscription *s, unsigned flags,
+	       struct map_out *out, struct err *e) MUST_USE;
 
 struct map_key {
 	char *id;	      /* owned */

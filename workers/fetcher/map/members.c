@@ -8,6 +8,12 @@
 #include "common/json/write.h"
 #include "workers/fetcher/map/map.h"
 
+void map_out_reset(struct map_out *out)
+{
+	event_reset(&out->ev);
+	*out = (struct map_out){ 0 };
+}
+
 int member_check_object(struct json_span text, const char *what, struct json_span *out,
 			struct err *e)
 {

@@ -54,24 +54,23 @@ static int write_places(const struct map_ctx *ctx, struct json_span bean, struct
 			struct err *e)
 {
 	static const struct member own[] = { { "environmentId", MEMBER_TEXT } };
-	const struct map_place *env;
-	const struct map_place *org = NULL;
+	const struct place *env;
+	const struct place *org;
 	struct buf id = { 0 };
 	int rc = member_copy(b, bean, own, ARRAY_LEN(own), e);
 
 	if (rc < 0)
 		return rc;
 	json_unescape(json_get(bean, "environmentId"), &id);
-	env = map_place_find(&ctx->environments, buf_cstr(&id));
+	env = places_find(&ctx->places, PLACE_ENVIRONMENT, buf_cstr(&id));
 	buf_reset(&id);
 	if (env == NULL)
 		return 0;
-	json_add_str(b, "environmentHrid", env->hrid);
-	if (env->parent != NULL)
-		org = map_place_find(&ctx->organizations, env->parent);
+	json_add_str(b, "environmentHrid", place_hrid(env));
+	org = places_organization(&ctx->places, env);
 	if (org != NULL) {
 		json_add_str(b, "organizationId", org->id);
-		json_add_str(b, "organizationHrid", org->hrid);
+		json_add_str(b, "organizationHrid", place_hrid(org));
 	}
 	return 0;
 }

@@ -29,20 +29,19 @@ static const struct member deployed[] = { { "deployedAt", MEMBER_MS } };
 /* The names of its environment; one that is not known leaves what the payload says. */
 static void write_names(const struct map_ctx *ctx, struct json_span bean, struct buf *b)
 {
-	const struct map_place *env;
-	const struct map_place *org = NULL;
+	const struct place *env;
+	const struct place *org;
 	struct buf id = { 0 };
 
 	json_unescape(json_get(bean, "environmentId"), &id);
-	env = map_place_find(&ctx->environments, buf_cstr(&id));
+	env = places_find(&ctx->places, PLACE_ENVIRONMENT, buf_cstr(&id));
 	buf_reset(&id);
 	if (env == NULL)
 		return;
-	if (env->parent != NULL)
-		org = map_place_find(&ctx->organizations, env->parent);
-	json_add_str(b, "environmentHrid", env->hrid);
+	org = places_organization(&ctx->places, env);
+	json_add_str(b, "environmentHrid", place_hrid(env));
 	json_add_str(b, "organizationId", org == NULL ? NULL : org->id);
-	json_add_str(b, "organizationHrid", org == NULL ? NULL : org->hrid);
+	json_add_str(b, "organizationHrid", place_hrid(org));
 }
 
 /* Absent is a yes, as the reference has it; null and 0 are none. */

@@ -23,8 +23,7 @@
 #include "common/base/str.h"
 #include "common/json/scan.h"
 
-#define DB_PAGE_ROWS 1000   /* of one answer, and ids that one look-up names */
-#define DB_SCAN_ROWS 100000 /* of one query of a scan of everything */
+#define DB_PAGE_ROWS 1000 /* of one query of a scan, and ids that one look-up names */
 
 #define DB_OVERLAP_MS	   30000  /* wire page 3.8 */
 #define DB_LAG_MS	   120000 /* that a secondary may be behind */
@@ -85,7 +84,7 @@ struct db_row {
 	const char *bad; /* NULL: the row is in `json` */
 };
 
-/* Less than 0 ends the query with that error. */
+/* Less than 0 ends the query with that error. It asks nothing: one query runs at a time. */
 typedef int db_row_fn(void *arg, const struct db_row *row, struct err *e);
 
 struct db;

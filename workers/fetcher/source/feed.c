@@ -73,6 +73,11 @@ bool feed_stopping(struct feed *f)
 	return atomic_load(&f->stop);
 }
 
+int feed_stopped(struct feed *f, struct err *e)
+{
+	return feed_stopping(f) ? err_set(e, ERR_STATE, "the source is stopping") : 0;
+}
+
 void feed_whole(struct feed *f)
 {
 	f->whole = true;
@@ -85,15 +90,11 @@ void feed_partial(struct feed *f)
 
 void feed_notify(struct feed *f, const char *text)
 {
-	struct feed_item *i;
-
 	if (str_equal(f->notify, text))
 		return;
 	mem_free(f->notify);
 	f->notify = mem_strdup(text);
-	i = feed_item_new(FEED_NOTIFY);
-	i->text = mem_strdup(text);
-	feed_put(f, i);
+	feed_say(f, FEED_NOTIFY, NULL, text);
 }
 
 void feed_lag(struct feed *f, int64_t lag_ms)
@@ -150,6 +151,27 @@ void feed_put_event(struct feed *f, struct event *ev, bool absent)
 	feed_put(f, i);
 }
 
+void feed_say(struct feed *f, enum feed_type type, const char *where, const char *text)
+{
+	struct feed_item *i = feed_item_new(type);
+
+	i->where = mem_strdup(where);
+	i->text = mem_strdup(text);
+	feed_put(f, i);
+}
+
+void feed_quarantine(struct feed *f, const struct feed_bad *b)
+{
+	struct feed_item *i = feed_item_new(FEED_QUARANTINE);
+
+	i->kind = b->kind;
+	i->blocks = b->blocks;
+	i->id = mem_strdup(b->id);
+	i->where = mem_strdup(b->where);
+	i->text = mem_strdup(b->why);
+	feed_put(f, i);
+}
+
 void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text)
 {
 	struct feed_item *i = feed_item_new(FEED_DOUBT);
@@ -161,7 +183,7 @@ void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text)
 }
 
 /* Puts a question, and waits for its answer. */
-static bool ask(struct feed *f, struct feed_item *i)
+static int ask(struct feed *f, struct feed_item *i, struct err *e)
 {
 	uv_mutex_lock(&f->mutex);
 	if (!atomic_load(&f->stop)) {
@@ -174,28 +196,28 @@ static bool ask(struct feed *f, struct feed_item *i)
 		uv_cond_wait(&f->answered, &f->mutex);
 	uv_mutex_unlock(&f->mutex);
 	feed_item_free(i);
-	return !feed_stopping(f);
+	return feed_stopped(f, e);
 }
 
-bool feed_ask(struct feed *f, struct feed_ask *v, size_t n)
+int feed_ask(struct feed *f, struct feed_ask *const *v, size_t n, struct err *e)
 {
 	struct feed_item *i;
 
 	if (n == 0)
-		return !feed_stopping(f);
+		return feed_stopped(f, e);
 	i = feed_item_new(FEED_ASK);
 	i->asks = v;
 	i->n_asks = n;
-	return ask(f, i);
+	return ask(f, i, e);
 }
 
-bool feed_unmet(struct feed *f, struct feed_unmet *out)
+int feed_unmet(struct feed *f, struct feed_unmet *out, struct err *e)
 {
 	struct feed_item *i = feed_item_new(FEED_UNMET);
 
 	feed_unmet_reset(out);
 	i->unmet = out;
-	return ask(f, i);
+	return ask(f, i, e);
 }
 
 void feed_unmet_add(struct feed_unmet *u, enum kind k, const char *id)

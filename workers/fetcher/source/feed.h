@@ -75,9 +75,9 @@ static inline bool ask_is_same(const struct feed_ask *a)
 struct feed_item {
 	struct feed_item *next;
 	enum feed_type type;
-	enum pass_kind pass;   /* BEGIN, END */
-	int64_t at_ms;	       /* BEGIN, END: boot time of it */
-	struct feed_ask *asks; /* not owned: the source's, which waits */
+	enum pass_kind pass;	      /* BEGIN, END */
+	int64_t at_ms;		      /* BEGIN, END: boot time of it */
+	struct feed_ask *const *asks; /* not owned: the source's, which waits */
 	size_t n_asks;
 	struct feed_unmet *unmet; /* the same */
 	int64_t lag_ms;		  /* LAG */
@@ -129,9 +129,19 @@ void feed_partial(struct feed *f); /* it does not: what it does not name may wel
 void feed_notify(struct feed *f, const char *text); /* puts a NOTIFY when it says another thing */
 void feed_lag(struct feed *f, int64_t lag_ms);	    /* the same; before the rows of a pass */
 void feed_put_event(struct feed *f, struct event *ev, bool absent); /* takes the event */
-bool feed_ask(struct feed *f, struct feed_ask *v, size_t n);	    /* false: stopping */
-/* Of everything that this pass, which looks at all, would take for absent. false: stopping. */
-bool feed_unmet(struct feed *f, struct feed_unmet *out);
+/* KEPT, CLEARED, CURSOR, NOTIFY; `text` may be NULL. */
+void feed_say(struct feed *f, enum feed_type type, const char *where, const char *text);
+struct feed_bad { /* QUARANTINE; not owned */
+	enum kind kind;
+	unsigned blocks;
+	const char *id, *where, *why;
+};
+void feed_quarantine(struct feed *f, const struct feed_bad *b);
+/* These fail with ERR_STATE when the source is to stop. */
+int feed_ask(struct feed *f, struct feed_ask *const *v, size_t n, struct err *e) MUST_USE;
+/* Of everything that this pass, which looks at all, would take for absent. */
+int feed_unmet(struct feed *f, struct feed_unmet *out, struct err *e) MUST_USE;
+int feed_stopped(struct feed *f, struct err *e) MUST_USE;
 void feed_unmet_add(struct feed_unmet *u, enum kind k, const char *id);
 void feed_unmet_reset(struct feed_unmet *u);
 /* FEED_DOUBT. */

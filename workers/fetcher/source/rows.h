@@ -29,25 +29,18 @@
 
 #define ROWS_PAGE_BYTES (4U << 20) /* of rows that are kept for a look at them together */
 
-/* A page of a scan was looked at, and nothing of it is half done: other rows may be. */
-typedef int rows_page_fn(void *arg, struct err *e);
-
 struct rows {
 	struct feed *feed; /* during a pass */
 	struct db *db;
 	struct map_ctx *ctx;
-	char *const *environments; /* only their rows; not owned */
-	size_t n_environments;
-	char *const *organizations; /* only their licenses, n 0: all; sorted; not owned */
-	size_t n_organizations;
-	uint32_t pass;		 /* number of the pass under way */
-	enum pass_kind kind;	 /* of it */
+	const struct map_ids *environments;  /* only their rows, none: all; not owned */
+	const struct map_ids *organizations; /* the same of licenses; sorted */
+	uint32_t pass;			     /* number of the pass under way */
+	enum pass_kind kind;		     /* of it */
 	bool remap;		 /* what rows are mapped with has changed: versions prove nothing */
 	bool unsure;		 /* rows beyond the cursors may be half done: the last pass failed,
 				    or was another process's */
 	uint64_t read;		 /* rows, in this pass */
-	rows_page_fn *paged;	 /* NULL: none */
-	void *arg;		 /* of it */
 	struct table claims;	 /* name -> struct claim, owned: of entities of several rows */
 	struct table refs[2];	 /* of APIs, of products: id -> struct ref, owned */
 	struct map_ids owed;	 /* APIs to be judged again, since products gained or lost them */
@@ -60,7 +53,8 @@ struct rows {
 
 struct rows_edge { /* where a scan has come to */
 	int64_t ms;
-	char *id; /* owned, a position; NULL: no row was seen */
+	char *id;      /* owned, a position; NULL: no row was seen */
+	int64_t in_ms; /* boot time: when the last page was in, and not yet looked at */
 	/* The greatest (ms, id) that is not later than `until_ms`: what a cursor may say. */
 	int64_t until_ms;
 	int64_t seen_ms;
@@ -75,9 +69,13 @@ void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind);
 /* Of a table, as far as it is of this gateway's environments. */
 void rows_query(const struct rows *r, enum db_table t, struct db_query *q);
 
-/* One query of a table that is scanned. The number of its rows; the edge moves on. */
-int rows_take(struct rows *r, const struct db_query *q, struct rows_edge *edge,
+/* Each row of a query; `fn` asks no other one. The number of rows. */
+int rows_each(struct rows *r, const struct db_query *q, db_row_fn *fn, void *arg,
 	      struct err *e) MUST_USE;
+
+/* A page of a table that is scanned; the edge moves on, and the query to the next page. 1:
+   there may be one. */
+int rows_take(struct rows *r, struct db_query *q, struct rows_edge *edge, struct err *e) MUST_USE;
 
 /* A look in brief at rows of these ids, wherever their time stamps lie. */
 int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n,
@@ -96,7 +94,8 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 		     const char *why);
 void rows_fine(struct rows *r, enum db_table t, const char *id);
 
-void rows_keep(struct rows *r, const char *name); /* its row cannot be read: as it is */
+/* Its row cannot be read: it stays as it is. */
+void rows_keep(struct rows *r, enum kind k, const char *id);
 char *rows_name(enum kind k, const char *id, const char *ref) MUST_USE; /* the caller's */
 
 /* After a pass over everything: rows that were set aside and did not come again are gone. */

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rows_page - what the files of rows share: a page of rows that is looked at together, and
- * what is remembered of a reference: an API, or an API product.
+ * rows_page - what the files of rows share. Each calls only those before it:
+ *
+ *	rows_page           queries, a page of rows that is looked at together, items
+ *	rows_refs           what is remembered of a reference: an API, or an API product
+ *	rows_children       subscriptions, and keys with one of them: what hangs on a reference
+ *	rows_keys, rows_subscriptions, rows_events, rows_whole       a page of a table
+ *	rows                which of these has a table
+ *
+ * No query runs within another: rows that need one are kept until theirs has ended. What does
+ * not fit into a page is read again, by its id.
  *
  * Owns, blocks, errors: as rows.h says. Nobody outside includes this.
  */
 #pragma once
 
 #include "workers/fetcher/source/rows.h"
+
+/* --- rows_page.c --- */
 
 struct row {
 	char *id; /* owned */
@@ -24,14 +34,22 @@ struct row_page {
 	bool redo;     /* of rows from now on: what hangs on them may not have been looked at */
 	struct row *v; /* owned */
 	size_t n, cap, bytes;
+	struct map_ids rest; /* rows for which there was no room */
 };
 
-/* For db.rows: keeps the row; looks at the page when it is full. */
-int page_add(void *arg, const struct db_row *row, struct err *e);
-/* Looks at what is in it, and empties it. */
-int page_take(struct row_page *p, struct err *e) MUST_USE;
-void page_reset(struct row_page *p);
 struct json_span page_row(const struct row *row);
+static inline struct row row_of(const struct db_row *row) /* not owned */
+{
+	return (struct row){ .id = (char *)(uintptr_t)row->id,
+			     .updated_ms = row->updated_ms,
+			     .text = { (char *)(uintptr_t)row->json.p, row->json.n, 0 } };
+}
+bool page_is_full(const struct row_page *p);
+void page_add(struct row_page *p, const struct db_row *row); /* or sets it aside */
+void page_reset(struct row_page *p);
+
+/* Looks at what is in it. */
+typedef int page_fn(struct row_page *p, struct err *e);
 
 /* Rows whose `field` is one of the ids ("id": those rows), in as many queries as it takes. */
 struct row_lookup {
@@ -43,16 +61,16 @@ struct row_lookup {
 };
 int rows_look_up(struct rows *r, const struct row_lookup *l, db_row_fn *fn, void *arg,
 		 struct err *e) MUST_USE;
-
-/* Maps, and puts what comes of it or sets the row aside. */
-int rows_events_page(struct row_page *p, struct err *e) MUST_USE;
-int rows_subscriptions_page(struct row_page *p, struct err *e) MUST_USE;
-int rows_keys_page(struct row_page *p, struct err *e) MUST_USE;
-void rows_whole_page(struct row_page *p); /* licenses, access points */
+/* The same of the page's table, a page at a time. Resets the page. */
+int page_look_up(struct row_page *p, const struct row_lookup *l, page_fn *take,
+		 struct err *e) MUST_USE;
 
 void rows_put(struct rows *r, struct map_out *out); /* an event, or nothing; takes it */
+void rows_put_as(struct rows *r, struct map_out *out, int64_t version_ms);
 /* `version_ms`: of the row that says so; 0: it does not, by itself. */
 void rows_withdraw(struct rows *r, const struct event *what, int64_t version_ms);
+
+/* --- rows_refs.c --- */
 
 enum ref_state {
 	REF_UNKNOWN,
@@ -76,38 +94,54 @@ struct ref {
 	uint32_t listed;
 };
 
-/* Forgets rows of events that were not met in this pass. */
-void rows_events_settle(struct rows *r);
+/* Whether a child of that plan belongs into the zone. MAYBE: rows_ref_plans() tells. */
+enum hang ref_hang(const struct ref *a, const char *plan);
 
-struct table *refs_of(struct rows *r, enum kind k);
 struct ref *ref_entry(struct rows *r, enum kind k, const char *id);
-
-/* Its row cannot be read. */
-void rows_unreadable(struct rows *r, const char *id);
-
-/* Row and event are of the same entity: the row of one has its id (wire page 4). */
-int rows_check_id(const struct map_out *out, const char *id, struct err *e) MUST_USE;
-
-/* A product as it is mapped now. */
-int rows_learn_product(struct rows *r, const struct map_out *out, struct err *e) MUST_USE;
+void rows_unreadable(struct rows *r, enum kind k, const char *id); /* its row is */
+/* What its row says without being read; `version_ms` 0: it is asked for again. */
+void ref_set(struct ref *a, enum ref_state state, int64_t version_ms);
 void rows_forget_product(struct rows *r, const char *id);
 
-/* What a subscription hangs on. */
-enum kind rows_scope(const struct map_subscription *s);
+/* Row and event are of the same entity: the row of one has its id (wire page 4). */
+int rows_check_id(enum kind k, const char *of, const char *id, struct err *e) MUST_USE;
+/* A row of events that cannot be used: its last good version stays, if it says which. */
+void rows_bad_event(struct rows *r, const struct row *row, const char *why);
+/* Maps a row of events and learns from it. *children: what hangs on it is to be looked at
+   again. An error was dealt with. */
+int rows_map_event(struct rows *r, const struct row *row, struct map_out *out,
+		   bool *children) MUST_USE;
 
 /* What a child hangs on; never UNKNOWN. It need not be read for that. */
 int rows_ref(struct rows *r, enum kind k, const char *id, struct ref **out, struct err *e) MUST_USE;
+/* The same, and its plans are known. */
+int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct ref **out,
+		   struct err *e) MUST_USE;
 
-/* Whether a child of that plan belongs into the zone. */
-enum hang {
-	HANG_YES,
-	HANG_NO,
-	HANG_MAYBE,  /* the plans are not known: rows_ref_plans() tells */
-	HANG_KEPT,   /* it cannot be read: its children stay as they are */
-	HANG_NOTHING /* there is none: it takes its children along, or the guard keeps all */
+/* --- rows_children.c --- */
+
+struct child {
+	const struct map_subscription *sub; /* not owned */
+	const struct map_key *key;	    /* not owned; NULL: it is the subscription */
+	size_t row;			    /* of the page */
+	struct feed_ask ask;		    /* name owned; NULL: nothing is to be said of it */
+	bool maybe;			    /* the plans of its reference are not known */
+	bool kept;			    /* the reference cannot be read: it stays as it is */
+	bool wanted;			    /* to be mapped */
 };
-enum hang ref_hang(const struct ref *a, const char *plan);
-int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct err *e) MUST_USE;
 
+/* What should be in the zone of it. */
+int child_expect(struct rows *r, struct child *c, struct err *e) MUST_USE;
+/* Asks what is there, and withdraws, keeps, or wants each. */
+int children_judge(struct rows *r, struct child *v, size_t n, struct err *e) MUST_USE;
+enum kind child_scope(const struct map_subscription *s); /* what it hangs on */
+/* Those that are pushed to are written anew with their API. */
+int64_t child_version(const struct ref *a, const struct map_subscription *s);
+
+/* --- pages --- */
+
+page_fn rows_events_page, rows_subscriptions_page, rows_keys_page;
+page_fn rows_whole_page; /* licenses, access points */
 /* Looks at all subscriptions of the reference, and their keys. */
 int rows_children(struct rows *r, const char *ref, struct err *e) MUST_USE;
+void rows_events_settle(struct rows *r); /* forgets rows that were not met in this pass */

@@ -11,8 +11,9 @@
 /* A license of another organization than this gateway's is not there. */
 static bool is_ours(const struct rows *r, const char *organization)
 {
-	return r->n_organizations == 0 || bsearch(&organization, r->organizations,
-						  r->n_organizations, sizeof(char *), str_order);
+	const struct map_ids *o = r->organizations;
+
+	return o->n == 0 || bsearch(&organization, o->v, o->n, sizeof(char *), str_order);
 }
 
 static void take_row(struct row_page *p, const struct row *row)
@@ -38,10 +39,12 @@ static void take_row(struct row_page *p, const struct row *row)
 	rows_put(p->r, &out);
 }
 
-void rows_whole_page(struct row_page *p)
+int rows_whole_page(struct row_page *p, struct err *e)
 {
 	size_t i;
 
+	UNUSED(e);
 	for (i = 0; i < p->n; i++)
 		take_row(p, &p->v[i]);
+	return 0;
 }

@@ -10,16 +10,17 @@
 #include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/mem.h"
+#include "workers/fetcher/map/places.h"
 #include "workers/fetcher/map/plain.h"
-#include "workers/fetcher/source/places.h"
 #include "workers/fetcher/source/rows.h"
 #include "workers/fetcher/source/watch.h"
 
 #define CURSOR_PLACES  "places"
 #define CURSOR_MEMBERS "members"
 
-/* A comparison rests after each page for as long as it took, so that it has at most half of
-   the thread and of what a connection gets out of the database; but no longer than this. */
+/* While a page is looked at the database rests, and the thread while it is read. A comparison
+   rests besides by what one takes longer than the other, so that it has at most half of the
+   thread and of what a connection gets out of the database; but no longer than this. */
 #define PAGE_REST_MAX_MS 500
 #define NAP_MS		 20 /* how late a stop may be noticed meanwhile */
 /* Comparisons because of what is told: between two of them, and for how many times as long
@@ -50,26 +51,25 @@ struct source_db {
 	struct source base;
 	struct rows rows;
 	struct cursor cursors[DB__COUNT];
-	struct places places;
-	bool done;	    /* the pass before came to its end */
-	bool placed;	    /* environments were read */
-	char *seen_places;  /* owned: the zone's digest of them; NULL: none */
-	char *installation; /* owned: the zone's; NULL: none */
-	char *origin;	    /* owned: the one before it, of which some is left; NULL: none is */
-	char *seen_installation; /* owned: the database's; NULL: none */
-	char *seen_members;	 /* owned: the zone's digest of the APIs in products */
-	bool listed;		 /* products were read */
-	bool judged;		 /* by what we know of products, but for what is owed */
-	int64_t now_ms;		 /* of the database, at the start of the pass */
-	char **environments, **organizations; /* owned, of the configuration */
-	struct watch *watch;		      /* owned; NULL: none */
-	const char *no_watch;		      /* why; not owned */
-	struct watch_changes changes;	      /* told, and not yet looked at */
-	bool lost;			      /* told, and only a comparison finds it */
-	int64_t compare_after_ms;	      /* boot time: not before, because of that */
-	int64_t delta_ms;		      /* boot time: end of the last look at deltas */
-	int64_t paged_ms;		      /* boot time: a comparison went on to a page */
-	int64_t delay_ms;		      /* between deltas, also during a comparison */
+	struct places *places; /* of the mapping */
+	bool done;	       /* the pass before came to its end */
+	bool placed;	       /* environments were read */
+	char *seen_places;     /* owned: the zone's digest of them; NULL: none */
+	char *installation;    /* owned: the zone's; NULL: none */
+	char *origin;	       /* owned: the one before it, of which some is left; NULL: none is */
+	char *seen_installation;      /* owned: the database's; NULL: none */
+	char *seen_members;	      /* owned: the zone's digest of the APIs in products */
+	bool listed;		      /* products were read */
+	bool judged;		      /* by what we know of products, but for what is owed */
+	int64_t now_ms;		      /* of the database, at the start of the pass */
+	struct watch *watch;	      /* owned; NULL: none */
+	const char *no_watch;	      /* why; not owned */
+	struct watch_changes changes; /* told, and not yet looked at */
+	bool lost;		      /* told, and only a comparison finds it */
+	int64_t compare_after_ms;     /* boot time: not before, because of that */
+	int64_t delta_ms;	      /* boot time: end of the last look at deltas */
+	int64_t paged_ms;	      /* boot time: a comparison went on to a page */
+	int64_t delay_ms;	      /* between deltas, also during a comparison */
 };
 
 static struct source_db *self_of(struct source *s)
@@ -81,11 +81,7 @@ static struct source_db *self_of(struct source *s)
 
 static void put_cursor(struct source_db *s, const char *field, const char *value)
 {
-	struct feed_item *i = feed_item_new(FEED_CURSOR);
-
-	i->where = mem_strdup(field);
-	i->text = mem_strdup(value);
-	feed_put(s->rows.feed, i);
+	feed_say(s->rows.feed, FEED_CURSOR, field, value);
 }
 
 static bool is_behind(const struct cursor *c, const struct rows_edge *g)
@@ -158,28 +154,6 @@ static void base_query(const struct source_db *s, enum db_table t, struct db_que
 	q->limit = DB_PAGE_ROWS;
 }
 
-static int stopped(struct source_db *s, struct err *e)
-{
-	return feed_stopping(s->rows.feed) ? err_set(e, ERR_STATE, "the source is stopping") : 0;
-}
-
-/* Page by page, each from where the one before ended. */
-static int scan(struct source_db *s, struct db_query *q, struct rows_edge *g, struct err *e)
-{
-	int n;
-
-	do {
-		n = stopped(s, e);
-		if (n == 0)
-			n = rows_take(&s->rows, q, g, e);
-		q->since_ms = g->ms;
-		q->after_id = g->id;
-		if (n >= 0 && q->order == DB_BY_TIME)
-			move_cursor(s, q->table, g);
-	} while (n >= 0 && n == (int)q->limit);
-	return MIN(n, 0);
-}
-
 static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 {
 	struct cursor *c = &s->cursors[t];
@@ -199,7 +173,11 @@ static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 		q.since_ms = c->ms;
 		q.after_id = done;
 	}
-	rc = scan(s, &q, &g, e);
+	do {
+		rc = rows_take(&s->rows, &q, &g, e);
+		if (rc >= 0)
+			move_cursor(s, t, &g);
+	} while (rc > 0);
 	rows_edge_reset(&g);
 	mem_free(done);
 	return rc;
@@ -211,7 +189,6 @@ static int odd_row(void *arg, const struct db_row *row, struct err *e)
 	const enum db_table *t = ((void **)arg)[1];
 
 	UNUSED(e);
-	r->read++;
 	rows_quarantine(r, *t, row->id, NULL, row->bad);
 	return 0;
 }
@@ -226,41 +203,7 @@ static int scan_odd(struct source_db *s, enum db_table t, struct err *e)
 	q.order = DB_BY_ID;
 	q.odd = true;
 	q.brief = db_has_brief(t);
-	return MIN(s->rows.db->ops->rows(s->rows.db, &q, odd_row, arg, e), 0);
-}
-
-static int scan_by_id(struct source_db *s, const struct scan_step *step, struct err *e)
-{
-	struct rows_edge g = { .until_ms = s->now_ms };
-	struct db_query q;
-	int rc;
-
-	base_query(s, step->table, &q);
-	q.order = DB_BY_ID;
-	q.limit = DB_SCAN_ROWS;
-	q.status = step->status;
-	q.brief = db_has_brief(step->table) &&
-		  (s->rows.kind != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
-		  !(step->table == DB_EVENTS && s->rows.remap);
-	rc = scan(s, &q, &g, e);
-	/* A comparison may have met rows that a delta has still to bring in their order. */
-	if (rc == 0 && s->rows.kind == PASS_ALL)
-		move_cursor(s, step->table, &g);
-	rows_edge_reset(&g);
-	return rc;
-}
-
-static int scan_everything(struct source_db *s, struct err *e)
-{
-	unsigned i;
-	int rc = 0;
-
-	/* First: what hangs on an odd API stays. */
-	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
-		rc = scan_odd(s, scanned[i], e);
-	for (i = 0; rc == 0 && i < ARRAY_LEN(everything); i++)
-		rc = scan_by_id(s, &everything[i], e);
-	return rc;
+	return MIN(rows_each(&s->rows, &q, odd_row, arg, e), 0);
 }
 
 /* --- what decides contents besides the rows --- */
@@ -344,18 +287,15 @@ static int check_installation(struct source_db *s, struct err *e)
    reference does (wire page 3.6): when environments are configured by their ids. */
 static void put_metadata(struct source_db *s)
 {
-	bool by_ids = !s->places.wanted.legacy_hrids;
+	bool by_ids = !s->places->wanted.legacy_hrids;
 	struct map_out out = { 0 };
 
 	if (s->seen_installation == NULL)
 		return;
-	map_node_metadata(s->seen_installation, s->places.organization_ids,
-			  by_ids ? s->places.n_organization_ids : 0, &out);
-	if (by_ids && s->places.unreadable > 0) {
-		char *name = rows_name(out.ev.kind, out.ev.id, NULL);
-
-		rows_keep(&s->rows, name); /* they are not all known */
-		mem_free(name);
+	map_node_metadata(s->seen_installation, s->places->organization_ids.v,
+			  by_ids ? s->places->organization_ids.n : 0, &out);
+	if (by_ids && s->places->unreadable > 0) {
+		rows_keep(&s->rows, out.ev.kind, out.ev.id); /* they are not all known */
 	} else {
 		feed_put_event(s->rows.feed, &out.ev, false);
 	}
@@ -370,16 +310,13 @@ static int place_row(void *arg, const struct db_row *row, struct err *e)
 	struct err bad = { 0 };
 
 	UNUSED(e);
-	s->rows.read++;
-	if (why == NULL && *t == DB_ENVIRONMENTS &&
-	    places_environment(&s->places, s->rows.ctx, row->json, &bad) < 0)
-		why = bad.text;
-	if (why == NULL && *t == DB_ORGANIZATIONS &&
-	    places_organization(&s->places, s->rows.ctx, row->json, &bad) < 0)
+	if (why == NULL &&
+	    places_add(s->places, *t == DB_ENVIRONMENTS ? PLACE_ENVIRONMENT : PLACE_ORGANIZATION,
+		       row->json, &bad) < 0)
 		why = bad.text;
 	if (why != NULL) {
 		rows_quarantine(&s->rows, *t, row->id, NULL, why);
-		places_unreadable(&s->places);
+		s->places->unreadable++;
 	} else {
 		rows_fine(&s->rows, *t, row->id);
 	}
@@ -391,7 +328,7 @@ static void doubt_places(struct source_db *s)
 {
 	struct buf text = { 0 };
 
-	if (places_lack(&s->places, &text))
+	if (places_lack(s->places, &text))
 		feed_doubt(s->rows.feed, UINT32_MAX, 1, buf_cstr(&text));
 	buf_reset(&text);
 }
@@ -403,30 +340,26 @@ static int read_places(struct source_db *s, struct err *e)
 	unsigned i;
 	int rc = 0;
 
-	places_begin(&s->places);
+	places_begin(s->places);
 	for (i = 0; rc >= 0 && i < ARRAY_LEN(tables); i++) {
 		enum db_table t = tables[i];
 		struct db_query q = { .table = t, .order = DB_BY_ID };
 		void *arg[2] = { s, &t };
 
-		rc = s->rows.db->ops->rows(s->rows.db, &q, place_row, arg, e);
+		rc = rows_each(&s->rows, &q, place_row, arg, e);
 	}
 	if (rc >= 0)
-		rc = places_resolve(&s->places, e);
+		rc = places_resolve(s->places, e);
 	if (rc < 0)
 		return rc;
 	doubt_places(s);
-	places_apply(&s->places, s->rows.ctx);
-	s->rows.environments = s->places.ids;
-	s->rows.n_environments = s->places.n_ids;
-	s->rows.organizations = s->places.organization_ids;
-	s->rows.n_organizations = s->places.n_organization_ids;
+	places_end(s->places);
 	/* What is in an environment that cannot be read is neither read nor gone. */
-	if (s->places.unreadable > 0 && s->places.n_ids > 0)
+	if (s->places->unreadable > 0 && s->places->ids.n > 0)
 		feed_partial(s->rows.feed);
-	digest = places_digest(&s->places);
+	digest = places_digest(s->places);
 	/* And what carries its name keeps that: when it can be read the digest is another. */
-	s->rows.remap = s->places.unreadable == 0 &&
+	s->rows.remap = s->places->unreadable == 0 &&
 			(s->seen_places == NULL || !str_equal(digest, s->seen_places));
 	mem_free(s->seen_places);
 	s->seen_places = digest;
@@ -500,18 +433,15 @@ static int delta_between(struct source_db *s, struct err *e)
 	return rc;
 }
 
-/* rows_page_fn: rests, and brings meanwhile what changes. */
-static int between_pages(void *arg, struct err *e)
+/* Rests, and brings meanwhile what changes. */
+static int between_pages(struct source_db *s, const struct rows_edge *g, struct err *e)
 {
-	struct source_db *s = arg;
 	struct pollfd p = { s->watch == NULL ? -1 : watch_fd(s->watch), POLLIN, 0 };
 	int64_t until_ms = clock_boot_ms();
 	int64_t now_ms;
 	int rc = 0;
 
-	if (s->rows.kind != PASS_COMPARE)
-		return 0;
-	until_ms += MIN(until_ms - s->paged_ms, PAGE_REST_MAX_MS);
+	until_ms += MIN(llabs(g->in_ms - s->paged_ms - (until_ms - g->in_ms)), PAGE_REST_MAX_MS);
 	do {
 		bool told;
 		int64_t since_ms;
@@ -526,6 +456,44 @@ static int between_pages(void *arg, struct err *e)
 		now_ms = clock_boot_ms();
 	} while (rc == 0 && now_ms < until_ms && !feed_stopping(s->rows.feed));
 	s->paged_ms = now_ms;
+	return rc;
+}
+
+static int scan_by_id(struct source_db *s, const struct scan_step *step, struct err *e)
+{
+	struct rows_edge g = { .until_ms = s->now_ms };
+	struct db_query q;
+	int rested, rc;
+
+	base_query(s, step->table, &q);
+	q.order = DB_BY_ID;
+	q.status = step->status;
+	q.brief = db_has_brief(step->table) &&
+		  (s->rows.kind != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
+		  !(step->table == DB_EVENTS && s->rows.remap);
+	do {
+		rc = rows_take(&s->rows, &q, &g, e);
+		if (rc > 0 && s->rows.kind == PASS_COMPARE &&
+		    (rested = between_pages(s, &g, e)) < 0)
+			rc = rested;
+	} while (rc > 0);
+	/* A comparison may have met rows that a delta has still to bring in their order. */
+	if (rc == 0 && s->rows.kind == PASS_ALL)
+		move_cursor(s, step->table, &g);
+	rows_edge_reset(&g);
+	return rc;
+}
+
+static int scan_everything(struct source_db *s, struct err *e)
+{
+	unsigned i;
+	int rc = 0;
+
+	/* First: what hangs on an odd API stays. */
+	for (i = 0; rc == 0 && i < ARRAY_LEN(scanned); i++)
+		rc = scan_odd(s, scanned[i], e);
+	for (i = 0; rc == 0 && i < ARRAY_LEN(everything); i++)
+		rc = scan_by_id(s, &everything[i], e);
 	return rc;
 }
 
@@ -580,10 +548,13 @@ static void put_members(struct source_db *s)
 static int ask_for_absent(struct source_db *s, struct err *e)
 {
 	struct feed_unmet unmet = { 0 };
-	int rc = feed_unmet(s->rows.feed, &unmet) ? rows_ask(&s->rows, &unmet, e) : stopped(s, e);
-	bool left = s->rows.quarantine.len > 0; /* may be any name */
+	int rc = feed_unmet(s->rows.feed, &unmet, e);
+	bool left;
 	size_t i;
 
+	if (rc == 0)
+		rc = rows_ask(&s->rows, &unmet, e);
+	left = s->rows.quarantine.len > 0; /* may be any name */
 	for (i = 0; i < unmet.n; i++)
 		left = left || unmet.v[i].kind != KIND_NODE_METADATA; /* that one goes */
 	if (rc == 0 && !left && s->origin != NULL) {
@@ -713,25 +684,6 @@ static void db_wait(struct source *base, int wake_fd, int timeout_ms)
 
 /* --- life --- */
 
-static void free_list(char **v)
-{
-	char **p;
-
-	for (p = v; *p != NULL; p++)
-		mem_free(*p);
-	mem_free(v);
-}
-
-static char **copy_list(char *const *v, size_t n)
-{
-	char **out = mem_zalloc((n + 1) * sizeof(*out));
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		out[i] = mem_strdup(v[i]);
-	return out;
-}
-
 static void db_close(struct source *base)
 {
 	struct source_db *s = self_of(base);
@@ -740,7 +692,6 @@ static void db_close(struct source *base)
 	watch_changes_reset(&s->changes);
 	s->rows.db->ops->close(s->rows.db);
 	rows_reset(&s->rows);
-	places_reset(&s->places);
 	map_ctx_free(&s->rows.ctx);
 	drop_cursors(s);
 	mem_free(s->seen_places);
@@ -748,8 +699,6 @@ static void db_close(struct source *base)
 	mem_free(s->origin);
 	mem_free(s->seen_installation);
 	mem_free(s->seen_members);
-	free_list(s->environments);
-	free_list(s->organizations);
 	mem_free(s);
 }
 
@@ -763,8 +712,6 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	s->base.ops = &ops;
 	s->base.resumes = true;
 	s->rows.db = db;
-	s->rows.paged = between_pages;
-	s->rows.arg = s;
 	s->delay_ms = c->sync_delay_ms;
 	if (!c->notify)
 		s->no_watch = "off";
@@ -780,10 +727,11 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));
 	read_installation(s, table_get(cursors, SOURCE_INSTALLATION));
 	s->seen_members = mem_strdup(table_get(cursors, CURSOR_MEMBERS));
-	s->environments = copy_list(c->environments, c->n_environments);
-	s->organizations = copy_list(c->organizations, c->n_organizations);
-	s->places.wanted = (struct places_wanted){ s->environments, c->n_environments,
-						   s->organizations, c->n_organizations,
-						   c->legacy_hrids };
+	s->places = map_places(s->rows.ctx);
+	s->rows.environments = &s->places->ids;
+	s->rows.organizations = &s->places->organization_ids;
+	places_want(s->places,
+		    &(struct places_wanted){ c->environments, c->n_environments, c->organizations,
+					     c->n_organizations, c->legacy_hrids });
 	return &s->base;
 }

@@ -171,34 +171,33 @@ void docs_set_id(struct docs *d, struct doc *doc, const char *id)
 	mem_free(old);
 }
 
-void docs_set_scope(struct docs *d, struct doc *sub, const char *scope, const char *plan)
+void docs_set_facts(struct docs *d, struct doc *sub, struct map_subscription *facts)
 {
-	if (!str_equal(sub->scope, scope)) {
-		if (sub->scope != NULL)
-			list_drop(&d->children, sub->scope, sub);
-		mem_free(sub->scope);
-		sub->scope = mem_strdup(scope);
-		if (scope != NULL)
-			list_add(&d->children, scope, sub);
+	const char *old = sub->facts.scope;
+
+	if (!str_equal(old, facts->scope)) {
+		if (old != NULL)
+			list_drop(&d->children, old, sub);
+		if (facts->scope != NULL)
+			list_add(&d->children, facts->scope, sub);
 	}
-	mem_free(sub->plan);
-	sub->plan = mem_strdup(plan);
+	map_subscription_reset(&sub->facts);
+	sub->facts = *facts;
+	*facts = (struct map_subscription){ 0 };
 }
 
-void docs_set_subscriptions(struct docs *d, struct doc *key, char *const *ids, size_t n)
+void docs_set_subscriptions(struct docs *d, struct doc *key, const struct map_key *facts)
 {
 	size_t i;
 
-	for (i = 0; i < key->n_subscriptions; i++) {
-		list_drop(&d->keys, key->subscriptions[i], key);
-		mem_free(key->subscriptions[i]);
-	}
-	mem_free(key->subscriptions);
-	key->subscriptions = mem_alloc((n + 1) * sizeof(char *));
-	key->n_subscriptions = n;
-	for (i = 0; i < n; i++) {
-		key->subscriptions[i] = mem_strdup(ids[i]);
-		list_add(&d->keys, ids[i], key);
+	for (i = 0; i < key->subscriptions.n; i++)
+		list_drop(&d->keys, key->subscriptions.v[i], key);
+	map_ids_reset(&key->subscriptions);
+	key->subscriptions.cap = facts->n; /* no more than it takes: there are many keys */
+	key->subscriptions.v = mem_alloc((facts->n + 1) * sizeof(char *));
+	for (i = 0; i < facts->n; i++) {
+		map_ids_add(&key->subscriptions, facts->subscriptions[i]);
+		list_add(&d->keys, facts->subscriptions[i], key);
 	}
 }
 
@@ -222,41 +221,27 @@ void docs_mark_dir(struct docs *d, enum docs_dir dir)
 			docs_mark(d, v);
 }
 
-void doc_set_names(struct doc *doc, char **names, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < doc->n_names; i++)
-		mem_free(doc->names[i]);
-	mem_free(doc->names);
-	doc->names = names;
-	doc->n_names = n;
-}
-
 static void doc_free(struct doc *doc)
 {
-	size_t i;
-
-	doc_set_names(doc, NULL, 0);
-	for (i = 0; i < doc->n_subscriptions; i++)
-		mem_free(doc->subscriptions[i]);
-	mem_free(doc->subscriptions);
+	map_ids_reset(&doc->names);
+	map_ids_reset(&doc->subscriptions);
 	map_plans_reset(&doc->plans);
 	mem_free(doc->path);
 	mem_free(doc->id);
-	mem_free(doc->scope);
-	mem_free(doc->plan);
-	mem_free(doc->organization);
+	map_subscription_reset(&doc->facts);
 	mem_free(doc->version);
 	mem_free(doc);
 }
 
 void docs_remove(struct docs *d, struct doc *doc)
 {
+	struct map_subscription none = { 0 };
+	const struct map_key no_key = { 0 };
+
 	docs_unmark(d, doc);
 	docs_set_id(d, doc, NULL);
-	docs_set_scope(d, doc, NULL, NULL);
-	docs_set_subscriptions(d, doc, NULL, 0);
+	docs_set_facts(d, doc, &none);
+	docs_set_subscriptions(d, doc, &no_key);
 	(void)table_del(&d->paths, doc->path);
 	doc_free(doc);
 }

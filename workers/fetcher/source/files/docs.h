@@ -13,7 +13,7 @@
 #pragma once
 
 #include "common/base/table.h"
-#include "workers/fetcher/map/map.h"
+#include "workers/fetcher/map/membership.h"
 
 enum docs_dir { /* in the order in which they must be read */
 		DIR_ENVIRONMENTS,
@@ -52,22 +52,17 @@ struct doc {
 	bool missing; /* not there at first sight: looked for again before it is gone */
 	bool doubted; /* unreadable at first sight: read again before it is judged */
 	bool quarantined;
-	bool shadowed; /* another path has the same id */
-	char **names;  /* owned: events it made, deployed or not */
-	size_t n_names;
+	bool shadowed;	      /* another path has the same id */
+	struct map_ids names; /* of events it made, deployed or not */
 
 	bool deployed;		/* API, product */
 	char *version;		/* API, product: owned; of its event's content */
 	uint32_t anew;		/* API: the pass that deployed it, or changed what is deployed */
 	struct map_plans plans; /* API, product */
-	bool lost;    /* API: not eligible since a product's file is gone: as if its were; API,
+	bool lost; /* API: not eligible since a product's file is gone: as if its were; API,
 		      product: not of our environments, which is the same */
-	char *scope;  /* subscription: its API or product */
-	bool product; /* subscription: it is a product */
-	char *plan;   /* subscription */
-	char **subscriptions; /* key */
-	size_t n_subscriptions;
-	char *organization; /* environment: its organization */
+	struct map_subscription facts; /* subscription: of its last good version */
+	struct map_ids subscriptions;  /* key */
 };
 
 struct docs {
@@ -92,11 +87,9 @@ struct doc *docs_owner(const struct docs *d, enum docs_dir dir, const char *id);
 
 /* Says what a document is about; those that change rank because of it become dirty. */
 void docs_set_id(struct docs *d, struct doc *doc, const char *id);
-void docs_set_scope(struct docs *d, struct doc *sub, const char *scope, const char *plan);
-void docs_set_subscriptions(struct docs *d, struct doc *key, char *const *ids, size_t n);
+void docs_set_facts(struct docs *d, struct doc *sub, struct map_subscription *facts); /* takes */
+void docs_set_subscriptions(struct docs *d, struct doc *key, const struct map_key *facts);
 
 /* What hangs on it becomes dirty. */
 void docs_mark_children(struct docs *d, const char *ref);
 void docs_mark_keys(struct docs *d, const char *subscription);
-
-void doc_set_names(struct doc *doc, char **names, size_t n); /* takes them */

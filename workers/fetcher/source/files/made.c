@@ -55,7 +55,7 @@ void made_reset(struct made *m)
 	*m = (struct made){ 0 };
 }
 
-void made_undeploy(struct made *m, enum kind k, const char *id, const char *ref)
+struct map_out made_withdrawal(enum kind k, const char *id, const char *ref)
 {
 	struct map_out out = { .outcome = MAP_EVENT };
 
@@ -64,5 +64,5 @@ void made_undeploy(struct made *m, enum kind k, const char *id, const char *ref)
 	out.ev.id = mem_strdup(id);
 	out.ev.ref_id = mem_strdup(ref);
 	out.ev.version = mem_strdup("");
-	made_add(m, &out);
+	return out;
 }

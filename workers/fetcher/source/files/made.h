@@ -22,5 +22,5 @@ struct made { /* `{ 0 }` is empty */
 bool made_has(const struct made *m, const char *name);
 
 void made_add(struct made *m, struct map_out *out); /* takes it */
-void made_undeploy(struct made *m, enum kind k, const char *id, const char *ref);
+struct map_out made_withdrawal(enum kind k, const char *id, const char *ref);
 void made_reset(struct made *m);

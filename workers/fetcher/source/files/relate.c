@@ -1,406 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/source/files/relate.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "common/base/mem.h"
 #include "common/json/scan.h"
-#include "common/json/write.h"
 #include "workers/fetcher/map/narrow.h"
 #include "workers/fetcher/source/files/relate_part.h"
 
-/* --- items --- */
-
-enum kind relate_kind(enum docs_dir dir)
-{
-	static const enum kind kinds[DIR__COUNT] = {
-		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,
-		[DIR_ORGANIZATIONS] = KIND_ORGANIZATION,
-		[DIR_API_PRODUCTS] = KIND_API_PRODUCT,
-		[DIR_APIS] = KIND_API,
-		[DIR_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
-		[DIR_API_KEYS] = KIND_API_KEY,
-		[DIR_DICTIONARIES] = KIND_DICTIONARY,
-		[DIR_SHARED_POLICY_GROUPS] = KIND_SHARED_POLICY_GROUP,
-		[DIR_AUTHZ_ENTITIES] = KIND_AUTHZ_ENTITY,
-		[DIR_AUTHZ_POLICIES] = KIND_AUTHZ_POLICY,
-		[DIR_ACCESS_POINTS] = KIND_ACCESS_POINT,
-		[DIR_LICENSES] = KIND_LICENSE,
-		[DIR_INSTALLATION] = KIND_NODE_METADATA,
-	};
-
-	return kinds[dir];
-}
-
-void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
-{
-	struct feed_item *i = feed_item_new(FEED_QUARANTINE);
-	size_t n;
-
-	doc->quarantined = true;
-	i->kind = relate_kind(doc->dir);
-	i->blocks = doc->n_names > 0 || doc->shadowed ? 0 : 1U << i->kind;
-	i->id = mem_strdup(doc->id == NULL ? "" : doc->id);
-	i->where = mem_strdup(doc->path);
-	i->text = mem_strdup(why);
-	feed_put(r->feed, i);
-	for (n = 0; n < doc->n_names; n++) {
-		i = feed_item_new(FEED_KEPT);
-		i->where = mem_strdup(doc->names[n]);
-		feed_put(r->feed, i);
-	}
-}
-
-static void cleared(struct relate *r, struct doc *doc)
-{
-	struct feed_item *i;
-
-	if (!doc->quarantined)
-		return;
-	doc->quarantined = false;
-	i = feed_item_new(FEED_CLEARED);
-	i->where = mem_strdup(doc->path);
-	feed_put(r->feed, i);
-}
-
-char *relate_version(const struct map_out *m)
-{
-	const char *p = m->ev.payload.data;
-	uint64_t h =
-		hash_u64(p, m->deployed_at_len > 0 ? m->deployed_at_off : m->ev.payload.len, 1);
-
-	if (m->deployed_at_len > 0) {
-		size_t skip = m->deployed_at_off + m->deployed_at_len;
-
-		h = hash_u64(p + skip, m->ev.payload.len - skip, h);
-	}
-	return mem_printf("x%016" PRIx64, h);
-}
-
-/* The version of a file's event. Those that are pushed to are written anew with their API. */
-static char *version_of(const struct relate *r, const struct doc *doc, const struct map_out *m)
-{
-	char *own = relate_version(m);
-	const struct doc *ref = NULL;
-	char *both;
-
-	if (doc->dir == DIR_SUBSCRIPTIONS && !doc->product && m->ev.action == ACTION_DEPLOY)
-		ref = relate_ref(r, false, m->ev.ref_id);
-	if (ref == NULL || ref->version == NULL || !map_plans_push(&ref->plans, doc->plan))
-		return own;
-	both = mem_printf("%s.%s", own, ref->version);
-	mem_free(own);
-	return both;
-}
-
-/* Withdraws a name the document made before and makes no more. */
-static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
-{
-	struct event ev = { .kind = relate_kind(doc->dir), .action = ACTION_UNDEPLOY };
-	struct buf start = { 0 };
-	size_t n;
-
-	buf_printf(&start, "%s:", kind_name(ev.kind));
-	if (doc->dir == DIR_SUBSCRIPTIONS || doc->dir == DIR_API_KEYS) {
-		/* "API:<ref>:KIND:<id>", and the id is the document's own. */
-		n = strlen("API:") + 1 + start.len + strlen(doc->id);
-		CHECK(strlen(name) >= n);
-		ev.id = mem_strdup(doc->id);
-		ev.ref_id = mem_dup(name + strlen("API:"), strlen(name) - n);
-	} else {
-		ev.id = mem_strdup(name + start.len);
-	}
-	buf_reset(&start);
-	ev.version = mem_strdup("");
-	feed_put_event(r->feed, &ev, absent);
-}
-
-/* Is what a child's name refers to described by a document? */
-static bool ref_has_document(const struct relate *r, const struct doc *doc, const char *name)
-{
-	size_t tail = strlen(kind_name(relate_kind(doc->dir))) + strlen(doc->id) + 2;
-	char *ref;
-	bool has;
-
-	CHECK(strlen(name) >= strlen("API:") + tail);
-	ref = mem_dup(name + strlen("API:"), strlen(name) - strlen("API:") - tail);
-	has = relate_ref(r, false, ref) != NULL || relate_ref(r, true, ref) != NULL;
-	mem_free(ref);
-	return has;
-}
-
-void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum leftovers left)
-{
-	char **names = mem_alloc((m->n + doc->n_names + 1) * sizeof(*names));
-	size_t n = 0;
-	size_t i;
-
-	for (i = 0; i < m->n; i++) {
-		struct buf b = { 0 };
-
-		event_name(&b, m->v[i].ev.kind, m->v[i].ev.id, m->v[i].ev.ref_id);
-		names[n++] = buf_take(&b);
-	}
-	for (i = 0; i < doc->n_names; i++) {
-		if (made_has(m, doc->names[i]))
-			continue;
-		if (left == LEFT_KEPT && !ref_has_document(r, doc, doc->names[i]))
-			names[n++] = mem_strdup(doc->names[i]);
-		else
-			withdraw(r, doc, doc->names[i], left == LEFT_ABSENT);
-	}
-	doc_set_names(doc, names, n);
-	for (i = 0; i < m->n; i++) {
-		mem_free(m->v[i].ev.version);
-		m->v[i].ev.version = version_of(r, doc, &m->v[i]);
-		feed_put_event(r->feed, &m->v[i].ev, false);
-	}
-	made_reset(m);
-	cleared(r, doc);
-}
-
-/* --- environments --- */
-
-/* "\nhrid\nhrid\n", so that one is found by strstr. */
-static void keep_hrids(struct relate *r, const char *id, struct json_span row)
-{
-	struct json_iter it;
-	struct buf b = { 0 };
-
-	buf_addc(&b, '\n');
-	json_iter_init(&it, json_get(row, "hrids"));
-	while (json_next(&it)) {
-		json_unescape(it.value, &b);
-		buf_addc(&b, '\n');
-	}
-	mem_free(table_set(&r->hrids, id, buf_take(&b)));
-}
-
-enum owner relate_intersects(const struct relate *r, const char *id, char *const *wanted, size_t n)
-{
-	const char *hrids = id == NULL ? NULL : table_get(&r->hrids, id);
-	size_t i;
-
-	if (hrids == NULL)
-		return OWNER_UNKNOWN;
-	for (i = 0; i < n; i++) {
-		char *needle = mem_printf("\n%s\n", wanted[i]);
-		bool found = strstr(hrids, needle) != NULL;
-
-		mem_free(needle);
-		if (found)
-			return OURS;
-	}
-	return NOT_OURS;
-}
-
-enum owner relate_owner_of(struct relate *r, const char *id)
-{
-	const struct relate_filter *f = &r->filter;
-	const struct doc *env;
-	enum owner o = OURS;
-	size_t i;
-
-	if (f->n_environments == 0 && f->n_organizations == 0)
-		return OURS;
-	if (id == NULL)
-		return NOT_OURS;
-	if (!f->legacy_hrids) {
-		for (i = 0; i < f->n_environments; i++)
-			if (str_equal(f->environments[i], id)) {
-				r->named[i] = true;
-				return OURS;
-			}
-		return f->n_environments == 0 ? OURS : NOT_OURS;
-	}
-	env = docs_owner(&r->docs, DIR_ENVIRONMENTS, id);
-	if (f->n_organizations > 0)
-		o = relate_intersects(r, env == NULL ? NULL : env->organization, f->organizations,
-				      f->n_organizations);
-	if (o == OURS && f->n_environments > 0)
-		o = relate_intersects(r, id, f->environments, f->n_environments);
-	return o;
-}
-
-/* Has any document of environments, or of organizations, that hrid? */
-static bool has_hrid(const struct relate *r, enum docs_dir dir, char *hrid)
-{
-	size_t at = 0;
-	void *v;
-
-	while (table_next(&r->docs.paths, &at, NULL, &v)) {
-		const struct doc *doc = v;
-
-		if (doc->dir == dir && doc->id != NULL &&
-		    relate_intersects(r, doc->id, &hrid, 1) == OURS)
-			return true;
-	}
-	return false;
-}
-
-static void say_lack(struct buf *out, const char *what, const char *which)
-{
-	buf_printf(out, "%sthe source has no %s %s", out->len > 0 ? "; " : "", what, which);
-}
-
-bool relate_lacks(const struct relate *r, struct buf *out)
-{
-	const struct relate_filter *f = &r->filter;
-	size_t before = out->len;
-	size_t i;
-
-	if (r->unsure)
-		return false;
-	for (i = 0; i < f->n_environments; i++) {
-		char *one = f->environments[i];
-
-		if (f->legacy_hrids
-			    ? !has_hrid(r, DIR_ENVIRONMENTS, one)
-			    : !r->named[i] && docs_owner(&r->docs, DIR_ENVIRONMENTS, one) == NULL)
-			say_lack(out, "environment", one);
-	}
-	for (i = 0; f->legacy_hrids && i < f->n_organizations; i++)
-		if (!has_hrid(r, DIR_ORGANIZATIONS, f->organizations[i]))
-			say_lack(out, "organization", f->organizations[i]);
-	return out->len > before;
-}
-
-char *relate_dup_string(struct json_span v)
-{
-	struct buf b = { 0 };
-
-	if (json_type(v) != JSON_STRING)
-		return NULL;
-	json_unescape(v, &b);
-	return buf_take(&b);
-}
-
-enum owner relate_owner(struct relate *r, struct json_span row, const char *fallback)
-{
-	char *env = relate_dup_string(json_get(row, "environmentId"));
-	enum owner o = relate_owner_of(r, env == NULL ? fallback : env);
-
-	mem_free(env);
-	return o;
-}
-
-/* What a document of an environment that is not known made before: held, or kept. */
-void relate_unknown(struct relate *r, struct doc *doc)
-{
-	struct made none = { 0 };
-
-	if (r->unsure)
-		relate_quarantine(r, doc, "its environment, or organization, cannot be read");
-	else
-		relate_publish(r, doc, &none, LEFT_ABSENT);
-}
-
 /* --- one document of each directory --- */
 
-/* The file holds another entity now: the one it held is gone from it, unless another file
-   took that over (two files that swap their content). */
-static void change_id(struct relate *r, struct doc *doc)
+/* An environment, an organization, or the event of one. */
+static void relate_place(struct relate *r, struct doc *doc, struct json_span row)
 {
-	size_t i;
-
-	for (i = 0; i < doc->n_names && !doc->shadowed; i++)
-		withdraw(r, doc, doc->names[i], true);
-	doc_set_names(doc, NULL, 0);
-	if (kind_has_children(relate_kind(doc->dir))) {
-		relate_leave(r, doc);
-		doc->deployed = false;
-		map_plans_reset(&doc->plans);
-	}
-	if (doc->dir == DIR_SUBSCRIPTIONS)
-		docs_mark_keys(&r->docs, doc->id);
-}
-
-/* What it is about, before it is mapped. false: it was quarantined or is shadowed. */
-bool relate_identify(struct relate *r, struct doc *doc, struct json_span id)
-{
-	char *text = relate_dup_string(id);
-	char why[600];
-	bool fine = text != NULL && text[0] != '\0';
-
-	if (!fine) {
-		relate_quarantine(r, doc, "it has no id");
-	} else {
-		if (doc->id != NULL && !str_equal(doc->id, text))
-			change_id(r, doc);
-		docs_set_id(&r->docs, doc, text);
-		docs_unmark(&r->docs, doc);
-		if (doc->shadowed) {
-			(void)snprintf(why, sizeof(why), "its id %.200s is that of %.300s too",
-				       text, docs_owner(&r->docs, doc->dir, text)->path);
-			doc_set_names(doc, NULL, 0);
-			relate_quarantine(r, doc, why);
-			fine = false;
-		}
-	}
-	mem_free(text);
-	return fine;
-}
-
-/* What hangs on environments and organizations: it carries their names, or is filtered. */
-static void mark_owned(struct relate *r)
-{
-	unsigned i;
-
-	docs_mark_dir(&r->docs, DIR_API_PRODUCTS);
-	docs_mark_dir(&r->docs, DIR_APIS);
-	docs_mark_dir(&r->docs, DIR_SHARED_POLICY_GROUPS);
-	for (i = 0; r->filter.n_environments + r->filter.n_organizations > 0 && i < DIR__COUNT; i++)
-		if (i != DIR_ENVIRONMENTS && i != DIR_ORGANIZATIONS)
-			docs_mark_dir(&r->docs, (enum docs_dir)i);
-}
-
-static void relate_environment(struct relate *r, struct doc *doc, struct json_span row)
-{
-	struct err e = { 0 };
-	struct made none = { 0 };
-
-	if (!relate_identify(r, doc, json_get(row, "id")))
-		return;
-	if (map_environment(r->ctx, row, &e) < 0) {
-		relate_quarantine(r, doc, e.text);
-		return;
-	}
-	keep_hrids(r, doc->id, row);
-	mem_free(doc->organization);
-	doc->organization = relate_dup_string(json_get(row, "organizationId"));
-	relate_publish(r, doc, &none, LEFT_WITHDRAWN);
-	mark_owned(r);
-}
-
-static void relate_organization(struct relate *r, struct doc *doc, struct json_span row)
-{
+	bool event = doc->dir == DIR_ORGANIZATIONS &&
+		     json_type(json_get(row, "payload")) == JSON_STRING;
 	struct map_out out = { 0 };
-	struct made m = { 0 };
 	struct err e = { 0 };
 	int rc;
 
 	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
-	if (json_type(json_get(row, "payload")) == JSON_STRING) {
+	if (event)
 		rc = map_event(r->ctx, row, &out, &e);
-		if (rc == 0 && out.outcome == MAP_EVENT)
-			made_add(&m, &out);
-	} else {
-		rc = map_organization(r->ctx, row, &e);
-		if (rc == 0) {
-			keep_hrids(r, doc->id, row);
-			mark_owned(r);
-		}
-	}
+	else
+		rc = places_add(r->places, relate_place_type(doc->dir), row, &e);
 	if (rc < 0)
 		relate_quarantine(r, doc, e.text);
 	else
-		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
+		relate_publish_owned(r, doc, &out, OURS);
+	if (rc == 0 && !event)
+		relate_mark_owned(r);
 	map_out_reset(&out);
-	made_reset(&m);
 }
 
 /* Its API is deployed in this pass, or deployed anew (wire page 3.6). */
@@ -415,9 +44,9 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 {
 	struct map_subscription facts = { 0 };
 	struct map_out out = { 0 };
-	struct made m = { 0 };
+	struct made none = { 0 };
 	struct err e = { 0 };
-	bool gone = false;
+	enum hang h;
 	enum owner o;
 	int rc;
 
@@ -431,26 +60,20 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		map_subscription_reset(&facts);
 		return;
 	}
-	docs_set_scope(&r->docs, doc, facts.scope, facts.plan);
-	doc->product = facts.product;
+	docs_set_facts(&r->docs, doc, &facts);
 	docs_mark_keys(&r->docs, doc->id);
 	o = relate_owner(r, row, NULL);
-	if (facts.scope != NULL && o != NOT_OURS) {
-		if (relate_has_plan(r, doc, &gone) && out.outcome == MAP_EVENT)
-			made_add(&m, &out);
-		else if (!gone)
-			made_undeploy(&m, KIND_SUBSCRIPTION, doc->id, facts.scope);
+	h = relate_hang(r, &doc->facts);
+	if (h == HANG_NO) {
+		map_out_reset(&out);
+		out = made_withdrawal(KIND_SUBSCRIPTION, doc->id, doc->facts.scope);
 	}
 	/* What has no document takes its children along, or the guard keeps them all. */
-	if (o == NOT_OURS)
-		relate_publish(r, doc, &m, LEFT_ABSENT);
-	else if (o == OWNER_UNKNOWN && m.n > 0 && m.v[0].ev.action == ACTION_DEPLOY)
-		relate_unknown(r, doc);
+	if (h == HANG_NOTHING && o != NOT_OURS)
+		relate_publish(r, doc, &none, LEFT_KEPT);
 	else
-		relate_publish(r, doc, &m, gone ? LEFT_KEPT : LEFT_WITHDRAWN);
+		relate_publish_owned(r, doc, &out, o);
 	map_out_reset(&out);
-	made_reset(&m);
-	map_subscription_reset(&facts);
 }
 
 struct key_events { /* of one key, in the making */
@@ -464,37 +87,32 @@ struct key_events { /* of one key, in the making */
 static int relate_key_of(struct relate *r, const struct doc *key, const struct buf *narrow,
 			 const char *sub_id, struct key_events *to)
 {
-	struct doc *sub = docs_owner(&r->docs, DIR_SUBSCRIPTIONS, sub_id);
+	const struct doc *sub = docs_owner(&r->docs, DIR_SUBSCRIPTIONS, sub_id);
 	struct map_out out = { 0 };
-	struct buf text = { 0 };
 	struct buf row = { 0 };
-	bool gone = false;
-	int rc = sub == NULL ? -ENOENT : r->read(r->arg, sub, &text);
+	enum hang h;
+	int rc = 0;
 
-	if (rc < 0 || sub->scope == NULL) {
-		buf_reset(&text);
-		if (rc < 0 && rc != -ENOENT)
-			return rc; /* it is there, and cannot be read: that proves nothing */
+	if (sub == NULL || sub->facts.id == NULL) {
 		if (to->left == LEFT_WITHDRAWN)
 			to->left = LEFT_ABSENT;
 		return 0; /* nothing to hang on */
 	}
+	h = relate_hang(r, &sub->facts);
 	if (to->owner == NOT_OURS) {
 		to->left = LEFT_ABSENT;
-	} else if (relate_has_plan(r, sub, &gone)) {
+	} else if (h == HANG_YES) {
 		map_key_complete(narrow, sub_id, &row);
-		rc = map_apikey(relate_text(&row), relate_text(&text), MAP_PRODUCT_KNOWN, &out,
-				&to->e);
-		if (rc == 0 && out.outcome == MAP_EVENT)
-			made_add(&to->made, &out);
-	} else if (!gone) {
-		made_undeploy(&to->made, KIND_API_KEY, key->id, sub->scope);
+		rc = map_apikey(relate_text(&row), &sub->facts, MAP_PRODUCT_KNOWN, &out, &to->e);
+	} else if (h == HANG_NO) {
+		out = made_withdrawal(KIND_API_KEY, key->id, sub->facts.scope);
 	} else {
 		to->left = LEFT_KEPT;
 	}
+	if (rc == 0 && out.outcome == MAP_EVENT)
+		made_add(&to->made, &out);
 	map_out_reset(&out);
 	buf_reset(&row);
-	buf_reset(&text);
 	return rc;
 }
 
@@ -511,7 +129,7 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 		return;
 	rc = map_key_read(row, &facts, &to.e);
 	if (rc == 0)
-		docs_set_subscriptions(&r->docs, doc, facts.subscriptions, facts.n);
+		docs_set_subscriptions(&r->docs, doc, &facts);
 	to.owner = relate_owner(r, row, NULL);
 	map_key_narrow(row, &narrow);
 	for (i = 0; rc == 0 && i < facts.n; i++)
@@ -543,10 +161,8 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 	}
 	switch (doc->dir) {
 	case DIR_ENVIRONMENTS:
-		relate_environment(r, doc, row);
-		break;
 	case DIR_ORGANIZATIONS:
-		relate_organization(r, doc, row);
+		relate_place(r, doc, row);
 		break;
 	case DIR_API_PRODUCTS:
 		relate_product(r, doc, row, modified_ms);
@@ -567,38 +183,8 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 	docs_unmark(&r->docs, doc);
 }
 
-void relate_gone(struct relate *r, struct doc *doc)
-{
-	size_t i;
-
-	cleared(r, doc);
-	/* A shadowed twin takes over with its own content: then the name is not gone. */
-	if (doc->id != NULL && !doc->shadowed)
-		for (i = 0; i < doc->n_names; i++)
-			withdraw(r, doc, doc->names[i], true);
-	if (doc->dir == DIR_SUBSCRIPTIONS && doc->id != NULL)
-		docs_mark_keys(&r->docs, doc->id);
-	if (kind_has_children(relate_kind(doc->dir)) && doc->id != NULL && !doc->shadowed)
-		relate_leave(r, doc);
-	if (doc->dir == DIR_API_PRODUCTS && r->products_unsure)
-		docs_mark_dir(&r->docs, DIR_APIS);
-	if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) && !doc->shadowed) {
-		if (doc->id != NULL)
-			mem_free(table_del(&r->hrids, doc->id));
-		mark_owned(r);
-	}
-	docs_remove(&r->docs, doc);
-}
-
 void relate_reset(struct relate *r)
 {
-	size_t at = 0;
-	void *v;
-
 	docs_reset(&r->docs);
-	mem_free(r->named);
 	map_ctx_free(&r->ctx);
-	while (table_next(&r->hrids, &at, NULL, &v))
-		mem_free(v);
-	table_reset(&r->hrids);
 }

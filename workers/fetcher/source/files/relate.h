@@ -9,35 +9,22 @@
  * API that a product gains or loses is mapped again.
  *
  * Owns:    the documents, the mapping context.
- * Blocks:  only in `read`, the caller's.
+ * Blocks:  in feed_put() and feed_ask().
  * Errors:  none: what cannot be mapped becomes a quarantine item.
  */
 #pragma once
 
+#include "workers/fetcher/map/places.h"
 #include "workers/fetcher/source/files/docs.h"
 #include "workers/fetcher/source/feed.h"
 
-struct relate_filter { /* which environments are this gateway's; wire page 3.7 */
-	char **environments;
-	size_t n_environments;
-	char **organizations;
-	size_t n_organizations;
-	bool legacy_hrids;
-};
-
 struct relate {
 	struct docs docs;
-	struct map_ctx *ctx;	     /* owned */
-	struct relate_filter filter; /* not owned */
-	struct table hrids;	     /* environment or organization id -> "\nhrid\nhrid\n", owned */
-	bool *named;		     /* owned: of filter.environments, by rows of any kind */
-	bool unsure;		     /* a file of environments or organizations cannot be read */
-	bool products_unsure;	     /* a file of products cannot, and never could */
-	struct feed *feed;	     /* where items go, during a pass */
-	uint32_t pass;		     /* number of it */
-	/* Reads a document again. 0 and the bytes in `out`, or an error. */
-	int (*read)(void *arg, const struct doc *doc, struct buf *out);
-	void *arg;
+	struct map_ctx *ctx;   /* owned */
+	struct places *places; /* of it; one is gone when its document is */
+	bool products_unsure;  /* a file of products cannot be read, and never could */
+	struct feed *feed;     /* where items go, during a pass */
+	uint32_t pass;	       /* number of it */
 };
 
 /* Of what a directory holds. */
@@ -45,10 +32,6 @@ enum kind relate_kind(enum docs_dir dir);
 
 /* New bytes of a document: parses, relates, maps, puts items. */
 void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64_t modified_ms);
-
-/* Which places are configured and described, or named, by no document; false: none, or it is
-   not known. */
-bool relate_lacks(const struct relate *r, struct buf *out) MUST_USE;
 
 /* The document is gone: withdraws what it made and forgets it. */
 void relate_gone(struct relate *r, struct doc *doc);

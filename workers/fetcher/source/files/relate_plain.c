@@ -9,76 +9,14 @@
 #include "workers/fetcher/map/plain.h"
 #include "workers/fetcher/source/files/relate_part.h"
 
-/* Publishes what an environment or organization of that owner made. */
-static void publish_owned(struct relate *r, struct doc *doc, struct map_out *out, enum owner o)
-{
-	bool deploys = out->outcome == MAP_EVENT && out->ev.action == ACTION_DEPLOY;
-	struct made m = { 0 };
-
-	if (out->outcome == MAP_EVENT && o != NOT_OURS && (o == OURS || !deploys))
-		made_add(&m, out);
-	if (o == NOT_OURS)
-		relate_publish(r, doc, &m, LEFT_ABSENT);
-	else if (o == OWNER_UNKNOWN && deploys)
-		relate_unknown(r, doc);
-	else
-		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
-	made_reset(&m);
-}
-
 /* --- rows of events --- */
-
-/* How the document itself, without a row around it, becomes the payload of one. */
-struct bare {
-	const char *type, *property, *id;
-};
-
-static const struct bare *bare_of(enum docs_dir dir)
-{
-	static const struct bare forms[DIR__COUNT] = {
-		[DIR_API_PRODUCTS] = { "DEPLOY_API_PRODUCT", "api_product_id", "id" },
-		[DIR_DICTIONARIES] = { "PUBLISH_DICTIONARY", "dictionary_id", "id" },
-		[DIR_SHARED_POLICY_GROUPS] = { "DEPLOY_SHARED_POLICY_GROUP",
-					       "shared_policy_group_id", "id" },
-		[DIR_AUTHZ_ENTITIES] = { "PUBLISH_AUTHZ_ENTITY", "authz_entity_id", "entityId" },
-		[DIR_AUTHZ_POLICIES] = { "PUBLISH_AUTHZ_POLICY", "authz_policy_id", "id" },
-	};
-
-	return &forms[dir];
-}
-
-static bool has_known_type(struct json_span v)
-{
-	size_t n;
-	const char *const *types = map_event_types(MAP_TYPES_ALL, &n);
-
-	return member_one_of(json_get(v, "type"), types, n) != NULL;
-}
-
-/* A row has a type of event, or at least a payload: a dictionary has a type of its own. */
-bool relate_is_row(struct json_span v)
-{
-	return has_known_type(v) || json_type(json_get(v, "payload")) == JSON_STRING;
-}
-
-void relate_wrap(enum docs_dir dir, struct json_span v, int64_t created_ms, struct buf *out)
-{
-	const struct bare *form = bare_of(dir);
-	struct json_span id = json_get(v, form->id);
-
-	buf_printf(out, "{\"type\":\"%s\",\"payload\":", form->type);
-	json_write_string(out, v.p, v.n);
-	if (json_type(id) == JSON_STRING)
-		buf_printf(out, ",\"properties\":{\"%s\":%.*s}", form->property, (int)id.n, id.p);
-	buf_printf(out, ",\"createdAt\":%" PRId64 "}", created_ms);
-}
 
 /* An event of no environment is everybody's. */
 static enum owner owner_of_payload(struct relate *r, const struct event *ev)
 {
 	struct json_span v = { ev->payload.data, ev->payload.len };
 	char *env = v.n == 0 ? NULL : relate_dup_string(json_get(v, "environmentId"));
-	enum owner o = env == NULL ? OURS : relate_owner_of(r, env);
+	enum owner o = env == NULL ? OURS : places_owner(r->places, env);
 
 	mem_free(env);
 	return o;
@@ -96,7 +34,7 @@ static void relate_row(struct relate *r, struct doc *doc, struct json_span row,
 		if (map_event(r->ctx, row, &out, &e) < 0)
 			relate_quarantine(r, doc, e.text);
 		else
-			publish_owned(r, doc, &out, owner_of_payload(r, &out.ev));
+			relate_publish_owned(r, doc, &out, owner_of_payload(r, &out.ev));
 	}
 	map_out_reset(&out);
 	buf_reset(&id);
@@ -119,9 +57,9 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 		relate_quarantine(r, doc, "its type belongs into another directory");
 	else if (about.outcome == MAP_EVENT)
 		relate_row(r, doc, v, &about);
-	else if (has_known_type(
-			 v)) /* of a type that is distributed at no time, or not by this node */
-		publish_owned(r, doc, &nothing, OURS);
+	else if (relate_has_type(
+			 v)) /* of one that is distributed at no time, or not by this node */
+		relate_publish_owned(r, doc, &nothing, OURS);
 	else
 		relate_quarantine(r, doc, "its type is none that is known");
 	mem_free(about.id);
@@ -130,80 +68,42 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 
 /* --- rows of their own --- */
 
-static void relate_access_point(struct relate *r, struct doc *doc, struct json_span row)
-{
-	struct map_out out = { 0 };
-	struct err e = { 0 };
-	char *env = relate_dup_string(map_access_point_environment(row));
-
-	if (relate_identify(r, doc, json_get(row, "id"))) {
-		if (map_access_point(row, &out, &e) < 0)
-			relate_quarantine(r, doc, e.text);
-		else
-			publish_owned(r, doc, &out, relate_owner_of(r, env));
-	}
-	map_out_reset(&out);
-	mem_free(env);
-}
-
 /* An organization is this gateway's when an environment of it is, or when it is wanted. */
 static enum owner organization_owner(struct relate *r, const char *id)
 {
-	const struct relate_filter *f = &r->filter;
-	size_t at = 0;
-	void *v;
+	const struct place *o = places_find(r->places, PLACE_ORGANIZATION, id);
+	struct map_ids ours = { 0 };
+	bool found;
 
-	if (f->n_environments == 0 && (f->n_organizations == 0 || !f->legacy_hrids))
+	if (!places_filter(r->places))
 		return OURS;
-	while (table_next(&r->docs.paths, &at, NULL, &v)) {
-		const struct doc *env = v;
-
-		if (env->dir == DIR_ENVIRONMENTS && str_equal(env->organization, id) &&
-		    relate_owner_of(r, env->id) == OURS)
-			return OURS;
-	}
-	if (docs_owner(&r->docs, DIR_ORGANIZATIONS, id) == NULL)
-		return OWNER_UNKNOWN;
-	return f->legacy_hrids ? relate_intersects(r, id, f->organizations, f->n_organizations)
-			       : NOT_OURS;
+	places_organizations(r->places, &ours);
+	found = id != NULL && ours.n > 0 &&
+		bsearch(&id, ours.v, ours.n, sizeof(char *), str_order) != NULL;
+	map_ids_reset(&ours);
+	if (found)
+		return OURS;
+	return o != NULL && o->there ? NOT_OURS : OWNER_UNKNOWN;
 }
 
-static void relate_license(struct relate *r, struct doc *doc, struct json_span row)
+static void relate_own(struct relate *r, struct doc *doc, struct json_span row)
 {
+	bool license = doc->dir == DIR_LICENSES;
+	struct json_span id = license ? map_license_organization(row) : json_get(row, "id");
+	char *of = relate_dup_string(license ? id : map_access_point_environment(row));
 	struct map_out out = { 0 };
 	struct err e = { 0 };
-	char *id = relate_dup_string(map_license_organization(row));
 
-	if (relate_identify(r, doc, map_license_organization(row))) {
-		if (map_license(row, &out, &e) < 0)
+	if (relate_identify(r, doc, id)) {
+		if ((license ? map_license(row, &out, &e) : map_access_point(row, &out, &e)) < 0)
 			relate_quarantine(r, doc, e.text);
 		else
-			publish_owned(r, doc, &out, organization_owner(r, id));
+			relate_publish_owned(r, doc, &out,
+					     license ? organization_owner(r, of)
+						     : places_owner(r->places, of));
 	}
 	map_out_reset(&out);
-	mem_free(id);
-}
-
-/* Of the environments that are configured by their ids, sorted, each once; not owned. */
-static size_t organizations_of(const struct relate *r, char **out)
-{
-	const struct relate_filter *f = &r->filter;
-	size_t n = 0;
-	size_t kept = 0;
-	size_t i;
-
-	for (i = 0; !f->legacy_hrids && i < f->n_environments; i++) {
-		struct doc *env = docs_owner(&r->docs, DIR_ENVIRONMENTS, f->environments[i]);
-
-		if (env != NULL && env->organization != NULL)
-			out[n++] = env->organization;
-	}
-	if (n > 0)
-		qsort(out, n, sizeof(*out), str_order);
-	for (i = 0; i < n; i++)
-		if (kept == 0 || strcmp(out[kept - 1], out[i]) != 0)
-			out[kept++] = out[i];
-	return kept;
+	mem_free(of);
 }
 
 /* There is one: whatever it is called, a second document is shadowed by the first. */
@@ -211,17 +111,19 @@ static void relate_installation(struct relate *r, struct doc *doc, struct json_s
 {
 	static const char one[] = "\"installation\"";
 	char *id = relate_dup_string(json_get(row, "id"));
+	bool by_ids = !r->places->wanted.legacy_hrids;
+	struct map_ids organizations = { 0 };
 	struct map_out out = { 0 };
-	char **organizations;
 
 	if (id == NULL || id[0] == '\0') {
 		relate_quarantine(r, doc, "it has no id");
 	} else if (relate_identify(r, doc, (struct json_span){ one, strlen(one) })) {
-		organizations = mem_alloc((r->filter.n_environments + 1) * sizeof(*organizations));
-		map_node_metadata(id, organizations, organizations_of(r, organizations), &out);
-		publish_owned(r, doc, &out,
-			      r->unsure && !r->filter.legacy_hrids ? OWNER_UNKNOWN : OURS);
-		mem_free(organizations);
+		if (by_ids)
+			places_organizations(r->places, &organizations);
+		map_node_metadata(id, organizations.v, organizations.n, &out);
+		relate_publish_owned(r, doc, &out,
+				     by_ids && r->places->unreadable > 0 ? OWNER_UNKNOWN : OURS);
+		map_ids_reset(&organizations);
 	}
 	map_out_reset(&out);
 	mem_free(id);
@@ -229,10 +131,8 @@ static void relate_installation(struct relate *r, struct doc *doc, struct json_s
 
 void relate_plain(struct relate *r, struct doc *doc, struct json_span row, int64_t modified_ms)
 {
-	if (doc->dir == DIR_ACCESS_POINTS)
-		relate_access_point(r, doc, row);
-	else if (doc->dir == DIR_LICENSES)
-		relate_license(r, doc, row);
+	if (doc->dir == DIR_ACCESS_POINTS || doc->dir == DIR_LICENSES)
+		relate_own(r, doc, row);
 	else if (doc->dir == DIR_INSTALLATION)
 		relate_installation(r, doc, row);
 	else

@@ -6,69 +6,25 @@
 #include "common/json/write.h"
 #include "workers/fetcher/source/files/relate_part.h"
 
-/* NULL: no document says anything of it. */
-struct doc *relate_ref(const struct relate *r, bool product, const char *id)
-{
-	struct doc *doc = docs_owner(&r->docs, product ? DIR_API_PRODUCTS : DIR_APIS, id);
-
-	return doc == NULL || doc->lost ? NULL : doc;
-}
-
-/* The other document with the id, an API's or a product's; NULL: there is none. */
-static struct doc *twin_of(const struct relate *r, const struct doc *doc)
-{
-	return docs_owner(&r->docs, doc->dir == DIR_APIS ? DIR_API_PRODUCTS : DIR_APIS, doc->id);
-}
-
 /* The names of their children would not tell them apart: of an API and a product with one
    id the later is set aside, and which one that is the zone knows. */
 static bool is_refused(struct relate *r, const struct doc *doc)
 {
-	const struct doc *twin = twin_of(r, doc);
+	const struct doc *twin = relate_twin(r, doc);
 	struct feed_ask ask = { .gone = true };
+	struct feed_ask *one = &ask;
 	struct buf name = { 0 };
 
 	if (doc->dir == DIR_APIS)
 		return twin != NULL && twin->deployed;
-	if (doc->n_names > 0 || twin != NULL)
-		return doc->n_names == 0;
+	if (doc->names.n > 0 || twin != NULL)
+		return doc->names.n == 0;
 	event_name(&name, KIND_API, doc->id, NULL);
 	ask.name = (char *)(uintptr_t)buf_cstr(&name);
-	(void)feed_ask(r->feed, &ask, 1);
+	if (feed_ask(r->feed, &one, 1, NULL) < 0)
+		ask.verdict = ASK_SAME;
 	buf_reset(&name);
 	return ask.verdict == ASK_OTHER;
-}
-
-/* Which APIs the product has now, none when `apis` is empty: those that change are mapped
-   again. `lost`: its file is gone. */
-static void set_members(struct relate *r, const char *id, struct map_ids *apis, bool lost)
-{
-	struct map_ids changed = { 0 };
-	size_t i;
-
-	map_ctx_set_product(r->ctx, id, apis, &changed);
-	for (i = 0; i < changed.n; i++) {
-		struct doc *api = docs_owner(&r->docs, DIR_APIS, changed.v[i]);
-
-		if (api == NULL)
-			continue;
-		api->lost = api->lost || lost;
-		docs_mark(&r->docs, api);
-	}
-	map_ids_reset(&changed);
-}
-
-/* The document is of it no more: what depended on that is looked at again. */
-void relate_leave(struct relate *r, struct doc *doc)
-{
-	struct map_ids none = { 0 };
-	struct doc *twin = twin_of(r, doc);
-
-	docs_mark_children(&r->docs, doc->id);
-	if (twin != NULL)
-		docs_mark(&r->docs, twin);
-	if (doc->dir == DIR_API_PRODUCTS)
-		set_members(r, doc->id, &none, true);
 }
 
 /* It is what its event says, or nothing (`out` is empty): the document is refused. */
@@ -120,7 +76,7 @@ static int learn_reference(struct relate *r, struct doc *doc, const struct map_o
 	map_plans_reset(&doc->plans);
 	doc->plans = plans;
 	if (doc->dir == DIR_API_PRODUCTS)
-		set_members(r, doc->id, &apis, !deployed && out->ev.action == ACTION_DEPLOY);
+		relate_members(r, doc->id, &apis, !deployed && out->ev.action == ACTION_DEPLOY);
 	return 0;
 }
 
@@ -128,25 +84,17 @@ static int learn_reference(struct relate *r, struct doc *doc, const struct map_o
 static void relate_reference(struct relate *r, struct doc *doc, enum owner o, struct map_out *out)
 {
 	bool deployed = o != NOT_OURS && out->ev.action == ACTION_DEPLOY;
-	struct made m = { 0 };
 	struct err e = { 0 };
 
+	doc->lost = false;
 	if (!identify_as(r, doc, out->ev.id))
 		return;
 	if (learn_reference(r, doc, out, deployed, &e) < 0) {
 		relate_quarantine(r, doc, e.text);
 		return;
 	}
-	if (o == OURS || (o != NOT_OURS && !deployed))
-		made_add(&m, out);
-	if (o == NOT_OURS) {
-		doc->lost = true; /* and what hangs on it goes with it */
-		relate_publish(r, doc, &m, LEFT_ABSENT);
-	} else if (m.n > 0)
-		relate_publish(r, doc, &m, LEFT_WITHDRAWN);
-	else
-		relate_unknown(r, doc);
-	made_reset(&m);
+	doc->lost = o == NOT_OURS; /* and what hangs on it goes with it */
+	relate_publish_owned(r, doc, out, o);
 }
 
 /* Its file is as good as gone: only a product that is gone made it eligible. */
@@ -174,26 +122,18 @@ void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t
 	} else if (out.ineligible && doc->lost && str_equal(doc->id, out.ev.id)) {
 		relate_lost(r, doc);
 	} else {
-		doc->lost = false;
 		relate_reference(r, doc, relate_owner(r, row, "DEFAULT"), &out);
 	}
 	map_out_reset(&out);
 }
 
-/* Is the API or product deployed with that plan? *gone: it has no document at all. */
-bool relate_has_plan(const struct relate *r, const struct doc *sub, bool *gone)
+enum hang relate_hang(const struct relate *r, const struct map_subscription *s)
 {
-	const struct doc *doc = sub->scope == NULL ? NULL : relate_ref(r, sub->product, sub->scope);
-	const char *plan = sub->plan;
-	size_t i;
+	const struct doc *doc = relate_ref(r, s->product, s->scope);
 
-	*gone = doc == NULL;
-	if (doc == NULL || !doc->deployed || plan == NULL)
-		return false;
-	for (i = 0; i < doc->plans.n; i++)
-		if (str_equal(doc->plans.v[i].id, plan))
-			return true;
-	return false;
+	if (doc == NULL)
+		return HANG_NOTHING;
+	return doc->deployed && map_plans_has(&doc->plans, s->plan) ? HANG_YES : HANG_NO;
 }
 
 static int map_product(struct relate *r, struct json_span row, int64_t modified_ms,
@@ -232,7 +172,6 @@ void relate_product(struct relate *r, struct doc *doc, struct json_span row, int
 	} else {
 		if (r->products_unsure)
 			docs_mark_dir(&r->docs, DIR_APIS);
-		doc->lost = false;
 		relate_reference(r, doc, relate_owner(r, relate_text(&out.ev.payload), "DEFAULT"),
 				 &out);
 	}

@@ -30,7 +30,6 @@ struct source_file {
 	char *root;
 	uint64_t max_bytes;
 	struct relate r;
-	char **lists[2]; /* environments and organizations of the filter, owned */
 	struct feed *feed;
 	bool notify; /* as configured */
 	int inotify; /* -1: none */
@@ -89,13 +88,6 @@ static int read_file(const struct source_file *s, const char *path, struct buf *
 		(void)close(fd);
 	mem_free(full);
 	return rc;
-}
-
-static int read_again(void *arg, const struct doc *doc, struct buf *out)
-{
-	struct stat sb;
-
-	return read_file(arg, doc->path, out, &sb, NULL);
 }
 
 static int64_t mtime_ns(const struct stat *sb)
@@ -205,23 +197,8 @@ static bool is_document(const char *name)
 	return name[0] != '.' && str_ends(name, ".json") && strlen(name) < NAME_MAX;
 }
 
-struct file_names {
-	char **v;
-	size_t n, cap;
-};
-
-static void names_reset(struct file_names *l)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		mem_free(l->v[i]);
-	mem_free(l->v);
-	*l = (struct file_names){ 0 };
-}
-
 /* Paths of the documents in a directory, sorted. -ENOENT: there is no such directory. */
-static int list_dir(const struct source_file *s, enum docs_dir dir, struct file_names *out,
+static int list_dir(const struct source_file *s, enum docs_dir dir, struct map_ids *out,
 		    struct err *e)
 {
 	char *full = mem_printf("%s/%s", s->root, docs_dir_name(dir));
@@ -232,10 +209,11 @@ static int list_dir(const struct source_file *s, enum docs_dir dir, struct file_
 	if (d == NULL)
 		rc = err_errno(e, errno, "%s", full);
 	while (d != NULL && (errno = 0, ent = readdir(d)) != NULL) {
-		if (!is_document(ent->d_name))
-			continue;
-		out->v = mem_grow(out->v, &out->cap, out->n + 1, sizeof(char *));
-		out->v[out->n++] = mem_printf("%s/%s", docs_dir_name(dir), ent->d_name);
+		char *path = mem_printf("%s/%s", docs_dir_name(dir), ent->d_name);
+
+		if (is_document(ent->d_name))
+			map_ids_add(out, path);
+		mem_free(path);
 	}
 	if (d != NULL && errno != 0)
 		rc = err_errno(e, errno, "list %s", full);
@@ -257,7 +235,7 @@ static bool stat_path(const struct source_file *s, const char *path, struct stat
 }
 
 /* Compares the listing with what is known: marks what changed, and what is missing. */
-static void compare(struct source_file *s, enum docs_dir dir, const struct file_names *l, bool full)
+static void compare(struct source_file *s, enum docs_dir dir, const struct map_ids *l, bool full)
 {
 	struct stat sb;
 	size_t at = 0;
@@ -286,36 +264,20 @@ static void compare(struct source_file *s, enum docs_dir dir, const struct file_
 	}
 }
 
-/* Does an environment or organization stand in a file that cannot be read? */
-static bool is_unsure(const struct source_file *s)
+/* Documents of the directories (a bit each) that cannot be read; `never`: and never could. */
+static size_t count_unread(const struct source_file *s, unsigned dirs, bool never)
 {
 	size_t at = 0;
+	size_t n = 0;
 	void *v;
 
 	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
 		const struct doc *doc = v;
 
-		if ((doc->dir == DIR_ENVIRONMENTS || doc->dir == DIR_ORGANIZATIONS) &&
-		    (doc->doubted || doc->quarantined))
-			return true;
+		n += (dirs >> doc->dir & 1) != 0 && (doc->doubted || doc->quarantined) &&
+		     (!never || doc->id == NULL);
 	}
-	return false;
-}
-
-/* And a product, whose APIs are not known? */
-static bool is_product_unsure(const struct source_file *s)
-{
-	size_t at = 0;
-	void *v;
-
-	while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
-		const struct doc *doc = v;
-
-		if (doc->dir == DIR_API_PRODUCTS && doc->id == NULL &&
-		    (doc->doubted || doc->quarantined))
-			return true;
-	}
-	return false;
+	return n;
 }
 
 /* Everything of a directory that is dirty, in the order of the paths. */
@@ -324,12 +286,13 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 	unsigned round;
 
 	if (dir == DIR_API_PRODUCTS)
-		s->r.unsure = is_unsure(s);
+		s->r.places->unreadable =
+			count_unread(s, 1U << DIR_ENVIRONMENTS | 1U << DIR_ORGANIZATIONS, false);
 	if (dir == DIR_APIS)
-		s->r.products_unsure = is_product_unsure(s);
+		s->r.products_unsure = count_unread(s, 1U << DIR_API_PRODUCTS, true) > 0;
 	/* Ranks may change while reading: a few rounds settle them. */
 	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
-		struct file_names l = { 0 };
+		struct map_ids l = { 0 };
 		size_t at = 0;
 		size_t i;
 		void *v;
@@ -337,10 +300,8 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 		while (table_next(&s->r.docs.paths, &at, NULL, &v)) {
 			struct doc *doc = v;
 
-			if (doc->dir != dir || !doc->dirty)
-				continue;
-			l.v = mem_grow(l.v, &l.cap, l.n + 1, sizeof(char *));
-			l.v[l.n++] = mem_strdup(doc->path);
+			if (doc->dir == dir && doc->dirty)
+				map_ids_add(&l, doc->path);
 		}
 		if (l.n > 0)
 			qsort(l.v, l.n, sizeof(char *), str_order);
@@ -350,7 +311,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 			if (doc != NULL && doc->dirty)
 				take_doc(s, doc);
 		}
-		names_reset(&l);
+		map_ids_reset(&l);
 	}
 }
 
@@ -551,8 +512,7 @@ static void doubt_dir(struct source_file *s, enum docs_dir dir, bool there)
 }
 
 /* All listings before anything is concluded: half a source proves nothing. */
-static int list_everything(struct source_file *s, struct file_names lists[DIR__COUNT],
-			   struct err *e)
+static int list_everything(struct source_file *s, struct map_ids lists[DIR__COUNT], struct err *e)
 {
 	unsigned i;
 	int rc = 0;
@@ -608,7 +568,7 @@ static int settle_doubt(struct source_file *s, struct err *e)
 	return 0;
 }
 
-static bool lists_equal(const struct file_names *a, const struct file_names *b)
+static bool lists_equal(const struct map_ids *a, const struct map_ids *b)
 {
 	size_t i;
 
@@ -621,9 +581,9 @@ static bool lists_equal(const struct file_names *a, const struct file_names *b)
 }
 
 /* Lists and reads everything again. 1: it is as it was; 0: something came or went. */
-static int look_again(struct source_file *s, struct file_names lists[DIR__COUNT], struct err *e)
+static int look_again(struct source_file *s, struct map_ids lists[DIR__COUNT], struct err *e)
 {
-	struct file_names next[DIR__COUNT] = { { 0 } };
+	struct map_ids next[DIR__COUNT] = { { 0 } };
 	bool same = true;
 	unsigned i;
 	int rc = list_everything(s, next, e);
@@ -635,7 +595,7 @@ static int look_again(struct source_file *s, struct file_names lists[DIR__COUNT]
 	if (rc == 0)
 		take_all(s);
 	for (i = 0; i < DIR__COUNT; i++) {
-		names_reset(&lists[i]);
+		map_ids_reset(&lists[i]);
 		lists[i] = next[i];
 	}
 	return rc < 0 ? rc : same;
@@ -643,14 +603,14 @@ static int look_again(struct source_file *s, struct file_names lists[DIR__COUNT]
 
 /* What the zone holds and no document made is asked for: a second later it still is nowhere,
    and nothing came or went in between. Else nothing is absent, and another pass comes. */
-static int settle_absence(struct source_file *s, struct file_names lists[DIR__COUNT], struct err *e)
+static int settle_absence(struct source_file *s, struct map_ids lists[DIR__COUNT], struct err *e)
 {
 	struct feed_unmet unmet = { 0 };
 	unsigned round;
 	int rc = 0;
 
 	for (round = 0; round < QUIET_ROUNDS; round++) {
-		if (!feed_unmet(s->feed, &unmet) || (unmet.n == 0 && s->missing == 0))
+		if (feed_unmet(s->feed, &unmet, NULL) < 0 || (unmet.n == 0 && s->missing == 0))
 			break;
 		nap(s, SOURCE_FILE_LOOK_MS);
 		rc = look_again(s, lists, e);
@@ -682,20 +642,20 @@ static void doubt_places(struct source_file *s)
 {
 	struct buf text = { 0 };
 
-	if (relate_lacks(&s->r, &text))
+	if (places_lack(s->r.places, &text))
 		feed_doubt(s->feed, UINT32_MAX, 1, buf_cstr(&text));
 	buf_reset(&text);
 }
 
 static int read_everything(struct source_file *s, bool full, struct err *e)
 {
-	struct file_names lists[DIR__COUNT] = { { 0 } };
+	struct map_ids lists[DIR__COUNT] = { { 0 } };
 	unsigned i;
 	int rc;
 
 	feed_whole(s->feed);
 	if (full) /* all documents are read */
-		memset(s->r.named, 0, s->r.filter.n_environments * sizeof(*s->r.named));
+		places_unname(s->r.places);
 	watch_all(s);	       /* first: what changes during the listing is told */
 	(void)read_changes(s); /* and what changed before is listed, not told again */
 	rc = list_everything(s, lists, e);
@@ -710,7 +670,7 @@ static int read_everything(struct source_file *s, bool full, struct err *e)
 	if (rc == 0 && full)
 		rc = settle_absence(s, lists, e);
 	for (i = 0; i < DIR__COUNT; i++)
-		names_reset(&lists[i]);
+		map_ids_reset(&lists[i]);
 	s->listed_ms = clock_boot_ms();
 	return rc;
 }
@@ -750,24 +710,7 @@ static void file_close(struct source *base)
 	clear_changes(s);
 	relate_reset(&s->r);
 	mem_free(s->root);
-	for (unsigned k = 0; k < 2; k++) {
-		size_t n = k == 0 ? s->r.filter.n_environments : s->r.filter.n_organizations;
-
-		for (size_t i = 0; i < n; i++)
-			mem_free(s->lists[k][i]);
-		mem_free(s->lists[k]);
-	}
 	mem_free(s);
-}
-
-static char **copy_list(char *const *v, size_t n)
-{
-	char **out = mem_alloc((n + 1) * sizeof(*out));
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		out[i] = mem_strdup(v[i]);
-	return out;
 }
 
 struct source *source_file_open(const Ipc__FetcherConfig *c)
@@ -782,13 +725,10 @@ struct source *source_file_open(const Ipc__FetcherConfig *c)
 	s->r.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
 				  c->encryption_secret.data, c->encryption_secret.len);
 	map_ctx_set_authz(s->r.ctx, c->authz);
-	s->lists[0] = copy_list(c->environments, c->n_environments);
-	s->lists[1] = copy_list(c->organizations, c->n_organizations);
-	s->r.filter = (struct relate_filter){ s->lists[0], c->n_environments, s->lists[1],
-					      c->n_organizations, c->legacy_hrids };
-	s->r.named = mem_zalloc((c->n_environments + 1) * sizeof(*s->r.named));
-	s->r.read = read_again;
-	s->r.arg = s;
+	s->r.places = map_places(s->r.ctx);
+	places_want(s->r.places,
+		    &(struct places_wanted){ c->environments, c->n_environments, c->organizations,
+					     c->n_organizations, c->legacy_hrids });
 	s->notify = c->notify;
 	s->inotify = -1;
 	s->watch_root = -1;

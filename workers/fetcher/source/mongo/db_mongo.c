@@ -28,26 +28,15 @@ struct db_mongo {
 	uint64_t entity_max_bytes;
 	int32_t socket_timeout_ms;
 	bool local_reads; /* the server has no majority reads */
-	unsigned depth;	  /* questions under way: one may be asked while another is answered */
-	bool broken;	  /* the connection is to be made anew when none is */
 };
 
-struct answer { /* the row in hand; a question within the question has its own */
+struct answer { /* the row in hand */
 	struct buf json;
 	struct buf id;
 	struct buf position;
 };
 
 /* --- the connection --- */
-
-/* Not under a cursor that still belongs to it. */
-static void disconnect(struct db_mongo *m)
-{
-	if (m->depth > 0)
-		return;
-	mongo_client_close(&m->c);
-	m->broken = false;
-}
 
 /* After an error the connection is made anew: the driver would not look for the server for
    seconds, and a reply that came too late must not meet the next question. */
@@ -57,8 +46,7 @@ static int failed(struct db_mongo *m, const bson_error_t *be, const char *doing,
 			   ? ERR_TIMEOUT
 			   : ERR_REMOTE;
 
-	m->broken = true;
-	disconnect(m);
+	mongo_client_close(&m->c);
 	return err_set(e, code, "MongoDB, %s: %s (%u.%u)", doing, be->message, be->domain,
 		       be->code);
 }
@@ -319,9 +307,8 @@ static void make_opts(const struct db_mongo *m, const struct db_query *q, bson_t
 	/* The limit of the socket is for a whole answer: definitions come a few at a time. */
 	bson_append_int32(opts, "batchSize", -1,
 			  q->table == DB_EVENTS && !q->brief ? BATCH_DEFINITIONS : DB_PAGE_ROWS);
-	/* The server gives up when nobody waits any more. It counts all answers of a cursor
-	   together, so a scan has the limit of the socket alone, of each answer. */
-	if (m->socket_timeout_ms > 0 && q->limit <= DB_PAGE_ROWS)
+	/* The server gives up when nobody waits any more. */
+	if (m->socket_timeout_ms > 0)
 		bson_append_int64(opts, "maxTimeMS", -1, m->socket_timeout_ms);
 	if (q->brief)
 		append_projection(opts, q->table);
@@ -447,12 +434,10 @@ static int run(struct db_mongo *m, const struct db_query *q, db_row_fn *fn, void
 	make_filter(q, &filter);
 	make_opts(m, q, &opts);
 	cursor = mongoc_collection_find_with_opts(c, &filter, &opts, NULL);
-	m->depth++;
 	while (rc >= 0 && mongoc_cursor_next(cursor, &doc)) {
 		rc = give(m, &a, doc, q, fn, arg, e);
 		n++;
 	}
-	m->depth--;
 	if (rc >= 0 && mongoc_cursor_error(cursor, be))
 		rc = ERR_REMOTE;
 	mongoc_cursor_destroy(cursor);
@@ -487,8 +472,6 @@ static int mongo_rows(struct db *d, const struct db_query *q, db_row_fn *fn, voi
 	}
 	if (rc < 0 && (be.code != 0 || be.message[0] != '\0'))
 		return failed(m, &be, db_table_name(q->table), e);
-	if (m->broken)
-		disconnect(m); /* a question within this one failed */
 	return rc;
 }
 
@@ -540,7 +523,6 @@ static void mongo_close(struct db *d)
 {
 	struct db_mongo *m = (struct db_mongo *)d;
 
-	disconnect(m);
 	mongo_client_reset(&m->c);
 	mem_free(m->database);
 	mem_free(m->prefix);
