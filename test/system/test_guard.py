@@ -682,3 +682,30 @@ def test_a_row_that_a_scan_slips_past_is_asked_for(zone, table, id):
     zone.mongo.run(f"DELETE FROM all_rows WHERE id = '{id}'")
     zone.compare()
     until("gone", lambda: not any(id in x for x in n.names()))
+
+
+@pytest.mark.sources("file")
+def test_a_file_that_was_away_before_an_outage_is_not_gone_with_its_directory(zone):
+    """It is missed a second time, and long after the first: but in between there was nothing to look at."""
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    for i in range(5):
+        zone.write(f"api-keys/k{i}.json", apikey(f"k{i}", ["s"]))
+    n = zone.start(1).nodes[0]
+    zone.settled(count=7)
+    key = zone.data / "api-keys" / "k0.json"
+    aside, keys = zone.base / "k0.json", zone.base / "api-keys"
+    key.rename(aside)
+    zone.write("api-keys/k5.json", apikey("k5", ["s"]))
+    until("it is missed", lambda: n.get("API_KEY", "k5"))
+    zone.lose_source()
+    until("the source is gone", lambda: "down" in n.fetcher()["source"])
+    removed = n.logs("fetcher").count("removed")  # on a machine that took a second for this
+    aside.rename(zone.base / "gone" / "api-keys" / "k0.json")
+    (zone.base / "gone" / "api-keys").rename(keys)
+    time.sleep(1.2)  # longer than a missing file may be away
+    zone.return_source()
+    until("the source is back", lambda: n.fetcher()["source"] == "up")
+    keys.rename(zone.data / "api-keys")
+    zone.settled(count=8)
+    assert n.logs("fetcher").count("removed") == removed

@@ -339,9 +339,12 @@ static const char *brings(size_t n)
    empty mount point, or another tree. Which kinds its absence proves nothing of. */
 static unsigned find_doubts(const struct fetcher *f, const struct tally *t, struct buf *why)
 {
-	unsigned doubted = f->removals.doubted;
+	const struct removals *r = &f->removals;
+	/* What this pass says counts, whether it looked at everything or not. */
+	const struct buf *text = r->doubted_next != 0 ? &r->doubt_next : &r->doubt;
+	unsigned doubted = r->doubted | r->doubted_next;
 
-	buf_add(why, f->removals.doubt.data, f->removals.doubt.len);
+	buf_add(why, text->data, text->len);
 	if ((t->stays == 0 && t->live > 0) || (t->stays_main == 0 && t->live_main > 0)) {
 		buf_printf(why, "%sthe source brings %s", why->len > 0 ? "; " : "",
 			   brings(t->stays));

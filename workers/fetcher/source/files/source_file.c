@@ -42,7 +42,9 @@ struct source_file {
 	size_t n_changes;
 	size_t doubted;			/* files to read once more */
 	size_t missing;			/* documents without a file, which may come back */
-	int64_t changed_ms[DIR__COUNT]; /* boot time: documents came or went */
+	int64_t changed_ms[DIR__COUNT]; /* boot time: documents, or all of it, came or went */
+	bool there[DIR__COUNT];		/* as listed last */
+	bool lists;			/* this pass does */
 	uint64_t rows;
 };
 
@@ -146,7 +148,8 @@ static void take_missing(struct source_file *s, struct doc *doc)
 
 	set_doubt(s, doc, false);
 	set_missing(s, doc, true);
-	if (!before || !(is_quiet(s, doc->dir) || has_heir(s, doc)))
+	/* What is gone by now may be gone with its directory, which only a listing tells. */
+	if (!before || !((s->lists && is_quiet(s, doc->dir)) || has_heir(s, doc)))
 		return;
 	s->missing--;
 	relate_gone(&s->r, doc);
@@ -524,6 +527,9 @@ static int list_everything(struct source_file *s, struct map_ids lists[DIR__COUN
 
 		rc = list_dir(s, (enum docs_dir)i, &lists[i], e);
 		there = rc != -ENOENT;
+		if (there != s->there[i])
+			s->changed_ms[i] = clock_boot_ms();
+		s->there[i] = there;
 		/* What hangs on environments is doubted when they are; an installation is told
 		   of by many a node. */
 		if (lists[i].n == 0 && (rc == 0 || !there) && i != DIR_ENVIRONMENTS &&
@@ -679,6 +685,7 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 {
 	struct source_file *s = self_of(base);
 	bool full = what != PASS_DELTA; /* contents are compared: there is nothing to skip */
+	unsigned i;
 	int rc = 0;
 
 	s->feed = f;
@@ -687,7 +694,8 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 	s->rows = 0;
 	feed_lag(f, 0);
 	(void)read_changes(s);
-	if (full || s->list_all || is_look_due(s)) {
+	s->lists = full || s->list_all || is_look_due(s);
+	if (s->lists) {
 		rc = read_everything(s, full, e);
 	} else {
 		mark_changes(s);
@@ -698,6 +706,8 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 	if (s->missing > 0)
 		feed_partial(f); /* they may be there */
 	s->list_all = rc < 0;
+	for (i = 0; rc < 0 && i < DIR__COUNT; i++)
+		s->changed_ms[i] = clock_boot_ms(); /* an outage proves nothing */
 	return rc < 0 ? rc : (int)MIN(s->rows, INT_MAX);
 }
 
