@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of the house as data (style page, part 3): who may include whom.
+"""The plan of the house as data (style page, part 3): who may include whom, and which names are taken.
 
 layers.py [ROOT]   one line per violation, exit 1 when there is one
 """
@@ -163,9 +163,26 @@ def check_file(root, path):
     return out
 
 
+TYPE = re.compile(r"^(?:struct|enum) (\w+) \{", re.M)
+
+
+def check_twins(root):
+    """One name means one thing: no two files, and no two types, of the product have the same."""
+    seen, out = {}, []
+    for top in ("common", "supervisor", "workers"):
+        for file in sorted((root / top).rglob("*.[ch]")):
+            path = file.relative_to(root).as_posix()
+            names = [f"type {t}" for t in TYPE.findall(file.read_text())]
+            for name in names + ([file.name] if file.name != "main.c" else []):
+                if name in seen:
+                    out.append(f"{path}:1: {name} is a name that {seen[name]} has")
+                seen[name] = path
+    return out
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])
-    bad = []
+    bad = check_twins(root)
     for top in ("common", "supervisor", "workers", "packaging", "test"):
         for file in sorted((root / top).rglob("*.[ch]")):
             bad += check_file(root, file.relative_to(root).as_posix())

@@ -15,7 +15,7 @@
 #define AHEAD_MS 5000	 /* so old a look ahead is not used any more */
 #define LOSSES	 2	 /* connections that one page may cost */
 
-enum look { LOOK_NONE, LOOK_OUT, LOOK_HERE };
+enum sink_look { LOOK_NONE, LOOK_OUT, LOOK_HERE };
 
 /* What an attempt finds. */
 struct sink_found {
@@ -46,7 +46,7 @@ struct zone_sink {
 	unsigned lost; /* were, to so many that ended before the answer */
 	bool more;
 	struct zone_page page; /* owned */
-	enum look look;
+	enum sink_look look;
 	int64_t looked_ms; /* when it was sent */
 	struct sink_found found;
 	bool sent;	   /* EXEC, or what is read back, is out */

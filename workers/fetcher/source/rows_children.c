@@ -14,14 +14,14 @@ int64_t child_version(const struct ref *a, const struct map_subscription *s)
 		       : s->updated_at;
 }
 
-static struct event event_of(const struct child *c)
+static struct event event_of(const struct row_child *c)
 {
 	return (struct event){ .kind = c->key == NULL ? KIND_SUBSCRIPTION : KIND_API_KEY,
 			       .id = c->key == NULL ? c->sub->id : c->key->id,
 			       .ref_id = c->sub->scope };
 }
 
-int child_expect(struct rows *r, struct child *c, struct err *e)
+int child_expect(struct rows *r, struct row_child *c, struct err *e)
 {
 	const struct map_subscription *s = c->sub;
 	const struct map_key *k = c->key;
@@ -46,7 +46,7 @@ int child_expect(struct rows *r, struct child *c, struct err *e)
 }
 
 /* The zone does not hold it as the rows say: what is to be done? */
-static int decide(struct rows *r, struct child *c, struct err *e)
+static int decide(struct rows *r, struct row_child *c, struct err *e)
 {
 	const struct map_subscription *s = c->sub;
 	const struct event ev = event_of(c);
@@ -68,7 +68,7 @@ static int decide(struct rows *r, struct child *c, struct err *e)
 	return 0;
 }
 
-int children_judge(struct rows *r, struct child *v, size_t n, struct err *e)
+int children_judge(struct rows *r, struct row_child *v, size_t n, struct err *e)
 {
 	struct feed_ask **asks = mem_alloc((n + 1) * sizeof(struct feed_ask *));
 	size_t n_asks = 0;

@@ -9,9 +9,9 @@
 
 struct keys_work {
 	struct row_page *page;
-	struct map_key *keys; /* of each row; id NULL: unreadable */
-	struct table parents; /* subscription id -> struct map_subscription, owned */
-	struct child *pairs;  /* a key with one of its subscriptions: what may be one event */
+	struct map_key *keys;	 /* of each row; id NULL: unreadable */
+	struct table parents;	 /* subscription id -> struct map_subscription, owned */
+	struct row_child *pairs; /* a key with one of its subscriptions: what may be one event */
 	size_t n, cap;
 	struct table names; /* of the pairs of the row last added -> their place, from 1 */
 	struct buf narrow;  /* the key's row, for one pair after another */
@@ -67,9 +67,9 @@ static int find_parents(struct keys_work *w, struct err *e)
 
 /* Two subscriptions of one API make one name: a deploy wins, then the first. The version is
    that of all, or it would go back when another one of them counts. */
-static void add_pair(struct keys_work *w, const struct child *p)
+static void add_pair(struct keys_work *w, const struct row_child *p)
 {
-	struct child *old;
+	struct row_child *old;
 	uintptr_t at;
 	int64_t version_ms;
 
@@ -100,7 +100,7 @@ static int make_pairs(struct keys_work *w, struct err *e)
 
 	for (i = 0; rc == 0 && i < w->page->n; i++)
 		for (k = 0; rc == 0 && k < w->keys[i].n; k++) {
-			struct child p = { .row = i, .key = &w->keys[i] };
+			struct row_child p = { .row = i, .key = &w->keys[i] };
 
 			p.sub = table_get(&w->parents, w->keys[i].subscriptions[k]);
 			if (p.sub != NULL)
@@ -114,7 +114,7 @@ static int make_pairs(struct keys_work *w, struct err *e)
 /* --- events --- */
 
 /* `w->narrow` is the key's row. */
-static void take_pair(struct keys_work *w, const struct child *p)
+static void take_pair(struct keys_work *w, const struct row_child *p)
 {
 	struct rows *r = w->page->r;
 	const char *id = w->page->v[p->row].id;

@@ -120,7 +120,7 @@ int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct ref **out
 
 /* --- rows_children.c --- */
 
-struct child {
+struct row_child {
 	const struct map_subscription *sub; /* not owned */
 	const struct map_key *key;	    /* not owned; NULL: it is the subscription */
 	size_t row;			    /* of the page */
@@ -131,9 +131,9 @@ struct child {
 };
 
 /* What should be in the zone of it. */
-int child_expect(struct rows *r, struct child *c, struct err *e) MUST_USE;
+int child_expect(struct rows *r, struct row_child *c, struct err *e) MUST_USE;
 /* Asks what is there, and withdraws, keeps, or wants each. */
-int children_judge(struct rows *r, struct child *v, size_t n, struct err *e) MUST_USE;
+int children_judge(struct rows *r, struct row_child *v, size_t n, struct err *e) MUST_USE;
 enum kind child_scope(const struct map_subscription *s); /* what it hangs on */
 /* Those that are pushed to are written anew with their API. */
 int64_t child_version(const struct ref *a, const struct map_subscription *s);

@@ -47,7 +47,7 @@ static int add_whole(void *arg, const struct db_row *row, struct err *e)
 
 /* What comes of those that were judged: the rows to be read, and the keys of subscriptions
    that changed. In other passes than deltas all keys come by themselves. */
-static int follow_up(struct row_page *p, const struct child *v, struct err *e)
+static int follow_up(struct row_page *p, const struct row_child *v, struct err *e)
 {
 	char **wanted = mem_alloc((p->n + 1) * sizeof(*wanted));
 	char **changed = mem_alloc((p->n + 1) * sizeof(*changed));
@@ -81,7 +81,7 @@ static int follow_up(struct row_page *p, const struct child *v, struct err *e)
 int rows_subscriptions_page(struct row_page *p, struct err *e)
 {
 	struct map_subscription *facts = mem_zalloc((p->n + 1) * sizeof(*facts));
-	struct child *v = mem_zalloc((p->n + 1) * sizeof(*v));
+	struct row_child *v = mem_zalloc((p->n + 1) * sizeof(*v));
 	size_t i;
 	int rc = 0;
 

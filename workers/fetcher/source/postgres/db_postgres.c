@@ -21,7 +21,7 @@ struct db_postgres {
 	int64_t held_ms;       /* boot time: since when */
 };
 
-struct asking { /* one query, under way */
+struct pg_asking { /* one query, under way */
 	const struct db_query *q;
 	db_row_fn *fn;
 	void *arg;
@@ -139,7 +139,7 @@ static void hold_no_longer(struct db_postgres *m, enum db_table t)
 
 /* --- questions --- */
 
-static int give(const struct db_postgres *m, struct asking *a, const struct pg_select *s,
+static int give(const struct db_postgres *m, struct pg_asking *a, const struct pg_select *s,
 		const struct pg_value *v, struct err *e)
 {
 	enum db_table t = a->q->table;
@@ -167,7 +167,7 @@ static int postgres_rows(struct db *d, const struct db_query *q, db_row_fn *fn, 
 {
 	struct db_postgres *m = (struct db_postgres *)d;
 	const struct pg_names names = { m->prefix, m->entity_max_bytes };
-	struct asking a = { .q = q, .fn = fn, .arg = arg };
+	struct pg_asking a = { .q = q, .fn = fn, .arg = arg };
 	struct pg_select sql = { 0 };
 	struct pg_value v[PG_CELLS_MAX];
 	int rc;
