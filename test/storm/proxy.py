@@ -6,6 +6,7 @@
     drop-up    questions are swallowed           drop-down   answers are: it was done, and nobody knows
     hold-up    questions of the connections of now arrive late, when their sender has another one long since
     delay      each piece is late                slice       a few bytes at a time
+    thin       5 ms and 50 Mbit/s each way, for each connection
 
 A TCP port of loopback in front of a Unix socket or another port. All proxies of a storm share one thread. TCP loses nothing in
 the middle of a stream: a connection that lost bytes to a fault is cut when the fault ends, as a half-open one is in the end.
@@ -17,7 +18,8 @@ import threading
 
 UP, DOWN = "up", "down"  # to the server, to the node
 
-LASTING = ("refuse", "blackhole", "drop-up", "drop-down", "hold-up", "delay", "slice", "reset")
+THIN_S, THIN_BYTES = 0.005, 50e6 / 8  # a second
+LASTING = ("thin", "refuse", "blackhole", "drop-up", "drop-down", "hold-up", "delay", "slice", "reset")
 KINDS = ("cut", *LASTING)
 
 
@@ -59,6 +61,8 @@ class Connection:
             await self.proxy.healed.wait()
         elif fault == "delay":
             await asyncio.sleep(self.proxy.delay_s)
+        elif fault == "thin":
+            await asyncio.sleep(THIN_S + len(data) / THIN_BYTES)
         elif fault == "reset":
             writer.write(data[: len(data) // 2])
             self.reset()

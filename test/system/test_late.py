@@ -81,3 +81,20 @@ def test_what_arrives_late_takes_no_effect(behind, content):
         assert zone.redis.hash("distributed_event:test:API:a:API_KEY:k")["syncAction"] == ("UNDEPLOY" if revoked else "DEPLOY")
         whole(zone)
     assert zone.redis.meta()["lineage"] == lineage
+
+
+def test_the_largest_entity_lands_by_a_thin_link_under_a_short_lease(behind):
+    """It takes longer than the lease lives: what renews it, and what waits for an answer, must not take that for the end."""
+    zone = behind
+    zone.ttl = 1000
+    zone.write("apis/a.json", api("a"))
+    zone.start(1)
+    zone.settled(count=1)
+    zone.proxy.begin("thin")
+    zone.write("apis/big.json", api("big", description="x" * (15 << 20)))
+    n = zone.nodes[0]
+    until("it is served", lambda: len(n.get("API", "big") or b"") > 15 << 20, deadline_s=120)
+    zone.write("apis/c.json", api("c"))
+    zone.settled(count=3)
+    whole(zone)
+    assert "token_lost" not in n.logs("fetcher") and n.logs("fetcher").count("event=promoted") == 1
