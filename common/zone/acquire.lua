@@ -11,8 +11,8 @@ local major = tonumber(string.match(meta[3] or '', '^%d+') or '')
 if major and major > tonumber(ARGV[4]) then
 	return {'NEWER', meta[3]}
 end
-local held = redis.call('HMGET', KEYS[1], 'token', 'seq', 'ttl', 'holder')
-local token = held[1]
+local held = redis.pcall('HMGET', KEYS[1], 'token', 'seq', 'ttl', 'holder')
+local token = held[1] -- nil: what stands there is no lease
 local look = ARGV[2] == '0'
 if look and not token then
 	return {'FREE'}

@@ -36,7 +36,7 @@ if own == -2 or epoch_of(newest) > epoch_of(ARGV[6]) then
 		end
 	end
 end
-local lease = call('HMGET', KEYS[4], 'token', 'seq')
+local lease = redis.pcall('HMGET', KEYS[4], 'token', 'seq') -- what is no hash is none
 local head = {m[1], string.match(newest, '^(%S*)') or '', m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10],
 	string.format('%.0f', own), lease[1] or '', lease[2] or '', m[11], m[12], m[13], m[14], string.format('%.0f', above), m[15], m[16]}
 local events = {}

@@ -1,8 +1,8 @@
 -- Renew the lease; never creates it. zone-protocol 2.
 -- KEYS: lease   ARGV: token, ttl ms   -> {'HELD', token} | {'LOST', token there or ''}
-local token = redis.call('HGET', KEYS[1], 'token')
+local token = redis.pcall('HGET', KEYS[1], 'token')
 if token ~= ARGV[1] then
-	return {'LOST', token or ''}
+	return {'LOST', type(token) == 'string' and token or ''} -- else there is none, or no lease
 end
 -- First, since a full Redis denies a script only its first write, and never this one.
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

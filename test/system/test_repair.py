@@ -165,3 +165,28 @@ def test_a_refill_keeps_what_cannot_be_read(zone):
     until("refilled", lambda: zone.redis.meta()["lineage"] != lineage)
     zone.settled(count=5)
     assert n.get("API", "b") == payload
+
+
+@pytest.mark.parametrize("key", ["meta", "log", "cursor", "epochs", "lease", "suspect", "turn", "nodes"])
+@pytest.mark.parametrize("live", [True, False])
+def test_a_key_of_the_zones_own_of_a_wrong_type_is_made_anew(zone, key, live):
+    """A lease, too, or nobody would ever be primary again; whether nodes run meanwhile or not."""
+    zone.write("apis/a.json", api("a"))
+    zone.start(2)
+    zone.settled(count=1)
+    name = "zonesync:{test}:" + key
+    if not live:
+        for n in zone.nodes:
+            n.stop()
+    was = zone.redis("TYPE", name).strip()
+    zone.redis("DEL", name)
+    if was == "string":
+        zone.redis("LPUSH", name, "x")
+    else:
+        zone.redis("SET", name, "of a wrong type")
+    if not live:
+        for n in zone.nodes:
+            n.start()
+    zone.write("apis/b.json", api("b"))
+    zone.settled(count=2)
+    until("well", lambda: all(n.status()["health"] == "ok" for n in zone.nodes))

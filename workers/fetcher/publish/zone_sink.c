@@ -165,7 +165,7 @@ static bool note(struct zone_sink *s, const struct redis_reply *r)
 
 	if (zone_check(s->z, r, NULL, &e) == 0)
 		return true;
-	/* The lease or meta: the next acquire makes them anew. */
+	/* The lease, meta or epochs: the next acquire makes them anew. */
 	if (redis_error_is(r, "WRONGTYPE"))
 		s->found.fenced = true;
 	else if (s->found.refused.code == 0)
@@ -290,6 +290,8 @@ static void look(struct zone_sink *s)
 	for (i = 0; i < ARRAY_LEN(fields); i++)
 		zone_cmd_str(&c, fields[i]);
 	ask(s, &c, on_meta);
+	begin_cmd(&c, "LLEN", k->epochs);
+	ask(s, &c, on_turn);
 	begin_cmd(&c, "TYPE", k->log);
 	ask(s, &c, on_log_type);
 	begin_cmd(&c, "TYPE", k->old_log);
