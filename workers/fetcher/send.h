@@ -19,7 +19,7 @@
 #define SEND_WELL	 64	    /* pages that were taken, and the next are larger again */
 #define SEND_ASIDE	 1000	    /* records at once, */
 #define SEND_ASIDE_MS	 600000	    /* for so long: then each is tried again */
-#define SEND_LIMIT_BYTES (1U << 20) /* no server has a lower limit for a command */
+#define SEND_LIMIT_BYTES (1U << 19) /* no limit of a server for a client is below twice that */
 
 struct fetcher;
 
