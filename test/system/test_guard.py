@@ -35,7 +35,7 @@ def test_a_directory_that_vanishes_removes_nothing_until_a_person_says_so(zone):
     (zone.base / "subscriptions").rename(zone.data / "subscriptions")
     until("back", lambda: n.fetcher()["guard"] == "")
     zone.settled(count=5)
-    assert n.status()["health"] == "ok"
+    assert n.status()["health"] == "ok", n.status()["reason"]
 
 
 def test_an_empty_directory_removes_nothing_until_a_person_says_so(zone):
@@ -524,7 +524,7 @@ def test_a_redis_that_forgot_all_is_not_refilled_with_nothing(zone):
     unhidden(zone)
     until("the guard is quiet", lambda: n.fetcher()["guard"] == "")
     zone.settled(count=16)
-    assert n.status()["health"] == "ok"
+    assert n.status()["health"] == "ok", n.status()["reason"]
 
 
 def test_a_zone_that_begins_with_nothing_is_complete_when_something_comes(zone):
