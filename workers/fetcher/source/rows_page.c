@@ -119,25 +119,25 @@ static int add_or_name(void *arg, const struct db_row *row, struct err *e)
 
 int page_look_up(struct row_page *p, const struct row_lookup *l, page_fn *take, struct err *e)
 {
-	struct row_lookup todo = *l;
+	struct row_lookup left = *l;
 	struct map_ids own = { 0 };
 	size_t fit = DB_PAGE_ROWS; /* rows of a query */
 	int rc = 0;
 
-	while (rc == 0 && todo.n + p->rest.n > 0) {
-		struct row_lookup one = todo;
+	while (rc == 0 && left.n + p->rest.n > 0) {
+		struct row_lookup one = left;
 		size_t over;
 
-		if (todo.n == 0) { /* what was left over is the next to be read */
+		if (left.n == 0) { /* what was left over is the next to be read */
 			map_ids_reset(&own);
 			own = p->rest;
 			p->rest = (struct map_ids){ 0 };
-			todo = (struct row_lookup){ l->table, l->brief, "id", own.v, own.n };
-			one = todo;
+			left = (struct row_lookup){ l->table, l->brief, "id", own.v, own.n };
+			one = left;
 		}
-		one.n = MIN(todo.n, fit);
-		todo.ids += one.n;
-		todo.n -= one.n;
+		one.n = MIN(left.n, fit);
+		left.ids += one.n;
+		left.n -= one.n;
 		over = p->rest.n;
 		rc = rows_look_up(p->r, &one, add_or_name, p, e);
 		if (p->rest.n > over)
