@@ -119,7 +119,7 @@ struct doubt {		    /* what serves beside what was built */
 	bool other_lineage; /* than the zone's: no tombstone tells what is gone */
 	bool accepted;	    /* a person said at this node that it may go */
 	bool unread;	    /* a name that the primary could not read differs */
-	bool halved;	    /* more than half of a type, 3 at least, is not there any more: */
+	bool halved;	    /* more than half of a type, or any of a missing one, is gone: */
 	size_t lacks;	    /* that many names, but for what went with its reference */
 };
 

@@ -363,13 +363,12 @@ class Hand:
         data, aside = self.zone.data, self.zone.base / "aside"
         part = data / ["apis", "subscriptions", "api-keys", "dictionaries"][f["r"] % 4]
         where = part if f["kind"] == "part-gone" or f["r"] % 3 else data
-        # One that held fewer may be emptied in earnest (zone-protocol 4.5), and what it held goes; so it does while the directory
-        # is away and Redis lost the zone, which is filled anew then: no node takes less than that for an outage.
+        # One that held fewer may be emptied in earnest (zone-protocol 4.5), and what it held goes.
         kind = {"apis": "API:", "subscriptions": "SUBSCRIPTION:", "api-keys": "API_KEY:", "dictionaries": "DICTIONARY:"}[part.name]
         held = sum(name.startswith(kind) for name in self.storm.history.now())
-        if where is not data and held < DOUBTED_LEAST:
-            return False
         empty = f["kind"] == "emptied"
+        if empty and where is not data and held < DOUBTED_LEAST:
+            return False
         where.rename(aside)
         if empty:
             where.mkdir()

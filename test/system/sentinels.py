@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A master, replicas and Sentinels on loopback ports, and a zone that lives on them."""
+import json
 import pathlib
 import signal
 import socket
@@ -124,8 +125,9 @@ class Sentinels:
         return self.master()(*args, **kw)
 
     def meta(self, zone="test"):
-        flat = self("HGETALL", f"zonesync:{{{zone}}}:meta").split("\n")  # of texts only
-        return dict(zip(flat[::2], flat[1::2]))
+        """A value may have several lines."""
+        script = "local m = {} local h = redis.call('HGETALL', KEYS[1]) for i = 1, #h, 2 do m[h[i]] = h[i + 1] end return cjson.encode(m)"
+        return json.loads(self("EVAL", script, "1", f"zonesync:{{{zone}}}:meta").replace("[]", "{}"))
 
     def stop(self):
         for s in self.sentinels + self.servers:

@@ -709,3 +709,25 @@ def test_a_file_that_was_away_before_an_outage_is_not_gone_with_its_directory(zo
     keys.rename(zone.data / "api-keys")
     zone.settled(count=8)
     assert n.logs("fetcher").count("removed") == removed
+
+
+@pytest.mark.sources("file")
+def test_a_zone_filled_while_a_directory_is_away_takes_nothing_of_it_from_those_who_serve(zone):
+    """Two of a type are few enough to go in earnest; but its place is not there, and the primary says so."""
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    for i in range(2):
+        zone.write(f"api-keys/k{i}.json", apikey(f"k{i}", ["s"]))
+    zone.start(2)
+    zone.settled(count=4)
+    keys = zone.base / "api-keys"
+    (zone.data / "api-keys").rename(keys)
+    zone.redis("FLUSHALL")
+    until("filled anew", lambda: "API_KEY:*" in zone.redis.meta().get("unread", "").split())
+    for n in zone.nodes:
+        until("it waits", lambda: "whose place was missing" in n.status()["reason"])
+        assert n.get("API_KEY", "k0") and n.get("API_KEY", "k1")
+    keys.rename(zone.data / "api-keys")
+    zone.settled(count=4)
+    for n in zone.nodes:
+        until("well", lambda: n.status()["health"] == "ok")

@@ -271,7 +271,7 @@ static void end_pass(struct fetcher *f, const struct feed_item *i)
 	if (i->pass == PASS_ALL && f->refill == REFILL_READING)
 		settle_refill(f);
 	settle_pass(f, i, !f->end->followed || r->begun_ms - f->promoted_ms >= r->lag_ms,
-		    removals_wait(f));
+		    removals_wait(f), removals_missing(f));
 	if (compared) {
 		purge(f);
 		log_note(EV("pass_done"), KV("rows", i->rows),

@@ -198,6 +198,7 @@ void removals_begin(struct fetcher *f)
 {
 	buf_clear(&f->removals.doubt_next);
 	f->removals.doubted_next = 0;
+	f->removals.missing_next = 0;
 }
 
 void removals_doubt(struct fetcher *f, const struct feed_item *i)
@@ -206,6 +207,8 @@ void removals_doubt(struct fetcher *f, const struct feed_item *i)
 	unsigned kinds = 0;
 	unsigned k;
 
+	if (i->rows <= 1 && (i->blocks & (i->blocks - 1)) == 0) /* of one kind: its place */
+		r->missing_next |= i->blocks;
 	for (k = 0; k < KIND__COUNT; k++)
 		if ((i->blocks & 1U << k) != 0 && f->known.live[k] >= i->rows)
 			kinds |= 1U << k;
@@ -226,6 +229,9 @@ static void take_doubts(struct fetcher *f)
 	buf_clear(&r->doubt);
 	buf_add(&r->doubt, r->doubt_next.data, r->doubt_next.len);
 	r->doubted = r->doubted_next;
+	if ((r->missing & ~r->missing_next) != 0)
+		settle_retry(f); /* it can be read now */
+	r->missing = r->missing_next;
 }
 
 /* --- judging --- */
@@ -656,6 +662,11 @@ bool removals_wait(const struct fetcher *f)
 bool removals_empty(const struct fetcher *f)
 {
 	return f->removals.empty;
+}
+
+unsigned removals_missing(const struct fetcher *f)
+{
+	return f->removals.missing;
 }
 
 /* --- what a person takes --- */

@@ -30,12 +30,14 @@ struct removals {
 	unsigned returned; /* a bit for each kind of which some were held and are there again */
 	/* Why the source does not look like that of this zone; and as the pass under way finds. */
 	struct buf doubt, doubt_next;
-	unsigned doubted, doubted_next; /* a bit for each kind whose absence proves nothing then */
-	struct guard_set set;		/* what is held */
-	struct guard_set accepted;	/* what a person takes; count 0: nothing */
-	int64_t accepted_ms;		/* boot time; 0: before this process was promoted */
-	uint64_t went;			/* so many were taken in this lineage before */
-	char lineage[33];		/* of the zone */
+	unsigned doubted, doubted_next; /* a bit for each kind whose absence proves nothing then; */
+	unsigned missing,
+		missing_next;	   /* whose place is not there, whatever the zone holds of it */
+	struct guard_set set;	   /* what is held */
+	struct guard_set accepted; /* what a person takes; count 0: nothing */
+	int64_t accepted_ms;	   /* boot time; 0: before this process was promoted */
+	uint64_t went;		   /* so many were taken in this lineage before */
+	char lineage[33];	   /* of the zone */
 	char accept[REMOVALS_ACCEPT_BYTES]; /* what was taken, as the zone has it */
 	uint64_t own;			/* entities in this node's own store, at the promotion */
 	bool empty;			/* the source brings nothing: the zone is not complete */
@@ -70,6 +72,8 @@ void removals_judge(struct fetcher *f, bool whole, int64_t begun_ms, int64_t end
 
 bool removals_wait(const struct fetcher *f);  /* for another pass, or for a person */
 bool removals_empty(const struct fetcher *f); /* the source brings nothing */
+/* A bit for each kind of which the source may have more: its place was not there to be read. */
+unsigned removals_missing(const struct fetcher *f);
 
 /* A person takes the set that was shown. ERR_STATE: it is another one by now. */
 int removals_accept(struct fetcher *f, const char *set, struct err *e) MUST_USE;

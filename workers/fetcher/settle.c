@@ -10,11 +10,18 @@
  * held, or something that cannot be read may be any name of its type. Names whose own row cannot
  * be read do not count: they go to `unread`, for followers to judge by what they serve.
  */
-static bool is_all(const struct fetcher *f, struct buf *unread)
+static bool is_all(const struct fetcher *f, unsigned missing, struct buf *unread)
 {
 	size_t at = 0;
 	const char *name;
+	unsigned k;
 	void *v;
+
+	/* Nor are they gone that stood in a place that was not there. */
+	for (k = 0; k < KIND__COUNT; k++)
+		if ((missing & 1U << k) != 0)
+			buf_printf(unread, "%s%s:*", unread->len > 0 ? "\n" : "",
+				   kind_name((enum kind)k));
 
 	while (table_next(&f->known.names, &at, &name, &v)) {
 		const struct known_entry *e = v;
@@ -32,12 +39,12 @@ static bool is_all(const struct fetcher *f, struct buf *unread)
 }
 
 /* Only a look at everything settles everything (zone-protocol 3). */
-static void look(struct fetcher *f, bool held)
+static void look(struct fetcher *f, bool held, unsigned missing)
 {
 	struct settle *s = &f->settle;
 	struct buf unread = { 0 };
 	/* Nobody switches to what a node alone writes: it serves at once. */
-	bool all = (!held && is_all(f, &unread)) || !f->end->followed;
+	bool all = (!held && is_all(f, missing, &unread)) || !f->end->followed;
 
 	s->state = all ? SETTLE_ALL : SETTLE_OPEN;
 	if (!all) {
@@ -50,7 +57,8 @@ static void look(struct fetcher *f, bool held)
 	buf_reset(&unread);
 }
 
-void settle_pass(struct fetcher *f, const struct feed_item *end, bool fresh, bool held)
+void settle_pass(struct fetcher *f, const struct feed_item *end, bool fresh, bool held,
+		 unsigned missing)
 {
 	struct settle *s = &f->settle;
 	bool whole = end->pass != PASS_DELTA && end->whole;
@@ -61,7 +69,7 @@ void settle_pass(struct fetcher *f, const struct feed_item *end, bool fresh, boo
 	if (whole)
 		s->whole_ms = now;
 	if (whole && fresh)
-		look(f, held);
+		look(f, held, missing);
 	else if (whole)
 		settle_retry(f);
 	else if (fresh && s->state == SETTLE_AGAIN && now - s->whole_ms >= SETTLE_REST_MS)
@@ -73,7 +81,9 @@ void settle_pass(struct fetcher *f, const struct feed_item *end, bool fresh, boo
 
 void settle_retry(struct fetcher *f)
 {
-	if (f->settle.state == SETTLE_OPEN)
+	bool unread = f->settle.unread != NULL && f->settle.unread[0] != '\0';
+
+	if (f->settle.state == SETTLE_OPEN || unread)
 		f->settle.state = SETTLE_AGAIN;
 }
 

@@ -3,7 +3,7 @@
  * settle - what followers wait for before they trust a zone that was restored (zone-protocol 3
  * and 5): that a poll ended whole, and that one settled everything there is.
  *
- *	OPEN --settle_retry()--> AGAIN
+ *	OPEN, or ALL but what could not be read --settle_retry()--> AGAIN
  *	OPEN, AGAIN, ALL --a whole look--> ALL, or OPEN
  *	ALL --a delta that leaves something open--> OPEN;  settle_undo() --> AGAIN
  *
@@ -33,8 +33,9 @@ struct settle {
 
 /* At the end of a pass that went well, behind all that it found. `fresh`: it cannot have read
    what was true before this token only; another one proves nothing of what came since.
-   `held`: removals that wait. */
-void settle_pass(struct fetcher *f, const struct feed_item *end, bool fresh, bool held);
+   `held`: removals that wait. `missing`: a bit for each kind that could not all be read. */
+void settle_pass(struct fetcher *f, const struct feed_item *end, bool fresh, bool held,
+		 unsigned missing);
 void settle_retry(struct fetcher *f);
 void settle_undo(struct fetcher *f); /* what came up may be any name: only another look tells */
 void settle_told(struct fetcher *f); /* the zone has it */

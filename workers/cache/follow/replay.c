@@ -27,9 +27,9 @@ static const char *switch_text(enum switch_verdict v)
 			"cannot read: what was known last is served until they are mended, "
 			"or `zonesync resync --accept-deletes` here",
 		[SWITCH_HALVED] =
-			"the zone was filled anew and lacks more than half of a type: what "
-			"was known last is served until `zonesync resync "
-			"--accept-deletes`, here or on the primary",
+			"the zone was filled anew and lacks more than half of a type, or some "
+			"of one whose place was missing: what was known last is served until "
+			"`zonesync resync --accept-deletes`, here or on the primary",
 	};
 
 	return v < ARRAY_LEN(texts) && texts[v] != NULL ? texts[v] : "";
@@ -185,14 +185,34 @@ static size_t count_lacks(const struct store_difference *d)
 	return n;
 }
 
-static bool is_halved(const struct store_difference *d)
+/* "<kind>:*" among what the primary could not read: the place of that kind was not there. */
+static bool is_missing(const struct head *h, enum kind k)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "%s:*", kind_name(k));
+	const char *at = h->unread;
+
+	while ((at = strstr(at, line)) != NULL) {
+		bool begins = at == h->unread || at[-1] == '\n';
+
+		at += n;
+		if (begins && (*at == '\0' || *at == '\n'))
+			return true;
+	}
+	return false;
+}
+
+static bool is_halved(const struct head *h, const struct store_difference *d)
 {
 	unsigned k;
 
-	for (k = 0; k < KIND__COUNT; k++)
-		if (k != KIND_NODE_METADATA && d->lacks[k] >= FOLLOW_HALVED_LEAST &&
-		    d->lacks[k] > d->live[k] / 2)
+	for (k = 0; k < KIND__COUNT; k++) {
+		bool many = d->lacks[k] >= FOLLOW_HALVED_LEAST && d->lacks[k] > d->live[k] / 2;
+
+		if (k != KIND_NODE_METADATA &&
+		    (many || (d->lacks[k] > 0 && is_missing(h, (enum kind)k))))
 			return true;
+	}
 	return false;
 }
 
@@ -203,7 +223,7 @@ void replay_compared(struct follower *f, const struct keeper_job *job)
 
 	f->replay.doubtful = job->difference.differs;
 	d.unread = job->difference.told;
-	d.halved = is_halved(&job->difference);
+	d.halved = is_halved(&f->head, &job->difference);
 	d.lacks = count_lacks(&job->difference);
 	f->replay.lacks = d.lacks;
 	v = follow_switch(&f->head, &f->replay.looks, &d, true);
