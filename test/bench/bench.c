@@ -3,7 +3,8 @@
  * bench - the clients of test/bench/run: what a zone costs, and what the bare client of the
  * same server does.
  *
- *	bench publish SOCKET COUNT	plain HSET and fenced pages: insert, overwrite
+ *	bench publish SOCKET COUNT	plain HSET and fenced pages: insert, overwrite; SOCKET may be
+ *					a port of loopback
  *	bench drain SOCKET ZONE		read a zone's pages and throw them away
  *	bench update SOCKET ZONE KEYS APIS RATE	write keys of the zone anew, until ended
  *	...				those of clients.h
@@ -432,7 +433,10 @@ int main(int argc, char **argv)
 		(void)fputs("usage: see bench.c and clients.h\n", stderr);
 		return 64;
 	}
-	o.socket = argv[2];
+	if (argv[2][0] == '/')
+		o.socket = argv[2];
+	o.host = "127.0.0.1";
+	o.port = (uint16_t)strtoul(argv[2], NULL, 10);
 	memset(b.payload, 'x', sizeof(b.payload));
 	CHECK(uv_loop_init(&b.loop) == 0);
 	CHECK(zone_conn_open(&b.z, &b.loop, &o, zone, &h, &e) == 0);

@@ -2,6 +2,7 @@
 """The figures of a zone. Each is printed with its base and the goal of the design."""
 import pathlib
 import random
+import socket
 import statistics
 import subprocess
 import time
@@ -18,6 +19,8 @@ ASKS = 20000  # lookups of one measure
 UPDATES = 1000
 POLL_MS = 50
 MIB = 1 << 20
+LARGE = 15 * MIB
+LINK_EVENTS = 10000
 BENCH = pathlib.Path(z.BUILD) / "test/bench/bench"
 
 
@@ -79,6 +82,38 @@ def publish(count, zone):
         line(count, f"publish, {kind}", rate(fenced), f"plain HSET {rate(plain)}", fenced / plain, goal, fenced)
 
 
+def publish_behind(count, zone):
+    """The same by a link, for both."""
+    for fault, how, link in (("delay", {"delay_s": 0.005}, "5 ms"), ("thin", {}, "5 ms and 50 Mbit/s")):
+        zone.proxy.begin(fault, **how)
+        f = tool("publish", zone.proxy.port, min(count, LINK_EVENTS))
+        fenced, plain = f["fenced_insert"][1], f["plain_insert"][1]
+        line(count, f"publish, behind {link}", rate(fenced), f"plain HSET {rate(plain)}", fenced / plain, ">= 0.5")
+        zone.redis("FLUSHALL")
+
+
+def largest(count, zone):
+    """Of 15 MiB, from its file to who serves it: to Redis and back; its base is the same bytes to Redis and back."""
+    node = zone.node("n1")
+    proven(node, 0)
+    zone.proxy.begin("thin")
+    text = "x" * LARGE
+    begin = time.monotonic()
+    with socket.create_connection(("127.0.0.1", zone.proxy.port)) as s:
+        s.sendall(f"*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n${LARGE}\r\n{text}\r\nGET large\r\n".encode())
+        came = 0
+        while came < LARGE:
+            came += len(s.recv(MIB))
+    base = time.monotonic() - begin
+    begin = time.monotonic()
+    zone.write("apis/large.json", z.api("large", description=text))
+    z.until("it is served", lambda: len(node.get("API", "large") or b"") > LARGE, LONG_S)
+    took = time.monotonic() - begin
+    tries = node.logs("fetcher").count("event=promoted")
+    line(count, "15 MiB by 5 ms and 50 Mbit/s", f"{took:.2f} s", f"bare SET, GET {base:.2f} s", took / base,
+         f"<= 2; with a lease of {zone.ttl / 1000:.0f} s, promoted {tries} time(s)")
+
+
 def filled(zone, total):
     z.until("the zone is filled", lambda: (lambda m: m.get("complete") == "1" and m.get("count") == str(total))
             (zone.redis.meta()), LONG_S)
@@ -115,12 +150,12 @@ def boot_from_redis(count, zone, size):
 
 def boot_from_disk(count, zone, node):
     node.stop()
-    socket = pathlib.Path(zone.redis.socket)
-    socket.rename(f"{socket}.away")  # Redis is out of reach
+    path = pathlib.Path(zone.redis.socket)
+    path.rename(f"{path}.away")  # Redis is out of reach
     try:
         times = [exec_to_lookup(node) for _ in range(ROUNDS)]
     finally:
-        pathlib.Path(f"{socket}.away").rename(socket)
+        pathlib.Path(f"{path}.away").rename(path)
     line(count, "boot from disk, exec to lookup", quantiles(times), "", None, "<= 50 ms", statistics.median(times))
 
 

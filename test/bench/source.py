@@ -12,6 +12,7 @@ import random
 import subprocess
 import time
 
+import behind
 import mongo
 import postgres
 import psycopg2.extras
@@ -74,6 +75,14 @@ class FileZone(z.Zone):
 
     def change(self, version):
         self.write("apis/a0.json", z.api("a0", version=version))
+
+
+class LinkedZone(behind.Behind, FileZone):
+    """Its nodes reach Redis by a link that can be made slow."""
+
+    def close(self):
+        super().close()
+        self.end_proxy()
 
 
 class Server(mongo.Mongo):

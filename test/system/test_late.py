@@ -1,43 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bytes of the primary's own that arrive late, held by the network until their sender has another connection."""
 import os
-import pathlib
-import sys
 
 import pytest
 
 import resp
 import servers
+from behind import Behind
 from zone import Zone, api, apikey, fresh, subscription, until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "storm"))
-import proxy  # noqa: E402
 
 TIMES = int(os.environ.get("ZONESYNC_LATE", 12))  # 100 of them take some minutes
 
 
-class Behind(Zone):
-    """The node knows Redis by a proxy."""
-
-    def config(self, name, **kw):
-        return super().config(name, **kw).replace(f"    socket: {self.redis.socket}\n", "").replace("command_timeout: 2000", "command_timeout: 300")
-
-    def source(self, data=None):
-        return f"  redis:\n    host: 127.0.0.1\n    port: {self.proxy.port}\n" + super().source(data)
+class LateZone(Behind, Zone):
+    command_timeout_ms = 300
 
 
 @pytest.fixture
 def behind(request):
-    loop = proxy.Loop()
-    made = fresh(request, servers.DEFAULT, Behind)
+    made = fresh(request, servers.DEFAULT, LateZone)
     zone = next(made)
     zone.ttl = 10000
     zone.delay = 200
-    zone.proxy = proxy.Proxy(loop, zone.redis.socket)
     yield zone
     zone.proxy.heal()
     next(made, None)
-    loop.stop()
+    zone.end_proxy()
 
 
 def whole(zone):
