@@ -726,6 +726,7 @@ def test_a_zone_filled_while_a_directory_is_away_takes_nothing_of_it_from_those_
     until("filled anew", lambda: "API_KEY:*" in zone.redis.meta().get("unread", "").split())
     for n in zone.nodes:
         until("it waits", lambda: "whose place was missing" in n.status()["reason"])
+        assert "it lacks 2 of 2 API_KEY)" in n.status()["reason"]
         assert n.get("API_KEY", "k0") and n.get("API_KEY", "k1")
     keys.rename(zone.data / "api-keys")
     zone.settled(count=4)

@@ -217,6 +217,7 @@ def test_a_refill_from_half_a_source_waits_for_a_person_at_every_node(zone):
         n.kill("fetcher", signal.SIGCONT)
     for n in zone.nodes:
         until("it waits for a person", lambda: "lacks more than half of a type" in n.status()["reason"])
+        assert "it lacks 6 of 10 API)" in n.status()["reason"]
     primary = zone.primary()
     (zone.data / "dictionaries").rename(zone.base / "dictionaries")
     until("held", lambda: "3 of 3 DICTIONARY" in primary.fetcher()["guard"])

@@ -202,7 +202,8 @@ static bool is_missing(const struct head *h, enum kind k)
 	return false;
 }
 
-static bool is_halved(const struct head *h, const struct store_difference *d)
+/* The first such type; KIND__COUNT: there is none. */
+static enum kind halved_kind(const struct head *h, const struct store_difference *d)
 {
 	unsigned k;
 
@@ -211,21 +212,26 @@ static bool is_halved(const struct head *h, const struct store_difference *d)
 
 		if (k != KIND_NODE_METADATA &&
 		    (many || (d->lacks[k] > 0 && is_missing(h, (enum kind)k))))
-			return true;
+			break;
 	}
-	return false;
+	return (enum kind)k;
 }
 
 void replay_compared(struct follower *f, const struct keeper_job *job)
 {
+	const struct store_difference *is = &job->difference;
+	enum kind halved = halved_kind(&f->head, is);
 	struct doubt d = doubt_of(f);
 	enum switch_verdict v;
 
-	f->replay.doubtful = job->difference.differs;
-	d.unread = job->difference.told;
-	d.halved = is_halved(&f->head, &job->difference);
-	d.lacks = count_lacks(&job->difference);
+	f->replay.doubtful = is->differs;
+	d.unread = is->told;
+	d.halved = halved < KIND__COUNT;
+	d.lacks = count_lacks(is);
 	f->replay.lacks = d.lacks;
+	if (d.halved)
+		(void)snprintf(f->replay.lacking, sizeof(f->replay.lacking), "%zu of %zu %s",
+			       is->lacks[halved], is->live[halved], kind_name(halved));
 	v = follow_switch(&f->head, &f->replay.looks, &d, true);
 	if (v == SWITCH_NOW)
 		keeper_do(f->keeper, keeper_job_new(KEEPER_SWITCH));
@@ -547,12 +553,14 @@ void replay_report(const struct follower *f, Ipc__CacheReport *out)
 {
 	const struct replay *r = &f->replay;
 	static char waits[320];
+	bool halved = r->waits == SWITCH_HALVED;
 
 	str_copy(waits, sizeof(waits), r->waits == SWITCH_NOW ? "" : switch_text(r->waits));
 	if (r->waits != SWITCH_NOW && r->doubtful != NOT_COMPARED)
 		(void)snprintf(waits + strlen(waits), sizeof(waits) - strlen(waits),
-			       " (%zu names are in doubt)", r->doubtful);
+			       " (%zu names are in doubt%s%s)", r->doubtful,
+			       halved ? ", it lacks " : "", halved ? r->lacking : "");
 	out->waits = waits;
 	out->asks = asks_a_person(f);
-	out->lacks = r->waits == SWITCH_HALVED ? r->lacks : 0;
+	out->lacks = halved ? r->lacks : 0;
 }

@@ -28,6 +28,7 @@ struct replay {
 	struct looks looks;		     /* what was seen of the source's polls since */
 	enum switch_verdict waits;	     /* why it does not serve yet */
 	size_t lacks;			     /* so many names were gone at the last comparison, */
+	char lacking[48];		     /* of a type that is halved: "7 of 9 API_KEY"; */
 	size_t doubtful;		     /* so many differed; SIZE_MAX: there was none yet */
 	int64_t compared_ms;		     /* boot time: when that was to decide */
 	char accepted[FOLLOW_LINEAGE_BYTES]; /* whose state a person let serve, whatever is gone */
