@@ -242,19 +242,20 @@ static int write_flows(const struct map_ctx *ctx, struct json_span flows, struct
 	return rc;
 }
 
-static int write_payload(const struct map_ctx *ctx, const struct event_row *row,
-			 struct json_span bean, struct buf *b, struct err *e)
+int organization_write(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+		       struct err *e)
 {
 	struct json_span created = row->created_at;
+	struct buf *b = &out->ev.payload;
 	int64_t ms;
 	int rc;
 
 	buf_adds(b, "{\"definition\":{");
-	rc = member_copy(b, bean, before_flows, ARRAY_LEN(before_flows), e);
+	rc = member_copy(b, row->bean, before_flows, ARRAY_LEN(before_flows), e);
 	if (rc == 0)
-		rc = write_flows(ctx, json_get(bean, "flows"), b, e);
+		rc = write_flows(ctx, json_get(row->bean, "flows"), b, e);
 	if (rc == 0)
-		rc = member_copy(b, bean, after_flows, ARRAY_LEN(after_flows), e);
+		rc = member_copy(b, row->bean, after_flows, ARRAY_LEN(after_flows), e);
 	if (rc == 0)
 		rc = member_take_ms(created, "createdAt", 0, &ms, e);
 	if (rc < 0)
@@ -265,23 +266,4 @@ static int write_payload(const struct map_ctx *ctx, const struct event_row *row,
 		json_add_i64(b, "deployedAt", ms);
 	buf_addc(b, '}');
 	return 0;
-}
-
-int organization_publish(const struct map_ctx *ctx, const struct event_row *row,
-			 struct map_out *out, struct err *e)
-{
-	struct json_span bean = { 0 };
-	struct buf text = { 0 };
-	int rc;
-
-	out->outcome = MAP_EVENT;
-	out->ev.kind = KIND_ORGANIZATION;
-	out->ev.action = ACTION_DEPLOY;
-	rc = member_open_text(row->payload, "payload", &text, &bean, e);
-	if (rc == 0)
-		rc = member_take_id(json_get(bean, "id"), "organization id", &out->ev.id, e);
-	if (rc == 0)
-		rc = write_payload(ctx, row, bean, &out->ev.payload, e);
-	buf_reset(&text);
-	return rc;
 }
