@@ -172,57 +172,45 @@ static int run(struct watcher_mongo *m, const bson_t *cmd, struct watch *to, bso
 	return rc;
 }
 
-static void append_stages(const struct watcher_mongo *m, bson_t *cmd)
+static bson_t *make_pipeline(const struct watcher_mongo *m)
 {
-	bson_t stages, stage, doc, in, list;
-	char *name;
-	char at[16];
+	bson_t names = BSON_INITIALIZER;
+	bson_t stream = BSON_INITIALIZER;
+	bson_t *match, *fields, *stages;
 	unsigned i;
 
-	bson_append_array_begin(cmd, "pipeline", -1, &stages);
-	bson_append_document_begin(&stages, "0", -1, &stage);
-	bson_append_document_begin(&stage, "$changeStream", -1, &doc);
 	if (m->token != NULL)
-		bson_append_document(&doc, "resumeAfter", -1, m->token);
-	bson_append_document_end(&stage, &doc);
-	bson_append_document_end(&stages, &stage);
-	bson_append_document_begin(&stages, "1", -1, &stage);
-	bson_append_document_begin(&stage, "$match", -1, &doc);
-	bson_append_document_begin(&doc, "ns.coll", -1, &in);
-	bson_append_array_begin(&in, "$in", -1, &list);
+		bson_append_document(&stream, "resumeAfter", -1, m->token);
 	for (i = 0; i < DB__COUNT; i++) {
+		char *name = mem_printf("%s%s", m->prefix, db_table_name((enum db_table)i));
+		char at[16];
+
 		(void)snprintf(at, sizeof(at), "%u", i);
-		name = mem_printf("%s%s", m->prefix, db_table_name((enum db_table)i));
-		bson_append_utf8(&list, at, -1, name, -1);
+		bson_append_utf8(&names, at, -1, name, -1);
 		mem_free(name);
 	}
-	bson_append_array_end(&in, &list);
-	bson_append_document_end(&doc, &in);
-	bson_append_document_end(&stage, &doc);
-	bson_append_document_end(&stages, &stage);
-	bson_append_document_begin(&stages, "2", -1, &stage);
-	bson_append_document_begin(&stage, "$project", -1, &doc);
-	bson_append_int32(&doc, "operationType", -1, 1);
-	bson_append_int32(&doc, "ns", -1, 1);
-	bson_append_int32(&doc, "documentKey", -1, 1);
-	bson_append_document_end(&stage, &doc);
-	bson_append_document_end(&stages, &stage);
-	bson_append_array_end(cmd, &stages);
+	match = BCON_NEW("ns.coll", "{", "$in", BCON_ARRAY(&names), "}");
+	fields = BCON_NEW("operationType", BCON_INT32(1), "ns", BCON_INT32(1), "documentKey",
+			  BCON_INT32(1));
+	stages = BCON_NEW("0", "{", "$changeStream", BCON_DOCUMENT(&stream), "}", "1", "{",
+			  "$match", BCON_DOCUMENT(match), "}", "2", "{", "$project",
+			  BCON_DOCUMENT(fields), "}");
+	bson_destroy(match);
+	bson_destroy(fields);
+	bson_destroy(&stream);
+	bson_destroy(&names);
+	return stages;
 }
 
 static int start(struct watcher_mongo *m, struct watch *to, bson_error_t *be, struct err *e)
 {
-	bson_t cmd = BSON_INITIALIZER;
-	bson_t doc;
-	int rc;
+	bson_t *pipeline = make_pipeline(m);
+	bson_t *cmd = BCON_NEW("aggregate", BCON_INT32(1), "pipeline", BCON_ARRAY(pipeline),
+			       "cursor", "{", "batchSize", BCON_INT32(BATCH_CHANGES), "}");
+	int rc = run(m, cmd, to, be, e);
 
-	bson_append_int32(&cmd, "aggregate", -1, 1);
-	append_stages(m, &cmd);
-	bson_append_document_begin(&cmd, "cursor", -1, &doc);
-	bson_append_int32(&doc, "batchSize", -1, BATCH_CHANGES);
-	bson_append_document_end(&cmd, &doc);
-	rc = run(m, &cmd, to, be, e);
-	bson_destroy(&cmd);
+	bson_destroy(cmd);
+	bson_destroy(pipeline);
 	return rc;
 }
 
@@ -275,20 +263,19 @@ static int mongo_open(struct watcher *w, struct watch *to, struct err *e)
 static int mongo_next(struct watcher *w, struct watch *to, struct err *e)
 {
 	struct watcher_mongo *m = self_of(w);
-	bson_t cmd = BSON_INITIALIZER;
 	bson_error_t be = { 0 };
+	bson_t *cmd;
 	int rc;
 
 	if (m->cursor == 0) { /* what it is about was dropped: there is nothing to resume */
 		begin_anew(m, to);
 		return err_set(e, ERR_REMOTE, "MongoDB, change stream: it has ended");
 	}
-	bson_append_int64(&cmd, "getMore", -1, m->cursor);
-	bson_append_utf8(&cmd, "collection", -1, m->collection, -1);
-	bson_append_int32(&cmd, "batchSize", -1, BATCH_CHANGES);
-	bson_append_int64(&cmd, "maxTimeMS", -1, WATCH_AWAIT_MS);
-	rc = run(m, &cmd, to, &be, e);
-	bson_destroy(&cmd);
+	cmd = BCON_NEW("getMore", BCON_INT64(m->cursor), "collection", BCON_UTF8(m->collection),
+		       "batchSize", BCON_INT32(BATCH_CHANGES), "maxTimeMS",
+		       BCON_INT64(WATCH_AWAIT_MS));
+	rc = run(m, cmd, to, &be, e);
+	bson_destroy(cmd);
 	if (rc == 0)
 		m->stuck = 0;
 	else if (be.domain == MONGOC_ERROR_SERVER && ++m->stuck >= STUCK_MAX)
