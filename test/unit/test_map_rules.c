@@ -390,13 +390,13 @@ static void facts_of_subscriptions_and_keys(void **state)
 		map_key_read(kit_text(KEY(",\"subscriptions\":[\"s\",\"t\"],\"paused\":true")), &k,
 			     &e),
 		0);
-	assert_int_equal(k.n, 2);
-	assert_string_equal(k.subscriptions[1], "t");
+	assert_int_equal(k.subscriptions.n, 2);
+	assert_string_equal(k.subscriptions.v[1], "t");
 	assert_true(k.paused && !k.revoked && !k.federated);
 	map_key_reset(&k);
 	assert_int_equal(map_key_read(kit_text(KEY(",\"subscription\":\"old\"")), &k, &e), 0);
-	assert_int_equal(k.n, 1);
-	assert_string_equal(k.subscriptions[0], "old");
+	assert_int_equal(k.subscriptions.n, 1);
+	assert_string_equal(k.subscriptions.v[0], "old");
 	map_key_reset(&k);
 	assert_int_equal(map_key_read(kit_text(KEY(",\"subscriptions\":[1]")), &k, &e), ERR_PARSE);
 	assert_int_equal(map_key_read(kit_text(KEY(",\"revoked\":\"no\"")), &k, &e), ERR_PARSE);

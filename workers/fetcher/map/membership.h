@@ -4,20 +4,14 @@
  * is deployed whatever its own tags and plans (wire page 3.6), so products must be known
  * before APIs are mapped, and an API is mapped again when its membership changes.
  *
- * Owns:    map_ids_reset() releases a list; what a context was given is its own.
+ * Owns:    what a context was given is its own.
  * Blocks:  never; pure.
  * Errors:  as map.h.
  */
 #pragma once
 
+#include "workers/fetcher/map/ids.h"
 #include "workers/fetcher/map/map.h"
-
-struct map_ids {  /* `{ 0 }` is empty */
-	char **v; /* owned, and the strings too */
-	size_t n, cap;
-};
-void map_ids_add(struct map_ids *l, const char *id);
-void map_ids_reset(struct map_ids *l);
 
 /* The APIs of a product's event, by its payload; none when it has no plans. */
 int map_members_read(struct json_span payload, struct map_ids *out, struct err *e) MUST_USE;

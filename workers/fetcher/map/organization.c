@@ -49,32 +49,22 @@ static char *upper_text(struct json_span v)
 /* Methods are a set: in upper case, sorted, each once, so that equal sets are equal bytes. */
 static void write_methods(struct json_span methods, struct buf *b)
 {
+	struct map_ids set = { 0 };
 	struct json_iter it;
-	char **v = NULL;
-	size_t n = 0;
-	size_t cap = 0;
 	size_t i;
 
 	json_iter_init(&it, methods);
-	while (json_next(&it)) {
-		if (json_type(it.value) != JSON_STRING)
-			continue;
-		v = mem_grow(v, &cap, n + 1, sizeof(*v));
-		v[n++] = upper_text(it.value);
-	}
-	if (n > 0)
-		qsort(v, n, sizeof(*v), str_order);
+	while (json_next(&it))
+		if (json_type(it.value) == JSON_STRING)
+			map_ids_take(&set, upper_text(it.value));
+	map_ids_sort(&set);
 	buf_addc(b, '[');
-	for (i = 0; i < n; i++) {
-		if (i == 0 || strcmp(v[i - 1], v[i]) != 0) {
-			json_write_comma(b);
-			json_write_string(b, v[i], strlen(v[i]));
-		}
+	for (i = 0; i < set.n; i++) {
+		json_write_comma(b);
+		json_write_string(b, set.v[i], strlen(set.v[i]));
 	}
 	buf_addc(b, ']');
-	for (i = 0; i < n; i++)
-		mem_free(v[i]);
-	mem_free(v);
+	map_ids_reset(&set);
 }
 
 /* --- a flow, as the reference's own form of it is written (wire page 2.4, 2.9) --- */

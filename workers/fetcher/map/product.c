@@ -17,30 +17,10 @@ static const struct member head[] = {
 static const struct member place[] = { { "environmentId", MEMBER_TEXT } };
 static const struct member tail[] = { { "analytics", MEMBER_ANY }, { "tags", MEMBER_ANY } };
 
-static int take_members(struct json_span list, struct map_ids *out, struct err *e)
-{
-	struct json_iter it;
-	int rc = 0;
-
-	if (!json_is_null(list) && json_type(list) != JSON_ARRAY)
-		return err_set(e, ERR_PARSE, "apiIds is not an array");
-	json_iter_init(&it, list);
-	while (rc == 0 && json_next(&it)) {
-		char *id;
-
-		rc = member_take_id(it.value, "apiIds: an id", &id, e);
-		if (rc < 0)
-			continue;
-		map_ids_add(out, id);
-		mem_free(id);
-	}
-	return rc;
-}
-
 static int write_members(struct json_span list, struct buf *b, struct err *e)
 {
 	struct map_ids ids = { 0 };
-	int rc = take_members(list, &ids, e);
+	int rc = member_take_ids(list, "apiIds", "apiIds: an id", &ids, e);
 
 	map_ids_reset(&ids);
 	if (rc < 0 || json_is_null(list))
@@ -103,7 +83,7 @@ int map_members_read(struct json_span payload, struct map_ids *out, struct err *
 	int rc = member_check_object(payload, "payload", &v, e);
 
 	if (rc == 0)
-		rc = take_members(json_get(v, "apiIds"), &ids, e);
+		rc = member_take_ids(json_get(v, "apiIds"), "apiIds", "apiIds: an id", &ids, e);
 	json_iter_init(&plans, rc < 0 ? v : json_get(v, "plans"));
 	if (rc < 0 || !json_next(&plans))
 		map_ids_reset(&ids);

@@ -730,8 +730,8 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	s->places = map_places(s->rows.ctx);
 	s->rows.environments = &s->places->ids;
 	s->rows.organizations = &s->places->organization_ids;
-	places_want(s->places,
-		    &(struct places_wanted){ c->environments, c->n_environments, c->organizations,
-					     c->n_organizations, c->legacy_hrids });
+	places_want(s->places, &(struct places_wanted){ { c->environments, c->n_environments, 0 },
+							{ c->organizations, c->n_organizations, 0 },
+							c->legacy_hrids });
 	return &s->base;
 }

@@ -193,12 +193,9 @@ void docs_set_subscriptions(struct docs *d, struct doc *key, const struct map_ke
 	for (i = 0; i < key->subscriptions.n; i++)
 		list_drop(&d->keys, key->subscriptions.v[i], key);
 	map_ids_reset(&key->subscriptions);
-	key->subscriptions.cap = facts->n; /* no more than it takes: there are many keys */
-	key->subscriptions.v = mem_alloc((facts->n + 1) * sizeof(char *));
-	for (i = 0; i < facts->n; i++) {
-		map_ids_add(&key->subscriptions, facts->subscriptions[i]);
-		list_add(&d->keys, facts->subscriptions[i], key);
-	}
+	map_ids_copy(&key->subscriptions, &facts->subscriptions);
+	for (i = 0; i < key->subscriptions.n; i++)
+		list_add(&d->keys, key->subscriptions.v[i], key);
 }
 
 void docs_mark_children(struct docs *d, const char *ref)

@@ -244,7 +244,7 @@ void relate_mark_owned(struct relate *r)
 	docs_mark_dir(&r->docs, DIR_API_PRODUCTS);
 	docs_mark_dir(&r->docs, DIR_APIS);
 	docs_mark_dir(&r->docs, DIR_SHARED_POLICY_GROUPS);
-	for (i = 0; w->n_environments + w->n_organizations > 0 && i < DIR__COUNT; i++)
+	for (i = 0; w->environments.n + w->organizations.n > 0 && i < DIR__COUNT; i++)
 		if (!is_place((enum docs_dir)i))
 			docs_mark_dir(&r->docs, (enum docs_dir)i);
 }

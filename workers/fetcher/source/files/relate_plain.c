@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -78,8 +77,7 @@ static enum owner organization_owner(struct relate *r, const char *id)
 	if (!places_filter(r->places))
 		return OURS;
 	places_organizations(r->places, &ours);
-	found = id != NULL && ours.n > 0 &&
-		bsearch(&id, ours.v, ours.n, sizeof(char *), str_order) != NULL;
+	found = map_ids_has(&ours, id);
 	map_ids_reset(&ours);
 	if (found)
 		return OURS;

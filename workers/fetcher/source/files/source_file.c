@@ -222,8 +222,7 @@ static int list_dir(const struct source_file *s, enum docs_dir dir, struct map_i
 		rc = err_errno(e, errno, "list %s", full);
 	if (d != NULL)
 		(void)closedir(d);
-	if (out->n > 0)
-		qsort(out->v, out->n, sizeof(char *), str_order);
+	map_ids_sort(out);
 	mem_free(full);
 	return rc;
 }
@@ -306,8 +305,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 			if (doc->dir == dir && doc->dirty)
 				map_ids_add(&l, doc->path);
 		}
-		if (l.n > 0)
-			qsort(l.v, l.n, sizeof(char *), str_order);
+		map_ids_sort(&l);
 		for (i = 0; i < l.n && !feed_stopping(s->feed); i++) {
 			struct doc *doc = docs_find(&s->r.docs, l.v[i]);
 
@@ -574,18 +572,6 @@ static int settle_doubt(struct source_file *s, struct err *e)
 	return 0;
 }
 
-static bool lists_equal(const struct map_ids *a, const struct map_ids *b)
-{
-	size_t i;
-
-	if (a->n != b->n)
-		return false;
-	for (i = 0; i < a->n; i++)
-		if (!str_equal(a->v[i], b->v[i]))
-			return false;
-	return true;
-}
-
 /* Lists and reads everything again. 1: it is as it was; 0: something came or went. */
 static int look_again(struct source_file *s, struct map_ids lists[DIR__COUNT], struct err *e)
 {
@@ -595,7 +581,7 @@ static int look_again(struct source_file *s, struct map_ids lists[DIR__COUNT], s
 	int rc = list_everything(s, next, e);
 
 	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
-		same = same && lists_equal(&lists[i], &next[i]);
+		same = same && map_ids_equal(&lists[i], &next[i]);
 		compare(s, (enum docs_dir)i, &next[i], false);
 	}
 	if (rc == 0)
@@ -737,8 +723,9 @@ struct source *source_file_open(const Ipc__FetcherConfig *c)
 	map_ctx_set_authz(s->r.ctx, c->authz);
 	s->r.places = map_places(s->r.ctx);
 	places_want(s->r.places,
-		    &(struct places_wanted){ c->environments, c->n_environments, c->organizations,
-					     c->n_organizations, c->legacy_hrids });
+		    &(struct places_wanted){ { c->environments, c->n_environments, 0 },
+					     { c->organizations, c->n_organizations, 0 },
+					     c->legacy_hrids });
 	s->notify = c->notify;
 	s->inotify = -1;
 	s->watch_root = -1;

@@ -293,12 +293,6 @@ static const char *shown(const char *key)
 		       : "a parameter that the driver does not have (write & in a value as %26)";
 }
 
-static void ignore(struct pg_url *u, const char *key)
-{
-	u->ignored = mem_grow(u->ignored, &u->cap_ignored, u->n_ignored + 1, sizeof(char *));
-	u->ignored[u->n_ignored++] = mem_strdup(shown(key));
-}
-
 static int take_key(struct pg_url *u, const char *key, const char *value, struct err *e)
 {
 	unsigned i;
@@ -327,7 +321,7 @@ static int take_key(struct pg_url *u, const char *key, const char *value, struct
 		u->schemas = mem_strdup(value);
 		return 0;
 	}
-	ignore(u, key);
+	map_ids_add(&u->ignored, shown(key));
 	return 0;
 }
 
@@ -419,9 +413,7 @@ void pg_url_reset(struct pg_url *u)
 	}
 	for (i = 0; i < PG_SETTING__COUNT; i++)
 		mem_free_secret(u->values[i]);
-	for (i = 0; i < u->n_ignored; i++)
-		mem_free(u->ignored[i]);
-	mem_free(u->ignored);
+	map_ids_reset(&u->ignored);
 	mem_free(u->database);
 	mem_free(u->schemas);
 	*u = (struct pg_url){ 0 };
