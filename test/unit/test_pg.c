@@ -173,13 +173,16 @@ static void full_shape(struct pg_shape *s)
 					       "reference_type",
 					       "organization_id",
 					       "installation_id" };
-	const char *const *t;
+	struct map_ids names = { 0 };
+	size_t t;
 	size_t i;
 
 	*s = (struct pg_shape){ 0 };
-	for (t = pg_table_names(); *t != NULL; t++)
+	pg_table_names(&names);
+	for (t = 0; t < names.n; t++)
 		for (i = 0; i < ARRAY_LEN(columns); i++)
-			pg_shape_add(s, *t, columns[i], (struct pg_found){ true, false });
+			pg_shape_add(s, names.v[t], columns[i], (struct pg_found){ true, false });
+	map_ids_reset(&names);
 }
 
 static void make(struct pg_select *out, const struct db_query *q, const struct pg_shape *s)

@@ -78,7 +78,7 @@ int rows_take(struct rows *r, struct db_query *q, struct rows_edge *edge, struct
 
 int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n, struct err *e)
 {
-	const bool brief = db_has_brief(t);
+	const bool brief = db_table_form(t)->brief;
 	struct row_page page = { .r = r, .table = t, .brief = brief };
 	const struct row_lookup l = { t, brief, "id", ids, n };
 

@@ -165,7 +165,7 @@ static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 
 	base_query(s, t, &q);
 	q.order = DB_BY_TIME;
-	q.brief = db_has_brief(t);
+	q.brief = db_table_form(t)->brief;
 	q.since_ms = 0;
 	if (c->id != NULL && clock_boot_ms() - c->moved_ms < 2 * overlap) {
 		q.since_ms = MAX(c->ms - overlap, 0);
@@ -202,7 +202,7 @@ static int scan_odd(struct source_db *s, enum db_table t, struct err *e)
 	base_query(s, t, &q);
 	q.order = DB_BY_ID;
 	q.odd = true;
-	q.brief = db_has_brief(t);
+	q.brief = db_table_form(t)->brief;
 	return MIN(rows_each(&s->rows, &q, odd_row, arg, e), 0);
 }
 
@@ -248,12 +248,17 @@ static void take_installation(struct source_db *s, const char *id)
 	put_installation(s);
 }
 
+static char *made_from(const char *before, const char *now)
+{
+	return mem_printf("the zone was made from installation %s, this is %s", before, now);
+}
+
 /* Another installation is another database, whatever its rows are called. */
 static int check_installation(struct source_db *s, struct err *e)
 {
 	struct db_query q = { .table = DB_INSTALLATION, .order = DB_BY_ID, .limit = 1 };
-	struct feed_item *i;
 	char *id = NULL;
+	char *text;
 	int rc = MIN(s->rows.db->ops->rows(s->rows.db, &q, first_row, &id, e), 0);
 
 	s->placed = false; /* a delta of another database is no better than a look at all of it */
@@ -265,16 +270,13 @@ static int check_installation(struct source_db *s, struct err *e)
 			     "taken for another database, or an outage");
 	} else if (rc == 0 && s->installation != NULL && id != NULL &&
 		   !str_equal(id, s->installation)) {
-		i = feed_item_new(FEED_OTHER);
-		i->text = mem_printf("the zone was made from installation %s, this is %s",
-				     s->installation, id);
-		feed_put(s->rows.feed, i);
+		text = made_from(s->installation, id);
+		feed_say(s->rows.feed, FEED_OTHER, NULL, text);
+		mem_free(text);
 		rc = err_set(e, ERR_STATE, "another installation: everything is written anew");
 	}
 	if (rc == 0 && s->origin != NULL) {
-		char *text = mem_printf("the zone was made from installation %s, this is %s",
-					s->origin, s->installation);
-
+		text = made_from(s->origin, s->installation);
 		feed_doubt(s->rows.feed, ~(1U << KIND_NODE_METADATA), 1, text);
 		mem_free(text);
 	}
@@ -323,16 +325,6 @@ static int place_row(void *arg, const struct db_row *row, struct err *e)
 	return 0;
 }
 
-/* What is in a place that is not there is not gone. */
-static void doubt_places(struct source_db *s)
-{
-	struct buf text = { 0 };
-
-	if (places_lack(s->places, &text))
-		feed_doubt(s->rows.feed, UINT32_MAX, 1, buf_cstr(&text));
-	buf_reset(&text);
-}
-
 static int read_places(struct source_db *s, struct err *e)
 {
 	static const enum db_table tables[] = { DB_ENVIRONMENTS, DB_ORGANIZATIONS };
@@ -352,7 +344,7 @@ static int read_places(struct source_db *s, struct err *e)
 		rc = places_resolve(s->places, e);
 	if (rc < 0)
 		return rc;
-	doubt_places(s);
+	source_doubt_places(s->rows.feed, s->places);
 	places_end(s->places);
 	/* What is in an environment that cannot be read is neither read nor gone. */
 	if (s->places->unreadable > 0 && s->places->ids.n > 0)
@@ -468,7 +460,7 @@ static int scan_by_id(struct source_db *s, const struct scan_step *step, struct 
 	base_query(s, step->table, &q);
 	q.order = DB_BY_ID;
 	q.status = step->status;
-	q.brief = db_has_brief(step->table) &&
+	q.brief = db_table_form(step->table)->brief &&
 		  (s->rows.kind != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
 		  !(step->table == DB_EVENTS && s->rows.remap);
 	do {
@@ -719,9 +711,7 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 		s->no_watch = "polling: this database tells nothing";
 	else
 		s->watch = watch_open(db->ops->watcher(db));
-	s->rows.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
-				     c->encryption_secret.data, c->encryption_secret.len);
-	map_ctx_set_authz(s->rows.ctx, c->authz);
+	s->rows.ctx = source_context(c);
 	for (i = 0; i < ARRAY_LEN(scanned); i++)
 		read_cursor(&s->cursors[scanned[i]], table_get(cursors, db_table_name(scanned[i])));
 	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));
@@ -730,8 +720,5 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	s->places = map_places(s->rows.ctx);
 	s->rows.environments = &s->places->ids;
 	s->rows.organizations = &s->places->organization_ids;
-	places_want(s->places, &(struct places_wanted){ { c->environments, c->n_environments, 0 },
-							{ c->organizations, c->n_organizations, 0 },
-							c->legacy_hrids });
 	return &s->base;
 }

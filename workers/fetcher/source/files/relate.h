@@ -27,9 +27,6 @@ struct relate {
 	uint32_t pass;	       /* number of it */
 };
 
-/* Of what a directory holds. */
-enum kind relate_kind(enum docs_dir dir);
-
 /* New bytes of a document: parses, relates, maps, puts items. */
 void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64_t modified_ms);
 

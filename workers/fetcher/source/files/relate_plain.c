@@ -52,7 +52,7 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 	}
 	if (map_event_about(r->ctx, v, &about, &e) < 0)
 		relate_quarantine(r, doc, e.text);
-	else if (about.outcome == MAP_EVENT && about.kind != relate_kind(doc->dir))
+	else if (about.outcome == MAP_EVENT && about.kind != docs_form(doc->dir)->kind)
 		relate_quarantine(r, doc, "its type belongs into another directory");
 	else if (about.outcome == MAP_EVENT)
 		relate_row(r, doc, v, &about);
