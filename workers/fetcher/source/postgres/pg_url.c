@@ -50,74 +50,23 @@ static const struct {
 };
 
 /* What else the driver has. */
-static const char *const elsewhere[] = {
-	"adaptiveFetch",
-	"adaptiveFetchMaximum",
-	"adaptiveFetchMinimum",
-	"allowEncodingChanges",
-	"assumeMinServerVersion",
-	"authenticationPluginClassName",
-	"autosave",
-	"binaryTransfer",
-	"binaryTransferDisable",
-	"binaryTransferEnable",
-	"cancelSignalTimeout",
-	"cleanupSavepoints",
-	"databaseMetadataCacheFields",
-	"databaseMetadataCacheFieldsMiB",
-	"defaultRowFetchSize",
-	"disableColumnSanitiser",
-	"escapeSyntaxCallMode",
-	"groupStartupParameters",
-	"gssEncMode",
-	"gssResponseTimeout",
-	"gssUseDefaultCreds",
-	"gsslib",
-	"hideUnprivilegedObjects",
-	"hostRecheckSeconds",
-	"jaasApplicationName",
-	"jaasLogin",
-	"kerberosServerName",
-	"loadBalanceHosts",
-	"localSocketAddress",
-	"logServerErrorDetail",
-	"logUnclosedConnections",
-	"loggerFile",
-	"loggerLevel",
-	"loginTimeout",
-	"maxResultBuffer",
-	"maxSendBufferSize",
-	"options",
-	"preferQueryMode",
-	"prepareThreshold",
-	"preparedStatementCacheQueries",
-	"preparedStatementCacheSizeMiB",
-	"protocolVersion",
-	"quoteReturningIdentifiers",
-	"reWriteBatchedInserts",
-	"readOnly",
-	"readOnlyMode",
-	"receiveBufferSize",
-	"replication",
-	"requireAuth",
-	"sendBufferSize",
-	"service",
-	"socketFactory",
-	"socketFactoryArg",
-	"sslNegotiation",
-	"sslResponseTimeout",
-	"sslfactory",
-	"sslfactoryarg",
-	"sslhostnameverifier",
-	"sslpasswordcallback",
-	"sspiServiceClass",
-	"stringtype",
-	"tcpKeepAlive",
-	"tcpNoDelay",
-	"unknownLength",
-	"useSspi",
-	"xmlFactoryFactory",
-};
+static const char elsewhere[] =
+	"adaptiveFetch adaptiveFetchMaximum adaptiveFetchMinimum allowEncodingChanges "
+	"assumeMinServerVersion authenticationPluginClassName autosave binaryTransfer "
+	"binaryTransferDisable binaryTransferEnable cancelSignalTimeout cleanupSavepoints "
+	"databaseMetadataCacheFields databaseMetadataCacheFieldsMiB defaultRowFetchSize "
+	"disableColumnSanitiser escapeSyntaxCallMode groupStartupParameters gssEncMode "
+	"gssResponseTimeout gssUseDefaultCreds gsslib hideUnprivilegedObjects "
+	"hostRecheckSeconds jaasApplicationName jaasLogin kerberosServerName "
+	"loadBalanceHosts localSocketAddress logServerErrorDetail logUnclosedConnections "
+	"loggerFile loggerLevel loginTimeout maxResultBuffer maxSendBufferSize options "
+	"preferQueryMode prepareThreshold preparedStatementCacheQueries "
+	"preparedStatementCacheSizeMiB protocolVersion quoteReturningIdentifiers "
+	"reWriteBatchedInserts readOnly readOnlyMode receiveBufferSize replication "
+	"requireAuth sendBufferSize service socketFactory socketFactoryArg sslNegotiation "
+	"sslResponseTimeout sslfactory sslfactoryarg sslhostnameverifier sslpasswordcallback "
+	"sspiServiceClass stringtype tcpKeepAlive tcpNoDelay unknownLength useSspi "
+	"xmlFactoryFactory";
 
 const char *pg_setting_name(enum pg_setting s)
 {
@@ -288,7 +237,7 @@ static const char *shown(const char *key)
 	for (i = 0; i < PG_SETTING__COUNT; i++)
 		if (str_equal(key, settings[i].key))
 			return key;
-	return is_word(key, elsewhere, ARRAY_LEN(elsewhere))
+	return str_lists(elsewhere, key, strlen(key))
 		       ? key
 		       : "a parameter that the driver does not have (write & in a value as %26)";
 }
