@@ -96,7 +96,7 @@ static int make_pairs(struct keys_work *w, struct err *e)
 
 			p.sub = table_get(&w->parents, w->keys[i].subscriptions.v[k]);
 			if (p.sub != NULL)
-				rc = child_expect(w->page->r, &p, e);
+				rc = child_expect(w->page, &p, e);
 			if (p.ask.name != NULL)
 				add_pair(w, &p);
 		}
@@ -228,7 +228,7 @@ int rows_keys_page(struct row_page *p, struct err *e)
 	if (rc == 0)
 		rc = make_pairs(&w, e);
 	if (rc == 0)
-		rc = children_judge(p->r, w.pairs, w.n, e);
+		rc = children_judge(p, w.pairs, w.n, e);
 	if (rc == 0)
 		rc = take_wanted(&w, e);
 	work_reset(&w);

@@ -264,15 +264,16 @@ static int is_live(struct rows *r, enum kind k, const char *id, bool *live, stru
 	return rc;
 }
 
-int rows_ref(struct rows *r, enum kind k, const char *id, struct ref **out, struct err *e)
+int rows_ref(const struct row_page *p, enum kind k, const char *id, struct ref **out, struct err *e)
 {
+	struct rows *r = p->r;
 	struct ref *a = ref_entry(r, k, id);
 	bool live = false;
 	int rc;
 
 	*out = a;
 	/* A pass over everything comes by its row before its children, unless it is gone. */
-	if (r->kind != PASS_DELTA && a->seen != r->pass && a->pass != r->pass) {
+	if (p->kind != PASS_DELTA && a->seen != r->pass && a->pass != r->pass) {
 		forget_plans(a);
 		a->state = REF_UNKNOWN;
 	}
@@ -286,8 +287,10 @@ int rows_ref(struct rows *r, enum kind k, const char *id, struct ref **out, stru
 	return rc;
 }
 
-int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct ref **out, struct err *e)
+int rows_ref_plans(const struct row_page *p, enum kind k, const char *id, struct ref **out,
+		   struct err *e)
 {
+	struct rows *r = p->r;
 	struct ref *a = ref_entry(r, k, id);
 	char *ids[1] = { (char *)(uintptr_t)id };
 	const struct row_lookup l = { DB_EVENTS, false, "id", ids, 1 };
@@ -298,5 +301,5 @@ int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct ref **out
 		a->pass = r->pass;
 		rc = rows_look_up(r, &l, learn_row, r, e);
 	}
-	return rc < 0 ? rc : rows_ref(r, k, id, out, e);
+	return rc < 0 ? rc : rows_ref(p, k, id, out, e);
 }

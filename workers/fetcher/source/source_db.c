@@ -52,6 +52,7 @@ struct source_db {
 	struct rows rows;
 	struct cursor cursors[DB__COUNT];
 	struct places *places; /* of the mapping */
+	enum pass_kind what;   /* the pass under way */
 	bool done;	       /* the pass before came to its end */
 	bool placed;	       /* environments were read */
 	char *seen_places;     /* owned: the zone's digest of them; NULL: none */
@@ -159,7 +160,9 @@ static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 	struct cursor *c = &s->cursors[t];
 	int64_t overlap = s->rows.db->overlap_ms;
 	char *done = mem_strdup(c->id); /* the cursor moves while we read */
-	struct rows_edge g = { .until_ms = s->now_ms, .done_ms = c->ms, .done_id = done };
+	struct rows_edge g = {
+		.kind = PASS_DELTA, .until_ms = s->now_ms, .done_ms = c->ms, .done_id = done
+	};
 	struct db_query q;
 	int rc;
 
@@ -262,7 +265,7 @@ static int check_installation(struct source_db *s, struct err *e)
 	int rc = MIN(s->rows.db->ops->rows(s->rows.db, &q, first_row, &id, e), 0);
 
 	s->placed = false; /* a delta of another database is no better than a look at all of it */
-	if (rc == 0 && s->rows.kind == PASS_ALL) {
+	if (rc == 0 && s->what == PASS_ALL) {
 		take_installation(s, id == NULL ? "" : id);
 	} else if (rc == 0 && s->installation != NULL && id == NULL && s->installation[0] != '\0') {
 		rc = err_set(e, ERR_STATE,
@@ -378,18 +381,16 @@ static void take_changes(struct source_db *s)
 
 static int look_at(struct source_db *s, enum db_table t, struct err *e)
 {
-	const struct table *told = &s->changes.ids[t];
-	char **ids = mem_alloc((told->len + 1) * sizeof(*ids));
+	struct map_ids ids = { 0 };
 	const char *id;
 	size_t at = 0;
-	size_t n = 0;
 	void *v;
 	int rc;
 
-	while (table_next(told, &at, &id, &v))
-		ids[n++] = (char *)(uintptr_t)id;
-	rc = rows_take_ids(&s->rows, t, ids, n, e);
-	mem_free(ids);
+	while (table_next(&s->changes.ids[t], &at, &id, &v))
+		map_ids_add(&ids, id);
+	rc = rows_take_ids(&s->rows, PASS_DELTA, t, &ids, e);
+	map_ids_reset(&ids);
 	return rc;
 }
 
@@ -418,11 +419,7 @@ static int delta_between(struct source_db *s, struct err *e)
 
 	take_changes(s);
 	rc = s->rows.db->ops->now(s->rows.db, &s->now_ms, e);
-	s->rows.kind = PASS_DELTA;
-	if (rc == 0)
-		rc = read_delta(s, e);
-	s->rows.kind = PASS_COMPARE;
-	return rc;
+	return rc == 0 ? read_delta(s, e) : rc;
 }
 
 /* Rests, and brings meanwhile what changes. */
@@ -453,7 +450,7 @@ static int between_pages(struct source_db *s, const struct rows_edge *g, struct 
 
 static int scan_by_id(struct source_db *s, const struct scan_step *step, struct err *e)
 {
-	struct rows_edge g = { .until_ms = s->now_ms };
+	struct rows_edge g = { .kind = s->what, .until_ms = s->now_ms };
 	struct db_query q;
 	int rested, rc;
 
@@ -461,16 +458,15 @@ static int scan_by_id(struct source_db *s, const struct scan_step *step, struct 
 	q.order = DB_BY_ID;
 	q.status = step->status;
 	q.brief = db_table_form(step->table)->brief &&
-		  (s->rows.kind != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
+		  (s->what != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
 		  !(step->table == DB_EVENTS && s->rows.remap);
 	do {
 		rc = rows_take(&s->rows, &q, &g, e);
-		if (rc > 0 && s->rows.kind == PASS_COMPARE &&
-		    (rested = between_pages(s, &g, e)) < 0)
+		if (rc > 0 && s->what == PASS_COMPARE && (rested = between_pages(s, &g, e)) < 0)
 			rc = rested;
 	} while (rc > 0);
 	/* A comparison may have met rows that a delta has still to bring in their order. */
-	if (rc == 0 && s->rows.kind == PASS_ALL)
+	if (rc == 0 && s->what == PASS_ALL)
 		move_cursor(s, step->table, &g);
 	rows_edge_reset(&g);
 	return rc;
@@ -508,13 +504,13 @@ static int read_products(struct source_db *s, struct err *e)
 		map_ids_reset(&r->owed);
 	}
 	mem_free(digest);
-	if (s->judged && r->kind != PASS_ALL)
+	if (s->judged && s->what != PASS_ALL)
 		return 0;
 	map_ids_reset(&r->owed); /* that and more is read */
-	if (r->kind == PASS_COMPARE && !r->doubt) {
+	if (s->what == PASS_COMPARE && !r->doubt) {
 		r->remap = true;
 		r->lost = true; /* how they came to change is not known */
-	} else if (r->kind == PASS_DELTA) {
+	} else if (s->what == PASS_DELTA) {
 		r->doubt = true; /* the comparison behind it does */
 	}
 	return 0;
@@ -523,7 +519,7 @@ static int read_products(struct source_db *s, struct err *e)
 /* Behind the rows that it covers. */
 static void put_members(struct source_db *s)
 {
-	bool whole = s->rows.kind != PASS_DELTA; /* a refill forgot the cursors */
+	bool whole = s->what != PASS_DELTA; /* a refill forgot the cursors */
 	char *digest = map_ctx_members_digest(s->rows.ctx);
 
 	if (whole)
@@ -545,7 +541,7 @@ static int ask_for_absent(struct source_db *s, struct err *e)
 	size_t i;
 
 	if (rc == 0)
-		rc = rows_ask(&s->rows, &unmet, e);
+		rc = rows_ask(&s->rows, s->what, &unmet, e);
 	left = s->rows.quarantine.len > 0; /* may be any name */
 	for (i = 0; i < unmet.n; i++)
 		left = left || unmet.v[i].kind != KIND_NODE_METADATA; /* that one goes */
@@ -561,9 +557,9 @@ static int ask_for_absent(struct source_db *s, struct err *e)
 static int read_rows(struct source_db *s, struct err *e)
 {
 	int64_t begin_ms = clock_boot_ms();
-	int rc = rows_rejudge(&s->rows, e);
+	int rc = rows_rejudge(&s->rows, s->what, e);
 
-	if (rc == 0 && s->rows.kind == PASS_DELTA) {
+	if (rc == 0 && s->what == PASS_DELTA) {
 		rc = read_delta(s, e);
 	} else if (rc == 0) {
 		/* All that is told until now it comes across, unless it fails. */
@@ -573,10 +569,10 @@ static int read_rows(struct source_db *s, struct err *e)
 		rc = scan_everything(s, e);
 	}
 	if (rc == 0)
-		rc = rows_rejudge(&s->rows, e); /* what children's look-ups brought up */
-	if (rc == 0 && s->rows.kind != PASS_DELTA)
+		rc = rows_rejudge(&s->rows, s->what, e); /* what children's look-ups brought up */
+	if (rc == 0 && s->what != PASS_DELTA)
 		rc = ask_for_absent(s, e);
-	if (s->rows.kind == PASS_DELTA)
+	if (s->what == PASS_DELTA)
 		return rc;
 	if (rc < 0) {
 		s->lost = true;
@@ -595,6 +591,7 @@ static int pass(struct source_db *s, enum pass_kind what, struct err *e)
 	char *had = NULL;
 	int rc;
 
+	s->what = what;
 	s->rows.remap = false;
 	s->rows.unsure = !s->done;
 	s->done = false;
