@@ -44,6 +44,15 @@ void map_ctx_set_product(struct map_ctx *ctx, const char *id, struct map_ids *ap
 	mem_free(old);
 }
 
+enum map_say map_judge(const struct map_unsure *u, const struct map_out *api, bool lost)
+{
+	if (!api->ineligible)
+		return MAP_SAY;
+	if (u->doubt)
+		return MAP_DOUBT;
+	return u->lost || lost ? MAP_LOST : MAP_SAY;
+}
+
 char *map_ctx_members_digest(const struct map_ctx *ctx)
 {
 	struct digest d = { { 0 }, 0 };

@@ -23,5 +23,20 @@ int map_members_read(struct json_span payload, struct map_ids *out, struct err *
 void map_ctx_set_product(struct map_ctx *ctx, const char *id, struct map_ids *apis,
 			 struct map_ids *changed);
 
+/* What is not known of products, and so of the APIs that only they make eligible. */
+struct map_unsure {
+	bool doubt; /* some cannot be read, and never could: what is not eligible may be */
+	bool lost;  /* some are gone, as of an outage: what only they made eligible goes as if
+		       its own row were, if the guard lets it */
+	bool holds; /* and some of that may be in the zone still */
+};
+enum map_say {
+	MAP_SAY,   /* as the row has it */
+	MAP_DOUBT, /* nothing: it may be eligible */
+	MAP_LOST   /* it is as good as gone */
+};
+/* `lost`: this API was left so by a product that is gone. */
+enum map_say map_judge(const struct map_unsure *u, const struct map_out *api, bool lost);
+
 /* Equal while the same APIs are in a product. The caller's. */
 char *map_ctx_members_digest(const struct map_ctx *ctx) MUST_USE;

@@ -153,9 +153,9 @@ void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind)
 	r->pass++;
 	r->read = 0;
 	if (r->owed.n == 0)
-		r->lost = false;
+		r->products.lost = false;
 	if (kind != PASS_DELTA)
-		r->holds = false;
+		r->products.holds = false;
 }
 
 void rows_reset(struct rows *r)

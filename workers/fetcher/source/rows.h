@@ -36,17 +36,14 @@ struct rows {
 	const struct map_ids *environments;  /* only their rows, none: all; not owned */
 	const struct map_ids *organizations; /* the same of licenses; sorted */
 	uint32_t pass;			     /* number of the pass under way */
-	bool remap;		 /* what rows are mapped with has changed: versions prove nothing */
-	bool unsure;		 /* rows beyond the cursors may be half done: the last pass failed,
+	bool remap;	      /* what rows are mapped with has changed: versions prove nothing */
+	bool unsure;	      /* rows beyond the cursors may be half done: the last pass failed,
 				    or was another process's */
-	uint64_t read;		 /* rows, in this pass */
-	struct table claims;	 /* name -> struct claim, owned: of entities of several rows */
-	struct table refs[2];	 /* of APIs, of products: id -> struct ref, owned */
-	struct map_ids owed;	 /* APIs to be judged again, since products gained or lost them */
-	bool doubt;		 /* products cannot all be read: what is not eligible may be */
-	bool lost;		 /* rows of products are gone, as of an outage: what only they made
-				    eligible goes as if its row were, if the guard lets it */
-	bool holds;		 /* and some of that may be in the zone still */
+	uint64_t read;	      /* rows, in this pass */
+	struct table claims;  /* name -> struct claim, owned: of entities of several rows */
+	struct table refs[2]; /* of APIs, of products: id -> struct ref, owned */
+	struct map_ids owed;  /* APIs to be judged again, since products gained or lost them */
+	struct map_unsure products;
 	struct table quarantine; /* where -> number of the pass that saw it */
 };
 
@@ -84,7 +81,7 @@ int rows_take_ids(struct rows *r, enum pass_kind kind, enum db_table t, const st
    id before it counts as absent (zone-protocol 4.5). Rows that are there are taken. */
 int rows_ask(struct rows *r, enum pass_kind kind, const struct feed_unmet *u,
 	     struct err *e) MUST_USE;
-/* Reads all products, so that APIs can be judged by them: `owed`, `doubt` and `lost` say what
+/* Reads all products, so that APIs can be judged by them: `owed` and `products` say what
    came of it. */
 int rows_products(struct rows *r, struct err *e) MUST_USE;
 /* Reads and maps what is owed. */

@@ -177,7 +177,7 @@ static void judge(struct row_page *p, const struct row *row, const struct about 
 		if (verdict == ASK_SAME)
 			a->state = REF_OFF; /* it is not there any more */
 		else
-			r->holds = true;
+			r->products.holds = true;
 		return;
 	}
 	if (!v->what.withdraws && verdict != ASK_BARRED &&

@@ -79,7 +79,7 @@ enum ref_state {
 	REF_OFF,
 	REF_ON,
 	REF_UNREADABLE,
-	REF_LOST /* an API that is not eligible since a product's row is gone: see rows.lost */
+	REF_LOST /* an API that is not eligible since a product's row is gone: see map_unsure */
 };
 
 struct ref {

@@ -499,7 +499,7 @@ static int read_products(struct source_db *s, struct err *e)
 		return rc;
 	s->listed = true;
 	digest = map_ctx_members_digest(r->ctx);
-	if (!s->judged && !r->doubt && str_equal(digest, s->seen_members)) {
+	if (!s->judged && !r->products.doubt && str_equal(digest, s->seen_members)) {
 		s->judged = true;
 		map_ids_reset(&r->owed);
 	}
@@ -507,11 +507,11 @@ static int read_products(struct source_db *s, struct err *e)
 	if (s->judged && s->what != PASS_ALL)
 		return 0;
 	map_ids_reset(&r->owed); /* that and more is read */
-	if (s->what == PASS_COMPARE && !r->doubt) {
+	if (s->what == PASS_COMPARE && !r->products.doubt) {
 		r->remap = true;
-		r->lost = true; /* how they came to change is not known */
+		r->products.lost = true; /* how they came to change is not known */
 	} else if (s->what == PASS_DELTA) {
-		r->doubt = true; /* the comparison behind it does */
+		r->products.doubt = true; /* the comparison behind it does */
 	}
 	return 0;
 }
@@ -523,8 +523,9 @@ static void put_members(struct source_db *s)
 	char *digest = map_ctx_members_digest(s->rows.ctx);
 
 	if (whole)
-		s->judged = !s->rows.doubt;
-	if (s->judged && !s->rows.holds && (whole || !str_equal(digest, s->seen_members))) {
+		s->judged = !s->rows.products.doubt;
+	if (s->judged && !s->rows.products.holds &&
+	    (whole || !str_equal(digest, s->seen_members))) {
 		put_cursor(s, CURSOR_MEMBERS, digest);
 		mem_free(s->seen_members);
 		s->seen_members = digest;

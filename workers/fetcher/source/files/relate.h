@@ -22,9 +22,9 @@ struct relate {
 	struct docs docs;
 	struct map_ctx *ctx;   /* owned */
 	struct places *places; /* of it; one is gone when its document is */
-	bool products_unsure;  /* a file of products cannot be read, and never could */
-	struct feed *feed;     /* where items go, during a pass */
-	uint32_t pass;	       /* number of it */
+	struct map_unsure products;
+	struct feed *feed; /* where items go, during a pass */
+	uint32_t pass;	   /* number of it */
 };
 
 /* New bytes of a document: parses, relates, maps, puts items. */

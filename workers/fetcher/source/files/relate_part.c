@@ -271,7 +271,7 @@ void relate_gone(struct relate *r, struct doc *doc)
 		leave(r, doc);
 	else if (is_place(doc->dir))
 		relate_mark_owned(r);
-	if (doc->dir == DIR_API_PRODUCTS && r->products_unsure)
+	if (doc->dir == DIR_API_PRODUCTS && r->products.doubt)
 		docs_mark_dir(&r->docs, DIR_APIS);
 	docs_remove(&r->docs, doc);
 }

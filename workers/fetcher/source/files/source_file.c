@@ -291,7 +291,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 		s->r.places->unreadable =
 			count_unread(s, 1U << DIR_ENVIRONMENTS | 1U << DIR_ORGANIZATIONS, false);
 	if (dir == DIR_APIS)
-		s->r.products_unsure = count_unread(s, 1U << DIR_API_PRODUCTS, true) > 0;
+		s->r.products.doubt = count_unread(s, 1U << DIR_API_PRODUCTS, true) > 0;
 	/* Ranks may change while reading: a few rounds settle them. */
 	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
 		struct map_ids l = { 0 };
