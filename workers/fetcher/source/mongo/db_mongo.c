@@ -94,14 +94,6 @@ static void append_in(bson_t *filter, const char *field, char *const *v, size_t 
 	append_list(filter, field, "$in", v, n);
 }
 
-static void append_types(bson_t *filter)
-{
-	size_t n;
-	const char *const *types = map_event_types(MAP_TYPES_MAPPED, &n);
-
-	append_in(filter, "type", (char *const *)(uintptr_t)types, n);
-}
-
 struct clauses {
 	bson_t all; /* the array of $and */
 	unsigned n;
@@ -191,6 +183,8 @@ static void append_status(bson_t *filter, enum db_status status)
 static void make_filter(const struct db_query *q, bson_t *filter)
 {
 	struct clauses c = { BSON_INITIALIZER, 0 };
+	size_t n;
+	const char *const *types = map_event_types(MAP_TYPES_MAPPED, &n);
 
 	if (q->odd)
 		add_odd(&c, q);
@@ -203,7 +197,7 @@ static void make_filter(const struct db_query *q, bson_t *filter)
 	if (q->field != NULL && !str_equal(q->field, "id"))
 		append_in(filter, q->field, q->in, q->n_in);
 	if (q->table == DB_EVENTS && !q->odd && !str_equal(q->field, "type"))
-		append_types(filter);
+		append_in(filter, "type", (char *const *)(uintptr_t)types, n);
 	if (q->table == DB_LICENSES)
 		bson_append_utf8(filter, "_id.referenceType", -1, "ORGANIZATION", -1);
 	if (q->n_environments > 0 && q->table == DB_EVENTS)
@@ -268,8 +262,6 @@ static bool find_id(const bson_t *doc, enum db_table t, bson_iter_t *it)
 {
 	bson_iter_t top;
 
-	if (t != DB_LICENSES)
-		return bson_iter_init_find(it, doc, "_id");
 	return bson_iter_init(&top, doc) && bson_iter_find_descendant(&top, id_path(t), it);
 }
 

@@ -53,15 +53,19 @@ static enum db_table table_of(const struct watcher_mongo *m, const char *collect
 	return DB__COUNT;
 }
 
+static bool find(const bson_t *doc, const char *path, bson_iter_t *at)
+{
+	bson_iter_t it;
+
+	return bson_iter_init(&it, doc) && bson_iter_find_descendant(&it, path, at);
+}
+
 static const char *text_at(const bson_t *doc, const char *path, uint32_t *n)
 {
-	bson_iter_t it, at;
+	bson_iter_t at;
 
 	*n = 0;
-	if (!bson_iter_init(&it, doc) || !bson_iter_find_descendant(&it, path, &at) ||
-	    !BSON_ITER_HOLDS_UTF8(&at))
-		return NULL;
-	return bson_iter_utf8(&at, n);
+	return find(doc, path, &at) && BSON_ITER_HOLDS_UTF8(&at) ? bson_iter_utf8(&at, n) : NULL;
 }
 
 /* One change. A row that is gone asks for a look at all: nothing tells what hung on it. */
@@ -121,27 +125,23 @@ static void take_changes(struct watcher_mongo *m, const bson_iter_t *batch, stru
 static int take_answer(struct watcher_mongo *m, const bson_t *reply, struct watch *to,
 		       struct err *e)
 {
-	bson_iter_t it, at;
-	const char *dot;
+	bson_iter_t at;
+	const char *of;
+	uint32_t n;
 
-	if (!bson_iter_init(&it, reply) || !bson_iter_find_descendant(&it, "cursor.id", &at))
+	if (!find(reply, "cursor.id", &at))
 		return err_set(e, ERR_REMOTE, "MongoDB, change stream: an answer without a cursor");
 	m->cursor = bson_iter_as_int64(&at);
-	if (bson_iter_init(&it, reply) && bson_iter_find_descendant(&it, "cursor.ns", &at) &&
-	    BSON_ITER_HOLDS_UTF8(&at)) {
-		dot = strchr(bson_iter_utf8(&at, NULL), '.');
+	of = text_at(reply, "cursor.ns", &n);
+	if (of != NULL) {
+		of = strchr(of, '.');
 		mem_free(m->collection);
-		m->collection = mem_strdup(dot == NULL ? "$cmd.aggregate" : dot + 1);
+		m->collection = mem_strdup(of == NULL ? "$cmd.aggregate" : of + 1);
 	}
-	if (bson_iter_init(&it, reply) &&
-	    (bson_iter_find_descendant(&it, "cursor.nextBatch", &at) ||
-	     (bson_iter_init(&it, reply) &&
-	      bson_iter_find_descendant(&it, "cursor.firstBatch", &at))) &&
+	if ((find(reply, "cursor.nextBatch", &at) || find(reply, "cursor.firstBatch", &at)) &&
 	    BSON_ITER_HOLDS_ARRAY(&at))
 		take_changes(m, &at, to);
-	if (bson_iter_init(&it, reply) &&
-	    bson_iter_find_descendant(&it, "cursor.postBatchResumeToken", &at) &&
-	    BSON_ITER_HOLDS_DOCUMENT(&at))
+	if (find(reply, "cursor.postBatchResumeToken", &at) && BSON_ITER_HOLDS_DOCUMENT(&at))
 		keep_token(m, &at);
 	return 0;
 }
