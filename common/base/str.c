@@ -106,6 +106,18 @@ int str_order(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+bool str_lists(const char *words, const char *s, size_t n)
+{
+	for (; *words != '\0'; words += strspn(words, " ")) {
+		size_t len = strcspn(words, " ");
+
+		if (len == n && memcmp(words, s, n) == 0)
+			return true;
+		words += len;
+	}
+	return false;
+}
+
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

@@ -35,6 +35,7 @@ char *buf_take(struct buf *b);		/* the NUL-terminated bytes are the caller's now
 
 bool str_equal(const char *a, const char *b); /* NULL equals NULL only */
 int str_order(const void *a, const void *b);  /* for qsort() and bsearch() of a list of texts */
+bool str_lists(const char *words, const char *s, size_t n); /* one of those, apart by blanks? */
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 

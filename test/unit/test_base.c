@@ -14,6 +14,16 @@
 #include "common/base/mem.h"
 #include "common/base/str.h"
 
+static void a_list_of_words_has_whole_words(void **state)
+{
+	UNUSED(state);
+	assert_true(str_lists("id name of", "id", 2) && str_lists("id name of", "of", 2));
+	assert_true(str_lists("id name of", "name", 4) && str_lists("id", "id", 2));
+	assert_false(str_lists("id name", "i", 1) || str_lists("id name", "names", 5));
+	assert_false(str_lists("id name", "id name", 7) || str_lists("id name", "", 0));
+	assert_false(str_lists("id name", "id\0", 3) || str_lists("", "id", 2));
+}
+
 static void err_keeps_code_and_adds_context(void **state)
 {
 	struct err e = { 0 };
@@ -243,6 +253,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_refused_when_they_overflow),
 		cmocka_unit_test(utf8_follows_rfc3629),
 		cmocka_unit_test(distance_finds_typos),
+		cmocka_unit_test(a_list_of_words_has_whole_words),
 		cmocka_unit_test(backoff_doubles_to_its_bound),
 		cmocka_unit_test(digest_is_a_sum_of_live_members),
 	};

@@ -390,13 +390,13 @@ static void facts_of_subscriptions_and_keys(void **state)
 		map_key_read(kit_text(KEY(",\"subscriptions\":[\"s\",\"t\"],\"paused\":true")), &k,
 			     &e),
 		0);
-	assert_int_equal(k.n, 2);
-	assert_string_equal(k.subscriptions[1], "t");
+	assert_int_equal(k.subscriptions.n, 2);
+	assert_string_equal(k.subscriptions.v[1], "t");
 	assert_true(k.paused && !k.revoked && !k.federated);
 	map_key_reset(&k);
 	assert_int_equal(map_key_read(kit_text(KEY(",\"subscription\":\"old\"")), &k, &e), 0);
-	assert_int_equal(k.n, 1);
-	assert_string_equal(k.subscriptions[0], "old");
+	assert_int_equal(k.subscriptions.n, 1);
+	assert_string_equal(k.subscriptions.v[0], "old");
 	map_key_reset(&k);
 	assert_int_equal(map_key_read(kit_text(KEY(",\"subscriptions\":[1]")), &k, &e), ERR_PARSE);
 	assert_int_equal(map_key_read(kit_text(KEY(",\"revoked\":\"no\"")), &k, &e), ERR_PARSE);
@@ -618,6 +618,22 @@ static void a_row_says_what_it_is_about_without_its_payload(void **state)
 }
 
 /* The APIs of a product, as a list; the event's payload is `product`. */
+static void an_unread_product_goes_before_a_lost_one(void **state)
+{
+	const struct map_out fine = { 0 };
+	const struct map_out api = { .ineligible = true };
+	const struct map_unsure none = { 0 };
+	const struct map_unsure doubt = { .doubt = true, .lost = true };
+	const struct map_unsure lost = { .lost = true };
+
+	UNUSED(state);
+	assert_int_equal(map_judge(&doubt, &fine, true), MAP_SAY);
+	assert_int_equal(map_judge(&doubt, &api, true), MAP_DOUBT);
+	assert_int_equal(map_judge(&lost, &api, false), MAP_LOST);
+	assert_int_equal(map_judge(&none, &api, true), MAP_LOST);
+	assert_int_equal(map_judge(&none, &api, false), MAP_SAY);
+}
+
 static void set_product(struct map_ctx *ctx, const char *id, const char *product, const char *want)
 {
 	struct map_ids apis = { 0 };
@@ -765,6 +781,7 @@ int main(void)
 		cmocka_unit_test(membership_changes_with_the_first_and_the_last_product),
 		cmocka_unit_test(unreadable_products_say_why),
 		cmocka_unit_test(a_product_without_an_api_has_no_plan_to_subscribe_to),
+		cmocka_unit_test(an_unread_product_goes_before_a_lost_one),
 		cmocka_unit_test(every_type_that_is_mapped_is_among_all),
 	};
 

@@ -79,10 +79,10 @@ static void parameters_become_what_libpq_calls_them(void **state)
 	assert_int_equal(u.connect_timeout_ms, 3000);
 	assert_int_equal(u.socket_timeout_ms, PG_SOCKET_TIMEOUT_MS);
 	assert_int_equal(u.target, PG_PREFER_SECONDARY);
-	assert_int_equal(u.n_ignored, 3); /* names are not encoded, as for the driver */
-	assert_string_equal(u.ignored[0], "prepareThreshold");
-	assert_non_null(strstr(u.ignored[1], "%26")); /* half of a password, it may be */
-	assert_null(strstr(u.ignored[2], "word"));
+	assert_int_equal(u.ignored.n, 3); /* names are not encoded, as for the driver */
+	assert_string_equal(u.ignored.v[0], "prepareThreshold");
+	assert_non_null(strstr(u.ignored.v[1], "%26")); /* half of a password, it may be */
+	assert_null(strstr(u.ignored.v[2], "word"));
 	pg_url_reset(&u);
 	must_parse("jdbc:postgresql://h/d?ssl=true", &u);
 	assert_string_equal(u.values[PG_SSLMODE], "verify-full");
@@ -173,13 +173,16 @@ static void full_shape(struct pg_shape *s)
 					       "reference_type",
 					       "organization_id",
 					       "installation_id" };
-	const char *const *t;
+	struct map_ids names = { 0 };
+	size_t t;
 	size_t i;
 
 	*s = (struct pg_shape){ 0 };
-	for (t = pg_table_names(); *t != NULL; t++)
+	pg_table_names(&names);
+	for (t = 0; t < names.n; t++)
 		for (i = 0; i < ARRAY_LEN(columns); i++)
-			pg_shape_add(s, *t, columns[i], (struct pg_found){ true, false });
+			pg_shape_add(s, names.v[t], columns[i], (struct pg_found){ true, false });
+	map_ids_reset(&names);
 }
 
 static void make(struct pg_select *out, const struct db_query *q, const struct pg_shape *s)

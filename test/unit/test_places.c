@@ -105,8 +105,8 @@ static void filters_choose_environments_and_one_that_matches_nothing_is_an_error
 		struct err e = { 0 };
 
 		places_want(&p, &(struct places_wanted){
-					environments, list(f->environments, environments),
-					organizations, list(f->organizations, organizations),
+					{ environments, list(f->environments, environments), 0 },
+					{ organizations, list(f->organizations, organizations), 0 },
 					!f->by_ids });
 		fill(&p);
 		assert_int_equal(places_resolve(&p, &e), f->want == NULL ? ERR_STATE : 0);
@@ -123,7 +123,7 @@ static void after_an_error_the_ids_of_before_stand(void **state)
 	struct err e = { 0 };
 
 	UNUSED(state);
-	places_want(&p, &(struct places_wanted){ environments, 1, NULL, 0, true });
+	places_want(&p, &(struct places_wanted){ { environments, 1, 0 }, { 0 }, true });
 	fill(&p);
 	assert_int_equal(places_resolve(&p, &e), 0);
 	places_begin(&p);
@@ -242,7 +242,7 @@ what_no_row_describes_is_not_known_and_what_a_row_names_by_id_is_not_lacking(voi
 	struct buf lack = { 0 };
 
 	UNUSED(state);
-	places_want(&p, &(struct places_wanted){ one, 1, NULL, 0, true });
+	places_want(&p, &(struct places_wanted){ { one, 1, 0 }, { 0 }, true });
 	assert_int_equal(places_owner(&p, NULL), NOT_OURS);
 	assert_int_equal(places_owner(&p, "E1"), OWNER_UNKNOWN);
 	fill(&p);
@@ -256,7 +256,7 @@ what_no_row_describes_is_not_known_and_what_a_row_names_by_id_is_not_lacking(voi
 	assert_true(places_lack(&p, &lack));
 	assert_string_equal(buf_cstr(&lack), "the source has no environment one");
 	places_reset(&p);
-	places_want(&p, &(struct places_wanted){ e9, 1, NULL, 0, false });
+	places_want(&p, &(struct places_wanted){ { e9, 1, 0 }, { 0 }, false });
 	assert_true(places_lack(&p, &lack));
 	assert_int_equal(places_owner(&p, "E9"), OURS);
 	assert_false(places_lack(&p, &lack));

@@ -188,9 +188,9 @@ enum { BEAN_DEFINITION, BEAN_VERSION, BEAN_TYPE, BEAN_STATE, BEAN_ENVIRONMENT, B
 static const char *const bean_names[BEAN__COUNT] = { "definition", "definitionVersion", "type",
 						     "lifecycleState", "environmentId" };
 
-/* The definition in `payload` is text once more. */
-static int map_bean(const struct map_ctx *ctx, const struct event_row *row,
-		    struct json_span payload, struct map_out *out, struct err *e)
+/* The definition in the bean is text once more. */
+int api_write(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+	      struct err *e)
 {
 	struct envelope n = { .deployed_at = row->created_at };
 	struct json_span m[BEAN__COUNT];
@@ -200,7 +200,7 @@ static int map_bean(const struct map_ctx *ctx, const struct event_row *row,
 	bool v4;
 	int rc;
 
-	json_pick(payload, bean_names, m, BEAN__COUNT);
+	json_pick(row->bean, bean_names, m, BEAN__COUNT);
 	v4 = json_equals(m[BEAN_VERSION], "4.0.0");
 	n.started = json_equals_nocase(m[BEAN_STATE], "STARTED");
 	n.revision = json_get(row->properties, "deployment_number");
@@ -218,37 +218,6 @@ static int map_bean(const struct map_ctx *ctx, const struct event_row *row,
 	buf_reset(&id);
 	buf_reset(&text);
 	return rc;
-}
-
-int api_publish(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
-		struct err *e)
-{
-	struct json_span payload = { 0 };
-	struct buf text = { 0 };
-	int rc;
-
-	rc = member_open_text(row->payload, "payload", &text, &payload, e);
-	if (rc == 0)
-		rc = map_bean(ctx, row, payload, out, e);
-	buf_reset(&text);
-	return rc;
-}
-
-/* The payload may be gone: an API that was deleted keeps a row without it. */
-int api_withdraw(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
-		 struct err *e)
-{
-	struct json_span id = json_get(row->properties, "api_id");
-
-	UNUSED(ctx);
-	if (json_is_null(id)) {
-		out->reason = "no api id";
-		return 0;
-	}
-	out->outcome = MAP_EVENT;
-	out->ev.kind = KIND_API;
-	withdraw(out, "withdrawn");
-	return member_take_id(id, "api_id", &out->ev.id, e);
 }
 
 static int read_started(struct json_span file, bool *out, struct err *e)

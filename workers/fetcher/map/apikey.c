@@ -38,33 +38,19 @@ static int take_flag(const struct json_span *v, int which, bool *out, struct err
 	return 0;
 }
 
-static int add_subscription(struct map_key *k, struct json_span v, struct err *e)
-{
-	char *id;
-	int rc = member_take_id(v, "key's subscription", &id, e);
-
-	if (rc < 0)
-		return rc;
-	k->subscriptions = mem_grow(k->subscriptions, &k->cap, k->n + 1, sizeof(char *));
-	k->subscriptions[k->n++] = id;
-	return 0;
-}
-
 /* Rows of old releases name one subscription beside the list, or instead of it. */
 static int take_subscriptions(const struct json_span *v, struct map_key *k, struct err *e)
 {
-	struct json_span list = v[SUBSCRIPTIONS];
+	static const char what[] = "key's subscription";
 	struct json_span single = v[SUBSCRIPTION];
-	struct json_iter it;
-	int rc = 0;
+	int rc = member_take_ids(v[SUBSCRIPTIONS], "subscriptions", what, &k->subscriptions, e);
+	char *id;
 
-	if (!json_is_null(list) && json_type(list) != JSON_ARRAY)
-		return err_set(e, ERR_PARSE, "subscriptions is not an array");
-	json_iter_init(&it, list);
-	while (rc == 0 && json_next(&it))
-		rc = add_subscription(k, it.value, e);
-	if (rc == 0 && k->n == 0 && !json_is_null(single))
-		rc = add_subscription(k, single, e);
+	if (rc < 0 || k->subscriptions.n > 0 || json_is_null(single))
+		return rc;
+	rc = member_take_id(single, what, &id, e);
+	if (rc == 0)
+		map_ids_take(&k->subscriptions, id);
 	return rc;
 }
 
@@ -106,11 +92,7 @@ int map_key_read(struct json_span text, struct map_key *out, struct err *e)
 
 void map_key_reset(struct map_key *k)
 {
-	size_t i;
-
-	for (i = 0; i < k->n; i++)
-		mem_free(k->subscriptions[i]);
-	mem_free(k->subscriptions);
+	map_ids_reset(&k->subscriptions);
 	mem_free(k->id);
 	*k = (struct map_key){ 0 };
 }
@@ -144,8 +126,8 @@ static bool belongs(const struct map_key *k, const struct map_subscription *s)
 {
 	size_t i;
 
-	for (i = 0; i < k->n; i++)
-		if (strcmp(k->subscriptions[i], s->id) == 0)
+	for (i = 0; i < k->subscriptions.n; i++)
+		if (strcmp(k->subscriptions.v[i], s->id) == 0)
 			return true;
 	return false;
 }

@@ -80,78 +80,35 @@ static int check_policy(struct json_span bean, struct err *e)
 	return rc;
 }
 
-static int write_payload(struct json_span bean, bool is_entity, struct buf *b, struct err *e)
+static int write_payload(struct json_span bean, const struct member *list, size_t n, struct buf *b,
+			 struct err *e)
 {
-	int rc = is_entity ? check_entity(bean, e) : check_policy(bean, e);
+	int rc = check_form(bean, "targetPdpIds", JSON_ARRAY, e);
 
-	if (rc == 0)
-		rc = check_form(bean, "targetPdpIds", JSON_ARRAY, e);
 	if (rc < 0)
 		return rc;
 	buf_addc(b, '{');
-	if (is_entity)
-		rc = member_copy(b, bean, entity, ARRAY_LEN(entity), e);
-	else
-		rc = member_copy(b, bean, policy, ARRAY_LEN(policy), e);
+	rc = member_copy(b, bean, list, n, e);
 	buf_addc(b, '}');
 	return rc;
 }
 
-static int publish(const struct event_row *row, enum kind k, struct map_out *out, struct err *e)
+int authz_entity_write(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+		       struct err *e)
 {
-	bool is_entity = k == KIND_AUTHZ_ENTITY;
-	const char *id = is_entity ? "entityId" : "id";
-	struct json_span bean = { 0 };
-	struct buf text = { 0 };
-	int rc;
+	int rc = check_entity(row->bean, e);
 
-	out->outcome = MAP_EVENT;
-	out->ev.kind = k;
-	out->ev.action = ACTION_DEPLOY;
-	rc = member_open_text(row->payload, "payload", &text, &bean, e);
-	if (rc == 0)
-		rc = member_take_id(json_get(bean, id), id, &out->ev.id, e);
-	if (rc == 0)
-		rc = write_payload(bean, is_entity, &out->ev.payload, e);
-	buf_reset(&text);
-	return rc;
-}
-
-static int withdraw(const struct event_row *row, enum kind k, struct map_out *out, struct err *e)
-{
-	const char *property = k == KIND_AUTHZ_ENTITY ? "authz_entity_id" : "authz_policy_id";
-
-	out->outcome = MAP_EVENT;
-	out->ev.kind = k;
-	out->ev.action = ACTION_UNDEPLOY;
-	out->reason = "withdrawn";
-	return member_take_id(json_get(row->properties, property), property, &out->ev.id, e);
-}
-
-int authz_entity_publish(const struct map_ctx *ctx, const struct event_row *row,
-			 struct map_out *out, struct err *e)
-{
 	UNUSED(ctx);
-	return publish(row, KIND_AUTHZ_ENTITY, out, e);
+	return rc < 0 ? rc
+		      : write_payload(row->bean, entity, ARRAY_LEN(entity), &out->ev.payload, e);
 }
 
-int authz_entity_withdraw(const struct map_ctx *ctx, const struct event_row *row,
-			  struct map_out *out, struct err *e)
+int authz_policy_write(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+		       struct err *e)
 {
-	UNUSED(ctx);
-	return withdraw(row, KIND_AUTHZ_ENTITY, out, e);
-}
+	int rc = check_policy(row->bean, e);
 
-int authz_policy_publish(const struct map_ctx *ctx, const struct event_row *row,
-			 struct map_out *out, struct err *e)
-{
 	UNUSED(ctx);
-	return publish(row, KIND_AUTHZ_POLICY, out, e);
-}
-
-int authz_policy_withdraw(const struct map_ctx *ctx, const struct event_row *row,
-			  struct map_out *out, struct err *e)
-{
-	UNUSED(ctx);
-	return withdraw(row, KIND_AUTHZ_POLICY, out, e);
+	return rc < 0 ? rc
+		      : write_payload(row->bean, policy, ARRAY_LEN(policy), &out->ev.payload, e);
 }

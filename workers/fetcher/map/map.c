@@ -6,30 +6,33 @@
 #include "workers/fetcher/map/entity.h"
 #include "workers/fetcher/map/members.h"
 
-/* One row: a type of event, what maps it, and where it says what it is about. */
+/* One row: a type of event, where it says what it is about, and what writes its payload. */
 struct kind_route {
-	event_fn *fn;
 	enum kind kind;
 	const char *property;
-	bool withdraws;
+	const char *id;	       /* member of the payload: the same; NULL: it is found otherwise */
+	const char *what;      /* what it is called in errors */
+	event_write_fn *write; /* NULL: it withdraws */
 };
 
 static const struct kind_route routes[] = {
-	{ api_publish, KIND_API, "api_id", false },
-	{ api_publish, KIND_API, "api_id", false },
-	{ api_withdraw, KIND_API, "api_id", true },
-	{ api_withdraw, KIND_API, "api_id", true },
-	{ dictionary_publish, KIND_DICTIONARY, "dictionary_id", false },
-	{ dictionary_withdraw, KIND_DICTIONARY, "dictionary_id", true },
-	{ organization_publish, KIND_ORGANIZATION, "organization_id", false },
-	{ shared_policy_group_publish, KIND_SHARED_POLICY_GROUP, "shared_policy_group_id", false },
-	{ shared_policy_group_withdraw, KIND_SHARED_POLICY_GROUP, "shared_policy_group_id", true },
-	{ authz_entity_publish, KIND_AUTHZ_ENTITY, "authz_entity_id", false },
-	{ authz_entity_withdraw, KIND_AUTHZ_ENTITY, "authz_entity_id", true },
-	{ authz_policy_publish, KIND_AUTHZ_POLICY, "authz_policy_id", false },
-	{ authz_policy_withdraw, KIND_AUTHZ_POLICY, "authz_policy_id", true },
-	{ product_publish, KIND_API_PRODUCT, "api_product_id", false },
-	{ product_withdraw, KIND_API_PRODUCT, "api_product_id", true },
+	{ KIND_API, "api_id", NULL, NULL, api_write },
+	{ KIND_API, "api_id", NULL, NULL, api_write },
+	{ KIND_API, "api_id", NULL, "api_id", NULL },
+	{ KIND_API, "api_id", NULL, "api_id", NULL },
+	{ KIND_DICTIONARY, "dictionary_id", "id", "dictionary id", dictionary_write },
+	{ KIND_DICTIONARY, "dictionary_id", "id", "dictionary id", NULL },
+	{ KIND_ORGANIZATION, "organization_id", "id", "organization id", organization_write },
+	{ KIND_SHARED_POLICY_GROUP, "shared_policy_group_id", "id", "shared policy group id",
+	  shared_policy_group_write },
+	{ KIND_SHARED_POLICY_GROUP, "shared_policy_group_id", NULL, "shared_policy_group_id",
+	  NULL },
+	{ KIND_AUTHZ_ENTITY, "authz_entity_id", "entityId", "entityId", authz_entity_write },
+	{ KIND_AUTHZ_ENTITY, "authz_entity_id", NULL, "authz_entity_id", NULL },
+	{ KIND_AUTHZ_POLICY, "authz_policy_id", "id", "id", authz_policy_write },
+	{ KIND_AUTHZ_POLICY, "authz_policy_id", NULL, "authz_policy_id", NULL },
+	{ KIND_API_PRODUCT, "api_product_id", "id", "API product id", product_write },
+	{ KIND_API_PRODUCT, "api_product_id", NULL, "api_product_id", NULL },
 };
 
 /* Those with a route first, in its order (wire page 4). */
@@ -115,7 +118,7 @@ int map_event_about(const struct map_ctx *ctx, struct json_span text, struct map
 		return 0;
 	}
 	made.kind = route->kind;
-	made.withdraws = route->withdraws;
+	made.withdraws = route->write == NULL;
 	rc = check_properties(json_get(row, "properties"), e);
 	if (rc < 0)
 		return rc;
@@ -125,6 +128,47 @@ int map_event_about(const struct map_ctx *ctx, struct json_span text, struct map
 	rc = member_take_id(id, route->property, &made.id, e);
 	if (rc == 0)
 		*out = made;
+	return rc;
+}
+
+/* The property is there even when the payload is not: what was deleted keeps a row without. */
+static int withdraw(const struct kind_route *route, const struct event_row *row,
+		    struct map_out *out, struct err *e)
+{
+	struct json_span id = json_get(row->properties, route->property);
+	struct json_span bean = { 0 };
+	struct buf text = { 0 };
+	int rc = 0;
+
+	if (json_is_null(id) && kind_has_children(route->kind)) {
+		out->outcome = MAP_NOTHING;
+		out->reason = "it does not name what it withdraws";
+		return 0;
+	}
+	out->ev.action = ACTION_UNDEPLOY;
+	out->reason = "withdrawn";
+	if (json_is_null(id) && route->id != NULL) {
+		rc = member_open_text(row->payload, "payload", &text, &bean, e);
+		id = json_get(bean, route->id);
+	}
+	if (rc == 0)
+		rc = member_take_id(id, route->what, &out->ev.id, e);
+	buf_reset(&text);
+	return rc;
+}
+
+static int publish(const struct map_ctx *ctx, const struct kind_route *route, struct event_row *row,
+		   struct map_out *out, struct err *e)
+{
+	struct buf text = { 0 };
+	int rc = member_open_text(row->payload, "payload", &text, &row->bean, e);
+
+	out->ev.action = ACTION_DEPLOY;
+	if (rc == 0 && route->id != NULL)
+		rc = member_take_id(json_get(row->bean, route->id), route->what, &out->ev.id, e);
+	if (rc == 0)
+		rc = route->write(ctx, row, out, e);
+	buf_reset(&text);
 	return rc;
 }
 
@@ -161,8 +205,11 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 	rc = member_take_updated(m[4], m[3], &updated, e);
 	if (rc == 0)
 		rc = check_properties(r.properties, e);
+	made.outcome = MAP_EVENT;
+	made.ev.kind = route->kind;
 	if (rc == 0)
-		rc = route->fn(ctx, &r, &made, e);
+		rc = route->write == NULL ? withdraw(route, &r, &made, e)
+					  : publish(ctx, route, &r, &made, e);
 	if (rc == 0)
 		rc = member_check_payload(&made.ev.payload, e);
 	if (rc < 0) {

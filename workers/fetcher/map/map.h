@@ -25,6 +25,7 @@
 #include "common/base/err.h"
 #include "common/json/scan.h"
 #include "common/model/event.h"
+#include "workers/fetcher/map/ids.h"
 
 #define MAP_ID_MAX_BYTES 512
 struct map_ctx; /* what decides about contents besides the row: tags, secret, environments, products */
@@ -139,9 +140,8 @@ int map_apikey(struct json_span row, const struct map_subscription *s, unsigned 
 	       struct map_out *out, struct err *e) MUST_USE;
 
 struct map_key {
-	char *id;	      /* owned */
-	char **subscriptions; /* owned, and the strings too */
-	size_t n, cap;
+	char *id; /* owned */
+	struct map_ids subscriptions;
 	bool revoked, paused;
 	bool federated; /* never distributed */
 	int64_t updated_at;

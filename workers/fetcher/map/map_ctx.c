@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/json/write.h"
 
 struct map_ctx *map_ctx_create(const char *const *tags, size_t n_tags, const void *secret,
 			       size_t secret_len)
@@ -28,6 +29,21 @@ void map_ctx_set_authz(struct map_ctx *ctx, bool on)
 struct places *map_places(struct map_ctx *ctx)
 {
 	return &ctx->places;
+}
+
+void map_write_names(const struct map_ctx *ctx, struct json_span environment, struct buf *b)
+{
+	const struct place *env;
+	const struct place *org;
+	struct buf id = { 0 };
+
+	json_unescape(environment, &id);
+	env = places_find(&ctx->places, PLACE_ENVIRONMENT, buf_cstr(&id));
+	buf_reset(&id);
+	org = places_organization(&ctx->places, env);
+	json_add_str(b, "environmentHrid", place_hrid(env));
+	json_add_str(b, "organizationId", org == NULL ? NULL : org->id);
+	json_add_str(b, "organizationHrid", place_hrid(org));
 }
 
 void map_ctx_free(struct map_ctx **cp)

@@ -76,6 +76,24 @@ int member_take_id(struct json_span v, const char *what, char **out, struct err 
 	return 0;
 }
 
+int member_take_ids(struct json_span list, const char *what, const char *each, struct map_ids *out,
+		    struct err *e)
+{
+	struct json_iter it;
+	char *id;
+	int rc = 0;
+
+	if (!json_is_null(list) && json_type(list) != JSON_ARRAY)
+		return err_set(e, ERR_PARSE, "%s is not an array", what);
+	json_iter_init(&it, list);
+	while (rc == 0 && json_next(&it)) {
+		rc = member_take_id(it.value, each, &id, e);
+		if (rc == 0)
+			map_ids_take(out, id);
+	}
+	return rc;
+}
+
 int member_take_ms(struct json_span v, const char *what, int64_t otherwise, int64_t *out,
 		   struct err *e)
 {

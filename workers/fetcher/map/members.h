@@ -16,6 +16,7 @@
 #include "common/base/str.h"
 #include "common/json/scan.h"
 #include "common/model/event.h"
+#include "workers/fetcher/map/ids.h"
 
 /* Checks the text and that it is an object. */
 int member_check_object(struct json_span text, const char *what, struct json_span *out,
@@ -33,6 +34,10 @@ int member_open_text(struct json_span v, const char *what, struct buf *room, str
 
 /* A string fit to be an id: 1 to MAP_ID_MAX_BYTES bytes without control characters. */
 int member_take_id(struct json_span v, const char *what, char **out, struct err *e) MUST_USE;
+
+/* A list of them, each called `each`; absent or null is none. What was taken stays. */
+int member_take_ids(struct json_span list, const char *what, const char *each, struct map_ids *out,
+		    struct err *e) MUST_USE;
 
 /* Integer ms; absent or null is `otherwise`. */
 int member_take_ms(struct json_span v, const char *what, int64_t otherwise, int64_t *out,

@@ -7,22 +7,6 @@
 #include "common/base/mem.h"
 #include "workers/fetcher/map/map_ctx.h"
 
-void map_ids_add(struct map_ids *l, const char *id)
-{
-	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
-	l->v[l->n++] = mem_strdup(id);
-}
-
-void map_ids_reset(struct map_ids *l)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		mem_free(l->v[i]);
-	mem_free(l->v);
-	*l = (struct map_ids){ 0 };
-}
-
 /* One product more, or less, that has the API. */
 static void count_member(struct map_ctx *ctx, const char *api, bool more, struct map_ids *changed)
 {
@@ -58,6 +42,15 @@ void map_ctx_set_product(struct map_ctx *ctx, const char *id, struct map_ids *ap
 		count_member(ctx, old->v[i], false, changed);
 	map_ids_reset(old);
 	mem_free(old);
+}
+
+enum map_say map_judge(const struct map_unsure *u, const struct map_out *api, bool lost)
+{
+	if (!api->ineligible)
+		return MAP_SAY;
+	if (u->doubt)
+		return MAP_DOUBT;
+	return u->lost || lost ? MAP_LOST : MAP_SAY;
 }
 
 char *map_ctx_members_digest(const struct map_ctx *ctx)

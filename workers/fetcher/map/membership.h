@@ -4,20 +4,14 @@
  * is deployed whatever its own tags and plans (wire page 3.6), so products must be known
  * before APIs are mapped, and an API is mapped again when its membership changes.
  *
- * Owns:    map_ids_reset() releases a list; what a context was given is its own.
+ * Owns:    what a context was given is its own.
  * Blocks:  never; pure.
  * Errors:  as map.h.
  */
 #pragma once
 
+#include "workers/fetcher/map/ids.h"
 #include "workers/fetcher/map/map.h"
-
-struct map_ids {  /* `{ 0 }` is empty */
-	char **v; /* owned, and the strings too */
-	size_t n, cap;
-};
-void map_ids_add(struct map_ids *l, const char *id);
-void map_ids_reset(struct map_ids *l);
 
 /* The APIs of a product's event, by its payload; none when it has no plans. */
 int map_members_read(struct json_span payload, struct map_ids *out, struct err *e) MUST_USE;
@@ -28,6 +22,21 @@ int map_members_read(struct json_span payload, struct map_ids *out, struct err *
  */
 void map_ctx_set_product(struct map_ctx *ctx, const char *id, struct map_ids *apis,
 			 struct map_ids *changed);
+
+/* What is not known of products, and so of the APIs that only they make eligible. */
+struct map_unsure {
+	bool doubt; /* some cannot be read, and never could: what is not eligible may be */
+	bool lost;  /* some are gone, as of an outage: what only they made eligible goes as if
+		       its own row were, if the guard lets it */
+	bool holds; /* and some of that may be in the zone still */
+};
+enum map_say {
+	MAP_SAY,   /* as the row has it */
+	MAP_DOUBT, /* nothing: it may be eligible */
+	MAP_LOST   /* it is as good as gone */
+};
+/* `lost`: this API was left so by a product that is gone. */
+enum map_say map_judge(const struct map_unsure *u, const struct map_out *api, bool lost);
 
 /* Equal while the same APIs are in a product. The caller's. */
 char *map_ctx_members_digest(const struct map_ctx *ctx) MUST_USE;

@@ -49,32 +49,22 @@ static char *upper_text(struct json_span v)
 /* Methods are a set: in upper case, sorted, each once, so that equal sets are equal bytes. */
 static void write_methods(struct json_span methods, struct buf *b)
 {
+	struct map_ids set = { 0 };
 	struct json_iter it;
-	char **v = NULL;
-	size_t n = 0;
-	size_t cap = 0;
 	size_t i;
 
 	json_iter_init(&it, methods);
-	while (json_next(&it)) {
-		if (json_type(it.value) != JSON_STRING)
-			continue;
-		v = mem_grow(v, &cap, n + 1, sizeof(*v));
-		v[n++] = upper_text(it.value);
-	}
-	if (n > 0)
-		qsort(v, n, sizeof(*v), str_order);
+	while (json_next(&it))
+		if (json_type(it.value) == JSON_STRING)
+			map_ids_take(&set, upper_text(it.value));
+	map_ids_sort(&set);
 	buf_addc(b, '[');
-	for (i = 0; i < n; i++) {
-		if (i == 0 || strcmp(v[i - 1], v[i]) != 0) {
-			json_write_comma(b);
-			json_write_string(b, v[i], strlen(v[i]));
-		}
+	for (i = 0; i < set.n; i++) {
+		json_write_comma(b);
+		json_write_string(b, set.v[i], strlen(set.v[i]));
 	}
 	buf_addc(b, ']');
-	for (i = 0; i < n; i++)
-		mem_free(v[i]);
-	mem_free(v);
+	map_ids_reset(&set);
 }
 
 /* --- a flow, as the reference's own form of it is written (wire page 2.4, 2.9) --- */
@@ -242,19 +232,20 @@ static int write_flows(const struct map_ctx *ctx, struct json_span flows, struct
 	return rc;
 }
 
-static int write_payload(const struct map_ctx *ctx, const struct event_row *row,
-			 struct json_span bean, struct buf *b, struct err *e)
+int organization_write(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+		       struct err *e)
 {
 	struct json_span created = row->created_at;
+	struct buf *b = &out->ev.payload;
 	int64_t ms;
 	int rc;
 
 	buf_adds(b, "{\"definition\":{");
-	rc = member_copy(b, bean, before_flows, ARRAY_LEN(before_flows), e);
+	rc = member_copy(b, row->bean, before_flows, ARRAY_LEN(before_flows), e);
 	if (rc == 0)
-		rc = write_flows(ctx, json_get(bean, "flows"), b, e);
+		rc = write_flows(ctx, json_get(row->bean, "flows"), b, e);
 	if (rc == 0)
-		rc = member_copy(b, bean, after_flows, ARRAY_LEN(after_flows), e);
+		rc = member_copy(b, row->bean, after_flows, ARRAY_LEN(after_flows), e);
 	if (rc == 0)
 		rc = member_take_ms(created, "createdAt", 0, &ms, e);
 	if (rc < 0)
@@ -265,23 +256,4 @@ static int write_payload(const struct map_ctx *ctx, const struct event_row *row,
 		json_add_i64(b, "deployedAt", ms);
 	buf_addc(b, '}');
 	return 0;
-}
-
-int organization_publish(const struct map_ctx *ctx, const struct event_row *row,
-			 struct map_out *out, struct err *e)
-{
-	struct json_span bean = { 0 };
-	struct buf text = { 0 };
-	int rc;
-
-	out->outcome = MAP_EVENT;
-	out->ev.kind = KIND_ORGANIZATION;
-	out->ev.action = ACTION_DEPLOY;
-	rc = member_open_text(row->payload, "payload", &text, &bean, e);
-	if (rc == 0)
-		rc = member_take_id(json_get(bean, "id"), "organization id", &out->ev.id, e);
-	if (rc == 0)
-		rc = write_payload(ctx, row, bean, &out->ev.payload, e);
-	buf_reset(&text);
-	return rc;
 }

@@ -21,25 +21,6 @@ static void place_free(struct place *p)
 	mem_free(p);
 }
 
-static int read_hrids(struct json_span hrids, struct map_ids *out, struct err *e)
-{
-	struct json_iter it;
-	int rc = 0;
-
-	if (!json_is_null(hrids) && json_type(hrids) != JSON_ARRAY)
-		return err_set(e, ERR_PARSE, "hrids is not an array");
-	json_iter_init(&it, hrids);
-	while (rc == 0 && json_next(&it)) {
-		char *hrid = NULL;
-
-		rc = member_take_id(it.value, "hrid", &hrid, e);
-		if (rc == 0)
-			map_ids_add(out, hrid);
-		mem_free(hrid);
-	}
-	return rc;
-}
-
 int places_add(struct places *p, enum place_type t, struct json_span text, struct err *e)
 {
 	struct place *made = mem_zalloc(sizeof(*made));
@@ -49,7 +30,7 @@ int places_add(struct places *p, enum place_type t, struct json_span text, struc
 	if (rc == 0)
 		rc = member_take_id(json_get(row, "id"), "id", &made->id, e);
 	if (rc == 0)
-		rc = read_hrids(json_get(row, "hrids"), &made->hrids, e);
+		rc = member_take_ids(json_get(row, "hrids"), "hrids", "hrid", &made->hrids, e);
 	if (rc == 0 && !json_is_null(json_get(row, "organizationId")))
 		rc = member_take_id(json_get(row, "organizationId"), "organizationId",
 				    &made->organization, e);
@@ -85,7 +66,7 @@ void places_begin(struct places *p)
 void places_unname(struct places *p)
 {
 	if (p->named != NULL)
-		memset(p->named, 0, p->wanted.n_environments * sizeof(*p->named));
+		memset(p->named, 0, p->wanted.environments.n * sizeof(*p->named));
 }
 
 static void forget(struct places *p, bool all)
@@ -129,29 +110,12 @@ const char *place_hrid(const struct place *p)
 
 /* --- what is wanted --- */
 
-static char **copy_list(char *const *v, size_t n)
-{
-	char **out = mem_alloc((n + 1) * sizeof(*out));
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		out[i] = mem_strdup(v[i]);
-	return out;
-}
-
-static void free_list(char **v, size_t n)
-{
-	while (n > 0)
-		mem_free(v[--n]);
-	mem_free(v);
-}
-
 void places_want(struct places *p, const struct places_wanted *w)
 {
 	p->wanted = *w;
-	p->wanted.environments = copy_list(w->environments, w->n_environments);
-	p->wanted.organizations = copy_list(w->organizations, w->n_organizations);
-	p->named = mem_zalloc((w->n_environments + 1) * sizeof(*p->named));
+	map_ids_copy(&p->wanted.environments, &w->environments);
+	map_ids_copy(&p->wanted.organizations, &w->organizations);
+	p->named = mem_zalloc((w->environments.n + 1) * sizeof(*p->named));
 }
 
 void places_reset(struct places *p)
@@ -163,22 +127,22 @@ void places_reset(struct places *p)
 		table_reset(&p->of[t]);
 	map_ids_reset(&p->ids);
 	map_ids_reset(&p->organization_ids);
-	free_list(p->wanted.environments, p->wanted.n_environments);
-	free_list(p->wanted.organizations, p->wanted.n_organizations);
+	map_ids_reset(&p->wanted.environments);
+	map_ids_reset(&p->wanted.organizations);
 	mem_free(p->named);
 	*p = (struct places){ 0 };
 }
 
 /* Has it one of the wanted hrids? */
-static enum owner intersects(const struct place *p, char *const *v, size_t n)
+static enum owner intersects(const struct place *p, const struct map_ids *l)
 {
 	size_t i, k;
 
 	if (p == NULL || !p->there)
 		return OWNER_UNKNOWN;
 	for (i = 0; i < p->hrids.n; i++)
-		for (k = 0; k < n; k++)
-			if (str_equal(p->hrids.v[i], v[k]))
+		for (k = 0; k < l->n; k++)
+			if (str_equal(p->hrids.v[i], l->v[k]))
 				return OURS;
 	return NOT_OURS;
 }
@@ -188,7 +152,7 @@ bool places_filter(const struct places *p)
 	const struct places_wanted *w = &p->wanted;
 
 	/* By ids, organizations decide nothing: they follow from the environments. */
-	return w->n_environments > 0 || (w->n_organizations > 0 && w->legacy_hrids);
+	return w->environments.n > 0 || (w->organizations.n > 0 && w->legacy_hrids);
 }
 
 enum owner places_owner(const struct places *p, const char *id)
@@ -198,42 +162,26 @@ enum owner places_owner(const struct places *p, const char *id)
 	enum owner o = OURS;
 	size_t i;
 
-	if (w->n_environments + w->n_organizations == 0)
+	if (w->environments.n + w->organizations.n == 0)
 		return OURS;
 	if (id == NULL)
 		return NOT_OURS;
-	for (i = 0; !w->legacy_hrids && i < w->n_environments; i++)
-		if (str_equal(w->environments[i], id)) {
+	for (i = 0; !w->legacy_hrids && i < w->environments.n; i++)
+		if (str_equal(w->environments.v[i], id)) {
 			p->named[i] = true;
 			return OURS;
 		}
 	if (!w->legacy_hrids)
-		return w->n_environments == 0 ? OURS : NOT_OURS;
-	if (w->n_organizations > 0)
+		return w->environments.n == 0 ? OURS : NOT_OURS;
+	if (w->organizations.n > 0)
 		o = intersects(env != NULL && env->there ? places_organization(p, env) : NULL,
-			       w->organizations, w->n_organizations);
-	if (o == OURS && w->n_environments > 0)
-		o = intersects(env, w->environments, w->n_environments);
+			       &w->organizations);
+	if (o == OURS && w->environments.n > 0)
+		o = intersects(env, &w->environments);
 	return o;
 }
 
 /* --- what follows --- */
-
-static void sort_once(struct map_ids *l)
-{
-	size_t n = 0;
-	size_t i;
-
-	if (l->n > 0)
-		qsort(l->v, l->n, sizeof(*l->v), str_order);
-	for (i = 0; i < l->n; i++) {
-		if (n > 0 && strcmp(l->v[n - 1], l->v[i]) == 0)
-			mem_free(l->v[i]);
-		else
-			l->v[n++] = l->v[i];
-	}
-	l->n = n;
-}
 
 void places_organizations(const struct places *p, struct map_ids *out)
 {
@@ -249,9 +197,9 @@ void places_organizations(const struct places *p, struct map_ids *out)
 	}
 	at = 0;
 	while (w->legacy_hrids && table_next(&p->of[PLACE_ORGANIZATION], &at, NULL, &v))
-		if (intersects(v, w->organizations, w->n_organizations) == OURS)
+		if (intersects(v, &w->organizations) == OURS)
 			map_ids_add(out, ((struct place *)v)->id);
-	sort_once(out);
+	map_ids_sort(out);
 }
 
 int places_resolve(struct places *p, struct err *e)
@@ -279,11 +227,12 @@ int places_resolve(struct places *p, struct err *e)
 
 static bool has_hrid(const struct table *t, char *hrid)
 {
+	const struct map_ids one = { &hrid, 1, 0 };
 	size_t at = 0;
 	void *v;
 
 	while (table_next(t, &at, NULL, &v))
-		if (intersects(v, &hrid, 1) == OURS)
+		if (intersects(v, &one) == OURS)
 			return true;
 	return false;
 }
@@ -291,7 +240,7 @@ static bool has_hrid(const struct table *t, char *hrid)
 /* By ids it is enough that a row of any kind names it. */
 static bool is_there(const struct places *p, size_t i)
 {
-	char *one = p->wanted.environments[i];
+	char *one = p->wanted.environments.v[i];
 	const struct place *env = places_find(p, PLACE_ENVIRONMENT, one);
 
 	return p->wanted.legacy_hrids ? has_hrid(&p->of[PLACE_ENVIRONMENT], one)
@@ -311,12 +260,12 @@ bool places_lack(const struct places *p, struct buf *out)
 
 	if (p->unreadable > 0)
 		return false;
-	for (i = 0; i < w->n_environments; i++)
+	for (i = 0; i < w->environments.n; i++)
 		if (!is_there(p, i))
-			say_lack(out, "environment", w->environments[i]);
-	for (i = 0; w->legacy_hrids && i < w->n_organizations; i++)
-		if (!has_hrid(&p->of[PLACE_ORGANIZATION], w->organizations[i]))
-			say_lack(out, "organization", w->organizations[i]);
+			say_lack(out, "environment", w->environments.v[i]);
+	for (i = 0; w->legacy_hrids && i < w->organizations.n; i++)
+		if (!has_hrid(&p->of[PLACE_ORGANIZATION], w->organizations.v[i]))
+			say_lack(out, "organization", w->organizations.v[i]);
 	return out->len > before;
 }
 

@@ -26,10 +26,8 @@ struct place {
 };
 
 struct places_wanted { /* of the configuration */
-	char **environments;
-	size_t n_environments;
-	char **organizations;
-	size_t n_organizations;
+	struct map_ids environments;
+	struct map_ids organizations;
 	bool legacy_hrids; /* they are hrids, else ids of environments */
 };
 

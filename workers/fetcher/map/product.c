@@ -14,64 +14,19 @@ static const struct member head[] = {
 	{ "description", MEMBER_TEXT },
 	{ "version", MEMBER_TEXT },
 };
+static const struct member place[] = { { "environmentId", MEMBER_TEXT } };
 static const struct member tail[] = { { "analytics", MEMBER_ANY }, { "tags", MEMBER_ANY } };
-
-static int take_members(struct json_span list, struct map_ids *out, struct err *e)
-{
-	struct json_iter it;
-	int rc = 0;
-
-	if (!json_is_null(list) && json_type(list) != JSON_ARRAY)
-		return err_set(e, ERR_PARSE, "apiIds is not an array");
-	json_iter_init(&it, list);
-	while (rc == 0 && json_next(&it)) {
-		char *id;
-
-		rc = member_take_id(it.value, "apiIds: an id", &id, e);
-		if (rc < 0)
-			continue;
-		map_ids_add(out, id);
-		mem_free(id);
-	}
-	return rc;
-}
 
 static int write_members(struct json_span list, struct buf *b, struct err *e)
 {
 	struct map_ids ids = { 0 };
-	int rc = take_members(list, &ids, e);
+	int rc = member_take_ids(list, "apiIds", "apiIds: an id", &ids, e);
 
 	map_ids_reset(&ids);
 	if (rc < 0 || json_is_null(list))
 		return rc;
 	json_write_name(b, "apiIds");
 	json_compact(list, b);
-	return 0;
-}
-
-/* One that is not known keeps what the payload says (wire page 3.5). */
-static int write_places(const struct map_ctx *ctx, struct json_span bean, struct buf *b,
-			struct err *e)
-{
-	static const struct member own[] = { { "environmentId", MEMBER_TEXT } };
-	const struct place *env;
-	const struct place *org;
-	struct buf id = { 0 };
-	int rc = member_copy(b, bean, own, ARRAY_LEN(own), e);
-
-	if (rc < 0)
-		return rc;
-	json_unescape(json_get(bean, "environmentId"), &id);
-	env = places_find(&ctx->places, PLACE_ENVIRONMENT, buf_cstr(&id));
-	buf_reset(&id);
-	if (env == NULL)
-		return 0;
-	json_add_str(b, "environmentHrid", place_hrid(env));
-	org = places_organization(&ctx->places, env);
-	if (org != NULL) {
-		json_add_str(b, "organizationId", org->id);
-		json_add_str(b, "organizationHrid", place_hrid(org));
-	}
 	return 0;
 }
 
@@ -90,22 +45,24 @@ static int write_deployed_at(struct json_span at, struct map_out *out, struct er
 	return 0;
 }
 
-static int write_payload(const struct map_ctx *ctx, struct json_span bean, struct json_span at,
-			 struct map_out *out, struct err *e)
+int product_write(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
+		  struct err *e)
 {
+	struct json_span plans = json_get(row->bean, "plans");
 	struct buf *b = &out->ev.payload;
-	struct json_span plans = json_get(bean, "plans");
 	size_t n;
 	int rc;
 
 	buf_addc(b, '{');
-	rc = member_copy(b, bean, head, ARRAY_LEN(head), e);
+	rc = member_copy(b, row->bean, head, ARRAY_LEN(head), e);
 	if (rc == 0)
-		rc = write_members(json_get(bean, "apiIds"), b, e);
+		rc = write_members(json_get(row->bean, "apiIds"), b, e);
 	if (rc == 0)
-		rc = write_places(ctx, bean, b, e);
-	if (rc == 0)
-		rc = write_deployed_at(at, out, e);
+		rc = member_copy(b, row->bean, place, ARRAY_LEN(place), e);
+	if (rc < 0)
+		return rc;
+	map_write_names(ctx, json_get(row->bean, place[0].name), b);
+	rc = write_deployed_at(row->created_at, out, e);
 	if (rc == 0)
 		rc = definition_check_plans(plans, e);
 	if (rc == 0 && !json_is_null(plans)) {
@@ -113,45 +70,9 @@ static int write_payload(const struct map_ctx *ctx, struct json_span bean, struc
 		rc = definition_write_plans(NULL, plans, b, &n, e);
 	}
 	if (rc == 0)
-		rc = member_copy(b, bean, tail, ARRAY_LEN(tail), e);
+		rc = member_copy(b, row->bean, tail, ARRAY_LEN(tail), e);
 	buf_addc(b, '}');
 	return rc;
-}
-
-int product_publish(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
-		    struct err *e)
-{
-	struct json_span bean = { 0 };
-	struct buf text = { 0 };
-	int rc;
-
-	out->outcome = MAP_EVENT;
-	out->ev.kind = KIND_API_PRODUCT;
-	out->ev.action = ACTION_DEPLOY;
-	rc = member_open_text(row->payload, "payload", &text, &bean, e);
-	if (rc == 0)
-		rc = member_take_id(json_get(bean, "id"), "API product id", &out->ev.id, e);
-	if (rc == 0)
-		rc = write_payload(ctx, bean, row->created_at, out, e);
-	buf_reset(&text);
-	return rc;
-}
-
-int product_withdraw(const struct map_ctx *ctx, const struct event_row *row, struct map_out *out,
-		     struct err *e)
-{
-	struct json_span id = json_get(row->properties, "api_product_id");
-
-	UNUSED(ctx);
-	if (json_is_null(id)) {
-		out->reason = "no API product id";
-		return 0;
-	}
-	out->outcome = MAP_EVENT;
-	out->ev.kind = KIND_API_PRODUCT;
-	out->ev.action = ACTION_UNDEPLOY;
-	out->reason = "withdrawn";
-	return member_take_id(id, "api_product_id", &out->ev.id, e);
 }
 
 int map_members_read(struct json_span payload, struct map_ids *out, struct err *e)
@@ -162,7 +83,7 @@ int map_members_read(struct json_span payload, struct map_ids *out, struct err *
 	int rc = member_check_object(payload, "payload", &v, e);
 
 	if (rc == 0)
-		rc = take_members(json_get(v, "apiIds"), &ids, e);
+		rc = member_take_ids(json_get(v, "apiIds"), "apiIds", "apiIds: an id", &ids, e);
 	json_iter_init(&plans, rc < 0 ? v : json_get(v, "plans"));
 	if (rc < 0 || !json_next(&plans))
 		map_ids_reset(&ids);

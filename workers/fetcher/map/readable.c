@@ -68,7 +68,6 @@ enum shape {
 	EXECUTION,
 	TEMPLATES,
 	PLANS,
-	NATIVE_PLANS,
 	PLAN,
 	SECURITY,
 	FLOWS,
@@ -129,17 +128,14 @@ static const char *const consumers[] = { "TAG", NULL };
 
 static const struct check {
 	enum shape of;
-	const char *member; /* "[]": each element; "*": each member */
+	const char *member; /* or several; "[]": each element; "*": each member */
 	enum rule rule;
 	enum shape to;		  /* what it is in its turn */
 	const char *const *words; /* ends with NULL */
 	bool must;		  /* it has to be there */
 	const char *unless;	  /* the row does not hold beside this member */
 } checks[] = {
-	{ V4, "id", TEXT },
-	{ V4, "name", TEXT },
-	{ V4, "apiVersion", TEXT },
-	{ V4, "definitionVersion", TEXT },
+	{ V4, "id name apiVersion definitionVersion", TEXT },
 	{ V4, "tags", LIST, TEXTS },
 	{ V4, "properties", LIST, PROPERTIES },
 	{ V4, "resources", LIST, RESOURCES },
@@ -153,34 +149,27 @@ static const struct check {
 	{ V4, "responseTemplates", OBJECT, TEMPLATES },
 	{ V4, "services", OBJECT, API_SERVICES },
 
-	{ NATIVE, "id", TEXT },
-	{ NATIVE, "name", TEXT },
-	{ NATIVE, "apiVersion", TEXT },
-	{ NATIVE, "definitionVersion", TEXT },
+	{ NATIVE, "id name apiVersion definitionVersion", TEXT },
 	{ NATIVE, "tags", LIST, TEXTS },
 	{ NATIVE, "properties", LIST, PROPERTIES },
 	{ NATIVE, "resources", LIST, RESOURCES },
 	{ NATIVE, "listeners", LIST, KAFKA_LISTENERS },
 	{ NATIVE, "endpointGroups", LIST, GROUPS },
-	{ NATIVE, "plans", DISTINCT, NATIVE_PLANS },
+	{ NATIVE, "plans", DISTINCT, PLANS },
 	{ NATIVE, "flows", LIST, FLOWS },
 	{ NATIVE, "services", OBJECT, API_SERVICES },
 
-	{ EDGE, "id", TEXT },
-	{ EDGE, "name", TEXT },
+	{ EDGE, "id name", TEXT },
 	{ EDGE, "tags", LIST, TEXTS },
 
 	{ TEXTS, "[]", TEXT },
 	{ METHODS4, "[]", LABEL, .words = methods },
 	{ OPERATIONS, "[]", LABEL, .words = operations },
 	{ PROPERTIES, "[]", OBJECT, PROPERTY },
-	{ PROPERTY, "key", TEXT },
-	{ PROPERTY, "value", TEXT },
-	{ PROPERTY, "encrypted", BOOL },
-	{ PROPERTY, "dynamic", BOOL },
+	{ PROPERTY, "key value", TEXT },
+	{ PROPERTY, "encrypted dynamic", BOOL },
 	{ RESOURCES, "[]", OBJECT, RESOURCE },
-	{ RESOURCE, "name", TEXT },
-	{ RESOURCE, "type", TEXT },
+	{ RESOURCE, "name type", TEXT },
 	{ RESOURCE, "enabled", BOOL },
 
 	{ LISTENERS, "[]", TYPED, LISTENERS },
@@ -190,14 +179,12 @@ static const struct check {
 	{ KAFKA_LISTENERS, "[]", TYPED, KAFKA_LISTENERS },
 	{ KAFKA_LISTENERS, "kafka", ANY, KAFKA },
 	{ HTTP, "entrypoints", LIST, ENTRYPOINTS },
-	{ HTTP, "servers", LIST, TEXTS },
+	{ HTTP, "servers pathMappings", LIST, TEXTS },
 	{ HTTP, "paths", LIST, PATHS },
-	{ HTTP, "pathMappings", LIST, TEXTS },
 	{ SUBSCRIPTION, "entrypoints", LIST, ENTRYPOINTS },
 	{ SUBSCRIPTION, "servers", LIST, TEXTS },
 	{ TCP, "entrypoints", LIST, ENTRYPOINTS },
-	{ TCP, "servers", LIST, TEXTS },
-	{ TCP, "hosts", LIST, TEXTS },
+	{ TCP, "servers hosts", LIST, TEXTS },
 	{ KAFKA, "entrypoints", LIST, ENTRYPOINTS },
 	{ KAFKA, "servers", LIST, TEXTS },
 	{ KAFKA, "host", TEXT },
@@ -208,100 +195,68 @@ static const struct check {
 	{ ENTRYPOINT, "dlq", OBJECT_OR_TEXT, DLQ },
 	{ DLQ, "endpoint", TEXT },
 	{ PATHS, "[]", OBJECT_OR_TEXT, PATH },
-	{ PATH, "host", TEXT },
-	{ PATH, "path", TEXT },
+	{ PATH, "host path", TEXT },
 	{ PATH, "overrideAccess", BOOL },
 
 	{ GROUPS, "[]", OBJECT, GROUP },
-	{ GROUP, "name", TEXT },
-	{ GROUP, "type", TEXT },
+	{ GROUP, "name type", TEXT },
 	{ GROUP, "loadBalancer", OBJECT, BALANCER },
 	{ GROUP, "endpoints", LIST, ENDPOINTS },
 	{ GROUP, "services", OBJECT, GROUP_SERVICES },
 	{ BALANCER, "type", LABEL, .words = balancers },
 	{ ENDPOINTS, "[]", OBJECT, ENDPOINT },
-	{ ENDPOINT, "name", TEXT },
-	{ ENDPOINT, "type", TEXT },
-	{ ENDPOINT, "secondary", BOOL },
+	{ ENDPOINT, "name type", TEXT },
+	{ ENDPOINT, "secondary inheritConfiguration", BOOL },
 	{ ENDPOINT, "tenants", LIST, TEXTS },
 	{ ENDPOINT, "weight", INT },
-	{ ENDPOINT, "inheritConfiguration", BOOL },
 	{ ENDPOINT, "services", OBJECT, GROUP_SERVICES },
-	{ GROUP_SERVICES, "healthCheck", OBJECT, SERVICE },
-	{ GROUP_SERVICES, "discovery", OBJECT, SERVICE },
+	{ GROUP_SERVICES, "healthCheck discovery", OBJECT, SERVICE },
 	{ API_SERVICES, "dynamicProperty", OBJECT, SERVICE },
-	{ SERVICE, "overrideConfiguration", BOOL },
-	{ SERVICE, "enabled", BOOL },
+	{ SERVICE, "overrideConfiguration enabled", BOOL },
 	{ SERVICE, "type", TEXT },
 
 	{ ANALYTICS, "enabled", BOOL },
-	{ ANALYTICS, "messageSampling", OBJECT },
+	{ ANALYTICS, "messageSampling tracing", OBJECT },
 	{ ANALYTICS, "logging", OBJECT, LOGGING },
-	{ ANALYTICS, "tracing", OBJECT },
-	{ LOGGING, "mode", OBJECT, FLAGS },
-	{ LOGGING, "phase", OBJECT, FLAGS },
-	{ LOGGING, "content", OBJECT, FLAGS },
-	{ LOGGING, "condition", TEXT },
-	{ LOGGING, "messageCondition", TEXT },
-	{ FLAGS, "entrypoint", BOOL },
-	{ FLAGS, "endpoint", BOOL },
-	{ FLAGS, "request", BOOL },
-	{ FLAGS, "response", BOOL },
-	{ FLAGS, "headers", BOOL },
-	{ FLAGS, "payload", BOOL },
-	{ FAILOVER, "enabled", BOOL },
-	{ FAILOVER, "maxRetries", INT },
-	{ FAILOVER, "slowCallDuration", LONG },
-	{ FAILOVER, "openStateDuration", LONG },
-	{ FAILOVER, "maxFailures", INT },
-	{ FAILOVER, "perSubscription", BOOL },
+	{ LOGGING, "mode phase content", OBJECT, FLAGS },
+	{ LOGGING, "condition messageCondition", TEXT },
+	{ FLAGS, "entrypoint endpoint request response headers payload", BOOL },
+	{ FAILOVER, "enabled perSubscription", BOOL },
+	{ FAILOVER, "maxRetries maxFailures", INT },
+	{ FAILOVER, "slowCallDuration openStateDuration", LONG },
 	{ EXECUTION, "mode", TEXT },
 	{ EXECUTION, "matchRequired", BOOL },
 	{ TEMPLATES, "*", OBJECT },
 
 	{ PLANS, "[]", NOT_NULL },
 	{ PLANS, "[]", OBJECT, PLAN },
-	{ NATIVE_PLANS, "[]", NOT_NULL },
-	{ NATIVE_PLANS, "[]", OBJECT, PLAN },
-	{ PLAN, "id", TEXT },
-	{ PLAN, "name", TEXT },
+	{ PLAN, "id name selectionRule", TEXT },
 	{ PLAN, "security", OBJECT, SECURITY },
 	{ PLAN, "mode", LABEL, .words = modes },
-	{ PLAN, "selectionRule", TEXT },
 	{ PLAN, "tags", LIST, TEXTS },
 	{ PLAN, "status", LABEL, .words = statuses },
 	{ PLAN, "flows", LIST, FLOWS },
 	{ SECURITY, "type", TEXT },
 
 	{ FLOWS, "[]", OBJECT, FLOW },
-	{ FLOW, "id", TEXT },
-	{ FLOW, "name", TEXT },
+	{ FLOW, "id name", TEXT },
 	{ FLOW, "enabled", BOOL },
 	{ FLOW, "tags", LIST, TEXTS },
-	{ FLOW, "request", LIST, STEPS },
-	{ FLOW, "response", LIST, STEPS },
-	{ FLOW, "subscribe", LIST, STEPS },
-	{ FLOW, "publish", LIST, STEPS },
+	{ FLOW, "request response subscribe publish", LIST, STEPS },
 	{ FLOW, "selectors", LIST, SELECTORS },
 	{ POLICIES, "[]", NOT_NULL },
 	{ POLICIES, "[]", OBJECT, STEP },
 	{ STEPS, "[]", OBJECT, STEP },
-	{ STEP, "name", TEXT },
-	{ STEP, "description", TEXT },
+	{ STEP, "name description policy condition messageCondition", TEXT },
 	{ STEP, "enabled", BOOL },
-	{ STEP, "policy", TEXT },
-	{ STEP, "condition", TEXT },
-	{ STEP, "messageCondition", TEXT },
 	{ SELECTORS, "[]", TYPED, SELECTORS },
 	{ SELECTORS, "http", ANY, HTTP_SELECTOR },
 	{ SELECTORS, "channel", ANY, CHANNEL_SELECTOR },
 	{ SELECTORS, "condition", ANY, CONDITION_SELECTOR },
-	{ HTTP_SELECTOR, "path", TEXT },
-	{ HTTP_SELECTOR, "pathOperator", TEXT },
+	{ HTTP_SELECTOR, "path pathOperator", TEXT },
 	{ HTTP_SELECTOR, "methods", LIST, METHODS4 },
 	{ CHANNEL_SELECTOR, "operations", LIST, OPERATIONS },
-	{ CHANNEL_SELECTOR, "channel", TEXT },
-	{ CHANNEL_SELECTOR, "channelOperator", TEXT },
+	{ CHANNEL_SELECTOR, "channel channelOperator", TEXT },
 	{ CHANNEL_SELECTOR, "entrypoints", LIST, TEXTS },
 	{ CONDITION_SELECTOR, "condition", TEXT },
 
@@ -702,29 +657,38 @@ static void find_barred(enum shape of, struct json_span v, bool barred[ARRAY_LEN
 			     json_type(json_get(v, checks[i].unless)) != JSON_NONE);
 }
 
-static bool is_about(const struct check *c, const struct json_iter *it)
+/* `name` NULL: an element. */
+static bool is_about(const struct check *c, const struct buf *name)
 {
-	return it->object ? strcmp(c->member, "*") == 0 || json_equals(it->name, c->member)
-			  : strcmp(c->member, "[]") == 0;
+	if (name == NULL)
+		return strcmp(c->member, "[]") == 0;
+	return strcmp(c->member, "*") == 0 || str_lists(c->member, name->data, name->len);
 }
 
 static int check_members(enum shape of, struct json_span v, const struct trail *at, struct err *e)
 {
 	struct trail t = { at, "[]", 0, json_type(v) == JSON_ARRAY };
 	bool barred[ARRAY_LEN(checks)];
+	struct buf name = { 0 };
 	struct json_iter it;
 	size_t i;
 	int rc = json_type(v) == JSON_OBJECT ? check_presence(of, v, at, e) : 0;
 
 	find_barred(of, v, barred);
 	json_iter_init(&it, v);
-	for (; rc == 0 && json_next(&it); t.index++)
+	for (; rc == 0 && json_next(&it); t.index++) {
+		buf_clear(&name);
+		if (it.object)
+			json_unescape(it.name, &name);
+		(void)buf_cstr(&name); /* an empty one has bytes to compare, too */
 		for (i = 0; rc == 0 && i < ARRAY_LEN(checks); i++) {
-			if (barred[i] || !is_about(&checks[i], &it))
+			if (barred[i] || !is_about(&checks[i], it.object ? &name : NULL))
 				continue;
-			t.member = checks[i].member;
+			t.member = str_equal(checks[i].member, "*") ? "*" : name.data;
 			rc = check_value(&checks[i], it.value, &t, e);
 		}
+	}
+	buf_reset(&name);
 	return rc;
 }
 

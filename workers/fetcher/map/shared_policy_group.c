@@ -26,24 +26,6 @@ static const struct member step_tail[] = {
 };
 static const struct member deployed[] = { { "deployedAt", MEMBER_MS } };
 
-/* The names of its environment; one that is not known leaves what the payload says. */
-static void write_names(const struct map_ctx *ctx, struct json_span bean, struct buf *b)
-{
-	const struct place *env;
-	const struct place *org;
-	struct buf id = { 0 };
-
-	json_unescape(json_get(bean, "environmentId"), &id);
-	env = places_find(&ctx->places, PLACE_ENVIRONMENT, buf_cstr(&id));
-	buf_reset(&id);
-	if (env == NULL)
-		return;
-	org = places_organization(&ctx->places, env);
-	json_add_str(b, "environmentHrid", place_hrid(env));
-	json_add_str(b, "organizationId", org == NULL ? NULL : org->id);
-	json_add_str(b, "organizationHrid", place_hrid(org));
-}
-
 /* Absent is a yes, as the reference has it; null and 0 are none. */
 static bool is_enabled(struct json_span v)
 {
@@ -95,61 +77,30 @@ static int write_policies(struct json_span policies, struct buf *b, struct err *
 	return rc;
 }
 
-static int write_payload(const struct map_ctx *ctx, struct json_span bean, struct buf *b,
-			 struct err *e)
+int shared_policy_group_write(const struct map_ctx *ctx, const struct event_row *row,
+			      struct map_out *out, struct err *e)
 {
-	struct json_span policies = json_get(bean, "policies");
+	struct json_span policies = json_get(row->bean, "policies");
+	struct buf *b = &out->ev.payload;
 	int rc;
 
 	rc = definition_check_steps(policies, e);
 	if (rc < 0)
 		return rc;
 	buf_addc(b, '{');
-	rc = member_copy(b, bean, about, ARRAY_LEN(about), e);
+	rc = member_copy(b, row->bean, about, ARRAY_LEN(about), e);
 	if (rc < 0)
 		return rc;
-	write_names(ctx, bean, b);
+	map_write_names(ctx, json_get(row->bean, "environmentId"), b);
 	json_open(b, "definition", '{');
-	rc = member_copy(b, bean, definition, ARRAY_LEN(definition), e);
+	rc = member_copy(b, row->bean, definition, ARRAY_LEN(definition), e);
 	if (rc == 0)
 		rc = write_policies(policies, b, e);
 	if (rc == 0)
-		rc = member_copy(b, bean, deployed, ARRAY_LEN(deployed), e);
+		rc = member_copy(b, row->bean, deployed, ARRAY_LEN(deployed), e);
 	buf_addc(b, '}');
 	if (rc == 0)
-		rc = member_copy(b, bean, deployed, ARRAY_LEN(deployed), e);
+		rc = member_copy(b, row->bean, deployed, ARRAY_LEN(deployed), e);
 	buf_addc(b, '}');
 	return rc;
-}
-
-int shared_policy_group_publish(const struct map_ctx *ctx, const struct event_row *row,
-				struct map_out *out, struct err *e)
-{
-	struct json_span bean = { 0 };
-	struct buf text = { 0 };
-	int rc;
-
-	out->outcome = MAP_EVENT;
-	out->ev.kind = KIND_SHARED_POLICY_GROUP;
-	out->ev.action = ACTION_DEPLOY;
-	rc = member_open_text(row->payload, "payload", &text, &bean, e);
-	if (rc == 0)
-		rc = member_take_id(json_get(bean, "id"), "shared policy group id", &out->ev.id, e);
-	if (rc == 0)
-		rc = write_payload(ctx, bean, &out->ev.payload, e);
-	buf_reset(&text);
-	return rc;
-}
-
-/* By the property alone, which is the crossId; the payload is not looked at. */
-int shared_policy_group_withdraw(const struct map_ctx *ctx, const struct event_row *row,
-				 struct map_out *out, struct err *e)
-{
-	UNUSED(ctx);
-	out->outcome = MAP_EVENT;
-	out->ev.kind = KIND_SHARED_POLICY_GROUP;
-	out->ev.action = ACTION_UNDEPLOY;
-	out->reason = "withdrawn";
-	return member_take_id(json_get(row->properties, "shared_policy_group_id"),
-			      "shared_policy_group_id", &out->ev.id, e);
 }

@@ -92,45 +92,34 @@ void tag_fold(struct buf *out, const char *s, size_t n)
 	}
 }
 
-static void append(char ***v, size_t *n, const char *tag)
+static void append(struct map_ids *l, const char *tag)
 {
 	struct buf b = { 0 };
 
-	*v = mem_realloc(*v, (*n + 1) * sizeof(**v));
 	tag_fold(&b, tag, strlen(tag));
-	(*v)[(*n)++] = buf_take(&b);
+	map_ids_take(l, buf_take(&b));
 }
 
 void tag_rules_add(struct tag_rules *r, const char *tag)
 {
 	if (tag[0] == '!' && tag[1] != '\0')
-		append(&r->exclude, &r->n_exclude, tag + 1);
+		append(&r->exclude, tag + 1);
 	else if (tag[0] != '\0' && tag[0] != '!')
-		append(&r->include, &r->n_include, tag);
-}
-
-static void free_all(char **v, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		mem_free(v[i]);
-	mem_free(v);
+		append(&r->include, tag);
 }
 
 void tag_rules_reset(struct tag_rules *r)
 {
-	free_all(r->include, r->n_include);
-	free_all(r->exclude, r->n_exclude);
-	*r = (struct tag_rules){ 0 };
+	map_ids_reset(&r->include);
+	map_ids_reset(&r->exclude);
 }
 
-static bool among(char *const *v, size_t n, const struct buf *tag)
+static bool among(const struct map_ids *l, const struct buf *tag)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (strlen(v[i]) == tag->len && memcmp(v[i], tag->data, tag->len) == 0)
+	for (i = 0; i < l->n; i++)
+		if (strlen(l->v[i]) == tag->len && memcmp(l->v[i], tag->data, tag->len) == 0)
 			return true;
 	return false;
 }
@@ -145,15 +134,15 @@ void tag_vote_add(const struct tag_rules *r, struct tag_vote *v, struct json_spa
 	json_unescape(tag, &text);
 	tag_fold(&folded, text.data, text.len);
 	(void)buf_cstr(&folded); /* an empty tag has bytes to compare, too */
-	v->included = v->included || among(r->include, r->n_include, &folded);
-	v->excluded = v->excluded || among(r->exclude, r->n_exclude, &folded);
+	v->included = v->included || among(&r->include, &folded);
+	v->excluded = v->excluded || among(&r->exclude, &folded);
 	buf_reset(&text);
 	buf_reset(&folded);
 }
 
 bool tag_vote_decide(const struct tag_rules *r, const struct tag_vote *v)
 {
-	return (r->n_include == 0 || v->included) && !v->excluded;
+	return (r->include.n == 0 || v->included) && !v->excluded;
 }
 
 bool tags_match(const struct tag_rules *r, struct json_span tags)

@@ -18,12 +18,11 @@
 
 #include "common/base/str.h"
 #include "common/json/scan.h"
+#include "workers/fetcher/map/ids.h"
 
 struct tag_rules {
-	char **include; /* owned, folded */
-	size_t n_include;
-	char **exclude; /* owned, folded, without the '!' */
-	size_t n_exclude;
+	struct map_ids include; /* folded */
+	struct map_ids exclude; /* folded, without the '!' */
 };
 
 /* What the tags seen so far say; `{ 0 }` is an entity without tags. */

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/source/db.h"
 
-const char *db_table_name(enum db_table t)
+const struct db_table_form *db_table_form(enum db_table t)
 {
-	static const char *const names[DB__COUNT] = {
-		[DB_EVENTS] = "events_latest",
-		[DB_SUBSCRIPTIONS] = "subscriptions",
-		[DB_KEYS] = "keys",
-		[DB_ENVIRONMENTS] = "environments",
-		[DB_ORGANIZATIONS] = "organizations",
-		[DB_INSTALLATION] = "installation",
-		[DB_LICENSES] = "licenses",
-		[DB_ACCESS_POINTS] = "access_points",
+	static const struct db_table_form forms[DB__COUNT] = {
+		[DB_EVENTS] = { "events_latest", KIND_API, true },
+		[DB_SUBSCRIPTIONS] = { "subscriptions", KIND_SUBSCRIPTION, true },
+		[DB_KEYS] = { "keys", KIND_API_KEY, true },
+		[DB_ENVIRONMENTS] = { "environments", KIND_ORGANIZATION },
+		[DB_ORGANIZATIONS] = { "organizations", KIND_ORGANIZATION },
+		[DB_INSTALLATION] = { "installation", KIND_NODE_METADATA },
+		[DB_LICENSES] = { "licenses", KIND_LICENSE },
+		[DB_ACCESS_POINTS] = { "access_points", KIND_ACCESS_POINT },
 	};
 
 	CHECK(t < DB__COUNT);
-	return names[t];
+	return &forms[t];
 }
 
-bool db_has_brief(enum db_table t)
+const char *db_table_name(enum db_table t)
 {
-	return t == DB_EVENTS || t == DB_SUBSCRIPTIONS || t == DB_KEYS;
+	return db_table_form(t)->name;
 }
 
 void db_show_id(struct buf *out, const char *s, size_t n)

@@ -22,6 +22,7 @@
 #include "common/base/err.h"
 #include "common/base/str.h"
 #include "common/json/scan.h"
+#include "common/model/event.h"
 
 #define DB_PAGE_ROWS 1000 /* of one query of a scan, and ids that one look-up names */
 
@@ -41,9 +42,13 @@ enum db_table {
 	DB__COUNT
 };
 
-/* As it is called in the database, without the configured prefix. */
+struct db_table_form {
+	const char *name; /* in the database, without the configured prefix */
+	enum kind kind;	  /* of what its rows are of, at least most of them */
+	bool brief;	  /* the others are small: their rows are read whole */
+};
+const struct db_table_form *db_table_form(enum db_table t);
 const char *db_table_name(enum db_table t);
-bool db_has_brief(enum db_table t); /* the others are small: their rows are read whole */
 
 /* An id for people: of bytes that are no text, or would not be seen, the numbers. */
 void db_show_id(struct buf *out, const char *s, size_t n);

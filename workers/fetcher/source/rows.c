@@ -57,7 +57,10 @@ static int scan_add(void *arg, const struct db_row *row, struct err *e)
 
 int rows_take(struct rows *r, struct db_query *q, struct rows_edge *edge, struct err *e)
 {
-	struct scan s = { .page = { .r = r, .table = q->table, .brief = q->brief }, .edge = edge };
+	struct scan s = {
+		.page = { .r = r, .kind = edge->kind, .table = q->table, .brief = q->brief },
+		.edge = edge
+	};
 	int n = rows_each(r, q, scan_add, &s, e);
 	bool more = s.cut || n == (int)q->limit;
 	int rc = n;
@@ -76,11 +79,12 @@ int rows_take(struct rows *r, struct db_query *q, struct rows_edge *edge, struct
 	return rc < 0 ? rc : more;
 }
 
-int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n, struct err *e)
+int rows_take_ids(struct rows *r, enum pass_kind kind, enum db_table t, const struct map_ids *ids,
+		  struct err *e)
 {
-	const bool brief = db_has_brief(t);
-	struct row_page page = { .r = r, .table = t, .brief = brief };
-	const struct row_lookup l = { t, brief, "id", ids, n };
+	const bool brief = db_table_form(t)->brief;
+	struct row_page page = { .r = r, .kind = kind, .table = t, .brief = brief };
+	const struct row_lookup l = { t, brief, "id", ids->v, ids->n };
 
 	return page_look_up(&page, &l, pages[t], e);
 }
@@ -107,29 +111,22 @@ static enum db_table table_of(enum kind k)
 		       : DB__COUNT;
 }
 
-static int ask_table(struct rows *r, enum db_table t, const struct feed_unmet *u, struct err *e)
-{
-	char **ids = mem_alloc((u->n + 1) * sizeof(*ids));
-	size_t n = 0;
-	size_t i;
-	int rc;
-
-	for (i = 0; i < u->n; i++)
-		if (table_of(u->v[i].kind) == t)
-			ids[n++] = u->v[i].id;
-	rc = rows_take_ids(r, t, ids, n, e);
-	mem_free(ids);
-	return rc;
-}
-
-int rows_ask(struct rows *r, const struct feed_unmet *u, struct err *e)
+int rows_ask(struct rows *r, enum pass_kind kind, const struct feed_unmet *u, struct err *e)
 {
 	static const enum db_table tables[] = { DB_EVENTS, DB_SUBSCRIPTIONS, DB_KEYS };
-	unsigned i;
+	unsigned t;
+	size_t i;
 	int rc = 0;
 
-	for (i = 0; rc == 0 && u->n > 0 && i < ARRAY_LEN(tables); i++)
-		rc = ask_table(r, tables[i], u, e);
+	for (t = 0; rc == 0 && t < ARRAY_LEN(tables); t++) {
+		struct map_ids ids = { 0 };
+
+		for (i = 0; i < u->n; i++)
+			if (table_of(u->v[i].kind) == tables[t])
+				map_ids_add(&ids, u->v[i].id);
+		rc = rows_take_ids(r, kind, tables[t], &ids, e);
+		map_ids_reset(&ids);
+	}
 	return rc;
 }
 
@@ -153,13 +150,12 @@ void rows_settle(struct rows *r)
 void rows_begin(struct rows *r, struct feed *f, enum pass_kind kind)
 {
 	r->feed = f;
-	r->kind = kind;
 	r->pass++;
 	r->read = 0;
 	if (r->owed.n == 0)
-		r->lost = false;
+		r->products.lost = false;
 	if (kind != PASS_DELTA)
-		r->holds = false;
+		r->products.holds = false;
 }
 
 void rows_reset(struct rows *r)

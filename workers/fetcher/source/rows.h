@@ -36,22 +36,19 @@ struct rows {
 	const struct map_ids *environments;  /* only their rows, none: all; not owned */
 	const struct map_ids *organizations; /* the same of licenses; sorted */
 	uint32_t pass;			     /* number of the pass under way */
-	enum pass_kind kind;		     /* of it */
-	bool remap;		 /* what rows are mapped with has changed: versions prove nothing */
-	bool unsure;		 /* rows beyond the cursors may be half done: the last pass failed,
+	bool remap;	      /* what rows are mapped with has changed: versions prove nothing */
+	bool unsure;	      /* rows beyond the cursors may be half done: the last pass failed,
 				    or was another process's */
-	uint64_t read;		 /* rows, in this pass */
-	struct table claims;	 /* name -> struct claim, owned: of entities of several rows */
-	struct table refs[2];	 /* of APIs, of products: id -> struct ref, owned */
-	struct map_ids owed;	 /* APIs to be judged again, since products gained or lost them */
-	bool doubt;		 /* products cannot all be read: what is not eligible may be */
-	bool lost;		 /* rows of products are gone, as of an outage: what only they made
-				    eligible goes as if its row were, if the guard lets it */
-	bool holds;		 /* and some of that may be in the zone still */
+	uint64_t read;	      /* rows, in this pass */
+	struct table claims;  /* name -> struct claim, owned: of entities of several rows */
+	struct table refs[2]; /* of APIs, of products: id -> struct ref, owned */
+	struct map_ids owed;  /* APIs to be judged again, since products gained or lost them */
+	struct map_unsure products;
 	struct table quarantine; /* where -> number of the pass that saw it */
 };
 
-struct rows_edge { /* where a scan has come to */
+struct rows_edge {	     /* where a scan has come to */
+	enum pass_kind kind; /* that it is a part of */
 	int64_t ms;
 	char *id;      /* owned, a position; NULL: no row was seen */
 	int64_t in_ms; /* boot time: when the last page was in, and not yet looked at */
@@ -78,16 +75,17 @@ int rows_each(struct rows *r, const struct db_query *q, db_row_fn *fn, void *arg
 int rows_take(struct rows *r, struct db_query *q, struct rows_edge *edge, struct err *e) MUST_USE;
 
 /* A look in brief at rows of these ids, wherever their time stamps lie. */
-int rows_take_ids(struct rows *r, enum db_table t, char *const *ids, size_t n,
+int rows_take_ids(struct rows *r, enum pass_kind kind, enum db_table t, const struct map_ids *ids,
 		  struct err *e) MUST_USE;
 /* A row may have slipped past the scan: what the zone holds and no row made is asked for by its
    id before it counts as absent (zone-protocol 4.5). Rows that are there are taken. */
-int rows_ask(struct rows *r, const struct feed_unmet *u, struct err *e) MUST_USE;
-/* Reads all products, so that APIs can be judged by them: `owed`, `doubt` and `lost` say what
+int rows_ask(struct rows *r, enum pass_kind kind, const struct feed_unmet *u,
+	     struct err *e) MUST_USE;
+/* Reads all products, so that APIs can be judged by them: `owed` and `products` say what
    came of it. */
 int rows_products(struct rows *r, struct err *e) MUST_USE;
 /* Reads and maps what is owed. */
-int rows_rejudge(struct rows *r, struct err *e) MUST_USE;
+int rows_rejudge(struct rows *r, enum pass_kind kind, struct err *e) MUST_USE;
 
 /* A row that cannot be used, and one that can. `name` of its event: NULL when unknown. */
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,

@@ -21,14 +21,14 @@ static struct event event_of(const struct row_child *c)
 			       .ref_id = c->sub->scope };
 }
 
-int child_expect(struct rows *r, struct row_child *c, struct err *e)
+int child_expect(const struct row_page *p, struct row_child *c, struct err *e)
 {
 	const struct map_subscription *s = c->sub;
 	const struct map_key *k = c->key;
 	const struct event ev = event_of(c);
 	bool live = s->accepted && (k == NULL || !(k->revoked || k->paused || k->federated));
 	struct ref *a;
-	int rc = rows_ref(r, child_scope(s), s->scope, &a, e);
+	int rc = rows_ref(p, child_scope(s), s->scope, &a, e);
 	enum hang h = rc < 0 ? HANG_NOTHING : ref_hang(a, s->plan);
 
 	if (h == HANG_NOTHING)
@@ -46,7 +46,7 @@ int child_expect(struct rows *r, struct row_child *c, struct err *e)
 }
 
 /* The zone does not hold it as the rows say: what is to be done? */
-static int decide(struct rows *r, struct row_child *c, struct err *e)
+static int decide(const struct row_page *p, struct row_child *c, struct err *e)
 {
 	const struct map_subscription *s = c->sub;
 	const struct event ev = event_of(c);
@@ -54,7 +54,7 @@ static int decide(struct rows *r, struct row_child *c, struct err *e)
 	struct ref *a;
 
 	if (!c->ask.gone && c->maybe) {
-		int rc = rows_ref_plans(r, child_scope(s), s->scope, &a, e);
+		int rc = rows_ref_plans(p, child_scope(s), s->scope, &a, e);
 
 		if (rc < 0)
 			return rc;
@@ -62,13 +62,13 @@ static int decide(struct rows *r, struct row_child *c, struct err *e)
 	}
 	c->wanted = !c->ask.gone && h == HANG_YES;
 	if (h == HANG_KEPT)
-		feed_say(r->feed, FEED_KEPT, c->ask.name, NULL);
+		feed_say(p->r->feed, FEED_KEPT, c->ask.name, NULL);
 	else if (c->ask.gone || (h == HANG_NO && c->ask.verdict == ASK_OTHER))
-		rows_withdraw(r, &ev, c->ask.gone ? c->ask.version_ms : 0);
+		rows_withdraw(p->r, &ev, c->ask.gone ? c->ask.version_ms : 0);
 	return 0;
 }
 
-int children_judge(struct rows *r, struct row_child *v, size_t n, struct err *e)
+int children_judge(const struct row_page *p, struct row_child *v, size_t n, struct err *e)
 {
 	struct feed_ask **asks = mem_alloc((n + 1) * sizeof(struct feed_ask *));
 	size_t n_asks = 0;
@@ -78,16 +78,16 @@ int children_judge(struct rows *r, struct row_child *v, size_t n, struct err *e)
 	for (i = 0; i < n; i++) {
 		v[i].ask.verdict = ASK_NEW;
 		/* A refill writes whatever it reads, so it need not ask for that. */
-		if (v[i].ask.name != NULL && !v[i].kept && (r->kind != PASS_ALL || v[i].ask.gone))
+		if (v[i].ask.name != NULL && !v[i].kept && (p->kind != PASS_ALL || v[i].ask.gone))
 			asks[n_asks++] = &v[i].ask;
 	}
-	rc = feed_ask(r->feed, asks, n_asks, e);
+	rc = feed_ask(p->r->feed, asks, n_asks, e);
 	mem_free(asks);
 	for (i = 0; rc == 0 && i < n; i++) {
 		if (v[i].kept)
-			feed_say(r->feed, FEED_KEPT, v[i].ask.name, NULL);
+			feed_say(p->r->feed, FEED_KEPT, v[i].ask.name, NULL);
 		else if (v[i].ask.name != NULL && !ask_is_same(&v[i].ask))
-			rc = decide(r, &v[i], e);
+			rc = decide(p, &v[i], e);
 	}
 	return rc;
 }

@@ -119,6 +119,7 @@ static int ask_page(const struct row_page *p, struct about *v, struct err *e)
 
 struct rows_wanted { /* rows to be read whole, and the references whose children come after them */
 	struct rows *r;
+	enum pass_kind kind;
 	const struct row_page *page; /* NULL: they are of none */
 	const struct about *v;	     /* its rows */
 	char **ids;		     /* not owned */
@@ -135,7 +136,7 @@ static void take_whole(struct rows_wanted *w, const struct row *row)
 
 	if (rows_map_event(w->r, row, &out, &children) < 0)
 		return;
-	if (children && w->r->kind == PASS_DELTA) /* then it is one that has them */
+	if (children && w->kind == PASS_DELTA) /* then it is one that has them */
 		map_ids_add(&w->parents, out.ev.id);
 	rows_put(w->r, &out);
 }
@@ -176,7 +177,7 @@ static void judge(struct row_page *p, const struct row *row, const struct about 
 		if (verdict == ASK_SAME)
 			a->state = REF_OFF; /* it is not there any more */
 		else
-			r->holds = true;
+			r->products.holds = true;
 		return;
 	}
 	if (!v->what.withdraws && verdict != ASK_BARRED &&
@@ -218,13 +219,13 @@ static int read_wanted(struct rows_wanted *w, struct err *e)
 	return rc;
 }
 
-int rows_rejudge(struct rows *r, struct err *e)
+int rows_rejudge(struct rows *r, enum pass_kind kind, struct err *e)
 {
 	int rc = 0;
 
 	while (rc == 0 && r->owed.n > 0) {
 		struct map_ids now = r->owed;
-		struct rows_wanted w = { .r = r, .ids = now.v, .n = now.n };
+		struct rows_wanted w = { .r = r, .kind = kind, .ids = now.v, .n = now.n };
 		size_t i;
 
 		r->owed = (struct map_ids){ 0 };
@@ -239,7 +240,7 @@ int rows_rejudge(struct rows *r, struct err *e)
 int rows_events_page(struct row_page *p, struct err *e)
 {
 	struct about *v = mem_zalloc((p->n + 1) * sizeof(*v));
-	struct rows_wanted w = { .r = p->r, .page = p, .v = v };
+	struct rows_wanted w = { .r = p->r, .kind = p->kind, .page = p, .v = v };
 	size_t i;
 	int rc;
 
@@ -254,7 +255,7 @@ int rows_events_page(struct row_page *p, struct err *e)
 	if (rc == 0)
 		rc = read_wanted(&w, e);
 	if (rc == 0)
-		rc = rows_rejudge(p->r, e);
+		rc = rows_rejudge(p->r, p->kind, e);
 	mem_free(w.ids);
 	mem_free(w.products);
 	for (i = 0; i < p->n; i++) {

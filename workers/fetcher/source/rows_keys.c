@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -41,25 +40,18 @@ static int add_parent(void *arg, const struct db_row *row, struct err *e)
 static int find_parents(struct keys_work *w, struct err *e)
 {
 	struct row_lookup l = { DB_SUBSCRIPTIONS, true, "id", NULL, 0 };
-	size_t cap = 0;
-	size_t n = 0;
-	char **ids = NULL;
+	struct map_ids ids = { 0 };
 	size_t i, k;
 	int rc;
 
 	for (i = 0; i < w->page->n; i++)
-		for (k = 0; k < w->keys[i].n; k++) {
-			ids = mem_grow(ids, &cap, n + 1, sizeof(*ids));
-			ids[n++] = w->keys[i].subscriptions[k];
-		}
-	if (n > 0)
-		qsort(ids, n, sizeof(*ids), str_order);
-	for (i = 0; i < n; i++)
-		if (l.n == 0 || strcmp(ids[l.n - 1], ids[i]) != 0)
-			ids[l.n++] = ids[i];
-	l.ids = ids;
+		for (k = 0; k < w->keys[i].subscriptions.n; k++)
+			map_ids_add(&ids, w->keys[i].subscriptions.v[k]);
+	map_ids_sort(&ids);
+	l.ids = ids.v;
+	l.n = ids.n;
 	rc = rows_look_up(w->page->r, &l, add_parent, w, e);
-	mem_free(ids);
+	map_ids_reset(&ids);
 	return rc;
 }
 
@@ -99,12 +91,12 @@ static int make_pairs(struct keys_work *w, struct err *e)
 	int rc = 0;
 
 	for (i = 0; rc == 0 && i < w->page->n; i++)
-		for (k = 0; rc == 0 && k < w->keys[i].n; k++) {
+		for (k = 0; rc == 0 && k < w->keys[i].subscriptions.n; k++) {
 			struct row_child p = { .row = i, .key = &w->keys[i] };
 
-			p.sub = table_get(&w->parents, w->keys[i].subscriptions[k]);
+			p.sub = table_get(&w->parents, w->keys[i].subscriptions.v[k]);
 			if (p.sub != NULL)
-				rc = child_expect(w->page->r, &p, e);
+				rc = child_expect(w->page, &p, e);
 			if (p.ask.name != NULL)
 				add_pair(w, &p);
 		}
@@ -236,7 +228,7 @@ int rows_keys_page(struct row_page *p, struct err *e)
 	if (rc == 0)
 		rc = make_pairs(&w, e);
 	if (rc == 0)
-		rc = children_judge(p->r, w.pairs, w.n, e);
+		rc = children_judge(p, w.pairs, w.n, e);
 	if (rc == 0)
 		rc = take_wanted(&w, e);
 	work_reset(&w);

@@ -213,27 +213,11 @@ static char *where_of(enum db_table t, const char *id)
 	return mem_printf("%s/%s", db_table_name(t), id);
 }
 
-static enum kind kind_of(enum db_table t)
-{
-	static const enum kind kinds[DB__COUNT] = {
-		[DB_EVENTS] = KIND_API,
-		[DB_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
-		[DB_KEYS] = KIND_API_KEY,
-		[DB_ENVIRONMENTS] = KIND_ORGANIZATION,
-		[DB_ORGANIZATIONS] = KIND_ORGANIZATION,
-		[DB_INSTALLATION] = KIND_NODE_METADATA,
-		[DB_LICENSES] = KIND_LICENSE,
-		[DB_ACCESS_POINTS] = KIND_ACCESS_POINT,
-	};
-
-	return kinds[t];
-}
-
 /* The kinds it may be of whose name its id does not tell: most rows of events are named as
    their entity is; a child's name needs what it hangs on. */
 static unsigned blocks_of(enum db_table t)
 {
-	unsigned blocks = t == DB_SUBSCRIPTIONS || t == DB_KEYS ? 1U << kind_of(t) : 0;
+	unsigned blocks = t == DB_SUBSCRIPTIONS || t == DB_KEYS ? 1U << db_table_form(t)->kind : 0;
 	unsigned k;
 
 	for (k = 0; t == DB_EVENTS && k < KIND__COUNT; k++)
@@ -256,7 +240,8 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 	static const enum kind kinds[] = { KIND_API, KIND_API_PRODUCT, KIND_DICTIONARY,
 					   KIND_ORGANIZATION };
 	char *where = where_of(t, id);
-	const struct feed_bad bad = { kind_of(t), name == NULL ? blocks_of(t) : 0, id, where, why };
+	const struct feed_bad bad = { db_table_form(t)->kind, name == NULL ? blocks_of(t) : 0, id,
+				      where, why };
 	unsigned k;
 
 	feed_quarantine(r->feed, &bad);

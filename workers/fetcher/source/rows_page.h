@@ -28,6 +28,7 @@ struct row {
 
 struct row_page {
 	struct rows *r;
+	enum pass_kind kind; /* that it is a part of: a comparison makes deltas in between */
 	enum db_table table;
 	bool brief;
 	bool attached; /* subscriptions of an API that is deployed anew */
@@ -78,7 +79,7 @@ enum ref_state {
 	REF_OFF,
 	REF_ON,
 	REF_UNREADABLE,
-	REF_LOST /* an API that is not eligible since a product's row is gone: see rows.lost */
+	REF_LOST /* an API that is not eligible since a product's row is gone: see map_unsure */
 };
 
 struct ref {
@@ -113,9 +114,10 @@ int rows_map_event(struct rows *r, const struct row *row, struct map_out *out,
 		   bool *children) MUST_USE;
 
 /* What a child hangs on; never UNKNOWN. It need not be read for that. */
-int rows_ref(struct rows *r, enum kind k, const char *id, struct ref **out, struct err *e) MUST_USE;
+int rows_ref(const struct row_page *p, enum kind k, const char *id, struct ref **out,
+	     struct err *e) MUST_USE;
 /* The same, and its plans are known. */
-int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct ref **out,
+int rows_ref_plans(const struct row_page *p, enum kind k, const char *id, struct ref **out,
 		   struct err *e) MUST_USE;
 
 /* --- rows_children.c --- */
@@ -131,9 +133,9 @@ struct row_child {
 };
 
 /* What should be in the zone of it. */
-int child_expect(struct rows *r, struct row_child *c, struct err *e) MUST_USE;
+int child_expect(const struct row_page *p, struct row_child *c, struct err *e) MUST_USE;
 /* Asks what is there, and withdraws, keeps, or wants each. */
-int children_judge(struct rows *r, struct row_child *v, size_t n, struct err *e) MUST_USE;
+int children_judge(const struct row_page *p, struct row_child *v, size_t n, struct err *e) MUST_USE;
 enum kind child_scope(const struct map_subscription *s); /* what it hangs on */
 /* Those that are pushed to are written anew with their API. */
 int64_t child_version(const struct ref *a, const struct map_subscription *s);
@@ -142,6 +144,6 @@ int64_t child_version(const struct ref *a, const struct map_subscription *s);
 
 page_fn rows_events_page, rows_subscriptions_page, rows_keys_page;
 page_fn rows_whole_page; /* licenses, access points */
-/* Looks at all subscriptions of the reference, and their keys. */
+/* In a delta: looks at all subscriptions of the reference, and their keys. */
 int rows_children(struct rows *r, const char *ref, struct err *e) MUST_USE;
 void rows_events_settle(struct rows *r); /* forgets rows that were not met in this pass */

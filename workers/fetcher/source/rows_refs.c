@@ -111,7 +111,7 @@ static int list_row(void *arg, const struct db_row *row, struct err *e)
 	if (bad != NULL) {
 		rows_quarantine(r, DB_EVENTS, row->id, NULL, bad);
 		p->listed = r->pass;
-		r->doubt = r->doubt || !p->learned; /* else its last good version counts */
+		r->products.doubt |= !p->learned; /* else its last good version counts */
 	}
 	map_out_reset(&out);
 	return 0;
@@ -129,7 +129,7 @@ int rows_products(struct rows *r, struct err *e)
 	void *v;
 	int rc;
 
-	r->doubt = false;
+	r->products.doubt = false;
 	rc = rows_look_up(r, &l, list_row, r, e);
 	while (rc == 0 && table_next(&r->refs[1], &at, &id, &v)) {
 		struct ref *p = v;
@@ -138,7 +138,7 @@ int rows_products(struct rows *r, struct err *e)
 		    (p->state == REF_UNREADABLE && p->seen == r->pass))
 			continue;
 		p->learned = false;
-		r->lost = true;
+		r->products.lost = true;
 		map_ctx_set_product(r->ctx, id, &none, &r->owed);
 	}
 	return rc;
@@ -170,21 +170,17 @@ void rows_bad_event(struct rows *r, const struct row *row, const char *why)
 /* An API that a product might hold, or held until an outage: nothing is said of it. */
 static bool is_doubtful(struct rows *r, const struct map_out *out, int64_t version_ms)
 {
-	struct ref *a;
+	struct ref *a = out->ineligible ? ref_entry(r, KIND_API, out->ev.id) : NULL;
+	enum map_say say = map_judge(&r->products, out, a != NULL && a->state == REF_LOST);
 
-	if (!out->ineligible)
-		return false;
-	a = ref_entry(r, KIND_API, out->ev.id);
-	if (r->doubt) {
+	if (say == MAP_DOUBT) {
 		rows_keep(r, KIND_API, out->ev.id);
 		rows_unreadable(r, KIND_API, out->ev.id);
-	} else if (r->lost || a->state == REF_LOST) {
-		r->holds = true;
+	} else if (say == MAP_LOST) {
+		r->products.holds = true;
 		ref_set(a, REF_LOST, version_ms);
-	} else {
-		return false;
 	}
-	return true;
+	return say != MAP_SAY;
 }
 
 /* Learns what an API or a product has become. *children: see ref_learn(). */
@@ -264,15 +260,16 @@ static int is_live(struct rows *r, enum kind k, const char *id, bool *live, stru
 	return rc;
 }
 
-int rows_ref(struct rows *r, enum kind k, const char *id, struct ref **out, struct err *e)
+int rows_ref(const struct row_page *p, enum kind k, const char *id, struct ref **out, struct err *e)
 {
+	struct rows *r = p->r;
 	struct ref *a = ref_entry(r, k, id);
 	bool live = false;
 	int rc;
 
 	*out = a;
 	/* A pass over everything comes by its row before its children, unless it is gone. */
-	if (r->kind != PASS_DELTA && a->seen != r->pass && a->pass != r->pass) {
+	if (p->kind != PASS_DELTA && a->seen != r->pass && a->pass != r->pass) {
 		forget_plans(a);
 		a->state = REF_UNKNOWN;
 	}
@@ -286,8 +283,10 @@ int rows_ref(struct rows *r, enum kind k, const char *id, struct ref **out, stru
 	return rc;
 }
 
-int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct ref **out, struct err *e)
+int rows_ref_plans(const struct row_page *p, enum kind k, const char *id, struct ref **out,
+		   struct err *e)
 {
+	struct rows *r = p->r;
 	struct ref *a = ref_entry(r, k, id);
 	char *ids[1] = { (char *)(uintptr_t)id };
 	const struct row_lookup l = { DB_EVENTS, false, "id", ids, 1 };
@@ -298,5 +297,5 @@ int rows_ref_plans(struct rows *r, enum kind k, const char *id, struct ref **out
 		a->pass = r->pass;
 		rc = rows_look_up(r, &l, learn_row, r, e);
 	}
-	return rc < 0 ? rc : rows_ref(r, k, id, out, e);
+	return rc < 0 ? rc : rows_ref(p, k, id, out, e);
 }

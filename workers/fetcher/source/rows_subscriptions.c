@@ -15,7 +15,7 @@ static void take_whole(const struct row_page *p, const char *id, struct json_spa
 	unsigned flags = MAP_PRODUCT_KNOWN;
 	int rc = map_subscription_read(text, &facts, &why);
 
-	if (!facts.product && (p->attached || r->kind != PASS_DELTA))
+	if (!facts.product && (p->attached || p->kind != PASS_DELTA))
 		flags |= MAP_ATTACHED;
 	if (rc == 0)
 		rc = map_subscription(text, flags, &out, &why);
@@ -51,7 +51,7 @@ static int follow_up(struct row_page *p, const struct row_child *v, struct err *
 {
 	char **wanted = mem_alloc((p->n + 1) * sizeof(*wanted));
 	char **changed = mem_alloc((p->n + 1) * sizeof(*changed));
-	struct row_page keys = { .r = p->r, .table = DB_KEYS };
+	struct row_page keys = { .r = p->r, .kind = p->kind, .table = DB_KEYS };
 	struct row_lookup rows = { DB_SUBSCRIPTIONS, false, "id", wanted, 0 };
 	struct row_lookup of = { DB_KEYS, false, "subscriptions", changed, 0 };
 	size_t i;
@@ -71,7 +71,7 @@ static int follow_up(struct row_page *p, const struct row_child *v, struct err *
 			take_whole(p, p->v[i].id, page_row(&p->v[i]));
 	}
 	rc = rows_look_up(p->r, &rows, add_whole, p, e);
-	if (rc == 0 && p->r->kind == PASS_DELTA)
+	if (rc == 0 && p->kind == PASS_DELTA)
 		rc = page_look_up(&keys, &of, rows_keys_page, e);
 	mem_free(changed);
 	mem_free(wanted);
@@ -91,12 +91,12 @@ int rows_subscriptions_page(struct row_page *p, struct err *e)
 		struct err why = { 0 };
 
 		if (map_subscription_read(page_row(&p->v[i]), &facts[i], &why) == 0)
-			rc = child_expect(p->r, &v[i], e);
+			rc = child_expect(p, &v[i], e);
 		else
 			rows_quarantine(p->r, DB_SUBSCRIPTIONS, p->v[i].id, NULL, why.text);
 	}
 	if (rc == 0)
-		rc = children_judge(p->r, v, p->n, e);
+		rc = children_judge(p, v, p->n, e);
 	if (rc == 0)
 		rc = follow_up(p, v, e);
 	for (i = 0; i < p->n; i++) {
@@ -119,6 +119,7 @@ int rows_children(struct rows *r, const char *ref, struct err *e)
 	for (i = 0; rc == 0 && i < ARRAY_LEN(fields); i++) {
 		const struct row_lookup l = { DB_SUBSCRIPTIONS, true, fields[i], ids, 1 };
 		struct row_page page = { .r = r,
+					 .kind = PASS_DELTA,
 					 .table = DB_SUBSCRIPTIONS,
 					 .brief = true,
 					 .attached = true,

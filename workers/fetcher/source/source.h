@@ -13,8 +13,10 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "ipc.pb-c.h"
 
 struct feed;
+struct places;
 struct source;
 
 enum pass_kind {
@@ -35,3 +37,8 @@ struct source {
 	const struct source_ops *ops;
 	bool resumes; /* its first pass may be a delta, from the cursors of the zone */
 };
+
+/* What decides about contents besides the rows, as it is configured. */
+struct map_ctx *source_context(const Ipc__FetcherConfig *c) MUST_USE;
+/* What is in a place that is not there is not gone. */
+void source_doubt_places(struct feed *f, const struct places *p);

@@ -52,6 +52,7 @@ struct source_db {
 	struct rows rows;
 	struct cursor cursors[DB__COUNT];
 	struct places *places; /* of the mapping */
+	enum pass_kind what;   /* the pass under way */
 	bool done;	       /* the pass before came to its end */
 	bool placed;	       /* environments were read */
 	char *seen_places;     /* owned: the zone's digest of them; NULL: none */
@@ -159,13 +160,15 @@ static int scan_delta(struct source_db *s, enum db_table t, struct err *e)
 	struct cursor *c = &s->cursors[t];
 	int64_t overlap = s->rows.db->overlap_ms;
 	char *done = mem_strdup(c->id); /* the cursor moves while we read */
-	struct rows_edge g = { .until_ms = s->now_ms, .done_ms = c->ms, .done_id = done };
+	struct rows_edge g = {
+		.kind = PASS_DELTA, .until_ms = s->now_ms, .done_ms = c->ms, .done_id = done
+	};
 	struct db_query q;
 	int rc;
 
 	base_query(s, t, &q);
 	q.order = DB_BY_TIME;
-	q.brief = db_has_brief(t);
+	q.brief = db_table_form(t)->brief;
 	q.since_ms = 0;
 	if (c->id != NULL && clock_boot_ms() - c->moved_ms < 2 * overlap) {
 		q.since_ms = MAX(c->ms - overlap, 0);
@@ -202,7 +205,7 @@ static int scan_odd(struct source_db *s, enum db_table t, struct err *e)
 	base_query(s, t, &q);
 	q.order = DB_BY_ID;
 	q.odd = true;
-	q.brief = db_has_brief(t);
+	q.brief = db_table_form(t)->brief;
 	return MIN(rows_each(&s->rows, &q, odd_row, arg, e), 0);
 }
 
@@ -248,16 +251,21 @@ static void take_installation(struct source_db *s, const char *id)
 	put_installation(s);
 }
 
+static char *made_from(const char *before, const char *now)
+{
+	return mem_printf("the zone was made from installation %s, this is %s", before, now);
+}
+
 /* Another installation is another database, whatever its rows are called. */
 static int check_installation(struct source_db *s, struct err *e)
 {
 	struct db_query q = { .table = DB_INSTALLATION, .order = DB_BY_ID, .limit = 1 };
-	struct feed_item *i;
 	char *id = NULL;
+	char *text;
 	int rc = MIN(s->rows.db->ops->rows(s->rows.db, &q, first_row, &id, e), 0);
 
 	s->placed = false; /* a delta of another database is no better than a look at all of it */
-	if (rc == 0 && s->rows.kind == PASS_ALL) {
+	if (rc == 0 && s->what == PASS_ALL) {
 		take_installation(s, id == NULL ? "" : id);
 	} else if (rc == 0 && s->installation != NULL && id == NULL && s->installation[0] != '\0') {
 		rc = err_set(e, ERR_STATE,
@@ -265,16 +273,13 @@ static int check_installation(struct source_db *s, struct err *e)
 			     "taken for another database, or an outage");
 	} else if (rc == 0 && s->installation != NULL && id != NULL &&
 		   !str_equal(id, s->installation)) {
-		i = feed_item_new(FEED_OTHER);
-		i->text = mem_printf("the zone was made from installation %s, this is %s",
-				     s->installation, id);
-		feed_put(s->rows.feed, i);
+		text = made_from(s->installation, id);
+		feed_say(s->rows.feed, FEED_OTHER, NULL, text);
+		mem_free(text);
 		rc = err_set(e, ERR_STATE, "another installation: everything is written anew");
 	}
 	if (rc == 0 && s->origin != NULL) {
-		char *text = mem_printf("the zone was made from installation %s, this is %s",
-					s->origin, s->installation);
-
+		text = made_from(s->origin, s->installation);
 		feed_doubt(s->rows.feed, ~(1U << KIND_NODE_METADATA), 1, text);
 		mem_free(text);
 	}
@@ -323,16 +328,6 @@ static int place_row(void *arg, const struct db_row *row, struct err *e)
 	return 0;
 }
 
-/* What is in a place that is not there is not gone. */
-static void doubt_places(struct source_db *s)
-{
-	struct buf text = { 0 };
-
-	if (places_lack(s->places, &text))
-		feed_doubt(s->rows.feed, UINT32_MAX, 1, buf_cstr(&text));
-	buf_reset(&text);
-}
-
 static int read_places(struct source_db *s, struct err *e)
 {
 	static const enum db_table tables[] = { DB_ENVIRONMENTS, DB_ORGANIZATIONS };
@@ -352,7 +347,7 @@ static int read_places(struct source_db *s, struct err *e)
 		rc = places_resolve(s->places, e);
 	if (rc < 0)
 		return rc;
-	doubt_places(s);
+	source_doubt_places(s->rows.feed, s->places);
 	places_end(s->places);
 	/* What is in an environment that cannot be read is neither read nor gone. */
 	if (s->places->unreadable > 0 && s->places->ids.n > 0)
@@ -386,18 +381,16 @@ static void take_changes(struct source_db *s)
 
 static int look_at(struct source_db *s, enum db_table t, struct err *e)
 {
-	const struct table *told = &s->changes.ids[t];
-	char **ids = mem_alloc((told->len + 1) * sizeof(*ids));
+	struct map_ids ids = { 0 };
 	const char *id;
 	size_t at = 0;
-	size_t n = 0;
 	void *v;
 	int rc;
 
-	while (table_next(told, &at, &id, &v))
-		ids[n++] = (char *)(uintptr_t)id;
-	rc = rows_take_ids(&s->rows, t, ids, n, e);
-	mem_free(ids);
+	while (table_next(&s->changes.ids[t], &at, &id, &v))
+		map_ids_add(&ids, id);
+	rc = rows_take_ids(&s->rows, PASS_DELTA, t, &ids, e);
+	map_ids_reset(&ids);
 	return rc;
 }
 
@@ -426,11 +419,7 @@ static int delta_between(struct source_db *s, struct err *e)
 
 	take_changes(s);
 	rc = s->rows.db->ops->now(s->rows.db, &s->now_ms, e);
-	s->rows.kind = PASS_DELTA;
-	if (rc == 0)
-		rc = read_delta(s, e);
-	s->rows.kind = PASS_COMPARE;
-	return rc;
+	return rc == 0 ? read_delta(s, e) : rc;
 }
 
 /* Rests, and brings meanwhile what changes. */
@@ -461,24 +450,23 @@ static int between_pages(struct source_db *s, const struct rows_edge *g, struct 
 
 static int scan_by_id(struct source_db *s, const struct scan_step *step, struct err *e)
 {
-	struct rows_edge g = { .until_ms = s->now_ms };
+	struct rows_edge g = { .kind = s->what, .until_ms = s->now_ms };
 	struct db_query q;
 	int rested, rc;
 
 	base_query(s, step->table, &q);
 	q.order = DB_BY_ID;
 	q.status = step->status;
-	q.brief = db_has_brief(step->table) &&
-		  (s->rows.kind != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
+	q.brief = db_table_form(step->table)->brief &&
+		  (s->what != PASS_ALL || step->status == DB_NOT_ACCEPTED) &&
 		  !(step->table == DB_EVENTS && s->rows.remap);
 	do {
 		rc = rows_take(&s->rows, &q, &g, e);
-		if (rc > 0 && s->rows.kind == PASS_COMPARE &&
-		    (rested = between_pages(s, &g, e)) < 0)
+		if (rc > 0 && s->what == PASS_COMPARE && (rested = between_pages(s, &g, e)) < 0)
 			rc = rested;
 	} while (rc > 0);
 	/* A comparison may have met rows that a delta has still to bring in their order. */
-	if (rc == 0 && s->rows.kind == PASS_ALL)
+	if (rc == 0 && s->what == PASS_ALL)
 		move_cursor(s, step->table, &g);
 	rows_edge_reset(&g);
 	return rc;
@@ -511,19 +499,19 @@ static int read_products(struct source_db *s, struct err *e)
 		return rc;
 	s->listed = true;
 	digest = map_ctx_members_digest(r->ctx);
-	if (!s->judged && !r->doubt && str_equal(digest, s->seen_members)) {
+	if (!s->judged && !r->products.doubt && str_equal(digest, s->seen_members)) {
 		s->judged = true;
 		map_ids_reset(&r->owed);
 	}
 	mem_free(digest);
-	if (s->judged && r->kind != PASS_ALL)
+	if (s->judged && s->what != PASS_ALL)
 		return 0;
 	map_ids_reset(&r->owed); /* that and more is read */
-	if (r->kind == PASS_COMPARE && !r->doubt) {
+	if (s->what == PASS_COMPARE && !r->products.doubt) {
 		r->remap = true;
-		r->lost = true; /* how they came to change is not known */
-	} else if (r->kind == PASS_DELTA) {
-		r->doubt = true; /* the comparison behind it does */
+		r->products.lost = true; /* how they came to change is not known */
+	} else if (s->what == PASS_DELTA) {
+		r->products.doubt = true; /* the comparison behind it does */
 	}
 	return 0;
 }
@@ -531,12 +519,13 @@ static int read_products(struct source_db *s, struct err *e)
 /* Behind the rows that it covers. */
 static void put_members(struct source_db *s)
 {
-	bool whole = s->rows.kind != PASS_DELTA; /* a refill forgot the cursors */
+	bool whole = s->what != PASS_DELTA; /* a refill forgot the cursors */
 	char *digest = map_ctx_members_digest(s->rows.ctx);
 
 	if (whole)
-		s->judged = !s->rows.doubt;
-	if (s->judged && !s->rows.holds && (whole || !str_equal(digest, s->seen_members))) {
+		s->judged = !s->rows.products.doubt;
+	if (s->judged && !s->rows.products.holds &&
+	    (whole || !str_equal(digest, s->seen_members))) {
 		put_cursor(s, CURSOR_MEMBERS, digest);
 		mem_free(s->seen_members);
 		s->seen_members = digest;
@@ -553,7 +542,7 @@ static int ask_for_absent(struct source_db *s, struct err *e)
 	size_t i;
 
 	if (rc == 0)
-		rc = rows_ask(&s->rows, &unmet, e);
+		rc = rows_ask(&s->rows, s->what, &unmet, e);
 	left = s->rows.quarantine.len > 0; /* may be any name */
 	for (i = 0; i < unmet.n; i++)
 		left = left || unmet.v[i].kind != KIND_NODE_METADATA; /* that one goes */
@@ -569,9 +558,9 @@ static int ask_for_absent(struct source_db *s, struct err *e)
 static int read_rows(struct source_db *s, struct err *e)
 {
 	int64_t begin_ms = clock_boot_ms();
-	int rc = rows_rejudge(&s->rows, e);
+	int rc = rows_rejudge(&s->rows, s->what, e);
 
-	if (rc == 0 && s->rows.kind == PASS_DELTA) {
+	if (rc == 0 && s->what == PASS_DELTA) {
 		rc = read_delta(s, e);
 	} else if (rc == 0) {
 		/* All that is told until now it comes across, unless it fails. */
@@ -581,10 +570,10 @@ static int read_rows(struct source_db *s, struct err *e)
 		rc = scan_everything(s, e);
 	}
 	if (rc == 0)
-		rc = rows_rejudge(&s->rows, e); /* what children's look-ups brought up */
-	if (rc == 0 && s->rows.kind != PASS_DELTA)
+		rc = rows_rejudge(&s->rows, s->what, e); /* what children's look-ups brought up */
+	if (rc == 0 && s->what != PASS_DELTA)
 		rc = ask_for_absent(s, e);
-	if (s->rows.kind == PASS_DELTA)
+	if (s->what == PASS_DELTA)
 		return rc;
 	if (rc < 0) {
 		s->lost = true;
@@ -603,6 +592,7 @@ static int pass(struct source_db *s, enum pass_kind what, struct err *e)
 	char *had = NULL;
 	int rc;
 
+	s->what = what;
 	s->rows.remap = false;
 	s->rows.unsure = !s->done;
 	s->done = false;
@@ -719,9 +709,7 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 		s->no_watch = "polling: this database tells nothing";
 	else
 		s->watch = watch_open(db->ops->watcher(db));
-	s->rows.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
-				     c->encryption_secret.data, c->encryption_secret.len);
-	map_ctx_set_authz(s->rows.ctx, c->authz);
+	s->rows.ctx = source_context(c);
 	for (i = 0; i < ARRAY_LEN(scanned); i++)
 		read_cursor(&s->cursors[scanned[i]], table_get(cursors, db_table_name(scanned[i])));
 	s->seen_places = mem_strdup(table_get(cursors, CURSOR_PLACES));
@@ -730,8 +718,5 @@ struct source *source_db_open(struct db *db, const Ipc__FetcherConfig *c,
 	s->places = map_places(s->rows.ctx);
 	s->rows.environments = &s->places->ids;
 	s->rows.organizations = &s->places->organization_ids;
-	places_want(s->places,
-		    &(struct places_wanted){ c->environments, c->n_environments, c->organizations,
-					     c->n_organizations, c->legacy_hrids });
 	return &s->base;
 }

@@ -69,7 +69,8 @@ void watch_lost(struct watch *w)
 
 void watch_row(struct watch *w, enum db_table t, const char *id)
 {
-	if (t != DB__COUNT && (db_has_brief(t) || t == DB_LICENSES || t == DB_ACCESS_POINTS))
+	if (t != DB__COUNT &&
+	    (db_table_form(t)->brief || t == DB_LICENSES || t == DB_ACCESS_POINTS))
 		watch_note(w, t, id);
 	else
 		watch_lost(w);

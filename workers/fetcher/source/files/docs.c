@@ -5,26 +5,32 @@
 
 #include "common/base/mem.h"
 
-const char *docs_dir_name(enum docs_dir d)
+const struct docs_form *docs_form(enum docs_dir d)
 {
-	static const char *const names[DIR__COUNT] = {
-		[DIR_ENVIRONMENTS] = "environments",
-		[DIR_ORGANIZATIONS] = "organizations",
-		[DIR_API_PRODUCTS] = "api-products",
-		[DIR_APIS] = "apis",
-		[DIR_SUBSCRIPTIONS] = "subscriptions",
-		[DIR_API_KEYS] = "api-keys",
-		[DIR_DICTIONARIES] = "dictionaries",
-		[DIR_SHARED_POLICY_GROUPS] = "shared-policy-groups",
-		[DIR_AUTHZ_ENTITIES] = "authz-entities",
-		[DIR_AUTHZ_POLICIES] = "authz-policies",
-		[DIR_ACCESS_POINTS] = "access-points",
-		[DIR_LICENSES] = "licenses",
-		[DIR_INSTALLATION] = "installation",
+	static const struct docs_form forms[DIR__COUNT] = {
+		[DIR_ENVIRONMENTS] = { "environments", KIND_ORGANIZATION },
+		[DIR_ORGANIZATIONS] = { "organizations", KIND_ORGANIZATION },
+		[DIR_API_PRODUCTS] = { "api-products", KIND_API_PRODUCT, "DEPLOY_API_PRODUCT",
+				       "api_product_id", "id" },
+		[DIR_APIS] = { "apis", KIND_API },
+		[DIR_SUBSCRIPTIONS] = { "subscriptions", KIND_SUBSCRIPTION },
+		[DIR_API_KEYS] = { "api-keys", KIND_API_KEY },
+		[DIR_DICTIONARIES] = { "dictionaries", KIND_DICTIONARY, "PUBLISH_DICTIONARY",
+				       "dictionary_id", "id" },
+		[DIR_SHARED_POLICY_GROUPS] = { "shared-policy-groups", KIND_SHARED_POLICY_GROUP,
+					       "DEPLOY_SHARED_POLICY_GROUP",
+					       "shared_policy_group_id", "id" },
+		[DIR_AUTHZ_ENTITIES] = { "authz-entities", KIND_AUTHZ_ENTITY,
+					 "PUBLISH_AUTHZ_ENTITY", "authz_entity_id", "entityId" },
+		[DIR_AUTHZ_POLICIES] = { "authz-policies", KIND_AUTHZ_POLICY,
+					 "PUBLISH_AUTHZ_POLICY", "authz_policy_id", "id" },
+		[DIR_ACCESS_POINTS] = { "access-points", KIND_ACCESS_POINT },
+		[DIR_LICENSES] = { "licenses", KIND_LICENSE },
+		[DIR_INSTALLATION] = { "installation", KIND_NODE_METADATA },
 	};
 
 	CHECK(d < DIR__COUNT);
-	return names[d];
+	return &forms[d];
 }
 
 struct doc *docs_find(const struct docs *d, const char *path)
@@ -193,12 +199,9 @@ void docs_set_subscriptions(struct docs *d, struct doc *key, const struct map_ke
 	for (i = 0; i < key->subscriptions.n; i++)
 		list_drop(&d->keys, key->subscriptions.v[i], key);
 	map_ids_reset(&key->subscriptions);
-	key->subscriptions.cap = facts->n; /* no more than it takes: there are many keys */
-	key->subscriptions.v = mem_alloc((facts->n + 1) * sizeof(char *));
-	for (i = 0; i < facts->n; i++) {
-		map_ids_add(&key->subscriptions, facts->subscriptions[i]);
-		list_add(&d->keys, facts->subscriptions[i], key);
-	}
+	map_ids_copy(&key->subscriptions, &facts->subscriptions);
+	for (i = 0; i < key->subscriptions.n; i++)
+		list_add(&d->keys, key->subscriptions.v[i], key);
 }
 
 void docs_mark_children(struct docs *d, const char *ref)

@@ -73,7 +73,13 @@ struct docs {
 	size_t dirty[DIR__COUNT];     /* how many */
 };
 
-const char *docs_dir_name(enum docs_dir d);
+struct docs_form {	 /* of what a directory holds */
+	const char *dir; /* its name */
+	enum kind kind;
+	/* How a document without a row around it becomes the payload of one; NULL: it does not. */
+	const char *type, *property, *id;
+};
+const struct docs_form *docs_form(enum docs_dir d);
 struct doc *docs_find(const struct docs *d, const char *path);
 struct doc *docs_add(struct docs *d, enum docs_dir dir, const char *path);
 void docs_remove(struct docs *d, struct doc *doc);

@@ -132,8 +132,8 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 		docs_set_subscriptions(&r->docs, doc, &facts);
 	to.owner = relate_owner(r, row, NULL);
 	map_key_narrow(row, &narrow);
-	for (i = 0; rc == 0 && i < facts.n; i++)
-		rc = relate_key_of(r, doc, &narrow, facts.subscriptions[i], &to);
+	for (i = 0; rc == 0 && i < facts.subscriptions.n; i++)
+		rc = relate_key_of(r, doc, &narrow, facts.subscriptions.v[i], &to);
 	if (rc < 0)
 		relate_quarantine(r, doc, why[0] != '\0' ? why : "the key cannot be mapped");
 	else if (to.owner == OWNER_UNKNOWN)

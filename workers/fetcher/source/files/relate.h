@@ -22,13 +22,10 @@ struct relate {
 	struct docs docs;
 	struct map_ctx *ctx;   /* owned */
 	struct places *places; /* of it; one is gone when its document is */
-	bool products_unsure;  /* a file of products cannot be read, and never could */
-	struct feed *feed;     /* where items go, during a pass */
-	uint32_t pass;	       /* number of it */
+	struct map_unsure products;
+	struct feed *feed; /* where items go, during a pass */
+	uint32_t pass;	   /* number of it */
 };
-
-/* Of what a directory holds. */
-enum kind relate_kind(enum docs_dir dir);
 
 /* New bytes of a document: parses, relates, maps, puts items. */
 void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64_t modified_ms);

@@ -23,30 +23,9 @@ struct doc *relate_twin(const struct relate *r, const struct doc *doc)
 
 /* --- items --- */
 
-enum kind relate_kind(enum docs_dir dir)
-{
-	static const enum kind kinds[DIR__COUNT] = {
-		[DIR_ENVIRONMENTS] = KIND_ORGANIZATION,
-		[DIR_ORGANIZATIONS] = KIND_ORGANIZATION,
-		[DIR_API_PRODUCTS] = KIND_API_PRODUCT,
-		[DIR_APIS] = KIND_API,
-		[DIR_SUBSCRIPTIONS] = KIND_SUBSCRIPTION,
-		[DIR_API_KEYS] = KIND_API_KEY,
-		[DIR_DICTIONARIES] = KIND_DICTIONARY,
-		[DIR_SHARED_POLICY_GROUPS] = KIND_SHARED_POLICY_GROUP,
-		[DIR_AUTHZ_ENTITIES] = KIND_AUTHZ_ENTITY,
-		[DIR_AUTHZ_POLICIES] = KIND_AUTHZ_POLICY,
-		[DIR_ACCESS_POINTS] = KIND_ACCESS_POINT,
-		[DIR_LICENSES] = KIND_LICENSE,
-		[DIR_INSTALLATION] = KIND_NODE_METADATA,
-	};
-
-	return kinds[dir];
-}
-
 void relate_quarantine(struct relate *r, struct doc *doc, const char *why)
 {
-	enum kind k = relate_kind(doc->dir);
+	enum kind k = docs_form(doc->dir)->kind;
 	const struct feed_bad bad = { k, doc->names.n > 0 || doc->shadowed ? 0 : 1U << k,
 				      doc->id == NULL ? "" : doc->id, doc->path, why };
 	size_t n;
@@ -103,7 +82,7 @@ static bool is_child(const struct doc *doc)
 static char *ref_in(const struct doc *doc, const char *name)
 {
 	size_t rest =
-		strlen("API:") + 2 + strlen(kind_name(relate_kind(doc->dir))) + strlen(doc->id);
+		strlen("API:") + 2 + strlen(kind_name(docs_form(doc->dir)->kind)) + strlen(doc->id);
 
 	CHECK(strlen(name) >= rest);
 	return mem_dup(name + strlen("API:"), strlen(name) - rest);
@@ -112,7 +91,7 @@ static char *ref_in(const struct doc *doc, const char *name)
 /* Withdraws a name the document made before and makes no more. */
 static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
 {
-	enum kind k = relate_kind(doc->dir);
+	enum kind k = docs_form(doc->dir)->kind;
 	const char *id = is_child(doc) ? doc->id : name + strlen(kind_name(k)) + 1;
 	char *ref = is_child(doc) ? ref_in(doc, name) : NULL;
 	struct map_out out = made_withdrawal(k, id, ref);
@@ -244,7 +223,7 @@ void relate_mark_owned(struct relate *r)
 	docs_mark_dir(&r->docs, DIR_API_PRODUCTS);
 	docs_mark_dir(&r->docs, DIR_APIS);
 	docs_mark_dir(&r->docs, DIR_SHARED_POLICY_GROUPS);
-	for (i = 0; w->n_environments + w->n_organizations > 0 && i < DIR__COUNT; i++)
+	for (i = 0; w->environments.n + w->organizations.n > 0 && i < DIR__COUNT; i++)
 		if (!is_place((enum docs_dir)i))
 			docs_mark_dir(&r->docs, (enum docs_dir)i);
 }
@@ -277,7 +256,7 @@ static void leave(struct relate *r, struct doc *doc)
 	map_ids_reset(&doc->names);
 	if (doc->shadowed)
 		return;
-	if (kind_has_children(relate_kind(doc->dir)))
+	if (kind_has_children(docs_form(doc->dir)->kind))
 		leave_reference(r, doc);
 	if (is_place(doc->dir)) {
 		places_gone(r->places, relate_place_type(doc->dir), doc->id);
@@ -292,7 +271,7 @@ void relate_gone(struct relate *r, struct doc *doc)
 		leave(r, doc);
 	else if (is_place(doc->dir))
 		relate_mark_owned(r);
-	if (doc->dir == DIR_API_PRODUCTS && r->products_unsure)
+	if (doc->dir == DIR_API_PRODUCTS && r->products.doubt)
 		docs_mark_dir(&r->docs, DIR_APIS);
 	docs_remove(&r->docs, doc);
 }
@@ -324,25 +303,6 @@ bool relate_identify(struct relate *r, struct doc *doc, struct json_span id)
 
 /* --- rows around documents --- */
 
-/* How the document itself, without a row around it, becomes the payload of one. */
-struct bare {
-	const char *type, *property, *id;
-};
-
-static const struct bare *bare_of(enum docs_dir dir)
-{
-	static const struct bare forms[DIR__COUNT] = {
-		[DIR_API_PRODUCTS] = { "DEPLOY_API_PRODUCT", "api_product_id", "id" },
-		[DIR_DICTIONARIES] = { "PUBLISH_DICTIONARY", "dictionary_id", "id" },
-		[DIR_SHARED_POLICY_GROUPS] = { "DEPLOY_SHARED_POLICY_GROUP",
-					       "shared_policy_group_id", "id" },
-		[DIR_AUTHZ_ENTITIES] = { "PUBLISH_AUTHZ_ENTITY", "authz_entity_id", "entityId" },
-		[DIR_AUTHZ_POLICIES] = { "PUBLISH_AUTHZ_POLICY", "authz_policy_id", "id" },
-	};
-
-	return &forms[dir];
-}
-
 bool relate_has_type(struct json_span v)
 {
 	size_t n;
@@ -359,7 +319,7 @@ bool relate_is_row(struct json_span v)
 
 void relate_wrap(enum docs_dir dir, struct json_span v, int64_t created_ms, struct buf *out)
 {
-	const struct bare *form = bare_of(dir);
+	const struct docs_form *form = docs_form(dir);
 	struct json_span id = json_get(v, form->id);
 
 	buf_printf(out, "{\"type\":\"%s\",\"payload\":", form->type);

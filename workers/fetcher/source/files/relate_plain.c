@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -53,7 +52,7 @@ static void relate_event(struct relate *r, struct doc *doc, struct json_span v, 
 	}
 	if (map_event_about(r->ctx, v, &about, &e) < 0)
 		relate_quarantine(r, doc, e.text);
-	else if (about.outcome == MAP_EVENT && about.kind != relate_kind(doc->dir))
+	else if (about.outcome == MAP_EVENT && about.kind != docs_form(doc->dir)->kind)
 		relate_quarantine(r, doc, "its type belongs into another directory");
 	else if (about.outcome == MAP_EVENT)
 		relate_row(r, doc, v, &about);
@@ -78,8 +77,7 @@ static enum owner organization_owner(struct relate *r, const char *id)
 	if (!places_filter(r->places))
 		return OURS;
 	places_organizations(r->places, &ours);
-	found = id != NULL && ours.n > 0 &&
-		bsearch(&id, ours.v, ours.n, sizeof(char *), str_order) != NULL;
+	found = map_ids_has(&ours, id);
 	map_ids_reset(&ours);
 	if (found)
 		return OURS;

@@ -112,14 +112,16 @@ void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t
 	struct map_out out = { 0 };
 	struct err e = { 0 };
 	int rc = map_api_file(r->ctx, row, modified_ms, &out, &e);
+	bool lost = doc->lost && str_equal(doc->id, out.ev.id);
+	enum map_say say = map_judge(&r->products, &out, lost);
 
 	if (rc < 0 || out.outcome != MAP_EVENT) {
 		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
-	} else if (out.ineligible && r->products_unsure) {
+	} else if (say == MAP_DOUBT) {
 		relate_quarantine(r, doc,
 				  "neither its tags nor its plans make it eligible, and an API "
 				  "product cannot be read");
-	} else if (out.ineligible && doc->lost && str_equal(doc->id, out.ev.id)) {
+	} else if (say == MAP_LOST) {
 		relate_lost(r, doc);
 	} else {
 		relate_reference(r, doc, relate_owner(r, row, "DEFAULT"), &out);
@@ -170,7 +172,7 @@ void relate_product(struct relate *r, struct doc *doc, struct json_span row, int
 	if (map_product(r, row, modified_ms, &out, &e) < 0) {
 		relate_quarantine(r, doc, e.text);
 	} else {
-		if (r->products_unsure)
+		if (r->products.doubt)
 			docs_mark_dir(&r->docs, DIR_APIS);
 		relate_reference(r, doc, relate_owner(r, relate_text(&out.ev.payload), "DEFAULT"),
 				 &out);

@@ -204,7 +204,7 @@ static bool is_document(const char *name)
 static int list_dir(const struct source_file *s, enum docs_dir dir, struct map_ids *out,
 		    struct err *e)
 {
-	char *full = mem_printf("%s/%s", s->root, docs_dir_name(dir));
+	char *full = mem_printf("%s/%s", s->root, docs_form(dir)->dir);
 	DIR *d = opendir(full);
 	struct dirent *ent;
 	int rc = 0;
@@ -212,7 +212,7 @@ static int list_dir(const struct source_file *s, enum docs_dir dir, struct map_i
 	if (d == NULL)
 		rc = err_errno(e, errno, "%s", full);
 	while (d != NULL && (errno = 0, ent = readdir(d)) != NULL) {
-		char *path = mem_printf("%s/%s", docs_dir_name(dir), ent->d_name);
+		char *path = mem_printf("%s/%s", docs_form(dir)->dir, ent->d_name);
 
 		if (is_document(ent->d_name))
 			map_ids_add(out, path);
@@ -222,8 +222,7 @@ static int list_dir(const struct source_file *s, enum docs_dir dir, struct map_i
 		rc = err_errno(e, errno, "list %s", full);
 	if (d != NULL)
 		(void)closedir(d);
-	if (out->n > 0)
-		qsort(out->v, out->n, sizeof(char *), str_order);
+	map_ids_sort(out);
 	mem_free(full);
 	return rc;
 }
@@ -292,7 +291,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 		s->r.places->unreadable =
 			count_unread(s, 1U << DIR_ENVIRONMENTS | 1U << DIR_ORGANIZATIONS, false);
 	if (dir == DIR_APIS)
-		s->r.products_unsure = count_unread(s, 1U << DIR_API_PRODUCTS, true) > 0;
+		s->r.products.doubt = count_unread(s, 1U << DIR_API_PRODUCTS, true) > 0;
 	/* Ranks may change while reading: a few rounds settle them. */
 	for (round = 0; round < 4 && s->r.docs.dirty[dir] > 0; round++) {
 		struct map_ids l = { 0 };
@@ -306,8 +305,7 @@ static void take_dirty(struct source_file *s, enum docs_dir dir)
 			if (doc->dir == dir && doc->dirty)
 				map_ids_add(&l, doc->path);
 		}
-		if (l.n > 0)
-			qsort(l.v, l.n, sizeof(char *), str_order);
+		map_ids_sort(&l);
 		for (i = 0; i < l.n && !feed_stopping(s->feed); i++) {
 			struct doc *doc = docs_find(&s->r.docs, l.v[i]);
 
@@ -348,7 +346,7 @@ static void watch_all(struct source_file *s)
 	else
 		s->watch_root = watch_one(s, s->watch_root, s->root);
 	for (i = 0; s->inotify >= 0 && i < DIR__COUNT; i++) {
-		char *full = mem_printf("%s/%s", s->root, docs_dir_name((enum docs_dir)i));
+		char *full = mem_printf("%s/%s", s->root, docs_form((enum docs_dir)i)->dir);
 
 		s->watch[i] = watch_one(s, s->watch[i], full);
 		mem_free(full);
@@ -366,7 +364,7 @@ static void watch_all(struct source_file *s)
 /* A link is whole when it is there; a file is only when it is closed. */
 static bool is_link(const struct source_file *s, enum docs_dir dir, const char *name)
 {
-	char *full = mem_printf("%s/%s/%s", s->root, docs_dir_name(dir), name);
+	char *full = mem_printf("%s/%s/%s", s->root, docs_form(dir)->dir, name);
 	struct stat sb;
 	bool link = lstat(full, &sb) == 0 && (S_ISLNK(sb.st_mode) || sb.st_nlink > 1);
 
@@ -412,7 +410,7 @@ static bool note_change(struct source_file *s, const struct inotify_event *ev)
 		    ((ev->mask & IN_CREATE) != 0 && !is_link(s, (enum docs_dir)i, ev->name)))
 			return false;
 		s->changes[s->n_changes++] =
-			mem_printf("%s/%s", docs_dir_name((enum docs_dir)i), ev->name);
+			mem_printf("%s/%s", docs_form((enum docs_dir)i)->dir, ev->name);
 		return true;
 	}
 	return false;
@@ -469,7 +467,7 @@ static enum docs_dir dir_of(const char *path)
 	unsigned i;
 
 	for (i = 0; i < DIR__COUNT; i++) {
-		const char *name = docs_dir_name((enum docs_dir)i);
+		const char *name = docs_form((enum docs_dir)i)->dir;
 
 		if (str_starts(path, name) && path[strlen(name)] == '/')
 			return (enum docs_dir)i;
@@ -507,10 +505,10 @@ static void mark_changes(struct source_file *s)
 /* Absence proves nothing of what a directory holds that is not there, or is empty. */
 static void doubt_dir(struct source_file *s, enum docs_dir dir, bool there)
 {
-	char *text = mem_printf("%s/%s %s", s->root, docs_dir_name(dir),
+	char *text = mem_printf("%s/%s %s", s->root, docs_form(dir)->dir,
 				there ? "is empty" : "is missing");
 
-	feed_doubt(s->feed, 1U << relate_kind(dir), there ? SOURCE_FILE_HELD : 1, text);
+	feed_doubt(s->feed, 1U << docs_form(dir)->kind, there ? SOURCE_FILE_HELD : 1, text);
 	mem_free(text);
 }
 
@@ -574,18 +572,6 @@ static int settle_doubt(struct source_file *s, struct err *e)
 	return 0;
 }
 
-static bool lists_equal(const struct map_ids *a, const struct map_ids *b)
-{
-	size_t i;
-
-	if (a->n != b->n)
-		return false;
-	for (i = 0; i < a->n; i++)
-		if (!str_equal(a->v[i], b->v[i]))
-			return false;
-	return true;
-}
-
 /* Lists and reads everything again. 1: it is as it was; 0: something came or went. */
 static int look_again(struct source_file *s, struct map_ids lists[DIR__COUNT], struct err *e)
 {
@@ -595,7 +581,7 @@ static int look_again(struct source_file *s, struct map_ids lists[DIR__COUNT], s
 	int rc = list_everything(s, next, e);
 
 	for (i = 0; rc == 0 && i < DIR__COUNT; i++) {
-		same = same && lists_equal(&lists[i], &next[i]);
+		same = same && map_ids_equal(&lists[i], &next[i]);
 		compare(s, (enum docs_dir)i, &next[i], false);
 	}
 	if (rc == 0)
@@ -643,16 +629,6 @@ static bool is_look_due(const struct source_file *s)
 	return false;
 }
 
-/* What is in a place that is not there is not gone. */
-static void doubt_places(struct source_file *s)
-{
-	struct buf text = { 0 };
-
-	if (places_lack(s->r.places, &text))
-		feed_doubt(s->feed, UINT32_MAX, 1, buf_cstr(&text));
-	buf_reset(&text);
-}
-
 static int read_everything(struct source_file *s, bool full, struct err *e)
 {
 	struct map_ids lists[DIR__COUNT] = { { 0 } };
@@ -672,7 +648,7 @@ static int read_everything(struct source_file *s, bool full, struct err *e)
 	if (rc == 0 && full)
 		rc = settle_doubt(s, e);
 	if (rc == 0)
-		doubt_places(s);
+		source_doubt_places(s->feed, s->r.places);
 	if (rc == 0 && full)
 		rc = settle_absence(s, lists, e);
 	for (i = 0; i < DIR__COUNT; i++)
@@ -732,13 +708,8 @@ struct source *source_file_open(const Ipc__FetcherConfig *c)
 	s->base.ops = &ops;
 	s->root = mem_strdup(c->file_path);
 	s->max_bytes = c->entity_max_bytes;
-	s->r.ctx = map_ctx_create((const char *const *)c->tags, c->n_tags,
-				  c->encryption_secret.data, c->encryption_secret.len);
-	map_ctx_set_authz(s->r.ctx, c->authz);
+	s->r.ctx = source_context(c);
 	s->r.places = map_places(s->r.ctx);
-	places_want(s->r.places,
-		    &(struct places_wanted){ c->environments, c->n_environments, c->organizations,
-					     c->n_organizations, c->legacy_hrids });
 	s->notify = c->notify;
 	s->inotify = -1;
 	s->watch_root = -1;

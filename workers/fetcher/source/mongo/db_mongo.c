@@ -68,20 +68,25 @@ static const char *id_path(enum db_table t)
 
 static void append_list(bson_t *filter, const char *field, const char *op, char *const *v, size_t n)
 {
-	bson_t in;
-	bson_t list;
+	bson_t list = BSON_INITIALIZER;
 	size_t i;
 
-	bson_append_document_begin(filter, field, -1, &in);
-	bson_append_array_begin(&in, op, -1, &list);
 	for (i = 0; i < n; i++) {
 		char at[16];
 
 		(void)snprintf(at, sizeof(at), "%zu", i);
 		bson_append_utf8(&list, at, -1, v[i], -1);
 	}
-	bson_append_array_end(&in, &list);
-	bson_append_document_end(filter, &in);
+	BCON_APPEND(filter, field, "{", op, BCON_ARRAY(&list), "}");
+	bson_destroy(&list);
+}
+
+static bson_t *make_list(const char *field, const char *op, const char *const *v, size_t n)
+{
+	bson_t *b = bson_new();
+
+	append_list(b, field, op, (char *const *)(uintptr_t)v, n);
+	return b;
 }
 
 static void append_in(bson_t *filter, const char *field, char *const *v, size_t n)
@@ -89,160 +94,97 @@ static void append_in(bson_t *filter, const char *field, char *const *v, size_t 
 	append_list(filter, field, "$in", v, n);
 }
 
-static void append_types(bson_t *filter)
-{
-	size_t n;
-	const char *const *types = map_event_types(MAP_TYPES_MAPPED, &n);
-
-	append_in(filter, "type", (char *const *)(uintptr_t)types, n);
-}
-
-/* {$or: [a, b, ...]} as one more clause of $and. */
 struct clauses {
 	bson_t all; /* the array of $and */
 	unsigned n;
 };
 
-static void clause_begin(struct clauses *c, bson_t *doc, bson_t *list)
+/* {$or: [...]} of up to three, which it takes, as one more clause of $and. */
+static void add_or(struct clauses *c, bson_t *const v[3])
 {
+	bson_t list = BSON_INITIALIZER;
 	char at[16];
+	unsigned i;
 
+	for (i = 0; i < 3 && v[i] != NULL; i++) {
+		(void)snprintf(at, sizeof(at), "%u", i);
+		bson_append_document(&list, at, -1, v[i]);
+		bson_destroy(v[i]);
+	}
 	(void)snprintf(at, sizeof(at), "%u", c->n++);
-	bson_append_document_begin(&c->all, at, -1, doc);
-	bson_append_array_begin(doc, "$or", -1, list);
-}
-
-static void clause_end(struct clauses *c, bson_t *doc, bson_t *list)
-{
-	bson_append_array_end(doc, list);
-	bson_append_document_end(&c->all, doc);
+	BCON_APPEND(&c->all, at, "{", "$or", BCON_ARRAY(&list), "}");
+	bson_destroy(&list);
 }
 
 /* An event of no environment is everybody's. */
 static void add_environments(struct clauses *c, const struct db_query *q)
 {
-	bson_t none = BSON_INITIALIZER;
-	bson_t doc, list, one;
+	bson_t *ours = bson_new();
 
-	clause_begin(c, &doc, &list);
-	bson_append_document_begin(&list, "0", -1, &one);
-	bson_append_null(&one, "environments", -1);
-	bson_append_document_end(&list, &one);
-	bson_append_document_begin(&list, "1", -1, &one);
-	bson_append_array(&one, "environments", -1, &none);
-	bson_append_document_end(&list, &one);
-	bson_append_document_begin(&list, "2", -1, &one);
-	append_in(&one, "environments", q->environments, q->n_environments);
-	bson_append_document_end(&list, &one);
-	clause_end(c, &doc, &list);
-	bson_destroy(&none);
+	append_in(ours, "environments", q->environments, q->n_environments);
+	add_or(c, (bson_t *[3]){ BCON_NEW("environments", BCON_NULL),
+				 BCON_NEW("environments", "[", "]"), ours });
 }
 
 /* Behind (since_ms, after_id). `updatedAt` alone has the bound that an index needs. */
 static void add_keyset(struct clauses *c, bson_t *filter, const struct db_query *q)
 {
-	bson_t doc, list, one, op;
+	bson_t *later, *behind;
 
-	bson_append_document_begin(filter, "updatedAt", -1, &op);
-	bson_append_date_time(&op, "$gte", -1, q->since_ms);
-	bson_append_document_end(filter, &op);
+	BCON_APPEND(filter, "updatedAt", "{", "$gte", BCON_DATE_TIME(q->since_ms), "}");
 	if (q->after_id == NULL)
 		return;
-	clause_begin(c, &doc, &list);
-	bson_append_document_begin(&list, "0", -1, &one);
-	bson_append_document_begin(&one, "updatedAt", -1, &op);
-	bson_append_date_time(&op, "$gt", -1, q->since_ms);
-	bson_append_document_end(&one, &op);
-	bson_append_document_end(&list, &one);
-	bson_append_document_begin(&list, "1", -1, &one);
-	bson_append_date_time(&one, "updatedAt", -1, q->since_ms);
-	bson_append_document_begin(&one, id_path(q->table), -1, &op);
-	bson_append_utf8(&op, "$gt", -1, q->after_id, -1);
-	bson_append_document_end(&one, &op);
-	bson_append_document_end(&list, &one);
-	clause_end(c, &doc, &list);
+	later = BCON_NEW("updatedAt", "{", "$gt", BCON_DATE_TIME(q->since_ms), "}");
+	behind = BCON_NEW("updatedAt", BCON_DATE_TIME(q->since_ms), id_path(q->table), "{", "$gt",
+			  BCON_UTF8(q->after_id), "}");
+	add_or(c, (bson_t *[3]){ later, behind });
 }
 
 /* Ids of one type have one order; those that are no text are asked for by themselves. */
 static void append_id_bound(bson_t *filter, enum db_table t, const char *after)
 {
-	bson_t op;
-
-	bson_append_document_begin(filter, id_path(t), -1, &op);
-	bson_append_utf8(&op, after == NULL ? "$gte" : "$gt", -1, after == NULL ? "" : after, -1);
-	bson_append_document_end(filter, &op);
+	if (after == NULL)
+		BCON_APPEND(filter, id_path(t), "{", "$gte", BCON_UTF8(""), "}");
+	else
+		BCON_APPEND(filter, id_path(t), "{", "$gt", BCON_UTF8(after), "}");
 }
 
 /* Where another index is to be followed: a bound of its own would offer a planner that of
    the ids, and with it every row. */
 static void add_text_ids(struct clauses *c, enum db_table t)
 {
-	bson_t doc, list, one;
-
-	clause_begin(c, &doc, &list);
-	bson_append_document_begin(&list, "0", -1, &one);
-	append_id_bound(&one, t, NULL);
-	bson_append_document_end(&list, &one);
-	clause_end(c, &doc, &list);
+	add_or(c, (bson_t *[3]){ BCON_NEW(id_path(t), "{", "$gte", BCON_UTF8(""), "}") });
 }
 
-/* By a list of types, which an index can follow; "no text" would look at every row. */
-static void append_odd_id(bson_t *filter, enum db_table t)
+/* Rows that no other query returns, though something may be wrong with them. Their ids by a
+   list of types, which an index can follow; "no text" would look at every row. */
+static void add_odd(struct clauses *c, const struct db_query *q)
 {
 	static const char *const types[] = { "double",	  "object",    "binData", "objectId",
 					     "bool",	  "date",      "null",	  "int",
 					     "long",	  "decimal",   "minKey",  "maxKey",
 					     "timestamp", "javascript" };
-	bson_t op, list;
-	size_t i;
-
-	bson_append_document_begin(filter, id_path(t), -1, &op);
-	bson_append_array_begin(&op, "$type", -1, &list);
-	for (i = 0; i < ARRAY_LEN(types); i++) {
-		char at[16];
-
-		(void)snprintf(at, sizeof(at), "%zu", i);
-		bson_append_utf8(&list, at, -1, types[i], -1);
-	}
-	bson_append_array_end(&op, &list);
-	bson_append_document_end(filter, &op);
-}
-
-/* Rows that no other query returns, though something may be wrong with them. */
-static void add_odd(struct clauses *c, const struct db_query *q)
-{
+	bool events = q->table == DB_EVENTS;
 	size_t n = 0;
-	const char *const *types = map_event_types(MAP_TYPES_ALL, &n);
-	bson_t doc, list, one;
+	const char *const *known = map_event_types(MAP_TYPES_ALL, &n);
 
-	clause_begin(c, &doc, &list);
-	bson_append_document_begin(&list, "0", -1, &one);
-	append_odd_id(&one, q->table);
-	bson_append_document_end(&list, &one);
-	if (q->table == DB_EVENTS) {
-		bson_append_document_begin(&list, "1", -1, &one);
-		append_list(&one, "type", "$nin", (char *const *)(uintptr_t)types, n);
-		bson_append_document_end(&list, &one);
-	}
-	clause_end(c, &doc, &list);
+	add_or(c, (bson_t *[3]){ make_list(id_path(q->table), "$type", types, ARRAY_LEN(types)),
+				 events ? make_list("type", "$nin", known, n) : NULL });
 }
 
 static void append_status(bson_t *filter, enum db_status status)
 {
-	bson_t op;
-
 	if (status == DB_ACCEPTED)
-		bson_append_utf8(filter, "status", -1, "ACCEPTED", -1);
-	if (status != DB_NOT_ACCEPTED)
-		return;
-	bson_append_document_begin(filter, "status", -1, &op);
-	bson_append_utf8(&op, "$ne", -1, "ACCEPTED", -1);
-	bson_append_document_end(filter, &op);
+		BCON_APPEND(filter, "status", BCON_UTF8("ACCEPTED"));
+	if (status == DB_NOT_ACCEPTED)
+		BCON_APPEND(filter, "status", "{", "$ne", BCON_UTF8("ACCEPTED"), "}");
 }
 
 static void make_filter(const struct db_query *q, bson_t *filter)
 {
 	struct clauses c = { BSON_INITIALIZER, 0 };
+	size_t n;
+	const char *const *types = map_event_types(MAP_TYPES_MAPPED, &n);
 
 	if (q->odd)
 		add_odd(&c, q);
@@ -255,7 +197,7 @@ static void make_filter(const struct db_query *q, bson_t *filter)
 	if (q->field != NULL && !str_equal(q->field, "id"))
 		append_in(filter, q->field, q->in, q->n_in);
 	if (q->table == DB_EVENTS && !q->odd && !str_equal(q->field, "type"))
-		append_types(filter);
+		append_in(filter, "type", (char *const *)(uintptr_t)types, n);
 	if (q->table == DB_LICENSES)
 		bson_append_utf8(filter, "_id.referenceType", -1, "ORGANIZATION", -1);
 	if (q->n_environments > 0 && q->table == DB_EVENTS)
@@ -320,8 +262,6 @@ static bool find_id(const bson_t *doc, enum db_table t, bson_iter_t *it)
 {
 	bson_iter_t top;
 
-	if (t != DB_LICENSES)
-		return bson_iter_init_find(it, doc, "_id");
 	return bson_iter_init(&top, doc) && bson_iter_find_descendant(&top, id_path(t), it);
 }
 

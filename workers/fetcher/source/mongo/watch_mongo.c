@@ -53,15 +53,19 @@ static enum db_table table_of(const struct watcher_mongo *m, const char *collect
 	return DB__COUNT;
 }
 
+static bool find(const bson_t *doc, const char *path, bson_iter_t *at)
+{
+	bson_iter_t it;
+
+	return bson_iter_init(&it, doc) && bson_iter_find_descendant(&it, path, at);
+}
+
 static const char *text_at(const bson_t *doc, const char *path, uint32_t *n)
 {
-	bson_iter_t it, at;
+	bson_iter_t at;
 
 	*n = 0;
-	if (!bson_iter_init(&it, doc) || !bson_iter_find_descendant(&it, path, &at) ||
-	    !BSON_ITER_HOLDS_UTF8(&at))
-		return NULL;
-	return bson_iter_utf8(&at, n);
+	return find(doc, path, &at) && BSON_ITER_HOLDS_UTF8(&at) ? bson_iter_utf8(&at, n) : NULL;
 }
 
 /* One change. A row that is gone asks for a look at all: nothing tells what hung on it. */
@@ -121,27 +125,23 @@ static void take_changes(struct watcher_mongo *m, const bson_iter_t *batch, stru
 static int take_answer(struct watcher_mongo *m, const bson_t *reply, struct watch *to,
 		       struct err *e)
 {
-	bson_iter_t it, at;
-	const char *dot;
+	bson_iter_t at;
+	const char *of;
+	uint32_t n;
 
-	if (!bson_iter_init(&it, reply) || !bson_iter_find_descendant(&it, "cursor.id", &at))
+	if (!find(reply, "cursor.id", &at))
 		return err_set(e, ERR_REMOTE, "MongoDB, change stream: an answer without a cursor");
 	m->cursor = bson_iter_as_int64(&at);
-	if (bson_iter_init(&it, reply) && bson_iter_find_descendant(&it, "cursor.ns", &at) &&
-	    BSON_ITER_HOLDS_UTF8(&at)) {
-		dot = strchr(bson_iter_utf8(&at, NULL), '.');
+	of = text_at(reply, "cursor.ns", &n);
+	if (of != NULL) {
+		of = strchr(of, '.');
 		mem_free(m->collection);
-		m->collection = mem_strdup(dot == NULL ? "$cmd.aggregate" : dot + 1);
+		m->collection = mem_strdup(of == NULL ? "$cmd.aggregate" : of + 1);
 	}
-	if (bson_iter_init(&it, reply) &&
-	    (bson_iter_find_descendant(&it, "cursor.nextBatch", &at) ||
-	     (bson_iter_init(&it, reply) &&
-	      bson_iter_find_descendant(&it, "cursor.firstBatch", &at))) &&
+	if ((find(reply, "cursor.nextBatch", &at) || find(reply, "cursor.firstBatch", &at)) &&
 	    BSON_ITER_HOLDS_ARRAY(&at))
 		take_changes(m, &at, to);
-	if (bson_iter_init(&it, reply) &&
-	    bson_iter_find_descendant(&it, "cursor.postBatchResumeToken", &at) &&
-	    BSON_ITER_HOLDS_DOCUMENT(&at))
+	if (find(reply, "cursor.postBatchResumeToken", &at) && BSON_ITER_HOLDS_DOCUMENT(&at))
 		keep_token(m, &at);
 	return 0;
 }
@@ -172,57 +172,45 @@ static int run(struct watcher_mongo *m, const bson_t *cmd, struct watch *to, bso
 	return rc;
 }
 
-static void append_stages(const struct watcher_mongo *m, bson_t *cmd)
+static bson_t *make_pipeline(const struct watcher_mongo *m)
 {
-	bson_t stages, stage, doc, in, list;
-	char *name;
-	char at[16];
+	bson_t names = BSON_INITIALIZER;
+	bson_t stream = BSON_INITIALIZER;
+	bson_t *match, *fields, *stages;
 	unsigned i;
 
-	bson_append_array_begin(cmd, "pipeline", -1, &stages);
-	bson_append_document_begin(&stages, "0", -1, &stage);
-	bson_append_document_begin(&stage, "$changeStream", -1, &doc);
 	if (m->token != NULL)
-		bson_append_document(&doc, "resumeAfter", -1, m->token);
-	bson_append_document_end(&stage, &doc);
-	bson_append_document_end(&stages, &stage);
-	bson_append_document_begin(&stages, "1", -1, &stage);
-	bson_append_document_begin(&stage, "$match", -1, &doc);
-	bson_append_document_begin(&doc, "ns.coll", -1, &in);
-	bson_append_array_begin(&in, "$in", -1, &list);
+		bson_append_document(&stream, "resumeAfter", -1, m->token);
 	for (i = 0; i < DB__COUNT; i++) {
+		char *name = mem_printf("%s%s", m->prefix, db_table_name((enum db_table)i));
+		char at[16];
+
 		(void)snprintf(at, sizeof(at), "%u", i);
-		name = mem_printf("%s%s", m->prefix, db_table_name((enum db_table)i));
-		bson_append_utf8(&list, at, -1, name, -1);
+		bson_append_utf8(&names, at, -1, name, -1);
 		mem_free(name);
 	}
-	bson_append_array_end(&in, &list);
-	bson_append_document_end(&doc, &in);
-	bson_append_document_end(&stage, &doc);
-	bson_append_document_end(&stages, &stage);
-	bson_append_document_begin(&stages, "2", -1, &stage);
-	bson_append_document_begin(&stage, "$project", -1, &doc);
-	bson_append_int32(&doc, "operationType", -1, 1);
-	bson_append_int32(&doc, "ns", -1, 1);
-	bson_append_int32(&doc, "documentKey", -1, 1);
-	bson_append_document_end(&stage, &doc);
-	bson_append_document_end(&stages, &stage);
-	bson_append_array_end(cmd, &stages);
+	match = BCON_NEW("ns.coll", "{", "$in", BCON_ARRAY(&names), "}");
+	fields = BCON_NEW("operationType", BCON_INT32(1), "ns", BCON_INT32(1), "documentKey",
+			  BCON_INT32(1));
+	stages = BCON_NEW("0", "{", "$changeStream", BCON_DOCUMENT(&stream), "}", "1", "{",
+			  "$match", BCON_DOCUMENT(match), "}", "2", "{", "$project",
+			  BCON_DOCUMENT(fields), "}");
+	bson_destroy(match);
+	bson_destroy(fields);
+	bson_destroy(&stream);
+	bson_destroy(&names);
+	return stages;
 }
 
 static int start(struct watcher_mongo *m, struct watch *to, bson_error_t *be, struct err *e)
 {
-	bson_t cmd = BSON_INITIALIZER;
-	bson_t doc;
-	int rc;
+	bson_t *pipeline = make_pipeline(m);
+	bson_t *cmd = BCON_NEW("aggregate", BCON_INT32(1), "pipeline", BCON_ARRAY(pipeline),
+			       "cursor", "{", "batchSize", BCON_INT32(BATCH_CHANGES), "}");
+	int rc = run(m, cmd, to, be, e);
 
-	bson_append_int32(&cmd, "aggregate", -1, 1);
-	append_stages(m, &cmd);
-	bson_append_document_begin(&cmd, "cursor", -1, &doc);
-	bson_append_int32(&doc, "batchSize", -1, BATCH_CHANGES);
-	bson_append_document_end(&cmd, &doc);
-	rc = run(m, &cmd, to, be, e);
-	bson_destroy(&cmd);
+	bson_destroy(cmd);
+	bson_destroy(pipeline);
 	return rc;
 }
 
@@ -275,20 +263,19 @@ static int mongo_open(struct watcher *w, struct watch *to, struct err *e)
 static int mongo_next(struct watcher *w, struct watch *to, struct err *e)
 {
 	struct watcher_mongo *m = self_of(w);
-	bson_t cmd = BSON_INITIALIZER;
 	bson_error_t be = { 0 };
+	bson_t *cmd;
 	int rc;
 
 	if (m->cursor == 0) { /* what it is about was dropped: there is nothing to resume */
 		begin_anew(m, to);
 		return err_set(e, ERR_REMOTE, "MongoDB, change stream: it has ended");
 	}
-	bson_append_int64(&cmd, "getMore", -1, m->cursor);
-	bson_append_utf8(&cmd, "collection", -1, m->collection, -1);
-	bson_append_int32(&cmd, "batchSize", -1, BATCH_CHANGES);
-	bson_append_int64(&cmd, "maxTimeMS", -1, WATCH_AWAIT_MS);
-	rc = run(m, &cmd, to, &be, e);
-	bson_destroy(&cmd);
+	cmd = BCON_NEW("getMore", BCON_INT64(m->cursor), "collection", BCON_UTF8(m->collection),
+		       "batchSize", BCON_INT32(BATCH_CHANGES), "maxTimeMS",
+		       BCON_INT64(WATCH_AWAIT_MS));
+	rc = run(m, cmd, to, &be, e);
+	bson_destroy(cmd);
 	if (rc == 0)
 		m->stuck = 0;
 	else if (be.domain == MONGOC_ERROR_SERVER && ++m->stuck >= STUCK_MAX)

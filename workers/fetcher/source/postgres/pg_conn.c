@@ -98,8 +98,8 @@ int pg_options_check(const struct pg_options *o, struct err *e)
 	bool first = !atomic_exchange(&said, true);
 	size_t i;
 
-	for (i = 0; first && i < o->url.n_ignored; i++)
-		log_warn(EV("jdbc_parameter_ignored"), KV("name", o->url.ignored[i]));
+	for (i = 0; first && i < o->url.ignored.n; i++)
+		log_warn(EV("jdbc_parameter_ignored"), KV("name", o->url.ignored.v[i]));
 	for (i = 0; i < o->url.n_hosts; i++) {
 		const struct pg_host *h = &o->url.hosts[i];
 		const char *mode = ssl_mode(o, h);

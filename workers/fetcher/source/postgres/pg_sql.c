@@ -154,27 +154,16 @@ static const struct {
 
 /* --- what is there --- */
 
-const char *const *pg_table_names(void)
+void pg_table_names(struct map_ids *out)
 {
-	static const char *const names[] = { "events_latest",
-					     "subscriptions",
-					     "keys",
-					     "environments",
-					     "organizations",
-					     "installation",
-					     "licenses",
-					     "access_points",
-					     "events_latest_properties",
-					     "events_latest_environments",
-					     "events_latest_organizations",
-					     "subscriptions_metadata",
-					     "key_subscriptions",
-					     "environment_hrids",
-					     "organization_hrids",
-					     "installation_informations",
-					     NULL };
+	unsigned t, i;
 
-	return names;
+	for (t = 0; t < DB__COUNT; t++)
+		map_ids_add(out, db_table_name((enum db_table)t));
+	for (t = 0; t < DB__COUNT; t++)
+		for (i = 0; i < tables[t].n; i++)
+			if (tables[t].v[i].child != NULL)
+				map_ids_add(out, tables[t].v[i].child->table);
 }
 
 void pg_shape_add(struct pg_shape *s, const char *table, const char *column, struct pg_found found)
@@ -640,12 +629,11 @@ void pg_select_reset(struct pg_select *s)
 
 void pg_about_tables(struct pg_select *q, const char *sql, const char *prefix)
 {
-	const char *const *names = pg_table_names();
-	size_t n = 0;
+	struct map_ids names = { 0 };
 
-	while (names[n] != NULL)
-		n++;
+	pg_table_names(&names);
 	*q = (struct pg_select){ .types = { PG_OID_TEXT_ARRAY }, .n_params = 1 };
 	buf_adds(&q->text, sql);
-	q->values[0] = pg_array((char *const *)(uintptr_t)names, n, prefix);
+	q->values[0] = pg_array(names.v, names.n, prefix);
+	map_ids_reset(&names);
 }

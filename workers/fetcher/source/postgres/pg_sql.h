@@ -25,6 +25,7 @@
 
 #include "common/base/err.h"
 #include "common/base/str.h"
+#include "workers/fetcher/map/ids.h"
 #include "workers/fetcher/source/db.h"
 
 #define PG_COLUMNS_MAX 24 /* of a table */
@@ -59,8 +60,8 @@ struct pg_shape {
 	uint32_t filled[DB__COUNT];  /* a bit a column: it is never NULL */
 };
 
-/* All tables that are looked for, without prefix: NULL ends them. */
-const char *const *pg_table_names(void);
+/* All tables that are looked for, without prefix; the rows' own first. */
+void pg_table_names(struct map_ids *out);
 
 struct pg_found { /* a column of one of them */
 	bool indexed, filled;

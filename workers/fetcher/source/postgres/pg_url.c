@@ -50,74 +50,23 @@ static const struct {
 };
 
 /* What else the driver has. */
-static const char *const elsewhere[] = {
-	"adaptiveFetch",
-	"adaptiveFetchMaximum",
-	"adaptiveFetchMinimum",
-	"allowEncodingChanges",
-	"assumeMinServerVersion",
-	"authenticationPluginClassName",
-	"autosave",
-	"binaryTransfer",
-	"binaryTransferDisable",
-	"binaryTransferEnable",
-	"cancelSignalTimeout",
-	"cleanupSavepoints",
-	"databaseMetadataCacheFields",
-	"databaseMetadataCacheFieldsMiB",
-	"defaultRowFetchSize",
-	"disableColumnSanitiser",
-	"escapeSyntaxCallMode",
-	"groupStartupParameters",
-	"gssEncMode",
-	"gssResponseTimeout",
-	"gssUseDefaultCreds",
-	"gsslib",
-	"hideUnprivilegedObjects",
-	"hostRecheckSeconds",
-	"jaasApplicationName",
-	"jaasLogin",
-	"kerberosServerName",
-	"loadBalanceHosts",
-	"localSocketAddress",
-	"logServerErrorDetail",
-	"logUnclosedConnections",
-	"loggerFile",
-	"loggerLevel",
-	"loginTimeout",
-	"maxResultBuffer",
-	"maxSendBufferSize",
-	"options",
-	"preferQueryMode",
-	"prepareThreshold",
-	"preparedStatementCacheQueries",
-	"preparedStatementCacheSizeMiB",
-	"protocolVersion",
-	"quoteReturningIdentifiers",
-	"reWriteBatchedInserts",
-	"readOnly",
-	"readOnlyMode",
-	"receiveBufferSize",
-	"replication",
-	"requireAuth",
-	"sendBufferSize",
-	"service",
-	"socketFactory",
-	"socketFactoryArg",
-	"sslNegotiation",
-	"sslResponseTimeout",
-	"sslfactory",
-	"sslfactoryarg",
-	"sslhostnameverifier",
-	"sslpasswordcallback",
-	"sspiServiceClass",
-	"stringtype",
-	"tcpKeepAlive",
-	"tcpNoDelay",
-	"unknownLength",
-	"useSspi",
-	"xmlFactoryFactory",
-};
+static const char elsewhere[] =
+	"adaptiveFetch adaptiveFetchMaximum adaptiveFetchMinimum allowEncodingChanges "
+	"assumeMinServerVersion authenticationPluginClassName autosave binaryTransfer "
+	"binaryTransferDisable binaryTransferEnable cancelSignalTimeout cleanupSavepoints "
+	"databaseMetadataCacheFields databaseMetadataCacheFieldsMiB defaultRowFetchSize "
+	"disableColumnSanitiser escapeSyntaxCallMode groupStartupParameters gssEncMode "
+	"gssResponseTimeout gssUseDefaultCreds gsslib hideUnprivilegedObjects "
+	"hostRecheckSeconds jaasApplicationName jaasLogin kerberosServerName "
+	"loadBalanceHosts localSocketAddress logServerErrorDetail logUnclosedConnections "
+	"loggerFile loggerLevel loginTimeout maxResultBuffer maxSendBufferSize options "
+	"preferQueryMode prepareThreshold preparedStatementCacheQueries "
+	"preparedStatementCacheSizeMiB protocolVersion quoteReturningIdentifiers "
+	"reWriteBatchedInserts readOnly readOnlyMode receiveBufferSize replication "
+	"requireAuth sendBufferSize service socketFactory socketFactoryArg sslNegotiation "
+	"sslResponseTimeout sslfactory sslfactoryarg sslhostnameverifier sslpasswordcallback "
+	"sspiServiceClass stringtype tcpKeepAlive tcpNoDelay unknownLength useSspi "
+	"xmlFactoryFactory";
 
 const char *pg_setting_name(enum pg_setting s)
 {
@@ -288,15 +237,9 @@ static const char *shown(const char *key)
 	for (i = 0; i < PG_SETTING__COUNT; i++)
 		if (str_equal(key, settings[i].key))
 			return key;
-	return is_word(key, elsewhere, ARRAY_LEN(elsewhere))
+	return str_lists(elsewhere, key, strlen(key))
 		       ? key
 		       : "a parameter that the driver does not have (write & in a value as %26)";
-}
-
-static void ignore(struct pg_url *u, const char *key)
-{
-	u->ignored = mem_grow(u->ignored, &u->cap_ignored, u->n_ignored + 1, sizeof(char *));
-	u->ignored[u->n_ignored++] = mem_strdup(shown(key));
 }
 
 static int take_key(struct pg_url *u, const char *key, const char *value, struct err *e)
@@ -327,7 +270,7 @@ static int take_key(struct pg_url *u, const char *key, const char *value, struct
 		u->schemas = mem_strdup(value);
 		return 0;
 	}
-	ignore(u, key);
+	map_ids_add(&u->ignored, shown(key));
 	return 0;
 }
 
@@ -419,9 +362,7 @@ void pg_url_reset(struct pg_url *u)
 	}
 	for (i = 0; i < PG_SETTING__COUNT; i++)
 		mem_free_secret(u->values[i]);
-	for (i = 0; i < u->n_ignored; i++)
-		mem_free(u->ignored[i]);
-	mem_free(u->ignored);
+	map_ids_reset(&u->ignored);
 	mem_free(u->database);
 	mem_free(u->schemas);
 	*u = (struct pg_url){ 0 };

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "workers/fetcher/map/ids.h"
 
 #define PG_URL_HOSTS	       16
 #define PG_CONNECT_TIMEOUT_MS  10000
@@ -52,8 +53,7 @@ struct pg_url {
 	enum pg_target target;
 	int connect_timeout_ms;
 	int socket_timeout_ms;
-	char **ignored; /* owned; names that mean nothing here */
-	size_t n_ignored, cap_ignored;
+	struct map_ids ignored; /* names that mean nothing here */
 };
 
 int pg_url_parse(const char *text, struct pg_url *out, struct err *e) MUST_USE;
