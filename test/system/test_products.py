@@ -246,6 +246,28 @@ def test_products_that_vanish_are_held_and_what_they_made_eligible_too(zone):
 
 
 @pytest.mark.sources("file")
+def test_what_vanished_products_made_eligible_is_held_by_who_has_just_started(zone):
+    """It knows no more than that the zone holds products which the source does not have."""
+    for i in range(2):  # few enough to go at once
+        zone.write(f"apis/a{i}.json", api(f"a{i}", tags=["us"]))
+        zone.write(f"api-products/p{i}.json", product(f"p{i}", [f"a{i}"]))
+    zone.write("apis/eu.json", api("eu", tags=["eu"]))
+    n = one_node(zone, more="tags: eu")
+    zone.settled(count=5)
+    n.stop()
+    (zone.data / "api-products").rename(zone.base / "aside")
+    n.start()
+    until("held", lambda: "2 of 2 API_PRODUCT would be removed" in n.fetcher()["guard"])
+    assert len(n.names()) == 5
+    (zone.base / "aside").rename(zone.data / "api-products")
+    until("not any more", lambda: n.fetcher()["guard"] == "")
+    zone.settled(count=5)
+    zone.write("apis/a0.json", api("a0", tags=["us"], version="2"))
+    zone.write("api-products/p0.json", product("p0", ["eu"]))
+    names_are(n, "API:a1", "API:eu", "API_PRODUCT:p0", "API_PRODUCT:p1")
+
+
+@pytest.mark.sources("file")
 def test_a_product_that_cannot_be_read_withdraws_nothing(zone):
     zone.write("apis/b.json", api("b", tags=["us"]))
     zone.write("api-products/p.json", product("p", ["b"]))

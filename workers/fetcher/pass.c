@@ -107,6 +107,26 @@ static bool is_too_large(struct fetcher *f, const char *name, struct feed_item *
 	return true;
 }
 
+/* Does the zone hold products that this look at everything did not meet? They come before APIs. */
+static bool lacks_products(struct fetcher *f)
+{
+	struct reading *r = &f->reading;
+	const char *name;
+	size_t at = 0;
+	void *v;
+
+	if (r->lacks_of == f->pass)
+		return r->lacks;
+	r->lacks_of = f->pass;
+	r->lacks = false;
+	while (!r->lacks && table_next(&f->known.names, &at, &name, &v)) {
+		struct known_entry *e = v;
+
+		r->lacks = e->kind == KIND_API_PRODUCT && known_live(e) && e->pass != f->pass;
+	}
+	return r->lacks;
+}
+
 static void take_event(struct fetcher *f, struct feed_item *i)
 {
 	struct buf b = { 0 };
@@ -134,7 +154,7 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 			deploy(f, e, i);
 		}
 	} else if (e != NULL && known_live(e)) {
-		if (i->absent)
+		if (i->by == BY_ABSENCE || (i->by == BY_PRODUCTS && lacks_products(f)))
 			removals_hold(f, name, &i->ev);
 		else
 			removals_withdraw(f, name, &i->ev);

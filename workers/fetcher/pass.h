@@ -26,6 +26,8 @@ struct reading {
 	enum pass_kind failed; /* the greatest that does since: only its like ends that */
 	bool reached;	       /* it was there when it was asked last */
 	char notify[ERR_TEXT_BYTES + 16]; /* how it learns of changes between polls */
+	uint32_t lacks_of;		  /* number of the full pass of which is known */
+	bool lacks;			  /* whether the zone holds products that it did not meet */
 	uint64_t rows;
 	bool asking_suspects;
 };

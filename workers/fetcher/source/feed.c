@@ -140,11 +140,11 @@ void feed_put(struct feed *f, struct feed_item *i)
 	(void)uv_async_send(&f->async);
 }
 
-void feed_put_event(struct feed *f, struct event *ev, bool absent)
+void feed_put_event(struct feed *f, struct event *ev, enum feed_by by)
 {
 	struct feed_item *i = feed_item_new(FEED_EVENT);
 
-	i->absent = absent;
+	i->by = by;
 	i->ev = *ev;
 	*ev = (struct event){ 0 };
 	event_hash(&i->hash, &i->ev);

@@ -29,7 +29,7 @@
 
 enum feed_type {
 	FEED_BEGIN,	 /* a pass begins */
-	FEED_EVENT,	 /* what an entity is now; `absent`: its row is gone */
+	FEED_EVENT,	 /* what an entity is now, as `by` says */
 	FEED_KEPT,	 /* the event named `where` stays as it is: its row cannot be read */
 	FEED_QUARANTINE, /* `where` cannot be read: `text` says why */
 	FEED_CLEARED,	 /* `where` is fine again, or gone */
@@ -50,6 +50,13 @@ enum feed_verdict {
 	ASK_BARRED, /* nothing to do: withdrawn in this version, or in a newer one */
 	ASK_OTHER,
 	ASK_NEW /* not live */
+};
+
+/* What an event rests on. */
+enum feed_by {
+	BY_ROW,	    /* it says so */
+	BY_ABSENCE, /* it is gone */
+	BY_PRODUCTS /* it is there, and no product makes it eligible: by absence while one is gone */
 };
 
 struct feed_ask {
@@ -82,7 +89,7 @@ struct feed_item {
 	struct feed_unmet *unmet; /* the same */
 	int64_t lag_ms;		  /* LAG */
 	bool whole;		  /* END: all of the source was looked at, read again or not */
-	bool absent;
+	enum feed_by by;
 	int rc;
 	struct event ev;
 	struct hash hash;
@@ -128,7 +135,7 @@ void feed_whole(struct feed *f);   /* the pass under way looks at all of the sou
 void feed_partial(struct feed *f); /* it does not: what it does not name may well be there */
 void feed_notify(struct feed *f, const char *text); /* puts a NOTIFY when it says another thing */
 void feed_lag(struct feed *f, int64_t lag_ms);	    /* the same; before the rows of a pass */
-void feed_put_event(struct feed *f, struct event *ev, bool absent); /* takes the event */
+void feed_put_event(struct feed *f, struct event *ev, enum feed_by by); /* takes the event */
 /* KEPT, CLEARED, CURSOR, NOTIFY; `text` may be NULL. */
 void feed_say(struct feed *f, enum feed_type type, const char *where, const char *text);
 struct feed_bad { /* QUARANTINE; not owned */

@@ -164,7 +164,7 @@ char *rows_name(enum kind k, const char *id, const char *ref)
 void rows_put(struct rows *r, struct map_out *out)
 {
 	if (out->outcome == MAP_EVENT)
-		feed_put_event(r->feed, &out->ev, false);
+		feed_put_event(r->feed, &out->ev, BY_ROW);
 	map_out_reset(out);
 }
 
@@ -182,7 +182,7 @@ void rows_withdraw(struct rows *r, const struct event *what, int64_t version_ms)
 	ev.id = mem_strdup(what->id);
 	ev.ref_id = mem_strdup(what->ref_id);
 	ev.version = version_ms > 0 ? mem_printf("%" PRId64, version_ms) : mem_strdup("");
-	feed_put_event(r->feed, &ev, false);
+	feed_put_event(r->feed, &ev, BY_ROW);
 }
 
 void rows_keep(struct rows *r, enum kind k, const char *id)

@@ -302,7 +302,7 @@ static void put_metadata(struct source_db *s)
 	if (by_ids && s->places->unreadable > 0) {
 		rows_keep(&s->rows, out.ev.kind, out.ev.id); /* they are not all known */
 	} else {
-		feed_put_event(s->rows.feed, &out.ev, false);
+		feed_put_event(s->rows.feed, &out.ev, BY_ROW);
 	}
 	map_out_reset(&out);
 }

@@ -89,7 +89,7 @@ static char *ref_in(const struct doc *doc, const char *name)
 }
 
 /* Withdraws a name the document made before and makes no more. */
-static void withdraw(struct relate *r, const struct doc *doc, const char *name, bool absent)
+static void withdraw(struct relate *r, const struct doc *doc, const char *name, enum feed_by by)
 {
 	enum kind k = docs_form(doc->dir)->kind;
 	const char *id = is_child(doc) ? doc->id : name + strlen(kind_name(k)) + 1;
@@ -97,7 +97,7 @@ static void withdraw(struct relate *r, const struct doc *doc, const char *name, 
 	struct map_out out = made_withdrawal(k, id, ref);
 
 	mem_free(ref);
-	feed_put_event(r->feed, &out.ev, absent);
+	feed_put_event(r->feed, &out.ev, by);
 }
 
 /* Is what a child's name refers to described by a document? */
@@ -129,14 +129,15 @@ void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum left
 		if (left == LEFT_KEPT && !ref_has_document(r, doc, doc->names.v[i]))
 			map_ids_add(&names, doc->names.v[i]);
 		else
-			withdraw(r, doc, doc->names.v[i], left == LEFT_ABSENT);
+			withdraw(r, doc, doc->names.v[i],
+				 left == LEFT_ABSENT ? BY_ABSENCE : BY_ROW);
 	}
 	map_ids_reset(&doc->names);
 	doc->names = names;
 	for (i = 0; i < m->n; i++) {
 		mem_free(m->v[i].ev.version);
 		m->v[i].ev.version = version_of(r, doc, &m->v[i]);
-		feed_put_event(r->feed, &m->v[i].ev, false);
+		feed_put_event(r->feed, &m->v[i].ev, m->v[i].ineligible ? BY_PRODUCTS : BY_ROW);
 	}
 	made_reset(m);
 	cleared(r, doc);
