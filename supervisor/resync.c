@@ -9,16 +9,23 @@ static int send_resync(struct supervisor *s, enum slice_worker who, Ipc__Resync 
 	return 0;
 }
 
-int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
+int supervisor_resync(struct supervisor *s, struct buf *text, struct err *e)
 {
 	Ipc__Resync r = IPC__RESYNC__INIT;
 
-	if (what == RESYNC_STORE)
-		return send_resync(s, SLICE_CACHE, &r, e);
+	buf_adds(text, "building the local store anew; the old one serves until then\n");
+	return send_resync(s, SLICE_CACHE, &r, e);
+}
+
+int supervisor_compare(struct supervisor *s, struct buf *text, struct err *e)
+{
+	Ipc__Resync r = IPC__RESYNC__INIT;
+
 	if (!supervisor_publishes(s))
 		return err_set(
 			e, ERR_STATE,
 			"only the primary reads the source; ask it there (see `zonesync status`)");
+	buf_adds(text, "comparing the whole source with the zone\n");
 	return send_resync(s, SLICE_FETCHER, &r, e);
 }
 

@@ -335,12 +335,14 @@ static int remake_sockets(struct supervisor *s, bool all, struct err *e)
 static int remake_state(struct supervisor *s, struct err *e)
 {
 	char *store = mem_printf("%s/store", s->o.state_dir);
+	struct buf told = { 0 };
 	int rc = load_node_id(s, e);
 
 	if (rc == 0 && mkdir(store, 0700) < 0 && errno != EEXIST)
 		rc = err_errno(e, errno, "create %s", store);
 	if (rc == 0)
-		(void)!supervisor_resync(s, RESYNC_STORE, NULL); /* else the next cache does it */
+		(void)supervisor_resync(s, &told, NULL); /* else the next cache does it */
+	buf_reset(&told);
 	mem_free(store);
 	return rc;
 }
@@ -483,26 +485,28 @@ int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 	} else {
 		take_config(s, c, text);
 		log_note(EV("reloaded"));
+		buf_adds(text, "reloaded\n");
 	}
 	notify_send("READY=1");
-	return rc;
+	return rc < 0 ? ERR_CONFIG : 0;
 }
 
 /* --- what may be asked for --- */
 
-void supervisor_reopen_logs(struct supervisor *s)
+int supervisor_reopen_logs(struct supervisor *s, struct buf *text, struct err *e)
 {
 	Ipc__ReopenLogs r = IPC__REOPEN_LOGS__INIT;
-	struct err e = { 0 };
 	unsigned i;
 
-	if (log_reopen(&e) < 0)
-		log_error(EV("log_reopen_failed"), KV("err", e.text));
+	UNUSED(text);
+	if (log_reopen(e) < 0)
+		log_error(EV("log_reopen_failed"), KV("err", e->text));
 	for (i = 0; i < SLICE__COUNT; i++) {
 		child_reopen_log(s->child[i]);
 		(void)child_send(s->child[i], &r.base);
 	}
 	log_note(EV("logs_reopened"));
+	return 0;
 }
 
 static struct child *find(struct supervisor *s, const char *worker)
@@ -515,7 +519,7 @@ static struct child *find(struct supervisor *s, const char *worker)
 	return NULL;
 }
 
-int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
+int supervisor_restart(struct supervisor *s, const char *worker, struct buf *text, struct err *e)
 {
 	struct child *c = find(s, worker);
 
@@ -531,10 +535,11 @@ int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
 		return err_set(e, ERR_STATE, "this node is alone: it runs no elector");
 	child_forgive(c);
 	child_restart(c, "asked to restart");
+	buf_printf(text, "restarting %s\n", worker);
 	return 0;
 }
 
-int supervisor_stepdown(struct supervisor *s, struct err *e)
+int supervisor_stepdown(struct supervisor *s, struct buf *text, struct err *e)
 {
 	static char reason[] = "asked by a person";
 	Ipc__StandBack b = IPC__STAND_BACK__INIT;
@@ -544,16 +549,18 @@ int supervisor_stepdown(struct supervisor *s, struct err *e)
 			       "this node is alone: there is nobody to step down for");
 	if (s->role.token[0] == '\0')
 		return err_set(e, ERR_STATE, "this node is not the primary");
+	buf_adds(text, "stepping down\n");
 	b.reason = reason;
 	return child_send(s->child[SLICE_ELECTOR], &b.base) < 0
 		       ? err_set(e, ERR_STATE, "the elector is down")
 		       : 0;
 }
 
-int supervisor_examine(struct supervisor *s, struct err *e)
+int supervisor_examine(struct supervisor *s, struct buf *text, struct err *e)
 {
 	Ipc__Examine x = IPC__EXAMINE__INIT;
 
+	UNUSED(text);
 	x.candidate = s->role.candidate;
 	if (child_state(s->child[SLICE_CACHE]) != CHILD_UP ||
 	    child_send(s->child[SLICE_CACHE], &x.base) < 0)
@@ -561,7 +568,7 @@ int supervisor_examine(struct supervisor *s, struct err *e)
 	return 0;
 }
 
-int supervisor_takeover(struct supervisor *s, struct err *e)
+int supervisor_takeover(struct supervisor *s, struct buf *text, struct err *e)
 {
 	Ipc__Takeover t = IPC__TAKEOVER__INIT;
 
@@ -573,14 +580,18 @@ int supervisor_takeover(struct supervisor *s, struct err *e)
 	if (role_is_primary(&s->role) && !supervisor_sees_java(s))
 		return err_set(e, ERR_STATE,
 			       "this node is the primary, and no Java gateway writes this zone");
+	buf_adds(text, "standing for election, whatever Java gateways do; "
+		       "see `zonesync status`\n");
 	return child_send(s->child[SLICE_ELECTOR], &t.base) < 0
 		       ? err_set(e, ERR_STATE, "the elector is down")
 		       : 0;
 }
 
-void supervisor_show_config(struct supervisor *s, struct buf *text)
+int supervisor_show_config(struct supervisor *s, struct buf *text, struct err *e)
 {
+	UNUSED(e);
 	config_show(s->config, text);
+	return 0;
 }
 
 /* --- life --- */
@@ -594,10 +605,10 @@ static void on_signal(uv_signal_t *h, int sig)
 	log_note(EV("signal"), KV("signal", sig));
 	switch (sig) {
 	case SIGHUP:
-		(void)!supervisor_reload(s, &text, &e);
+		(void)supervisor_reload(s, &text, &e);
 		break;
 	case SIGUSR1:
-		supervisor_reopen_logs(s);
+		(void)supervisor_reopen_logs(s, &text, &e);
 		break;
 	default:
 		supervisor_stop(s);
