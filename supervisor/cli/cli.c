@@ -44,5 +44,5 @@ void cli_print(struct buf *b)
 					     : cli_fail(EX_IOERR, "stdout: %s", strerror(errno)));
 		at += (size_t)n;
 	}
-	buf_clear(b);
+	buf_reset(b);
 }

@@ -82,7 +82,6 @@ int verb_config_check(struct cli *c)
 		return rc;
 	buf_printf(&out, "%s: good\n", c->args.word[0]);
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -100,7 +99,6 @@ int verb_config_show(struct cli *c)
 	config_show(config, &out);
 	config_free(&config);
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -111,7 +109,6 @@ int verb_config_sample(struct cli *c)
 	UNUSED(c);
 	config_write_sample(&out);
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -137,6 +134,5 @@ int verb_setup_postgres(struct cli *c)
 	}
 	config_free(&config);
 	cli_print(&out);
-	buf_reset(&out);
 	return rc;
 }

@@ -149,7 +149,6 @@ static void print_lines(struct logs *l, size_t lines)
 
 	merge_take(&l->merge, lines, &out);
 	cli_print(&out);
-	buf_reset(&out);
 }
 
 static int open_all(struct logs *l, size_t lines)

@@ -8,7 +8,6 @@
 
 #include "common/base/mem.h"
 #include "common/json/write.h"
-#include "supervisor/cli/daemon.h"
 #include "supervisor/cli/json.h"
 #include "supervisor/cli/query.h"
 #include "supervisor/cli/print.h"
@@ -80,7 +79,6 @@ static void print_text(const Gateway__Reply *r)
 	if (r->resolution->n_matches > 1)
 		buf_printf(&out, "%zu more match; see --json\n", r->resolution->n_matches - 1);
 	cli_print(&out);
-	buf_reset(&out);
 	buf_reset(&expires);
 }
 
@@ -110,18 +108,18 @@ static void print_json(const Gateway__Reply *r)
 	buf_addc(&out, '}');
 	buf_addc(&out, '\n');
 	cli_print(&out);
-	buf_reset(&out);
 }
 
-static int print_reply(const Gateway__Reply *r, const char *ref, bool json)
+/* Has said all there is to say. */
+static int print_reply(void *arg, const Gateway__Reply *r, int code, struct err *e)
 {
-	struct err e = { 0 };
-	int code = query_code(r, &e);
+	const struct args *args = arg;
+	bool json = args_has(args, "--json");
 	const Gateway__Resolution *s = r->resolution;
 
 	if ((code != 0 && code != CLI_NO) || s == NULL || (code == 0 && s->n_matches == 0))
 		return cli_fail(code == 0 ? EX_PROTOCOL : code, "%s",
-				code == 0 ? "an answer without a resolution" : e.text);
+				code == 0 ? "an answer without a resolution" : e->text);
 	if (json)
 		print_json(r);
 	if (code != 0 && !json)
@@ -129,7 +127,7 @@ static int print_reply(const Gateway__Reply *r, const char *ref, bool json)
 				s->deployed ? "nothing is known under it for %s"
 					    : "%s is not deployed here, and nothing is known "
 					      "under it",
-				ref);
+				args->word[0]);
 	if (code != 0)
 		return code;
 	if (!json)
@@ -175,22 +173,15 @@ static int read_key(struct buf *key)
 
 static int ask(struct cli *c, const ProtobufCMessage *body)
 {
-	Gateway__Reply *reply = NULL;
 	struct err e = { 0 };
 	struct query q;
-	int rc = query_open(&q, c->socket, &e);
+	int rc = query_open(&q, c->socket);
 
 	if (rc != 0)
-		return cli_fail(rc, "%s", e.text);
-	rc = query_send(&q, body, &e);
-	if (rc == 0)
-		rc = query_receive(&q, QUERY_TIMEOUT_MS, &reply, &e);
-	if (rc < 0) {
-		rc = cli_fail(daemon_explain(q.path, rc, &e), "%s", e.text);
-	} else {
-		rc = print_reply(reply, c->args.word[0], args_has(&c->args, "--json"));
-		gateway__reply__free_unpacked(reply, NULL);
-	}
+		return rc;
+	rc = query_run(&q, body, print_reply, &c->args, &e);
+	if (rc < 0)
+		rc = query_fail(&q, rc, &e);
 	query_close(&q);
 	return rc;
 }

@@ -42,7 +42,6 @@ int verb_version(struct cli *c)
 	UNUSED(c);
 	buf_adds(&out, "zonesync " ZONESYNC_VERSION "\n");
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -52,7 +51,6 @@ static int help(const struct command *one)
 
 	help_text(&out, one);
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
