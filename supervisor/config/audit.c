@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "supervisor/config/audit.h"
+#include "supervisor/config/check.h"
 
 #include <string.h>
 
@@ -178,24 +178,11 @@ static enum cfg row_of_variable(const char *folded, bool *exact)
 	return best;
 }
 
-/* gravitee_zonesync_zone_id: the spelling people use. */
-static void usual_spelling(char *out, size_t n, enum cfg id)
-{
-	size_t i;
-	size_t k = 0;
-
-	str_copy(out, n, schema_row(id)->key);
-	for (i = 0; out[i] != '\0'; i++)
-		if (out[i] != '-')
-			out[k++] = out[i] == '.' ? '_' : out[i];
-	out[k] = '\0';
-}
-
 static void audit_variable(struct audit *a, const char *full, const char *name)
 {
 	struct problem_place at = { .env = full };
 	char folded[128];
-	char usual[128];
+	char usual[RESOLVE_NAME_BYTES];
 	bool exact;
 	enum cfg id;
 
@@ -211,7 +198,7 @@ static void audit_variable(struct audit *a, const char *full, const char *name)
 		problems_add(a->p, PROBLEM_WARN, &at, "ignored: it names no key; remove it");
 		return;
 	}
-	usual_spelling(usual, sizeof(usual), id);
+	resolve_spell(usual, schema_row(id)->key, NO_DOTS | NO_HYPHENS); /* as people do */
 	if (!exact) {
 		problems_add(a->p, PROBLEM_WARN, &at,
 			     "ignored: it names no key; did you mean gravitee_%s?", usual);
@@ -228,8 +215,6 @@ static void audit_variable(struct audit *a, const char *full, const char *name)
 void audit_config(const struct config *c, const struct resolver *r, struct problems *p)
 {
 	struct audit a = { .c = c, .r = r, .p = p };
-	const char *full;
-	const char *name;
 	struct problem_place at;
 	size_t i;
 
@@ -237,8 +222,8 @@ void audit_config(const struct config *c, const struct resolver *r, struct probl
 	a.file = at.file;
 	for (i = 0; i < CFG__COUNT; i++)
 		audit_row(&a, (enum cfg)i);
-	for (i = 0; i < tree_len(r->tree); i++)
-		audit_node(&a, tree_at(r->tree, i), r->named[i]);
-	for (i = 0; resolve_env_at(r, i, &full, &name); i++)
-		audit_variable(&a, full, name);
+	for (i = 0; i < r->tree->n; i++)
+		audit_node(&a, &r->tree->node[i], r->named[i]);
+	for (i = 0; i < r->n; i++)
+		audit_variable(&a, r->var[i].full, r->var[i].name);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "supervisor/config/audit.h"
 #include "supervisor/config/check.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/read.h"
@@ -248,12 +248,17 @@ static struct config *load_tree(const struct config_source *src, const struct tr
 	return c;
 }
 
-/* `before` counts the errors before reading: those of the tree (keys twice) refuse, too. */
-static int finish(struct config **out, const struct config_source *src, struct tree *tree,
-		  struct problems *p, size_t before)
+int config_load_from(struct config **out, const struct config_source *src, struct problems *p,
+		     struct err *e)
 {
-	struct config *c = load_tree(src, tree, p);
+	size_t before = p->errors; /* those of the tree (keys twice) refuse, too */
+	struct tree *tree = NULL;
+	struct config *c;
+	int rc = tree_read(&tree, src, p, e);
 
+	if (rc < 0)
+		return rc;
+	c = load_tree(src, tree, p);
 	tree_free(&tree);
 	problems_sort(p);
 	if (p->errors == before) {
@@ -261,42 +266,52 @@ static int finish(struct config **out, const struct config_source *src, struct t
 		return 0;
 	}
 	config_free(&c);
-	return ERR_CONFIG;
-}
-
-static int refuse(const char *file, const struct problems *p, struct err *e)
-{
-	return err_set(e, ERR_CONFIG, "%s: %zu error%s; mend the file and try again", file,
+	return err_set(e, ERR_CONFIG, "%s: %zu error%s; mend the file and try again", src->name,
 		       p->errors, p->errors == 1 ? "" : "s");
 }
 
-int config_load_from(struct config **out, const struct config_source *src, struct problems *p,
-		     struct err *e)
+/* Reads at most one byte more than allowed, so that a larger file is noticed. */
+static int read_all(int fd, char *bytes, size_t *n)
 {
-	const struct tree_input in = { .name = src->name, .bytes = src->bytes, .n = src->n };
-	struct tree *tree = NULL;
-	size_t before = p->errors;
-	int rc = tree_read_bytes(&tree, &in, p, e);
+	size_t have = 0;
 
-	if (rc < 0)
-		return rc;
-	rc = finish(out, src, tree, p, before);
-	return rc < 0 ? refuse(src->name, p, e) : 0;
+	while (have <= TREE_FILE_MAX_BYTES) {
+		ssize_t got = read(fd, bytes + have, TREE_FILE_MAX_BYTES + 1 - have);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		have += (size_t)got;
+	}
+	*n = have;
+	return 0;
 }
 
 int config_load(struct config **out, const char *path, struct problems *p, struct err *e)
 {
-	struct config_source src = { .name = path, .env = environ };
+	const struct problem_place at = { .file = path };
+	char *bytes = mem_alloc(TREE_FILE_MAX_BYTES + 1);
 	char hostname[256] = "";
-	struct tree *tree = NULL;
-	size_t before = p->errors;
-	int rc = tree_read_file(&tree, path, p, e);
+	struct config_source src = { path, bytes, 0, environ, hostname };
+	/* O_NONBLOCK: a FIFO in the place of the file must not hold us up. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int rc = fd < 0 ? -errno : read_all(fd, bytes, &src.n);
 
-	if (rc < 0)
-		return rc;
-	if (gethostname(hostname, sizeof(hostname) - 1) < 0)
-		hostname[0] = '\0';
-	src.hostname = hostname;
-	rc = finish(out, &src, tree, p, before);
-	return rc < 0 ? refuse(path, p, e) : 0;
+	if (rc < 0) {
+		problems_add(p, PROBLEM_ERROR, &at, "%s; name a %s", strerror(-rc),
+			     fd < 0 ? "file that this user can read" : "regular file");
+		rc = err_errno(e, -rc, "%s %s", fd < 0 ? "open" : "read", path);
+	} else {
+		if (gethostname(hostname, sizeof(hostname) - 1) < 0)
+			hostname[0] = '\0';
+		rc = config_load_from(out, &src, p, e);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	explicit_bzero(bytes, src.n);
+	mem_free(bytes);
+	return rc;
 }

@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/config/read.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yaml.h>
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "supervisor/config/hint.h"
-
-struct tree {
-	struct node *node; /* owned */
-	size_t n;
-	size_t cap;
-	size_t bytes;		    /* of all keys and values, against TREE_TOTAL_MAX_BYTES */
-	const struct node **sorted; /* owned; by key, made when the file was read */
-};
 
 /* One open mapping or sequence. */
 struct frame {
@@ -48,9 +36,9 @@ struct anchor {
 };
 
 struct yaml_reader {
-	const struct tree_input *in; /* not owned */
-	struct problems *problems;   /* not owned */
-	struct tree *tree;	     /* owned until handed over */
+	const struct config_source *in; /* not owned */
+	struct problems *problems;	/* not owned */
+	struct tree *tree;		/* owned until handed over */
 	struct buf path;
 	struct frame stack[TREE_DEPTH_MAX];
 	size_t depth;
@@ -246,6 +234,14 @@ static int seen_compare(const void *a, const void *b)
 	return rc != 0 ? rc : (x->line > y->line) - (x->line < y->line);
 }
 
+static void report_twice(struct yaml_reader *r, const char *key, unsigned line, unsigned before)
+{
+	const struct problem_place at = { .file = r->in->name, .line = line, .key = key };
+
+	problems_add(r->problems, PROBLEM_ERROR, &at, "is already in line %u; keep one of the two",
+		     before);
+}
+
 /* Names the keys that the mapping from `first` on holds twice, and forgets its keys. */
 static void end_keys(struct yaml_reader *r, size_t first)
 {
@@ -255,15 +251,11 @@ static void end_keys(struct yaml_reader *r, size_t first)
 		qsort(r->seen + first, r->nseen - first, sizeof(*r->seen), seen_compare);
 	for (i = first + 1; i < r->nseen; i++) {
 		const struct seen *s = &r->seen[i];
-		const struct problem_place at = { .file = r->in->name,
-						  .line = s->line,
-						  .key = s->key };
 
 		if (strcmp(s->key, s[-1].key) != 0)
 			continue;
 		r->twice++;
-		problems_add(r->problems, PROBLEM_ERROR, &at,
-			     "is already in line %u; keep one of the two", s[-1].line);
+		report_twice(r, s->key, s->line, s[-1].line);
 	}
 	while (r->nseen > first)
 		mem_free(r->seen[--r->nseen].key);
@@ -350,7 +342,7 @@ static void on_event(struct yaml_reader *r, const yaml_event_t *ev)
 }
 
 /* The reader of libyaml knows an offset only. */
-static unsigned line_of_offset(const struct tree_input *in, size_t offset)
+static unsigned line_of_offset(const struct config_source *in, size_t offset)
 {
 	const char *text = in->bytes;
 	unsigned line = 1;
@@ -427,14 +419,9 @@ static void sort_nodes(struct yaml_reader *r)
 		qsort(t->sorted, t->n, sizeof(*t->sorted), sorted_compare);
 	for (i = 1; i < t->n && r->twice == 0; i++) {
 		const struct node *x = t->sorted[i];
-		const struct problem_place at = { .file = r->in->name,
-						  .line = x->line,
-						  .key = x->key };
 
 		if (strcmp(x->key, t->sorted[i - 1]->key) == 0)
-			problems_add(r->problems, PROBLEM_ERROR, &at,
-				     "is already in line %u; keep one of the two",
-				     t->sorted[i - 1]->line);
+			report_twice(r, x->key, x->line, t->sorted[i - 1]->line);
 	}
 }
 
@@ -454,8 +441,7 @@ static void reader_reset(struct yaml_reader *r)
 	tree_free(&r->tree);
 }
 
-int tree_read_bytes(struct tree **out, const struct tree_input *in, struct problems *p,
-		    struct err *e)
+int tree_read(struct tree **out, const struct config_source *in, struct problems *p, struct err *e)
 {
 	struct yaml_reader r = { .in = in, .problems = p };
 	int rc = 0;
@@ -476,59 +462,6 @@ int tree_read_bytes(struct tree **out, const struct tree_input *in, struct probl
 	return rc;
 }
 
-/* Reads at most one byte more than allowed, so that a larger file is noticed. */
-static int read_all(int fd, char *bytes, size_t *n)
-{
-	size_t have = 0;
-
-	while (have <= TREE_FILE_MAX_BYTES) {
-		ssize_t got = read(fd, bytes + have, TREE_FILE_MAX_BYTES + 1 - have);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		have += (size_t)got;
-	}
-	*n = have;
-	return 0;
-}
-
-int tree_read_file(struct tree **out, const char *path, struct problems *p, struct err *e)
-{
-	const struct problem_place at = { .file = path };
-	struct tree_input in = { .name = path };
-	char *bytes;
-	size_t n = 0;
-	int rc;
-	int fd;
-
-	/* O_NONBLOCK: a FIFO in the place of the file must not hold us up. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		rc = -errno;
-		problems_add(p, PROBLEM_ERROR, &at, "%s; name a file that this user can read",
-			     strerror(-rc));
-		return err_errno(e, -rc, "open %s", path);
-	}
-	bytes = mem_alloc(TREE_FILE_MAX_BYTES + 1);
-	rc = read_all(fd, bytes, &n);
-	(void)close(fd);
-	if (rc < 0) {
-		problems_add(p, PROBLEM_ERROR, &at, "%s; name a regular file", strerror(-rc));
-		rc = err_errno(e, -rc, "read %s", path);
-	} else {
-		in.bytes = bytes;
-		in.n = n;
-		rc = tree_read_bytes(out, &in, p, e);
-	}
-	explicit_bzero(bytes, n);
-	mem_free(bytes);
-	return rc;
-}
-
 void tree_free(struct tree **tp)
 {
 	struct tree *t = *tp;
@@ -546,32 +479,16 @@ void tree_free(struct tree **tp)
 	mem_free(t);
 }
 
-size_t tree_len(const struct tree *t)
+static int find_compare(const void *key, const void *item)
 {
-	return t->n;
-}
+	const struct node *const *node = item;
 
-const struct node *tree_at(const struct tree *t, size_t i)
-{
-	CHECK(i < t->n);
-	return &t->node[i];
+	return strcmp(key, (*node)->key);
 }
 
 const struct node *tree_find(const struct tree *t, const char *key)
 {
-	size_t low = 0;
-	size_t high = t->n;
+	const struct node **found = bsearch(key, t->sorted, t->n, sizeof(*t->sorted), find_compare);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int rc = strcmp(t->sorted[mid]->key, key);
-
-		if (rc == 0)
-			return t->sorted[mid];
-		if (rc < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
+	return found == NULL ? NULL : *found;
 }
