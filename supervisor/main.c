@@ -12,7 +12,7 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
-#include "supervisor/options.h"
+#include "supervisor/command.h"
 #include "supervisor/supervisor.h"
 
 #define USAGE_WIDTH  80

@@ -9,7 +9,6 @@
 #include "supervisor/cli/setup_sql.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/slice.h"
-#include "supervisor/options.h"
 
 /* Errors and warnings to stderr, as they stand: each names file, line and key. */
 static void tell(const struct problems *p)

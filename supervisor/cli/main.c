@@ -5,7 +5,6 @@
 
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/help.h"
-#include "supervisor/options.h"
 
 static const struct {
 	const char *verb;
