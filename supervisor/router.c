@@ -88,15 +88,15 @@ static bool is_fit(struct supervisor *s, const char **why)
 	int64_t ttl = config_int(s->config, CFG_LEASE_TTL);
 	int64_t now = clock_boot_ms();
 	const Ipc__FetcherReport *r = status_fetcher(s);
-	struct child *f = fetcher(s);
+	const struct child_facts f = child_facts(fetcher(s));
+	bool up = child_state(fetcher(s)) == CHILD_UP;
 
 	*why = "";
-	if (child_in_ring(f) || child_given_up(f))
+	if (f.in_ring || f.given_up)
 		*why = "it keeps dying";
-	else if (child_state(f) != CHILD_UP && now - child_down_since_ms(f) > ttl)
+	else if (!up && now - f.down_since_ms > ttl)
 		*why = "it is down";
-	else if (child_state(f) == CHILD_UP &&
-		 now - child_heard_ms(f) > MAX(ttl, FITNESS_SILENCE_MS))
+	else if (up && now - f.heard_ms > MAX(ttl, FITNESS_SILENCE_MS))
 		*why = "it is silent";
 	else if (s->nonce_err.code < 0) /* what is held cannot be given to a new fetcher */
 		*why = "its state directory cannot be written";

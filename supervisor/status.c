@@ -150,13 +150,14 @@ const char *status_health(struct supervisor *s, const char **reason)
 
 	*reason = s->dir_err.code < 0 ? s->dir_err.text : "";
 	for (i = SLICE__COUNT; i > 0; i--) { /* the first one is told of */
-		const struct child *child = s->child[i - 1];
+		const char *name = child_name(s->child[i - 1]);
+		const struct child_facts child = child_facts(s->child[i - 1]);
 
-		if (child_given_up(child) || child_in_ring(child))
-			*reason = say("the %s %s: see `zonesync logs %s`", child_name(child),
-				      child_given_up(child) ? "cannot work with this configuration"
-							    : "keeps dying",
-				      child_name(child));
+		if (child.given_up || child.in_ring)
+			*reason = say("the %s %s: see `zonesync logs %s`", name,
+				      child.given_up ? "cannot work with this configuration"
+						     : "keeps dying",
+				      name);
 	}
 	if ((*reason)[0] != '\0')
 		return "degraded";
@@ -201,32 +202,25 @@ void status_notify(struct supervisor *s)
 	mem_free(text);
 }
 
-static const char *worker_state(const struct child *c)
-{
-	if (child_given_up(c))
-		return "given up";
-	/* Not needed in this mode, which is no reason to worry. */
-	if (!child_wanted(c) && child_state(c) == CHILD_DOWN)
-		return "off";
-	return child_state_name(child_state(c));
-}
-
 static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 {
 	struct child *c = s->child[i];
+	const struct child_facts f = child_facts(c);
+	/* One that this mode does not need is no reason to worry. */
+	bool off = !f.wanted && child_state(c) == CHILD_DOWN;
 	Control__Worker *w = mem_zalloc(sizeof(*w));
 	int64_t now = clock_boot_ms();
 
 	control__worker__init(w);
 	w->name = mem_strdup(child_name(c));
-	w->state = mem_strdup(worker_state(c));
+	w->state = mem_strdup(f.given_up ? "given up"
+			      : off	 ? "off"
+					 : child_state_name(child_state(c)));
 	w->pid = child_pid(c);
-	w->generation = child_generation(c);
-	w->uptime_ms = child_pid(c) != 0 ? now - child_since_ms(c) : 0;
-	w->restart_in_ms = child_restart_ms(c) != 0 ? MAX(child_restart_ms(c) - now, 0) : 0;
-	w->error = mem_strdup(child_given_up(c)	 ? "exit 78: see its log"
-			      : child_in_ring(c) ? "keeps dying"
-						 : "");
+	w->generation = f.generation;
+	w->uptime_ms = child_pid(c) != 0 ? now - f.since_ms : 0;
+	w->restart_in_ms = f.restart_ms != 0 ? MAX(f.restart_ms - now, 0) : 0;
+	w->error = mem_strdup(f.given_up ? "exit 78: see its log" : f.in_ring ? "keeps dying" : "");
 	w->log = mem_strdup(s->log_paths[i] == NULL ? "" : s->log_paths[i]);
 	return w;
 }

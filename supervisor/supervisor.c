@@ -406,8 +406,8 @@ static void follow_config(struct supervisor *s)
 
 /* --- reload --- */
 
-/* Into the log, and to whoever asked. */
-static void tell_problems(const struct problems *p, struct buf *text)
+/* Into the log. */
+static void tell_problems(const struct problems *p)
 {
 	size_t i;
 
@@ -416,22 +416,7 @@ static void tell_problems(const struct problems *p, struct buf *text)
 			log_error(EV("config_error"), KV("text", p->item[i].text));
 		else
 			log_warn(EV("config_warning"), KV("text", p->item[i].text));
-		buf_printf(text, "%s%s\n",
-			   p->item[i].level == PROBLEM_ERROR ? "" : "warning: ", p->item[i].text);
 	}
-}
-
-/* At the start there is no log yet: what is wrong goes to the terminal, once. */
-static int load_first_config(struct supervisor *s, struct problems *p, struct err *e)
-{
-	int rc = config_load(&s->config, s->o.config, p, e);
-	size_t i;
-
-	for (i = 0; i < p->n; i++)
-		(void)fprintf(
-			stderr, "%s%s\n",
-			p->item[i].level == PROBLEM_ERROR ? "" : "warning: ", p->item[i].text);
-	return rc < 0 ? ERR_CONFIG : 0; /* a file that is not there is no better */
 }
 
 static void take_config(struct supervisor *s, struct config *c, struct buf *text)
@@ -447,7 +432,7 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		struct slice next = { 0 };
 
 		build_slice(s, c, i, &next);
-		if (slice_equal(&next, &s->slices[i]) && !child_given_up(s->child[i])) {
+		if (slice_equal(&next, &s->slices[i]) && !child_facts(s->child[i]).given_up) {
 			slice_reset(&next);
 			continue;
 		}
@@ -455,7 +440,7 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		s->slices[i] = next;
 		child_configure(s->child[i], s->slices[i].msg);
 		child_forgive(s->child[i]);
-		if (child_wanted(s->child[i]))
+		if (child_facts(s->child[i]).wanted)
 			buf_printf(text, "restarting %s: its part changed\n",
 				   child_name(s->child[i]));
 		log_note(EV("config_changed"), KV("child", child_name(s->child[i])));
@@ -477,7 +462,8 @@ int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 		return err_set(e, ERR_STATE, STOPPING);
 	notify_reloading();
 	rc = config_load(&c, s->o.config, &p, e);
-	tell_problems(&p, text);
+	tell_problems(&p);
+	problems_show(&p, text);
 	problems_reset(&p);
 	if (rc < 0) {
 		log_error(EV("reload_refused"), KV("err", err_text(e)));
@@ -653,7 +639,11 @@ static int prepare(struct supervisor *s, struct err *e)
 	char *log_path = NULL;
 	int rc;
 
-	rc = load_first_config(s, &p, e);
+	/* There is no log yet: what is wrong goes to the terminal, once. */
+	rc = config_load(&s->config, s->o.config, &p, e) < 0 ? ERR_CONFIG : 0;
+	problems_show(&p, &told);
+	(void)fputs(buf_cstr(&told), stderr);
+	buf_reset(&told);
 	if (rc == 0)
 		rc = dir_take(&s->dirs[WORK_STATE], e);
 	if (rc == 0)
@@ -675,8 +665,7 @@ static int prepare(struct supervisor *s, struct err *e)
 			log_error(EV("log_open_failed"), KV("err", why.text));
 		mem_free(log_path);
 		tell_shared(s);
-		tell_problems(&p, &told);
-		buf_reset(&told);
+		tell_problems(&p);
 	}
 	problems_reset(&p);
 	if (rc == 0) {

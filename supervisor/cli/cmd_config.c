@@ -11,24 +11,18 @@
 #include "supervisor/config/slice.h"
 
 /* Errors and warnings to stderr, as they stand: each names file, line and key. */
-static void tell(const struct problems *p)
-{
-	size_t i;
-
-	for (i = 0; i < p->n; i++)
-		(void)fprintf(stderr, "%s%s\n", p->item[i].level == PROBLEM_WARN ? "warning: " : "",
-			      p->item[i].text);
-	if (p->errors + p->warnings > p->n)
-		(void)fprintf(stderr, "and %zu more\n", p->errors + p->warnings - p->n);
-}
-
 static int load(struct config **out, const char *path)
 {
 	struct problems p = { 0 };
+	struct buf told = { 0 };
 	struct err e = { 0 };
 	int rc = config_load(out, path, &p, &e);
 
-	tell(&p);
+	problems_show(&p, &told);
+	if (p.errors + p.warnings > p.n)
+		buf_printf(&told, "and %zu more\n", p.errors + p.warnings - p.n);
+	(void)fputs(buf_cstr(&told), stderr);
+	buf_reset(&told);
 	problems_reset(&p);
 	return rc < 0 ? cli_fail(EX_CONFIG, "%s", err_text(&e)) : 0;
 }
