@@ -139,14 +139,6 @@ static void add_identifier(struct buf *b, const char *s, size_t n)
 	buf_addc(b, '"');
 }
 
-static int hex(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c == '\0' ? NULL : strchr(digits, c | 0x20);
-
-	return at == NULL ? -1 : (int)(at - digits);
-}
-
 /* currentSchema of the URL, decoded; what is no encoding stays: the daemon refuses it. */
 static void add_current_schema(struct buf *out, const char *url)
 {
@@ -157,8 +149,8 @@ static void add_current_schema(struct buf *out, const char *url)
 	if (s == NULL)
 		return;
 	for (s += 1 + strlen(SCHEMA_PARAMETER); *s != '\0' && *s != '&'; s++) {
-		if (*s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0) {
-			buf_addc(out, (char)(hex(s[1]) << 4 | hex(s[2])));
+		if (*s == '%' && str_hex_digit(s[1]) >= 0 && str_hex_digit(s[2]) >= 0) {
+			buf_addc(out, (char)(str_hex_digit(s[1]) << 4 | str_hex_digit(s[2])));
 			s += 2;
 		} else {
 			buf_addc(out, *s == '+' ? ' ' : *s);
