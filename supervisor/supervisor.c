@@ -118,12 +118,20 @@ static int open_http(struct supervisor *s, struct err *e)
 	return rc;
 }
 
+/* Of its Unix socket; NULL: it listens on TCP, or nowhere. */
+static const char *http_path(const struct supervisor *s)
+{
+	bool is_unix = s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX);
+
+	return is_unix ? s->http_url + strlen(HTTP_UNIX) : NULL;
+}
+
 static void close_http(struct supervisor *s)
 {
 	if (s->http_listener >= 0)
 		(void)close(s->http_listener);
-	if (s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX))
-		(void)unlink(s->http_url + strlen(HTTP_UNIX));
+	if (http_path(s) != NULL)
+		(void)unlink(http_path(s));
 	mem_free(s->http_url);
 	mem_free(s->http_wish);
 }
@@ -284,51 +292,44 @@ static void create_children(struct supervisor *s)
 
 /* --- directories that are removed under us --- */
 
-/* The number stays: it is handed on to each cache. */
-static int listen_again(const char *path, int old, struct err *e)
-{
-	int fd = -1;
-	int rc = listen_unix(path, &fd, e);
-
-	if (rc == 0 && dup3(fd, old, O_CLOEXEC) < 0)
-		rc = err_errno(e, errno, "listen on %s", path);
-	if (fd >= 0)
-		(void)close(fd);
-	return rc;
-}
-
 static bool is_gone(const char *path)
 {
 	return access(path, F_OK) < 0 && errno == ENOENT;
 }
 
-static bool is_to_remake(const char *path, bool all)
+/* 1: it was to be made anew, and is. The number stays: it is handed on to each cache. */
+static int listen_again(const char *path, int old, bool all, struct err *e)
 {
-	return path != NULL && (all || is_gone(path));
+	int fd = -1;
+	int rc;
+
+	if (path == NULL || (!all && !is_gone(path)))
+		return 0;
+	rc = listen_unix(path, &fd, e);
+	if (rc == 0 && dup3(fd, old, O_CLOEXEC) < 0)
+		rc = err_errno(e, errno, "listen on %s", path);
+	if (fd >= 0)
+		(void)close(fd);
+	return rc < 0 ? rc : 1;
 }
 
 /* What lies in the run directory: those sockets that are not there, or all. One that cannot be
    made keeps no other from it. */
 static int remake_sockets(struct supervisor *s, bool all, struct err *e)
 {
-	const char *http = s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX)
-				   ? s->http_url + strlen(HTTP_UNIX)
-				   : NULL;
 	char *control = mem_printf("%s/control.sock", s->o.run_dir);
-	bool cache = is_to_remake(s->cache_socket, all);
-	bool web = is_to_remake(http, all);
-	int cache_rc = cache ? listen_again(s->cache_socket, s->cache_listener, e) : 0;
-	int web_rc = web ? listen_again(http, s->http_listener, e) : 0;
-	int control_rc = 0;
+	int cache = listen_again(s->cache_socket, s->cache_listener, all, e);
+	int web = listen_again(http_path(s), s->http_listener, all, e);
+	int rc = 0;
 
-	if ((cache && cache_rc == 0) || (web && web_rc == 0))
+	if (cache > 0 || web > 0)
 		child_restart(s->child[SLICE_CACHE], "its sockets were removed");
-	if (is_to_remake(control, all) || s->control == NULL) {
+	if (all || is_gone(control) || s->control == NULL) {
 		control_close(&s->control);
-		control_rc = open_control(s, e);
+		rc = open_control(s, e);
 	}
 	mem_free(control);
-	return MIN(control_rc, MIN(cache_rc, web_rc));
+	return MIN(rc, MIN(cache, web));
 }
 
 /* The cache serves what is on no path any more, and makes a store anew beside it. */

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/cli/print.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/json/write.h"
+#include "supervisor/cli/cli.h"
 
 #define GAP 2
 
@@ -67,6 +72,42 @@ void text_paint(struct buf *b, enum text_colour c, const char *s, bool colour)
 	text_clean(b, s);
 	if (colour && c != COLOUR_NONE)
 		buf_adds(b, "\033[0m");
+}
+
+int cli_fail(int code, const char *fmt, ...)
+{
+	struct buf clean = { 0 };
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n >= 0)
+		text_clean(&clean, text);
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "zonesync: %s\n", n < 0 ? "out of memory" : buf_cstr(&clean));
+	buf_reset(&clean);
+	free(text);
+	return code;
+}
+
+void cli_print(struct buf *b)
+{
+	size_t at = 0;
+
+	while (at < b->len) {
+		ssize_t n = write(STDOUT_FILENO, b->data + at, b->len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			_exit(errno == EPIPE ? EXIT_SUCCESS
+					     : cli_fail(EX_IOERR, "stdout: %s", strerror(errno)));
+		at += (size_t)n;
+	}
+	buf_reset(b);
 }
 
 /* Columns a terminal needs: code points, near enough. */
