@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/json/write.h"
@@ -148,26 +147,18 @@ static int split_ref(const char *typed, const char **kind, const char **id)
 }
 
 /* A key on the command line stands in the list of processes; on stdin it does not. */
-static int read_key(struct buf *key)
+static int read_key(char key[KEY_MAX + 3])
 {
-	ssize_t n = 1;
+	size_t n = fread(key, 1, KEY_MAX + 2, stdin);
 
-	while (n > 0 && key->len <= KEY_MAX) {
-		buf_reserve(key, KEY_MAX + 2);
-		n = read(STDIN_FILENO, key->data + key->len, KEY_MAX + 2 - MIN(key->len, KEY_MAX));
-		if (n < 0 && errno == EINTR)
-			n = 1;
-		else if (n > 0)
-			key->len += (size_t)n;
-	}
-	if (n < 0)
+	if (ferror(stdin))
 		return cli_fail(EX_IOERR, "stdin: %s", strerror(errno));
-	if (key->len > 0 && key->data[key->len - 1] == '\n')
-		key->len--;
-	if (key->len == 0 || key->len > KEY_MAX || memchr(key->data, '\0', key->len) != NULL ||
-	    memchr(key->data, '\n', key->len) != NULL)
+	if (n > 0 && key[n - 1] == '\n')
+		n--;
+	if (n == 0 || n > KEY_MAX || memchr(key, '\0', n) != NULL || memchr(key, '\n', n) != NULL)
 		return cli_fail(EX_USAGE, "stdin holds no key: one line of at most %d bytes",
 				KEY_MAX);
+	key[n] = '\0';
 	return 0;
 }
 
@@ -190,21 +181,19 @@ int verb_resolve_key(struct cli *c)
 {
 	const char *typed = c->args.word[1];
 	Gateway__ResolveKey k = GATEWAY__RESOLVE_KEY__INIT;
-	struct buf key = { 0 };
+	char key[KEY_MAX + 3];
 	const char *kind;
 	const char *id;
 	int rc = split_ref(c->args.word[0], &kind, &id);
 
 	if (rc == 0 && str_equal(typed, "-"))
-		rc = read_key(&key);
-	if (rc == 0) {
-		k.ref_kind = (char *)(uintptr_t)kind;
-		k.ref = (char *)(uintptr_t)id;
-		k.key = (char *)(uintptr_t)(key.len > 0 ? buf_cstr(&key) : typed);
-		rc = ask(c, &k.base);
-	}
-	buf_reset(&key);
-	return rc;
+		rc = read_key(key);
+	if (rc != 0)
+		return rc;
+	k.ref_kind = (char *)(uintptr_t)kind;
+	k.ref = (char *)(uintptr_t)id;
+	k.key = str_equal(typed, "-") ? key : (char *)(uintptr_t)typed;
+	return ask(c, &k.base);
 }
 
 int verb_resolve_subscription(struct cli *c)
