@@ -142,7 +142,7 @@ static const char *log_trouble_of(struct supervisor *s)
 	return why[0] == '\0' ? "" : say("%s; its lines go elsewhere", why);
 }
 
-const char *status_health(struct supervisor *s, const char **reason)
+static const char *status_health(struct supervisor *s, const char **reason)
 {
 	const Ipc__CacheReport *c = status_cache(s);
 	const Ipc__FetcherReport *f = status_fetcher(s);

@@ -61,5 +61,4 @@ bool supervisor_publishes(const struct supervisor *s);		/* its fetcher reads the
 bool supervisor_sees_java(struct supervisor *s);		/* or may, for all we know */
 const Ipc__CacheReport *status_cache(struct supervisor *s);	/* its last one, or NULL */
 const Ipc__FetcherReport *status_fetcher(struct supervisor *s); /* likewise */
-const char *status_health(struct supervisor *s, const char **reason);
 void status_notify(struct supervisor *s); /* to systemd, when it changed */

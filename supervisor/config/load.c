@@ -28,54 +28,40 @@ static void set_default(struct config *c, enum cfg id)
 	struct value *v = &c->slot[id].v;
 
 	value_reset(v);
-	if (row->dflt[0] == '\0')
-		return;
-	if (row->status == STATUS_NO_EFFECT) {
-		v->text = mem_strdup(row->dflt);
-		return;
-	}
-	CHECK(value_parse(v, row, row->dflt, NULL) == 0);
+	if (row->dflt[0] != '\0')
+		CHECK(value_parse(v, row, row->dflt, NULL) == 0);
 }
 
 /* Values of rows that are ignored are allowed to be wrong. */
-static bool weighs(const struct config *c, const struct schema_row *row, enum problem_level *level)
-{
-	*level = row->status == STATUS_LATER ? PROBLEM_WARN : PROBLEM_ERROR;
-	if (row->needs != 0 && c->slot[row->needs].v.num == 0)
-		return false;
-	return row->status != STATUS_NO_EFFECT;
-}
-
 static void complain(const struct loading *l, enum cfg id, const struct err *e)
 {
-	enum problem_level level;
+	const struct schema_row *row = schema_row(id);
+	bool later = row->status == STATUS_LATER;
 	struct problem_place at;
 
-	if (!weighs(l->c, schema_row(id), &level))
+	if (row->needs != 0 && l->c->slot[row->needs].v.num == 0)
 		return;
 	config_place(l->c, id, &at);
-	problems_add(l->p, level, &at, "%s%s", e->text,
-		     level == PROBLEM_WARN ? " (the key is ignored in this release)" : "");
+	problems_add(l->p, later ? PROBLEM_WARN : PROBLEM_ERROR, &at, "%s%s", e->text,
+		     later ? " (the key is ignored in this release)" : "");
 }
 
-/* Replaces placeholders and parses one text. 1: it was empty. */
-static int take_text(const struct loading *l, enum cfg id, const char *text)
+/* Replaces placeholders and parses one text; of a map that of `name`. 1: it was empty. */
+static int take_text(const struct loading *l, enum cfg id, const char *name, const char *text)
 {
 	const struct schema_row *row = schema_row(id);
 	struct slot *s = &l->c->slot[id];
 	struct err e = { 0 };
 	char *full = NULL;
-	int rc;
+	int rc = resolve_expand(l->r, text, &full, &e);
 
-	rc = resolve_expand(l->r, text, &full, &e);
 	if (rc == 0 && full[0] == '\0')
 		rc = 1;
-	if (rc == 0 && row->status == STATUS_NO_EFFECT)
-		s->v.text = full[0] == '\0' ? NULL : mem_strdup(full);
 	else if (rc == 0)
-		rc = value_parse(&s->v, row, full, &e);
+		rc = name == NULL ? value_parse(&s->v, row, full, &e)
+				  : value_parse_entry(&s->v, row, name, full, &e);
 	mem_free_secret(full);
-	if (rc < 0)
+	if (rc < 0 && row->status != STATUS_NO_EFFECT)
 		complain(l, id, &e);
 	return rc;
 }
@@ -133,7 +119,7 @@ static int take_items(const struct loading *l, enum cfg id)
 			note_origin(s, &f);
 		else if (!fill_gap(l, id, i, &f))
 			break;
-		one = take_text(l, id, f.value);
+		one = take_text(l, id, NULL, f.value);
 		if (one < 0)
 			return one;
 		rc = one == 0 ? 0 : rc;
@@ -150,31 +136,12 @@ static void key_of(char *out, size_t n, const struct schema_row *row)
 		str_copy(out, n, row->key);
 }
 
-static void take_entry(const struct loading *l, enum cfg id, const char *key,
-		       const struct origin_found *f)
-{
-	const struct schema_row *row = schema_row(id);
-	struct slot *s = &l->c->slot[id];
-	struct err e = { 0 };
-	char *full = NULL;
-	int rc = resolve_expand(l->r, f->value, &full, &e);
-
-	note_origin(s, f);
-	mem_free(s->key);
-	s->key = mem_strdup(key);
-	if (rc == 0 && full[0] != '\0')
-		rc = value_parse_entry(&s->v, row, key + strlen(row->key) - 1, full, &e);
-	mem_free_secret(full);
-	if (rc < 0)
-		complain(l, id, &e);
-	s->set = s->v.n > 0;
-}
-
 /* Every key below that of the row. */
 static void load_map(const struct loading *l, enum cfg id)
 {
 	const char *pattern = schema_row(id)->key;
 	size_t n = strlen(pattern) - 1;
+	struct slot *s = &l->c->slot[id];
 	char prefix[LIST_KEY_BYTES];
 	char key[MAP_KEY_BYTES];
 	struct origin_found f;
@@ -183,9 +150,15 @@ static void load_map(const struct loading *l, enum cfg id)
 	CHECK(n < sizeof(prefix));
 	str_copy(prefix, n + 1, pattern);
 	str_copy(key, sizeof(key), prefix);
-	while (resolve_below(l->r, prefix, &at, key + n, sizeof(key) - n))
-		if (!value_has_entry(&l->c->slot[id].v, key + n) && resolve_find(l->r, key, &f))
-			take_entry(l, id, key, &f);
+	while (resolve_below(l->r, prefix, &at, key + n, sizeof(key) - n)) {
+		if (value_has_entry(&s->v, key + n) || !resolve_find(l->r, key, &f))
+			continue;
+		note_origin(s, &f);
+		mem_free(s->key);
+		s->key = mem_strdup(key);
+		(void)take_text(l, id, key + n, f.value);
+	}
+	s->set = s->v.n > 0;
 }
 
 static void load_row(const struct loading *l, enum cfg id)
@@ -207,7 +180,7 @@ static void load_row(const struct loading *l, enum cfg id)
 	if ((row->type != TYPE_LIST || !schema_is_pattern(row)) && resolve_find(l->r, key, &f)) {
 		note_origin(s, &f);
 		value_reset(&s->v);
-		rc = take_text(l, id, f.value);
+		rc = take_text(l, id, NULL, f.value);
 	} else if (row->type == TYPE_LIST) {
 		value_reset(&s->v);
 		rc = take_items(l, id);
