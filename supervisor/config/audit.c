@@ -163,11 +163,10 @@ static enum cfg row_of_variable(const char *folded, bool *exact)
 
 	*exact = false;
 	for (i = 0; i < CFG__COUNT && !*exact; i++) {
-		char key[128];
+		char key[RESOLVE_NAME_BYTES];
 		unsigned d;
 
-		str_copy(key, sizeof(key), schema_row((enum cfg)i)->key);
-		resolve_fold(key);
+		resolve_spell(key, schema_row((enum cfg)i)->key, FOLDED);
 		*exact = strcmp(key, folded) == 0;
 		d = str_distance(key, folded);
 		if (!*exact && d >= limit)
@@ -181,13 +180,12 @@ static enum cfg row_of_variable(const char *folded, bool *exact)
 static void audit_variable(struct audit *a, const char *full, const char *name)
 {
 	struct problem_place at = { .env = full };
-	char folded[128];
+	char folded[RESOLVE_NAME_BYTES];
 	char usual[RESOLVE_NAME_BYTES];
 	bool exact;
 	enum cfg id;
 
-	str_copy(folded, sizeof(folded), name);
-	resolve_fold(folded);
+	resolve_spell(folded, name, FOLDED);
 	if (!is_our_variable(folded) || names_pattern(folded))
 		return;
 	if (str_starts(folded, "repositories_"))

@@ -88,6 +88,8 @@ void resolve_spell(char out[RESOLVE_NAME_BYTES], const char *key, unsigned how)
 			c = '_';
 		if ((how & UPPER) != 0)
 			c = (char)toupper((unsigned char)c);
+		if ((how & LOWER) != 0)
+			c = (char)tolower((unsigned char)c);
 		out[n++] = c;
 	}
 	out[n] = '\0';
@@ -313,18 +315,4 @@ int resolve_expand(const struct resolver *r, const char *text, char **out, struc
 	explicit_bzero(x.out.data, x.out.cap);
 	buf_reset(&x.out);
 	return rc;
-}
-
-void resolve_fold(char *name)
-{
-	size_t n = 0;
-	size_t i;
-
-	for (i = 0; name[i] != '\0'; i++) {
-		if (name[i] == '-' || name[i] == ']')
-			continue;
-		name[n++] = strchr("._[", name[i]) != NULL ? '_'
-							   : (char)tolower((unsigned char)name[i]);
-	}
-	name[n] = '\0';
 }

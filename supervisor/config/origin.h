@@ -61,9 +61,8 @@ bool resolve_below(const struct resolver *r, const char *prefix, size_t *at, cha
 /* *out is `text` with its placeholders replaced, and the caller's; mem_free_secret() it. */
 int resolve_expand(const struct resolver *r, const char *text, char **out, struct err *e) MUST_USE;
 
-/* One spelling of a key: [0] -> .0, dots -> _, hyphens gone, upper case. */
-enum { NO_BRACKETS = 1, NO_DOTS = 2, NO_HYPHENS = 4, UPPER = 8, SPELLINGS = 16 };
+/* One spelling of a key: [0] -> .0, dots -> _, hyphens gone, upper case. FOLDED is of no variable:
+   it is one form for all that spell a key alike, for comparing. */
+enum { NO_BRACKETS = 1, NO_DOTS = 2, NO_HYPHENS = 4, UPPER = 8, SPELLINGS = 16, LOWER = 16 };
+#define FOLDED (NO_BRACKETS | NO_DOTS | NO_HYPHENS | LOWER)
 void resolve_spell(char out[RESOLVE_NAME_BYTES], const char *key, unsigned how);
-
-/* Puts every character that spellings treat alike into one form, for comparing names. */
-void resolve_fold(char *name);
