@@ -188,8 +188,10 @@ void router_up(struct supervisor *s, struct child *c)
 		act(s, role_fetcher_up(&s->role));
 }
 
-void router_stopping(struct supervisor *s, struct child *c)
+void router_stopping(void *arg, struct child *c)
 {
+	struct supervisor *s = arg;
+
 	if (c == fetcher(s))
 		role_fetcher_stopping(&s->role);
 }

@@ -167,11 +167,6 @@ static void on_up(void *arg, struct child *c)
 	status_notify(s);
 }
 
-static void on_stopping(void *arg, struct child *c)
-{
-	router_stopping(arg, c);
-}
-
 static void close_all(struct supervisor *s)
 {
 	unsigned i;
@@ -263,9 +258,8 @@ static void build_slice(struct supervisor *s, const struct config *c, unsigned i
 
 static void create_children(struct supervisor *s)
 {
-	const struct child_hooks hooks = {
-		s, &router_routes, on_up, on_stopping, on_report, on_gone
-	};
+	const struct child_hooks hooks = { s,	      &router_routes, on_up, router_stopping,
+					   on_report, on_gone };
 	unsigned i;
 
 	for (i = 0; i < SLICE__COUNT; i++) {

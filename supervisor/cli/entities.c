@@ -40,6 +40,14 @@ static int ref_of(struct cli *c, const char **ref)
 	return 0;
 }
 
+/* What `get` and `list` begin with; 0 or the exit code. */
+static int begin(struct query *q, struct cli *c, char *kind, const char **ref)
+{
+	if (kind_of(c, kind) != 0 || ref_of(c, ref) != 0)
+		return EX_USAGE;
+	return query_open(q, c->socket);
+}
+
 /* --- get --- */
 
 static int gather_reply(void *arg, const Gateway__Reply *r, int code, struct err *e)
@@ -91,11 +99,8 @@ int verb_get(struct cli *c)
 	struct err e = { 0 };
 	struct query q;
 	Gateway__Get get = GATEWAY__GET__INIT;
-	int rc;
+	int rc = begin(&q, c, kind, &ref);
 
-	if (kind_of(c, kind) != 0 || ref_of(c, &ref) != 0)
-		return EX_USAGE;
-	rc = query_open(&q, c->socket);
 	if (rc != 0)
 		return rc;
 	get.kind = kind;
@@ -178,11 +183,8 @@ int verb_list(struct cli *c)
 	const char *ref = NULL;
 	struct query q;
 	Gateway__List list = GATEWAY__LIST__INIT;
-	int rc;
+	int rc = begin(&q, c, kind, &ref);
 
-	if (kind_of(c, kind) != 0 || ref_of(c, &ref) != 0)
-		return EX_USAGE;
-	rc = query_open(&q, c->socket);
 	if (rc != 0)
 		return rc;
 	list.kind = kind;
