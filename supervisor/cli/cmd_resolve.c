@@ -13,29 +13,27 @@
 
 #define KEY_MAX 1024 /* bytes of a key on stdin; the index takes no longer one */
 
-static const struct {
-	Gateway__Match__Why why;
-	const char *text;
-} reasons[] = {
-	{ GATEWAY__MATCH__WHY__KEY_REVOKED, "the key is revoked" },
-	{ GATEWAY__MATCH__WHY__KEY_PAUSED, "the key is paused" },
-	{ GATEWAY__MATCH__WHY__KEY_EXPIRED, "the key has expired" },
-	{ GATEWAY__MATCH__WHY__KEY_INACTIVE, "the key is marked inactive" },
-	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_UNKNOWN, "its subscription is not deployed here" },
-	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_ACCEPTED, "its subscription is not accepted" },
-	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_STARTED, "its subscription has not started" },
-	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_ENDED, "its subscription has ended" },
-	{ GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED, "what it is for is not deployed here" },
-};
-
 static const char *reason_of(const Gateway__Match *m)
 {
-	size_t i;
+	static const char *const reasons[] = {
+		[GATEWAY__MATCH__WHY__KEY_REVOKED] = "the key is revoked",
+		[GATEWAY__MATCH__WHY__KEY_PAUSED] = "the key is paused",
+		[GATEWAY__MATCH__WHY__KEY_EXPIRED] = "the key has expired",
+		[GATEWAY__MATCH__WHY__KEY_INACTIVE] = "the key is marked inactive",
+		[GATEWAY__MATCH__WHY__SUBSCRIPTION_UNKNOWN] =
+			"its subscription is not deployed here",
+		[GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_ACCEPTED] =
+			"its subscription is not accepted",
+		[GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_STARTED] =
+			"its subscription has not started",
+		[GATEWAY__MATCH__WHY__SUBSCRIPTION_ENDED] = "its subscription has ended",
+		[GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED] = "what it is for is not deployed here",
+	};
+	size_t why = (size_t)m->why;
 
-	for (i = 0; i < ARRAY_LEN(reasons); i++)
-		if (reasons[i].why == m->why)
-			return reasons[i].text;
-	return "for a reason this version does not know";
+	return why < ARRAY_LEN(reasons) && reasons[why] != NULL
+		       ? reasons[why]
+		       : "for a reason this version does not know";
 }
 
 /* --- what is printed --- */

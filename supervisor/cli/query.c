@@ -83,32 +83,29 @@ static int receive(struct query *q, Gateway__Reply **out, struct err *e)
 static int code_of(const Gateway__Reply *r, struct err *e)
 {
 	static const struct {
-		Gateway__Code code;
 		int exit_code;
 		const char *text;
 	} codes[] = {
-		{ GATEWAY__CODE__NOT_FOUND, CLI_NO, "there is no such entity" },
-		{ GATEWAY__CODE__RESET, CLI_RESET, "the position is of another history" },
-		{ GATEWAY__CODE__TIMEOUT, CLI_TIMEOUT, "not reached in time" },
-		{ GATEWAY__CODE__BAD_REQUEST, EX_USAGE, "the cache does not understand this" },
-		{ GATEWAY__CODE__BUSY, EX_UNAVAILABLE, "the cache is busy; try again" },
-		{ GATEWAY__CODE__UNAVAILABLE, EX_UNAVAILABLE, "this node has no data yet" },
-		{ GATEWAY__CODE__SLOW, EX_UNAVAILABLE, "cut off: the answers were not read" },
-		{ GATEWAY__CODE__UNSUPPORTED, EX_PROTOCOL,
-		  "the daemon is older than this command" },
+		[GATEWAY__CODE__NOT_FOUND] = { CLI_NO, "there is no such entity" },
+		[GATEWAY__CODE__RESET] = { CLI_RESET, "the position is of another history" },
+		[GATEWAY__CODE__TIMEOUT] = { CLI_TIMEOUT, "not reached in time" },
+		[GATEWAY__CODE__BAD_REQUEST] = { EX_USAGE, "the cache does not understand this" },
+		[GATEWAY__CODE__BUSY] = { EX_UNAVAILABLE, "the cache is busy; try again" },
+		[GATEWAY__CODE__UNAVAILABLE] = { EX_UNAVAILABLE, "this node has no data yet" },
+		[GATEWAY__CODE__SLOW] = { EX_UNAVAILABLE, "cut off: the answers were not read" },
+		[GATEWAY__CODE__UNSUPPORTED] = { EX_PROTOCOL,
+						 "the daemon is older than this command" },
 	};
-	size_t i;
+	size_t code = (size_t)r->code;
 
 	if (r->code == GATEWAY__CODE__OK)
 		return 0;
-	for (i = 0; i < ARRAY_LEN(codes); i++) {
-		if (codes[i].code != r->code)
-			continue;
-		(void)err_set(e, ERR_REMOTE, "%s", r->error[0] == '\0' ? codes[i].text : r->error);
-		return codes[i].exit_code;
+	if (code >= ARRAY_LEN(codes) || codes[code].text == NULL) {
+		(void)err_set(e, ERR_REMOTE, "the cache answers with code %d", (int)r->code);
+		return EX_PROTOCOL;
 	}
-	(void)err_set(e, ERR_REMOTE, "the cache answers with code %d", (int)r->code);
-	return EX_PROTOCOL;
+	(void)err_set(e, ERR_REMOTE, "%s", r->error[0] == '\0' ? codes[code].text : r->error);
+	return codes[code].exit_code;
 }
 
 int query_run(struct query *q, const ProtobufCMessage *body, query_fn *fn, void *arg, struct err *e)
