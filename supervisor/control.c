@@ -13,6 +13,7 @@
 #include "common/ipc/listener.h"
 #include "common/ipc/text.h"
 #include "common/log/log.h"
+#include "common/message/message.h"
 #include "control.pb-c.h"
 #include "supervisor/supervisor.h"
 
@@ -72,7 +73,7 @@ static void answer(struct peer *p, const Control__Request *req)
 {
 	struct command_result r = { 0 };
 	Control__Reply m = CONTROL__REPLY__INIT;
-	Control__Status st;
+	Control__Status *st;
 
 	if (p->allowed) {
 		p->c->answer(p->c->s, req->verb, (const char *const *)req->args, req->n_args, &r);
@@ -81,19 +82,16 @@ static void answer(struct peer *p, const Control__Request *req)
 		r.error = "access refused: be root, the daemon's user, or in the group of the "
 			  "socket (zonesync.control.group)";
 	}
+	st = r.want_status ? supervisor_status(p->c->s) : NULL;
 	p->waiting = r.pending && r.error == NULL;
 	if (!p->waiting) {
 		m.exit_code = r.exit_code;
 		m.error = (char *)(uintptr_t)(r.error == NULL ? "" : r.error);
 		m.text = (char *)(uintptr_t)buf_cstr(&r.text);
-		if (r.want_status) {
-			supervisor_status(p->c->s, &st);
-			m.status = &st;
-		}
+		m.status = st;
 		reply(p, &m);
-		if (r.want_status)
-			supervisor_status_free(&st);
 	}
+	message_free(st);
 	buf_reset(&r.text);
 }
 

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "common/message/message.h"
 #include "supervisor/config/check.h"
 #include "supervisor/supervisor_internal.h"
 #include "supervisor/notify.h"
@@ -208,10 +209,9 @@ static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 	const struct child_facts f = child_facts(c);
 	/* One that this mode does not need is no reason to worry. */
 	bool off = !f.wanted && child_state(c) == CHILD_DOWN;
-	Control__Worker *w = mem_zalloc(sizeof(*w));
+	Control__Worker *w = message_new(&control__worker__descriptor);
 	int64_t now = clock_boot_ms();
 
-	control__worker__init(w);
 	w->name = mem_strdup(child_name(c));
 	w->state = mem_strdup(f.given_up ? "given up"
 			      : off	 ? "off"
@@ -227,9 +227,8 @@ static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 
 static Control__Death *death_status(const struct death *d)
 {
-	Control__Death *out = mem_zalloc(sizeof(*out));
+	Control__Death *out = message_new(&control__death__descriptor);
 
-	control__death__init(out);
 	out->at_ms = d->at_ms;
 	out->worker = mem_strdup(d->worker);
 	out->pid = d->pid;
@@ -253,13 +252,13 @@ static void pack_warnings(struct supervisor *s, Control__Status *out)
 	problems_reset(&p);
 }
 
-void supervisor_status(struct supervisor *s, Control__Status *out)
+Control__Status *supervisor_status(struct supervisor *s)
 {
+	Control__Status *out = message_new(&control__status__descriptor);
 	size_t n = MIN(s->n_deaths, SUPERVISOR_DEATHS);
 	const char *reason;
 	unsigned i;
 
-	control__status__init(out);
 	out->version = mem_strdup(ZONESYNC_VERSION);
 	out->node = mem_strdup(config_str(s->config, CFG_NODE_NAME));
 	out->zone = mem_strdup(is_zone(s) ? config_str(s->config, CFG_ZONE_ID) : "");
@@ -282,20 +281,9 @@ void supervisor_status(struct supervisor *s, Control__Status *out)
 	for (i = 0; i < n; i++)
 		out->deaths[i] =
 			death_status(&s->deaths[(s->n_deaths - n + i) % SUPERVISOR_DEATHS]);
-	out->elector = (Ipc__ElectorReport *)(uintptr_t)elector_report(s);
-	out->fetcher = (Ipc__FetcherReport *)(uintptr_t)status_fetcher(s);
-	out->cache = (Ipc__CacheReport *)(uintptr_t)status_cache(s);
+	out->elector = message_copy(elector_report(s));
+	out->fetcher = message_copy(status_fetcher(s));
+	out->cache = message_copy(status_cache(s));
 	pack_warnings(s, out);
-}
-
-/* All but the reports came from malloc, as protobuf-c's own does. */
-void supervisor_status_free(Control__Status *st)
-{
-	Control__Status *copy = mem_alloc(sizeof(*copy));
-
-	*copy = *st;
-	copy->elector = NULL;
-	copy->fetcher = NULL;
-	copy->cache = NULL;
-	control__status__free_unpacked(copy, NULL);
+	return out;
 }

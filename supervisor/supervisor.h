@@ -56,6 +56,4 @@ int supervisor_restart(struct supervisor *s, const char *worker, struct buf *tex
 int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf *text,
 			      struct err *e) MUST_USE;
 
-/* Fills a status; supervisor_status_free() releases what it allocated. */
-void supervisor_status(struct supervisor *s, Control__Status *out);
-void supervisor_status_free(Control__Status *st);
+Control__Status *supervisor_status(struct supervisor *s) MUST_USE; /* message_free() it */

@@ -17,14 +17,6 @@ struct building {
 
 typedef ProtobufCMessage *part_fn(const struct building *b);
 
-static void *make(const ProtobufCMessageDescriptor *d)
-{
-	ProtobufCMessage *m = mem_alloc(d->sizeof_message);
-
-	protobuf_c_message_init(d, m);
-	return m;
-}
-
 static char *copy(const struct config *c, enum cfg id)
 {
 	return mem_strdup(config_str(c, id));
@@ -131,12 +123,12 @@ static char **make_addresses(const struct config *c, enum cfg host, enum cfg por
 
 static Ipc__Tls *make_tls(bool keystore, bool truststore)
 {
-	Ipc__Tls *m = make(&ipc__tls__descriptor);
+	Ipc__Tls *m = message_new(&ipc__tls__descriptor);
 
 	if (keystore)
-		m->keystore = make(&ipc__tls_store__descriptor);
+		m->keystore = message_new(&ipc__tls_store__descriptor);
 	if (truststore)
-		m->truststore = make(&ipc__tls_store__descriptor);
+		m->truststore = message_new(&ipc__tls_store__descriptor);
 	return m;
 }
 
@@ -154,7 +146,7 @@ static Ipc__Tls *make_redis_tls(const struct config *c)
 
 static Ipc__Redis *make_redis(const struct config *c)
 {
-	Ipc__Redis *m = make(&ipc__redis__descriptor);
+	Ipc__Redis *m = message_new(&ipc__redis__descriptor);
 
 	/* The socket wins: a host that is not used must not restart anybody. */
 	m->sentinels = make_addresses(c, CFG_REDIS_SENTINEL_HOST, CFG_REDIS_SENTINEL_PORT,
@@ -181,7 +173,7 @@ static char *local_socket(const struct building *b)
 
 static ProtobufCMessage *build_elector(const struct building *b)
 {
-	Ipc__ElectorConfig *part = make(&ipc__elector_config__descriptor);
+	Ipc__ElectorConfig *part = message_new(&ipc__elector_config__descriptor);
 	struct timing t;
 
 	timing_from_ttl(config_int(b->c, CFG_LEASE_TTL), &t);
@@ -194,7 +186,7 @@ static ProtobufCMessage *build_elector(const struct building *b)
 
 static Ipc__Mongo *make_mongo(const struct config *c)
 {
-	Ipc__Mongo *m = make(&ipc__mongo__descriptor);
+	Ipc__Mongo *m = message_new(&ipc__mongo__descriptor);
 
 	/* The connection string wins: what is not used must not restart anybody. */
 	if (!config_is_set(c, CFG_MONGO_URI))
@@ -216,7 +208,7 @@ static Ipc__Mongo *make_mongo(const struct config *c)
 
 static Ipc__Postgres *make_postgres(const struct config *c)
 {
-	Ipc__Postgres *m = make(&ipc__postgres__descriptor);
+	Ipc__Postgres *m = message_new(&ipc__postgres__descriptor);
 	bool keystore = config_is_set(c, CFG_JDBC_KEYSTORE_PATH);
 	bool truststore = config_is_set(c, CFG_JDBC_TRUSTSTORE_PATH);
 
@@ -230,14 +222,14 @@ static Ipc__Postgres *make_postgres(const struct config *c)
 static ProtobufCMessage *build_fetcher(const struct building *b)
 {
 	const char *secret = config_str(b->c, CFG_ENCRYPTION_SECRET);
-	Ipc__FetcherConfig *part = make(&ipc__fetcher_config__descriptor);
+	Ipc__FetcherConfig *part = message_new(&ipc__fetcher_config__descriptor);
 
 	if (config_bool(b->c, CFG_SYNC_DISTRIBUTED))
 		part->redis = make_redis(b->c);
 	part->local_socket = local_socket(b);
 	part->node_id = node_id(b);
 	part->sync_delay_ms = (uint32_t)config_sync_delay_ms(b->c);
-	part->guard = make(&ipc__guard__descriptor);
+	part->guard = message_new(&ipc__guard__descriptor);
 	part->encryption_secret.len = strlen(secret);
 	part->encryption_secret.data = mem_dup(secret, strlen(secret));
 	if (str_equal(config_str(b->c, CFG_SOURCE), "mongodb"))
@@ -249,7 +241,7 @@ static ProtobufCMessage *build_fetcher(const struct building *b)
 
 static Ipc__HttpConfig *make_http(const struct building *b)
 {
-	Ipc__HttpConfig *m = make(&ipc__http_config__descriptor);
+	Ipc__HttpConfig *m = message_new(&ipc__http_config__descriptor);
 	char *const *names;
 	char *const *secrets;
 	size_t i;
@@ -259,7 +251,7 @@ static Ipc__HttpConfig *make_http(const struct building *b)
 	if (m->n_users > 0)
 		m->users = mem_alloc(m->n_users * sizeof(*m->users));
 	for (i = 0; i < m->n_users; i++) {
-		m->users[i] = make(&ipc__http_user__descriptor);
+		m->users[i] = message_new(&ipc__http_user__descriptor);
 		m->users[i]->name = mem_strdup(names[i]);
 		m->users[i]->password = mem_strdup(secrets[i]);
 	}
@@ -268,7 +260,7 @@ static Ipc__HttpConfig *make_http(const struct building *b)
 
 static ProtobufCMessage *build_cache(const struct building *b)
 {
-	Ipc__CacheConfig *part = make(&ipc__cache_config__descriptor);
+	Ipc__CacheConfig *part = message_new(&ipc__cache_config__descriptor);
 
 	if (config_bool(b->c, CFG_SYNC_DISTRIBUTED))
 		part->redis = make_redis(b->c);
@@ -293,7 +285,7 @@ static const struct {
 
 static Ipc__Log *make_log(const struct building *b, enum slice_worker worker)
 {
-	Ipc__Log *m = make(&ipc__log__descriptor);
+	Ipc__Log *m = message_new(&ipc__log__descriptor);
 
 	if (b->in->log_dir != NULL)
 		m->path = mem_printf("%s/%s.log", b->in->log_dir, workers[worker].name);
@@ -306,7 +298,7 @@ void slice_build(struct slice *out, const struct config *c, enum slice_worker wo
 		 const struct slice_input *in)
 {
 	const struct building b = { .c = c, .in = in, .who = workers[worker].who };
-	Ipc__Configure *m = make(&ipc__configure__descriptor);
+	Ipc__Configure *m = message_new(&ipc__configure__descriptor);
 	ProtobufCMessage *part = workers[worker].build(&b);
 
 	CHECK(out->msg == NULL);
