@@ -42,6 +42,17 @@ static void put_text(const struct config *c, enum cfg id, char **at)
 		*at = copy(c, id);
 }
 
+static void put_number(int64_t v, const ProtobufCFieldDescriptor *f, void *at)
+{
+	CHECK(v >= 0);
+	if (f->type == PROTOBUF_C_TYPE_UINT64) {
+		*(uint64_t *)at = (uint64_t)v;
+	} else {
+		CHECK(f->type == PROTOBUF_C_TYPE_UINT32 && v <= UINT32_MAX);
+		*(uint32_t *)at = (uint32_t)v;
+	}
+}
+
 static bool truth(const struct config *c, enum cfg id)
 {
 	const char *when = strchr(schema_row(id)->part, '=');
@@ -61,10 +72,8 @@ static void put(const struct config *c, enum cfg id, ProtobufCMessage *m,
 		put_text(c, id, at);
 	else if (f->type == PROTOBUF_C_TYPE_BOOL)
 		*(protobuf_c_boolean *)at = truth(c, id);
-	else if (f->type == PROTOBUF_C_TYPE_UINT32)
-		*(uint32_t *)at = (uint32_t)config_int(c, id);
 	else
-		*(uint64_t *)at = (uint64_t)config_int(c, id);
+		put_number(config_int(c, id), f, at);
 }
 
 /* The field at the front of `path`, "redis.host". */
