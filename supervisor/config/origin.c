@@ -2,6 +2,7 @@
 #include "supervisor/config/origin.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,11 +96,12 @@ void resolve_spell(char out[RESOLVE_NAME_BYTES], const char *key, unsigned how)
 	out[n] = '\0';
 }
 
-static bool find_env(const struct resolver *r, const char *key, struct origin_found *out)
+static bool find(const struct resolver *r, const char *key, struct origin_found *out)
 {
 	char name[RESOLVE_NAME_BYTES];
 	const struct env_var wanted = { .name = name };
 	const struct env_var *v = NULL;
+	const struct node *node = NULL;
 	unsigned how;
 
 	for (how = 0; how < SPELLINGS && v == NULL && r->n > 0; how++) {
@@ -107,32 +109,24 @@ static bool find_env(const struct resolver *r, const char *key, struct origin_fo
 		v = bsearch(&wanted, r->var, r->n, sizeof(*r->var), var_compare);
 	}
 	if (v == NULL)
-		return false;
-	*out = (struct origin_found){ .value = v->value, .env = v->full };
-	return true;
-}
-
-static bool find_node(const struct resolver *r, const char *key, struct origin_found *out)
-{
-	const struct node *node = tree_find(r->tree, key);
-
-	if (node == NULL)
-		return false;
-	*out = (struct origin_found){ .value = node->value, .line = node->line };
-	return true;
+		node = tree_find(r->tree, key);
+	if (v != NULL)
+		*out = (struct origin_found){ .value = v->value, .env = v->full };
+	else if (node != NULL)
+		*out = (struct origin_found){ .value = node->value, .line = node->line };
+	return v != NULL || node != NULL;
 }
 
 bool resolve_find(const struct resolver *r, const char *key, struct origin_found *out)
 {
 	char scoped[RESOLVE_NAME_BYTES];
 
-	if (find_env(r, key, out) || find_node(r, key, out))
+	if (find(r, key, out))
 		return true;
 	if (!schema_has_scope(key) || strlen(key) > TREE_KEY_MAX_BYTES)
 		return false;
-	str_copy(scoped, sizeof(scoped), "repositories.");
-	str_copy(scoped + 13, sizeof(scoped) - 13, key);
-	return find_env(r, scoped, out) || find_node(r, scoped, out);
+	(void)snprintf(scoped, sizeof(scoped), "repositories.%s", key);
+	return find(r, scoped, out);
 }
 
 /* What follows `prefix` in a variable's name, in one of two spellings; NULL: another name. */
