@@ -270,7 +270,7 @@ Control__Status *supervisor_status(struct supervisor *s)
 	out->reason = mem_strdup(reason);
 	out->pid = (int)getpid();
 	out->uptime_ms = clock_boot_ms() - s->started_ms;
-	out->config = mem_strdup(s->o.config);
+	out->config = mem_strdup(s->o.path[OPTION_CONFIG]);
 	out->cache_socket = mem_strdup(s->cache_socket);
 	out->workers = mem_zalloc(SLICE__COUNT * sizeof(*out->workers));
 	out->n_workers = SLICE__COUNT;

@@ -34,7 +34,7 @@ static const enum slice_worker stop_order[SLICE__COUNT] = { SLICE_FETCHER, SLICE
 /* An id of this installation, made once. */
 static int load_node_id(struct supervisor *s, struct err *e)
 {
-	char *path = mem_printf("%s/node-id", s->o.state_dir);
+	char *path = mem_printf("%s/node-id", s->o.path[OPTION_STATE_DIR]);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	char kept[33] = "";
 	unsigned char raw[16];
@@ -71,7 +71,7 @@ static void tell_shared(struct supervisor *s)
 
 static int open_control(struct supervisor *s, struct err *e)
 {
-	char *path = mem_printf("%s/control.sock", s->o.run_dir);
+	char *path = mem_printf("%s/control.sock", s->o.path[OPTION_RUN_DIR]);
 	struct control_opts o = { .loop = s->loop,
 				  .fd = -1,
 				  .path = path,
@@ -110,7 +110,7 @@ static int open_http(struct supervisor *s, struct err *e)
 		return listen_tcp(config_str(s->config, CFG_HTTP_HOST),
 				  (uint16_t)config_int(s->config, CFG_HTTP_PORT), &s->http_listener,
 				  &s->http_url, e);
-	path = mem_printf("%s/" HTTP_SOCKET, s->o.run_dir);
+	path = mem_printf("%s/" HTTP_SOCKET, s->o.path[OPTION_RUN_DIR]);
 	rc = listen_unix(path, &s->http_listener, e);
 	if (rc == 0)
 		s->http_url = mem_printf(HTTP_UNIX "%s", path);
@@ -250,8 +250,8 @@ static void want_workers(struct supervisor *s)
 
 static void build_slice(struct supervisor *s, const struct config *c, unsigned i, struct slice *out)
 {
-	const struct slice_input in = { s->o.state_dir, s->o.run_dir, s->o.log_dir, s->node_id,
-					s->http_url };
+	const struct slice_input in = { s->o.path[OPTION_STATE_DIR], s->o.path[OPTION_RUN_DIR],
+					s->o.path[OPTION_LOG_DIR], s->node_id, s->http_url };
 
 	slice_build(out, c, (enum slice_worker)i, &in);
 }
@@ -268,9 +268,9 @@ static void create_children(struct supervisor *s)
 					   .from = 1U << i,
 					   .time_scale = s->o.time_scale };
 
-		s->paths[i] = mem_printf("%s/zonesync-%s", s->o.libexec_dir, name);
-		if (s->o.log_dir != NULL)
-			s->log_paths[i] = mem_printf("%s/%s.log", s->o.log_dir, name);
+		s->paths[i] = mem_printf("%s/zonesync-%s", s->o.path[OPTION_LIBEXEC_DIR], name);
+		if (s->o.path[OPTION_LOG_DIR] != NULL)
+			s->log_paths[i] = mem_printf("%s/%s.log", s->o.path[OPTION_LOG_DIR], name);
 		spec.path = s->paths[i];
 		spec.log_path = s->log_paths[i];
 		if (i == SLICE_CACHE) {
@@ -311,7 +311,7 @@ static int listen_again(const char *path, int old, bool all, struct err *e)
    made keeps no other from it. */
 static int remake_sockets(struct supervisor *s, bool all, struct err *e)
 {
-	char *control = mem_printf("%s/control.sock", s->o.run_dir);
+	char *control = mem_printf("%s/control.sock", s->o.path[OPTION_RUN_DIR]);
 	int cache = listen_again(s->cache_socket, s->cache_listener, all, e);
 	int web = listen_again(http_path(s), s->http_listener, all, e);
 	int rc = 0;
@@ -329,7 +329,7 @@ static int remake_sockets(struct supervisor *s, bool all, struct err *e)
 /* The cache serves what is on no path any more, and makes a store anew beside it. */
 static int remake_state(struct supervisor *s, struct err *e)
 {
-	char *store = mem_printf("%s/store", s->o.state_dir);
+	char *store = mem_printf("%s/store", s->o.path[OPTION_STATE_DIR]);
 	struct buf told = { 0 };
 	int rc = load_node_id(s, e);
 
@@ -456,7 +456,7 @@ int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 	if (s->stopping)
 		return err_set(e, ERR_STATE, STOPPING);
 	notify_reloading();
-	rc = config_load(&c, s->o.config, &p, e);
+	rc = config_load(&c, s->o.path[OPTION_CONFIG], &p, e);
 	tell_problems(&p);
 	problems_show(&p, text);
 	problems_reset(&p);
@@ -635,7 +635,7 @@ static int prepare(struct supervisor *s, struct err *e)
 	int rc;
 
 	/* There is no log yet: what is wrong goes to the terminal, once. */
-	rc = config_load(&s->config, s->o.config, &p, e) < 0 ? ERR_CONFIG : 0;
+	rc = config_load(&s->config, s->o.path[OPTION_CONFIG], &p, e) < 0 ? ERR_CONFIG : 0;
 	problems_show(&p, &told);
 	(void)fputs(buf_cstr(&told), stderr);
 	buf_reset(&told);
@@ -643,7 +643,7 @@ static int prepare(struct supervisor *s, struct err *e)
 		rc = dir_take(&s->dirs[WORK_STATE], e);
 	if (rc == 0)
 		rc = dir_take(&s->dirs[WORK_RUN], e);
-	if (rc == 0 && s->o.log_dir != NULL) {
+	if (rc == 0 && s->o.path[OPTION_LOG_DIR] != NULL) {
 		rc = dir_take(&s->dirs[WORK_LOG], e);
 		if (rc != ERR_CONFIG)
 			rc = 0; /* log_open() says what follows */
@@ -654,8 +654,8 @@ static int prepare(struct supervisor *s, struct err *e)
 		bool json = str_equal(config_str(s->config, CFG_LOG_FORMAT), "json");
 
 		(void)log_level_parse(config_log_level(s->config, CFG_LOG_SUPERVISOR), &level);
-		if (s->o.log_dir != NULL)
-			log_path = mem_printf("%s/supervisor.log", s->o.log_dir);
+		if (s->o.path[OPTION_LOG_DIR] != NULL)
+			log_path = mem_printf("%s/supervisor.log", s->o.path[OPTION_LOG_DIR]);
 		if (log_open(log_path, "supervisor", level, json ? LOG_JSON : LOG_LOGFMT, &why) < 0)
 			log_error(EV("log_open_failed"), KV("err", why.text));
 		mem_free(log_path);
@@ -664,7 +664,7 @@ static int prepare(struct supervisor *s, struct err *e)
 	}
 	problems_reset(&p);
 	if (rc == 0) {
-		s->cache_socket = mem_printf("%s/cache.sock", s->o.run_dir);
+		s->cache_socket = mem_printf("%s/cache.sock", s->o.path[OPTION_RUN_DIR]);
 		rc = listen_unix(s->cache_socket, &s->cache_listener, e);
 	}
 	if (rc == 0)
@@ -681,9 +681,10 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 	s->loop = loop;
 	s->o = *o;
 	s->answer = answer;
-	s->dirs[WORK_STATE] = (struct dir){ o->state_dir, "--state-dir", 0700, true, -1 };
-	s->dirs[WORK_RUN] = (struct dir){ o->run_dir, "--run-dir", 0750, true, -1 };
-	s->dirs[WORK_LOG] = (struct dir){ o->log_dir, "--log-dir", 0750, false, -1 };
+	s->dirs[WORK_STATE] =
+		(struct dir){ o->path[OPTION_STATE_DIR], "--state-dir", 0700, true, -1 };
+	s->dirs[WORK_RUN] = (struct dir){ o->path[OPTION_RUN_DIR], "--run-dir", 0750, true, -1 };
+	s->dirs[WORK_LOG] = (struct dir){ o->path[OPTION_LOG_DIR], "--log-dir", 0750, false, -1 };
 	s->cache_listener = -1;
 	s->http_listener = -1;
 	s->started_ms = clock_boot_ms();
@@ -696,10 +697,11 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 	}
 	/* Grandchildren of ours, should there ever be one, come back to us. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	nonces_init(&s->nonces, s->o.state_dir);
+	nonces_init(&s->nonces, s->o.path[OPTION_STATE_DIR]);
 	start_handles(s);
 	log_note(EV("daemon_start"), KV("version", ZONESYNC_VERSION),
-		 KV("zone", config_str(s->config, CFG_ZONE_ID)), KV("config", s->o.config));
+		 KV("zone", config_str(s->config, CFG_ZONE_ID)),
+		 KV("config", s->o.path[OPTION_CONFIG]));
 	create_children(s);
 	s->role.kill_ms = INT64_MAX;
 	follow_config(s);

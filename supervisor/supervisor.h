@@ -23,13 +23,9 @@
 
 #define SUPERVISOR_DEATHS 32 /* ring of recent deaths */
 
-struct options { /* of the command line; all absolute paths */
-	const char *config;
-	const char *state_dir;
-	const char *run_dir;
-	const char *log_dir; /* NULL: everything to stderr */
-	const char *libexec_dir;
-	unsigned time_scale; /* percent; for tests */
+struct options {		   /* of the command line */
+	char *path[OPTION__PATHS]; /* absolute; OPTION_LOG_DIR NULL: everything to stderr */
+	unsigned time_scale;	   /* percent; for tests */
 };
 
 struct supervisor;
