@@ -272,6 +272,8 @@ static int print_position(void *arg, const Gateway__Reply *r, int code, struct e
 	struct buf out = { 0 };
 
 	UNUSED(e);
+	if (r->code == GATEWAY__CODE__UNAVAILABLE || r->code == GATEWAY__CODE__BUSY)
+		return ERR_BUSY; /* for now */
 	if (code == 0 && r->position != NULL) {
 		text_clean(&out, r->position->lineage);
 		buf_printf(&out, ":%" PRIu64 "\n", r->position->revision);
@@ -285,21 +287,19 @@ static int print_position(void *arg, const Gateway__Reply *r, int code, struct e
 /* One question; the exit code, or -1: ask again. */
 static int wait_once(struct query *q, const Gateway__Wait *wait, struct err *e)
 {
+	bool gone; /* the cache was restarted */
 	int rc;
 
 	q->timeout_ms = (int)wait->timeout_ms + QUERY_TIMEOUT_MS;
 	rc = query_run(q, &wait->base, print_position, wait->position, e);
-	if (rc == 0 || rc == CLI_TIMEOUT)
-		return rc == 0 ? 0 : -1;
-	if (rc == EX_UNAVAILABLE) {
+	gone = rc == -EPIPE || rc == -ECONNRESET;
+	if (rc == 0)
+		return 0;
+	if (gone || rc == ERR_BUSY)
 		(void)poll(NULL, 0, WAIT_PAUSE_MS);
-		return -1;
-	}
-	if (rc == -EPIPE || rc == -ECONNRESET) { /* the cache was restarted */
-		(void)poll(NULL, 0, WAIT_PAUSE_MS);
+	if (gone)
 		rc = query_reopen(q, e);
-	}
-	return rc == 0 ? -1 : query_fail(q, rc, e);
+	return rc == 0 || rc == ERR_BUSY || rc == CLI_TIMEOUT ? -1 : query_fail(q, rc, e);
 }
 
 static int wait_until(struct query *q, const char *position, int64_t until)
