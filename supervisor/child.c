@@ -78,36 +78,6 @@ int child_pid(const struct child *c)
 	return c->exited ? 0 : c->pid;
 }
 
-unsigned child_generation(const struct child *c)
-{
-	return c->generation;
-}
-
-int64_t child_since_ms(const struct child *c)
-{
-	return c->since_ms;
-}
-
-int64_t child_heard_ms(const struct child *c)
-{
-	return c->heard_ms;
-}
-
-int64_t child_down_since_ms(const struct child *c)
-{
-	return c->state == CHILD_UP ? INT64_MAX : c->down_ms;
-}
-
-int64_t child_restart_ms(const struct child *c)
-{
-	return c->state == CHILD_BACKOFF ? c->restart_ms : 0;
-}
-
-bool child_given_up(const struct child *c)
-{
-	return c->given_up;
-}
-
 const Ipc__Report *child_report(const struct child *c)
 {
 	return c->last;
@@ -124,13 +94,22 @@ static uint64_t scaled_to(const struct child *c, int64_t ms, uint64_t floor_ms)
 	return MAX(scaled(c, ms), floor_ms);
 }
 
-/* Deaths count until the next one; health ends the ring before that. */
-bool child_in_ring(const struct child *c)
+struct child_facts child_facts(const struct child *c)
 {
-	if (c->deaths < CHILD_RING_DEATHS)
-		return false;
-	return c->state != CHILD_UP ||
-	       clock_boot_ms() - c->since_ms < (int64_t)scaled(c, CHILD_HEALTHY_MS);
+	bool up = c->state == CHILD_UP;
+	bool healthy = up && clock_boot_ms() - c->since_ms >= (int64_t)scaled(c, CHILD_HEALTHY_MS);
+
+	return (struct child_facts){
+		.generation = c->generation,
+		.since_ms = c->since_ms,
+		.heard_ms = c->heard_ms,
+		.down_since_ms = up ? INT64_MAX : c->down_ms,
+		.restart_ms = c->state == CHILD_BACKOFF ? c->restart_ms : 0,
+		.wanted = c->want_up,
+		.given_up = c->given_up,
+		/* Deaths count until the next one; health ends the ring before that. */
+		.in_ring = c->deaths >= CHILD_RING_DEATHS && !healthy,
+	};
 }
 
 /* --- its output --- */
@@ -623,11 +602,6 @@ void child_want(struct child *c, bool up)
 	if (up && c->given_up)
 		return;
 	step(c, up ? ON_WANT_UP : ON_WANT_DOWN);
-}
-
-bool child_wanted(const struct child *c)
-{
-	return c->want_up;
 }
 
 void child_restart(struct child *c, const char *why)

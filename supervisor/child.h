@@ -45,6 +45,17 @@ struct death {
 	char why[48];
 };
 
+struct child_facts { /* times are boot times */
+	unsigned generation;
+	int64_t since_ms;      /* the last spawn */
+	int64_t heard_ms;      /* the last sign of life */
+	int64_t down_since_ms; /* INT64_MAX while up */
+	int64_t restart_ms;    /* the next start; 0 none */
+	bool wanted;
+	bool given_up; /* exit 78 */
+	bool in_ring;  /* it keeps dying */
+};
+
 struct child_hooks {
 	void *arg;
 	const struct route_table
@@ -72,7 +83,6 @@ void child_close(struct child **c); /* the process must be gone */
 /* What it is told at each start; not owned, it has to stay until the next call. */
 void child_configure(struct child *c, const Ipc__Configure *m);
 void child_want(struct child *c, bool up);
-bool child_wanted(const struct child *c);
 void child_restart(struct child *c, const char *why);
 void child_kill(struct child *c, const char *why); /* SIGKILL; it is restarted */
 void child_reopen_log(struct child *c);
@@ -82,11 +92,5 @@ void child_forgive(struct child *c); /* a new configuration: exit 78 is forgotte
 const char *child_name(const struct child *c);
 enum child_state child_state(const struct child *c);
 int child_pid(const struct child *c);
-unsigned child_generation(const struct child *c);
-int64_t child_since_ms(const struct child *c);	    /* boot time of the last spawn */
-int64_t child_heard_ms(const struct child *c);	    /* boot time of the last sign of life */
-int64_t child_down_since_ms(const struct child *c); /* boot time; INT64_MAX while up */
-int64_t child_restart_ms(const struct child *c);    /* boot time of the next start; 0 none */
-bool child_in_ring(const struct child *c);
-bool child_given_up(const struct child *c);
+struct child_facts child_facts(const struct child *c);
 const Ipc__Report *child_report(const struct child *c); /* the last one, or NULL */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command - the one table of what `zonesync` understands: syntax, help, bounds, who
- * answers. Parser, help, man page and the control socket all read it.
+ * command - the tables of the command lines: what `zonesync` understands (syntax, help, bounds,
+ * who answers), and the options of both programs. Parser, help, man pages and the control socket
+ * all read them.
  *
  * Owns:    a result's text; its error is static or lives until the next call.
  * Blocks:  as supervisor.h.
@@ -49,3 +50,31 @@ const struct command *command_find(const char *verb);
 typedef void command_fn(struct supervisor *s, const char *verb, const char *const *args, size_t n,
 			struct command_result *out);
 command_fn command_run;
+
+/* --- options --- */
+
+enum daemon_option {
+	OPTION_CONFIG,
+	OPTION_STATE_DIR,
+	OPTION_RUN_DIR,
+	OPTION_LOG_DIR,
+	OPTION_LIBEXEC_DIR,
+	OPTION__PATHS, /* those before are paths */
+	OPTION_TIME_SCALE = OPTION__PATHS,
+	OPTION_VERSION,
+	OPTION_HELP,
+	OPTION__COUNT
+};
+
+struct option_row {
+	const char *name; /* without "--" */
+	const char *arg;  /* what follows it; NULL: nothing */
+	const char *help;
+	const char *dflt; /* NULL: none */
+};
+
+extern const struct option_row daemon_options[OPTION__COUNT];
+
+/* Those that each verb of `zonesync` knows. */
+enum cli_option { CLI_OPTION_SOCKET, CLI_OPTION_VERSION, CLI_OPTION_HELP, CLI_OPTION__COUNT };
+extern const struct option_row cli_options[CLI_OPTION__COUNT];

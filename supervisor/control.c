@@ -13,6 +13,7 @@
 #include "common/ipc/listener.h"
 #include "common/ipc/text.h"
 #include "common/log/log.h"
+#include "common/message/message.h"
 #include "control.pb-c.h"
 #include "supervisor/supervisor.h"
 
@@ -56,50 +57,41 @@ static void drop(struct peer *p)
 	uv_close((uv_handle_t *)&p->idle, on_timer_closed);
 }
 
-static void reply(struct peer *p, const struct command_result *r, Control__Status *st)
+static void reply(struct peer *p, Control__Reply *m)
 {
-	Control__Reply m = CONTROL__REPLY__INIT;
-
-	m.exit_code = r->exit_code;
-	m.error = (char *)(uintptr_t)(r->error == NULL ? "" : r->error);
-	m.text = (char *)(uintptr_t)(r->text.len == 0 ? "" : r->text.data);
-	m.status = st;
-	m.last = true;
-	if (chan_send(p->chan, &m.base) == ERR_LIMIT) {
-		m.text = (char *)(uintptr_t) "";
-		m.status = NULL;
-		m.exit_code = EX_SOFTWARE;
-		m.error = (char *)(uintptr_t) "the answer is too large";
-		(void)!chan_send(p->chan, &m.base);
-	}
+	m->last = true;
+	if (chan_send(p->chan, &m->base) != ERR_LIMIT)
+		return;
+	m->text = (char *)(uintptr_t) "";
+	m->status = NULL;
+	m->exit_code = EX_SOFTWARE;
+	m->error = (char *)(uintptr_t) "the answer is too large";
+	(void)!chan_send(p->chan, &m->base);
 }
 
 static void answer(struct peer *p, const Control__Request *req)
 {
 	struct command_result r = { 0 };
-	Control__Status st;
+	Control__Reply m = CONTROL__REPLY__INIT;
+	Control__Status *st;
 
-	if (!p->allowed) {
+	if (p->allowed) {
+		p->c->answer(p->c->s, req->verb, (const char *const *)req->args, req->n_args, &r);
+	} else {
 		r.exit_code = EX_NOPERM;
 		r.error = "access refused: be root, the daemon's user, or in the group of the "
 			  "socket (zonesync.control.group)";
-		reply(p, &r, NULL);
-		return;
 	}
-	p->c->answer(p->c->s, req->verb, (const char *const *)req->args, req->n_args, &r);
-	(void)buf_cstr(&r.text);
+	st = r.want_status ? supervisor_status(p->c->s) : NULL;
 	p->waiting = r.pending && r.error == NULL;
-	if (p->waiting) {
-		buf_reset(&r.text);
-		return;
+	if (!p->waiting) {
+		m.exit_code = r.exit_code;
+		m.error = (char *)(uintptr_t)(r.error == NULL ? "" : r.error);
+		m.text = (char *)(uintptr_t)buf_cstr(&r.text);
+		m.status = st;
+		reply(p, &m);
 	}
-	if (r.want_status) {
-		supervisor_status(p->c->s, &st);
-		reply(p, &r, &st);
-		supervisor_status_free(&st);
-	} else {
-		reply(p, &r, NULL);
-	}
+	message_free(st);
 	buf_reset(&r.text);
 }
 
@@ -107,14 +99,13 @@ static void send_examined(struct peer *p, const Ipc__Examined *found)
 {
 	Control__Reply m = CONTROL__REPLY__INIT;
 
-	m.last = true;
 	m.examined = (Ipc__Examined *)(uintptr_t)found;
 	if (found == NULL) {
 		m.exit_code = 1;
 		m.error = (char *)(uintptr_t) "the cache, which looked, has ended";
 	}
 	p->waiting = false;
-	(void)!chan_send(p->chan, &m.base);
+	reply(p, &m);
 }
 
 void control_examined(struct control *c, const Ipc__Examined *found)

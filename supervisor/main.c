@@ -12,7 +12,7 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
-#include "supervisor/options.h"
+#include "supervisor/command.h"
 #include "supervisor/supervisor.h"
 
 #define USAGE_WIDTH  80
@@ -53,15 +53,10 @@ static char *absolute(const char *path)
 	return out;
 }
 
-struct given {
-	char *path[OPTION__PATHS]; /* absolute; log-dir NULL: stderr */
-	unsigned time_scale;
-};
-
-static void set(struct given *g, int o, const char *path)
+static void set(struct options *out, int o, const char *path)
 {
-	mem_free(g->path[o]);
-	g->path[o] = o == OPTION_LOG_DIR && strcmp(path, "-") == 0 ? NULL : absolute(path);
+	mem_free(out->path[o]);
+	out->path[o] = o == OPTION_LOG_DIR && strcmp(path, "-") == 0 ? NULL : absolute(path);
 }
 
 /* "--state-dir DIR" */
@@ -99,7 +94,7 @@ static void usage(FILE *f)
 	}
 }
 
-static int set_time_scale(struct given *g, const char *text)
+static int set_time_scale(struct options *out, const char *text)
 {
 	uint64_t scale = 0;
 
@@ -107,20 +102,20 @@ static int set_time_scale(struct given *g, const char *text)
 		(void)fputs("zonesyncd: --time-scale is 1 to 1000 percent\n", stderr);
 		return EX_USAGE;
 	}
-	g->time_scale = (unsigned)scale;
+	out->time_scale = (unsigned)scale;
 	return -1;
 }
 
 /* -1: go on; else the exit code. */
-static int take(struct given *g, int o)
+static int take(struct options *out, int o)
 {
 	if (o >= 0 && o < OPTION__PATHS) {
-		set(g, o, optarg);
+		set(out, o, optarg);
 		return -1;
 	}
 	switch (o) {
 	case OPTION_TIME_SCALE:
-		return set_time_scale(g, optarg);
+		return set_time_scale(out, optarg);
 	case OPTION_VERSION:
 		(void)puts("zonesyncd " ZONESYNC_VERSION);
 		return 0;
@@ -135,7 +130,7 @@ static int take(struct given *g, int o)
 }
 
 /* -1: go on; else the exit code. */
-static int parse(int argc, char **argv, struct given *g)
+static int parse(int argc, char **argv, struct options *out)
 {
 	struct option longs[OPTION__COUNT + 1] = { 0 };
 	int rc = -1;
@@ -147,7 +142,7 @@ static int parse(int argc, char **argv, struct given *g)
 									  : required_argument,
 					    NULL, o };
 	while (rc < 0 && (o = getopt_long(argc, argv, "h", longs, NULL)) >= 0)
-		rc = take(g, o);
+		rc = take(out, o);
 	if (rc < 0 && optind < argc) {
 		(void)fprintf(stderr, "zonesyncd: %s: no such argument\n", argv[optind]);
 		usage(stderr);
@@ -156,23 +151,15 @@ static int parse(int argc, char **argv, struct given *g)
 	return rc;
 }
 
-static int run(const struct given *g)
+static int run(const struct options *o)
 {
-	const struct options o = {
-		.config = g->path[OPTION_CONFIG],
-		.state_dir = g->path[OPTION_STATE_DIR],
-		.run_dir = g->path[OPTION_RUN_DIR],
-		.log_dir = g->path[OPTION_LOG_DIR],
-		.libexec_dir = g->path[OPTION_LIBEXEC_DIR],
-		.time_scale = g->time_scale,
-	};
 	struct supervisor *s = NULL;
 	struct err e = { 0 };
 	uv_loop_t loop;
 	int rc;
 
 	CHECK(uv_loop_init(&loop) == 0);
-	rc = supervisor_open(&s, &loop, &o, command_run, &e);
+	rc = supervisor_open(&s, &loop, o, command_run, &e);
 	if (rc < 0) {
 		(void)fprintf(stderr, "zonesyncd: %s\n", err_text(&e));
 	}
@@ -187,7 +174,7 @@ static int run(const struct given *g)
 
 int main(int argc, char **argv)
 {
-	struct given g = { .time_scale = 100 };
+	struct options o = { .time_scale = 100 };
 	unsigned i;
 	int rc;
 
@@ -197,11 +184,11 @@ int main(int argc, char **argv)
 		    0); /* secrets: for no core, and no other process of the user */
 	(void)umask(0027);
 	for (i = 0; i < OPTION__PATHS; i++)
-		g.path[i] = mem_strdup(daemon_options[i].dflt);
-	rc = parse(argc, argv, &g);
+		o.path[i] = mem_strdup(daemon_options[i].dflt);
+	rc = parse(argc, argv, &o);
 	if (rc < 0)
-		rc = run(&g);
+		rc = run(&o);
 	for (i = 0; i < OPTION__PATHS; i++)
-		mem_free(g.path[i]);
+		mem_free(o.path[i]);
 	return rc;
 }

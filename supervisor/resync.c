@@ -9,16 +9,23 @@ static int send_resync(struct supervisor *s, enum slice_worker who, Ipc__Resync 
 	return 0;
 }
 
-int supervisor_resync(struct supervisor *s, enum resync what, struct err *e)
+int supervisor_resync(struct supervisor *s, struct buf *text, struct err *e)
 {
 	Ipc__Resync r = IPC__RESYNC__INIT;
 
-	if (what == RESYNC_STORE)
-		return send_resync(s, SLICE_CACHE, &r, e);
+	buf_adds(text, "building the local store anew; the old one serves until then\n");
+	return send_resync(s, SLICE_CACHE, &r, e);
+}
+
+int supervisor_compare(struct supervisor *s, struct buf *text, struct err *e)
+{
+	Ipc__Resync r = IPC__RESYNC__INIT;
+
 	if (!supervisor_publishes(s))
 		return err_set(
 			e, ERR_STATE,
 			"only the primary reads the source; ask it there (see `zonesync status`)");
+	buf_adds(text, "comparing the whole source with the zone\n");
 	return send_resync(s, SLICE_FETCHER, &r, e);
 }
 
@@ -28,11 +35,13 @@ int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf 
 			      struct err *e)
 {
 	bool primary = supervisor_publishes(s);
-	const char *shown = primary ? supervisor_guard_set(s) : "";
+	const Ipc__FetcherReport *f = status_fetcher(s);
+	const Ipc__CacheReport *c = status_cache(s);
+	const char *shown = primary && f != NULL ? f->guard_set : "";
 	Ipc__Resync r = IPC__RESYNC__INIT;
-	uint64_t lacks;
-	bool asks = status_asks(s, &lacks);
-	bool here = asks && set == NULL; /* what is named is that and nothing else */
+	/* A person can say that what was built serves, though it lacks names; what is named is
+	   that and nothing else. */
+	bool here = c != NULL && c->asks && set == NULL;
 	int rc = 0;
 
 	if (set != NULL && !str_equal(set, shown) && primary)
@@ -46,7 +55,7 @@ int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf 
 					 "`zonesync status`)");
 	r.accept_deletes = true;
 	r.set = (char *)(uintptr_t)shown;
-	r.lacks = here ? lacks : 0;
+	r.lacks = here ? c->lacks : 0;
 	if (here) {
 		buf_printf(text, "what the zone lacks no longer keeps it from serving %s\n",
 			   primary && r.lacks > 0 ? "on any node" : "here");

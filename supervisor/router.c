@@ -51,11 +51,12 @@ static void send_stand(struct supervisor *s)
 
 static void send_promote(struct supervisor *s)
 {
+	const Ipc__CacheReport *c = status_cache(s);
 	Ipc__Promote p = IPC__PROMOTE__INIT;
 
 	p.token = s->role.given;
 	p.deadline_boot_ms = s->role.deadline_ms;
-	p.own_count = supervisor_own_count(s);
+	p.own_count = c == NULL ? 0 : c->count;
 	log_note(EV("promote"), KV("token", p.token));
 	(void)child_send(fetcher(s), &p.base);
 }
@@ -86,21 +87,20 @@ static bool is_fit(struct supervisor *s, const char **why)
 {
 	int64_t ttl = config_int(s->config, CFG_LEASE_TTL);
 	int64_t now = clock_boot_ms();
-	struct child *f = fetcher(s);
-	const Ipc__Report *r = child_report(f);
+	const Ipc__FetcherReport *r = status_fetcher(s);
+	const struct child_facts f = child_facts(fetcher(s));
+	bool up = child_state(fetcher(s)) == CHILD_UP;
 
 	*why = "";
-	if (child_in_ring(f) || child_given_up(f))
+	if (f.in_ring || f.given_up)
 		*why = "it keeps dying";
-	else if (child_state(f) != CHILD_UP && now - child_down_since_ms(f) > ttl)
+	else if (!up && now - f.down_since_ms > ttl)
 		*why = "it is down";
-	else if (child_state(f) == CHILD_UP &&
-		 now - child_heard_ms(f) > MAX(ttl, FITNESS_SILENCE_MS))
+	else if (up && now - f.heard_ms > MAX(ttl, FITNESS_SILENCE_MS))
 		*why = "it is silent";
 	else if (s->nonce_err.code < 0) /* what is held cannot be given to a new fetcher */
 		*why = "its state directory cannot be written";
-	else if (r != NULL && r->part_case == IPC__REPORT__PART_FETCHER &&
-		 role_is_primary(&s->role) && !r->fetcher->source_heard)
+	else if (r != NULL && role_is_primary(&s->role) && !r->source_heard)
 		*why = "its source is not heard";
 	return (*why)[0] == '\0';
 }
@@ -108,11 +108,9 @@ static bool is_fit(struct supervisor *s, const char **why)
 /* Up, and its source reached: it can work as soon as it is promoted. */
 static bool is_ready(struct supervisor *s)
 {
-	const struct child *f = fetcher(s);
-	const Ipc__Report *r = child_report(f);
+	const Ipc__FetcherReport *r = status_fetcher(s);
 
-	return child_state(f) == CHILD_UP && r != NULL &&
-	       r->part_case == IPC__REPORT__PART_FETCHER && r->fetcher->source_reached;
+	return child_state(fetcher(s)) == CHILD_UP && r != NULL && r->source_reached;
 }
 
 static void tell_fitness(struct supervisor *s)
@@ -190,8 +188,10 @@ void router_up(struct supervisor *s, struct child *c)
 		act(s, role_fetcher_up(&s->role));
 }
 
-void router_stopping(struct supervisor *s, struct child *c)
+void router_stopping(void *arg, struct child *c)
 {
+	struct supervisor *s = arg;
+
 	if (c == fetcher(s))
 		role_fetcher_stopping(&s->role);
 }

@@ -1,46 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "common/message/message.h"
 #include "supervisor/config/check.h"
 #include "supervisor/supervisor_internal.h"
 #include "supervisor/notify.h"
 
-static const Ipc__CacheReport *cache_report(struct supervisor *s)
+/* What the worker reported last of its part; NULL: nothing yet. */
+static void *part_of(struct supervisor *s, enum slice_worker who, Ipc__Report__PartCase part)
 {
-	const Ipc__Report *r = child_report(s->child[SLICE_CACHE]);
+	const Ipc__Report *r = child_report(s->child[who]);
 
-	return r != NULL && r->part_case == IPC__REPORT__PART_CACHE ? r->cache : NULL;
+	return r != NULL && r->part_case == part ? r->cache : NULL; /* whichever it is */
 }
 
-static const Ipc__FetcherReport *fetcher_report(struct supervisor *s)
+const Ipc__CacheReport *status_cache(struct supervisor *s)
 {
-	const Ipc__Report *r = child_report(s->child[SLICE_FETCHER]);
+	return part_of(s, SLICE_CACHE, IPC__REPORT__PART_CACHE);
+}
 
-	return r != NULL && r->part_case == IPC__REPORT__PART_FETCHER ? r->fetcher : NULL;
+const Ipc__FetcherReport *status_fetcher(struct supervisor *s)
+{
+	return part_of(s, SLICE_FETCHER, IPC__REPORT__PART_FETCHER);
+}
+
+static const Ipc__ElectorReport *elector_report(struct supervisor *s)
+{
+	return part_of(s, SLICE_ELECTOR, IPC__REPORT__PART_ELECTOR);
 }
 
 static bool is_zone(const struct supervisor *s)
 {
 	return config_bool(s->config, CFG_SYNC_DISTRIBUTED);
-}
-
-static const Ipc__ElectorReport *elector_report(struct supervisor *s)
-{
-	const Ipc__Report *r = child_report(s->child[SLICE_ELECTOR]);
-
-	return r != NULL && r->part_case == IPC__REPORT__PART_ELECTOR ? r->elector : NULL;
-}
-
-bool status_asks(struct supervisor *s, uint64_t *lacks)
-{
-	const Ipc__CacheReport *c = cache_report(s);
-
-	*lacks = c == NULL ? 0 : c->lacks;
-	return c != NULL && c->asks;
 }
 
 bool supervisor_sees_java(struct supervisor *s)
@@ -55,20 +51,6 @@ bool supervisor_publishes(const struct supervisor *s)
 	return !is_zone(s) || role_is_primary(&s->role);
 }
 
-const char *supervisor_guard_set(struct supervisor *s)
-{
-	const Ipc__FetcherReport *f = fetcher_report(s);
-
-	return f == NULL ? "" : f->guard_set;
-}
-
-uint64_t supervisor_own_count(struct supervisor *s)
-{
-	const Ipc__CacheReport *c = cache_report(s);
-
-	return c == NULL ? 0 : c->count;
-}
-
 static const char *role_name(const struct supervisor *s)
 {
 	if (!is_zone(s))
@@ -76,25 +58,42 @@ static const char *role_name(const struct supervisor *s)
 	return role_is_primary(&s->role) ? "primary" : "secondary";
 }
 
+static bool is_down(const char *said)
+{
+	return str_starts(said, "down");
+}
+
+/* A text that stays until the next one. */
+static const char *say(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+static const char *say(const char *fmt, ...)
+{
+	static char text[ERR_TEXT_BYTES + 80];
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_vprint(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return text;
+}
+
 /* Why there is nothing to serve yet; "" when it is only a matter of a moment. */
 static const char *why_starting(struct supervisor *s, const Ipc__CacheReport *c,
-				const Ipc__FetcherReport *f, char *text, size_t n)
+				const Ipc__FetcherReport *f)
 {
-	text[0] = '\0';
-	if (is_zone(s) && str_starts(c->redis, "down"))
-		str_print(text, n, "Redis is %s", c->redis);
-	else if (f != NULL && supervisor_publishes(s) && str_starts(f->source, "down"))
-		str_print(text, n, "the source is %s", f->source);
-	else if (is_zone(s) && str_equal(c->state, "waiting"))
-		str_copy(text, n,
-			 "nothing complete is in this zone yet; if there should be, "
-			 "`zonesync doctor` tells which zones this Redis holds");
-	return text;
+	if (is_zone(s) && is_down(c->redis))
+		return say("Redis is %s", c->redis);
+	if (f != NULL && supervisor_publishes(s) && is_down(f->source))
+		return say("the source is %s", f->source);
+	if (is_zone(s) && str_equal(c->state, "waiting"))
+		return "nothing complete is in this zone yet; if there should be, "
+		       "`zonesync doctor` tells which zones this Redis holds";
+	return "";
 }
 
 /* What is wrong with a node that works; "" for nothing. */
 static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
-				const Ipc__FetcherReport *f, char *text, size_t n)
+				const Ipc__FetcherReport *f)
 {
 	const Ipc__ElectorReport *l = elector_report(s);
 	bool publishes = f != NULL && supervisor_publishes(s);
@@ -107,10 +106,8 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 		return "the zone is of an older primary than what is served, which stays";
 	if (is_zone(s) && c->serving && str_equal(c->state, "waiting"))
 		return "the zone is being filled anew: what was known last is served";
-	if (s->role.candidate && s->nonce_err.code < 0) {
-		str_print(text, n, "this node cannot stand for election: %s", s->nonce_err.text);
-		return text;
-	}
+	if (s->role.candidate && s->nonce_err.code < 0)
+		return say("this node cannot stand for election: %s", s->nonce_err.text);
 	if (l != NULL && l->disputed)
 		return l->java;
 	if (f != NULL && f->guard[0] != '\0')
@@ -119,35 +116,23 @@ static const char *why_degraded(struct supervisor *s, const Ipc__CacheReport *c,
 		return f->error;
 	/* Heard lately is enough to stay primary, and not to be well: who is elected again and
 	   again without a source would seem well most of the time. */
-	if (publishes && (!f->source_heard || (c->serving && str_starts(f->source, "down")))) {
-		str_print(text, n, "the source is %s",
-			  str_starts(f->source, "down") ? f->source : "not heard");
-		return text;
-	}
-	if (is_zone(s) && c->serving && str_starts(c->redis, "down")) {
-		str_print(text, n, "Redis is %s; what was last known is served", c->redis);
-		return text;
-	}
-	if (l != NULL && l->unfit && !str_starts(c->redis, "down")) {
-		str_print(text, n, "this node cannot be primary: %s", l->error);
-		return text;
-	}
-	if (!publishes && f != NULL && s->role.candidate && str_starts(f->source, "down")) {
-		(void)snprintf(text, n, "this node could not take over: the source is %s",
-			       f->source);
-		return text;
-	}
-	if (!publishes && c->held[0] != '\0') {
-		(void)snprintf(text, n, "the primary holds removals back: %s", c->held);
-		return text;
-	}
+	if (publishes && (!f->source_heard || (c->serving && is_down(f->source))))
+		return say("the source is %s", is_down(f->source) ? f->source : "not heard");
+	if (is_zone(s) && c->serving && is_down(c->redis))
+		return say("Redis is %s; what was last known is served", c->redis);
+	if (l != NULL && l->unfit && !is_down(c->redis))
+		return say("this node cannot be primary: %s", l->error);
+	if (!publishes && f != NULL && s->role.candidate && is_down(f->source))
+		return say("this node could not take over: the source is %s", f->source);
+	if (!publishes && c->held[0] != '\0')
+		return say("the primary holds removals back: %s", c->held);
 	if (c->unwritten)
 		return l != NULL && l->java[0] != '\0' ? l->java : c->java;
 	return "";
 }
 
-/* The log of this process, or of a worker, is not written where people look. */
-static bool log_trouble_of(struct supervisor *s, char *text, size_t n)
+/* The log of this process, or of a worker, is not written where people look; "" else. */
+static const char *log_trouble_of(struct supervisor *s)
 {
 	const char *why = log_trouble();
 	unsigned i;
@@ -155,47 +140,38 @@ static bool log_trouble_of(struct supervisor *s, char *text, size_t n)
 	for (i = 0; i < SLICE__COUNT && why[0] == '\0'; i++)
 		if (child_report(s->child[i]) != NULL)
 			why = child_report(s->child[i])->log;
-	if (why[0] != '\0')
-		str_print(text, n, "%s; its lines go elsewhere", why);
-	return why[0] != '\0';
+	return why[0] == '\0' ? "" : say("%s; its lines go elsewhere", why);
 }
 
-const char *status_health(struct supervisor *s, const char **reason)
+static const char *status_health(struct supervisor *s, const char **reason)
 {
-	static char text[ERR_TEXT_BYTES + 80]; /* until the next call */
-	const Ipc__CacheReport *c = cache_report(s);
-	const Ipc__FetcherReport *f = fetcher_report(s);
+	const Ipc__CacheReport *c = status_cache(s);
+	const Ipc__FetcherReport *f = status_fetcher(s);
 	unsigned i;
 
-	*reason = text;
-	for (i = 0; i < SLICE__COUNT; i++) {
-		bool given_up = child_given_up(s->child[i]);
+	*reason = s->dir_err.code < 0 ? s->dir_err.text : "";
+	for (i = SLICE__COUNT; i > 0; i--) { /* the first one is told of */
+		const char *name = child_name(s->child[i - 1]);
+		const struct child_facts child = child_facts(s->child[i - 1]);
 
-		if (!given_up && !child_in_ring(s->child[i]))
-			continue;
-		str_print(text, sizeof(text), "the %s %s: see `zonesync logs %s`",
-			  child_name(s->child[i]),
-			  given_up ? "cannot work with this configuration" : "keeps dying",
-			  child_name(s->child[i]));
-		return "degraded";
+		if (child.given_up || child.in_ring)
+			*reason = say("the %s %s: see `zonesync logs %s`", name,
+				      child.given_up ? "cannot work with this configuration"
+						     : "keeps dying",
+				      name);
 	}
-	if (s->dir_err.code < 0) {
-		str_print(text, sizeof(text), "%s", s->dir_err.text);
-		return "degraded";
-	}
-	*reason = "";
-	if (c == NULL || child_state(s->child[SLICE_CACHE]) != CHILD_UP)
-		return "starting";
-	*reason = why_degraded(s, c, f, text, sizeof(text));
 	if ((*reason)[0] != '\0')
 		return "degraded";
-	if (c->serving && log_trouble_of(s, text, sizeof(text))) {
-		*reason = text;
+	if (c == NULL || child_state(s->child[SLICE_CACHE]) != CHILD_UP)
+		return "starting";
+	*reason = why_degraded(s, c, f);
+	if ((*reason)[0] == '\0' && c->serving)
+		*reason = log_trouble_of(s);
+	if ((*reason)[0] != '\0')
 		return "degraded";
-	}
 	if (c->serving)
 		return "ok";
-	*reason = why_starting(s, c, f, text, sizeof(text));
+	*reason = why_starting(s, c, f);
 	return "starting";
 }
 
@@ -227,41 +203,32 @@ void status_notify(struct supervisor *s)
 	mem_free(text);
 }
 
-static const char *worker_state(const struct child *c)
-{
-	if (child_given_up(c))
-		return "given up";
-	/* Not needed in this mode, which is no reason to worry. */
-	if (!child_wanted(c) && child_state(c) == CHILD_DOWN)
-		return "off";
-	return child_state_name(child_state(c));
-}
-
 static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 {
 	struct child *c = s->child[i];
-	Control__Worker *w = mem_zalloc(sizeof(*w));
+	const struct child_facts f = child_facts(c);
+	/* One that this mode does not need is no reason to worry. */
+	bool off = !f.wanted && child_state(c) == CHILD_DOWN;
+	Control__Worker *w = message_new(&control__worker__descriptor);
 	int64_t now = clock_boot_ms();
 
-	control__worker__init(w);
 	w->name = mem_strdup(child_name(c));
-	w->state = mem_strdup(worker_state(c));
+	w->state = mem_strdup(f.given_up ? "given up"
+			      : off	 ? "off"
+					 : child_state_name(child_state(c)));
 	w->pid = child_pid(c);
-	w->generation = child_generation(c);
-	w->uptime_ms = child_pid(c) != 0 ? now - child_since_ms(c) : 0;
-	w->restart_in_ms = child_restart_ms(c) != 0 ? MAX(child_restart_ms(c) - now, 0) : 0;
-	w->error = mem_strdup(child_given_up(c)	 ? "exit 78: see its log"
-			      : child_in_ring(c) ? "keeps dying"
-						 : "");
+	w->generation = f.generation;
+	w->uptime_ms = child_pid(c) != 0 ? now - f.since_ms : 0;
+	w->restart_in_ms = f.restart_ms != 0 ? MAX(f.restart_ms - now, 0) : 0;
+	w->error = mem_strdup(f.given_up ? "exit 78: see its log" : f.in_ring ? "keeps dying" : "");
 	w->log = mem_strdup(s->log_paths[i] == NULL ? "" : s->log_paths[i]);
 	return w;
 }
 
 static Control__Death *death_status(const struct death *d)
 {
-	Control__Death *out = mem_zalloc(sizeof(*out));
+	Control__Death *out = message_new(&control__death__descriptor);
 
-	control__death__init(out);
 	out->at_ms = d->at_ms;
 	out->worker = mem_strdup(d->worker);
 	out->pid = d->pid;
@@ -285,13 +252,13 @@ static void pack_warnings(struct supervisor *s, Control__Status *out)
 	problems_reset(&p);
 }
 
-void supervisor_status(struct supervisor *s, Control__Status *out)
+Control__Status *supervisor_status(struct supervisor *s)
 {
+	Control__Status *out = message_new(&control__status__descriptor);
 	size_t n = MIN(s->n_deaths, SUPERVISOR_DEATHS);
 	const char *reason;
 	unsigned i;
 
-	control__status__init(out);
 	out->version = mem_strdup(ZONESYNC_VERSION);
 	out->node = mem_strdup(config_str(s->config, CFG_NODE_NAME));
 	out->zone = mem_strdup(is_zone(s) ? config_str(s->config, CFG_ZONE_ID) : "");
@@ -303,7 +270,7 @@ void supervisor_status(struct supervisor *s, Control__Status *out)
 	out->reason = mem_strdup(reason);
 	out->pid = (int)getpid();
 	out->uptime_ms = clock_boot_ms() - s->started_ms;
-	out->config = mem_strdup(s->o.config);
+	out->config = mem_strdup(s->o.path[OPTION_CONFIG]);
 	out->cache_socket = mem_strdup(s->cache_socket);
 	out->workers = mem_zalloc(SLICE__COUNT * sizeof(*out->workers));
 	out->n_workers = SLICE__COUNT;
@@ -314,20 +281,9 @@ void supervisor_status(struct supervisor *s, Control__Status *out)
 	for (i = 0; i < n; i++)
 		out->deaths[i] =
 			death_status(&s->deaths[(s->n_deaths - n + i) % SUPERVISOR_DEATHS]);
-	out->elector = (Ipc__ElectorReport *)(uintptr_t)elector_report(s);
-	out->fetcher = (Ipc__FetcherReport *)(uintptr_t)fetcher_report(s);
-	out->cache = (Ipc__CacheReport *)(uintptr_t)cache_report(s);
+	out->elector = message_copy(elector_report(s));
+	out->fetcher = message_copy(status_fetcher(s));
+	out->cache = message_copy(status_cache(s));
 	pack_warnings(s, out);
-}
-
-/* All but the reports came from malloc, as protobuf-c's own does. */
-void supervisor_status_free(Control__Status *st)
-{
-	Control__Status *copy = mem_alloc(sizeof(*copy));
-
-	*copy = *st;
-	copy->elector = NULL;
-	copy->fetcher = NULL;
-	copy->cache = NULL;
-	control__status__free_unpacked(copy, NULL);
+	return out;
 }

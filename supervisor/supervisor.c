@@ -34,7 +34,7 @@ static const enum slice_worker stop_order[SLICE__COUNT] = { SLICE_FETCHER, SLICE
 /* An id of this installation, made once. */
 static int load_node_id(struct supervisor *s, struct err *e)
 {
-	char *path = mem_printf("%s/node-id", s->o.state_dir);
+	char *path = mem_printf("%s/node-id", s->o.path[OPTION_STATE_DIR]);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	char kept[33] = "";
 	unsigned char raw[16];
@@ -71,7 +71,7 @@ static void tell_shared(struct supervisor *s)
 
 static int open_control(struct supervisor *s, struct err *e)
 {
-	char *path = mem_printf("%s/control.sock", s->o.run_dir);
+	char *path = mem_printf("%s/control.sock", s->o.path[OPTION_RUN_DIR]);
 	struct control_opts o = { .loop = s->loop,
 				  .fd = -1,
 				  .path = path,
@@ -110,7 +110,7 @@ static int open_http(struct supervisor *s, struct err *e)
 		return listen_tcp(config_str(s->config, CFG_HTTP_HOST),
 				  (uint16_t)config_int(s->config, CFG_HTTP_PORT), &s->http_listener,
 				  &s->http_url, e);
-	path = mem_printf("%s/" HTTP_SOCKET, s->o.run_dir);
+	path = mem_printf("%s/" HTTP_SOCKET, s->o.path[OPTION_RUN_DIR]);
 	rc = listen_unix(path, &s->http_listener, e);
 	if (rc == 0)
 		s->http_url = mem_printf(HTTP_UNIX "%s", path);
@@ -118,12 +118,20 @@ static int open_http(struct supervisor *s, struct err *e)
 	return rc;
 }
 
+/* Of its Unix socket; NULL: it listens on TCP, or nowhere. */
+static const char *http_path(const struct supervisor *s)
+{
+	bool is_unix = s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX);
+
+	return is_unix ? s->http_url + strlen(HTTP_UNIX) : NULL;
+}
+
 static void close_http(struct supervisor *s)
 {
 	if (s->http_listener >= 0)
 		(void)close(s->http_listener);
-	if (s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX))
-		(void)unlink(s->http_url + strlen(HTTP_UNIX));
+	if (http_path(s) != NULL)
+		(void)unlink(http_path(s));
 	mem_free(s->http_url);
 	mem_free(s->http_wish);
 }
@@ -157,11 +165,6 @@ static void on_up(void *arg, struct child *c)
 	log_note(EV("child_ready"), KV("child", child_name(c)), KV("pid", child_pid(c)));
 	router_up(s, c);
 	status_notify(s);
-}
-
-static void on_stopping(void *arg, struct child *c)
-{
-	router_stopping(arg, c);
 }
 
 static void close_all(struct supervisor *s)
@@ -247,17 +250,16 @@ static void want_workers(struct supervisor *s)
 
 static void build_slice(struct supervisor *s, const struct config *c, unsigned i, struct slice *out)
 {
-	const struct slice_input in = { s->o.state_dir, s->o.run_dir, s->o.log_dir, s->node_id,
-					s->http_url };
+	const struct slice_input in = { s->o.path[OPTION_STATE_DIR], s->o.path[OPTION_RUN_DIR],
+					s->o.path[OPTION_LOG_DIR], s->node_id, s->http_url };
 
 	slice_build(out, c, (enum slice_worker)i, &in);
 }
 
 static void create_children(struct supervisor *s)
 {
-	const struct child_hooks hooks = {
-		s, &router_routes, on_up, on_stopping, on_report, on_gone
-	};
+	const struct child_hooks hooks = { s,	      &router_routes, on_up, router_stopping,
+					   on_report, on_gone };
 	unsigned i;
 
 	for (i = 0; i < SLICE__COUNT; i++) {
@@ -266,9 +268,9 @@ static void create_children(struct supervisor *s)
 					   .from = 1U << i,
 					   .time_scale = s->o.time_scale };
 
-		s->paths[i] = mem_printf("%s/zonesync-%s", s->o.libexec_dir, name);
-		if (s->o.log_dir != NULL)
-			s->log_paths[i] = mem_printf("%s/%s.log", s->o.log_dir, name);
+		s->paths[i] = mem_printf("%s/zonesync-%s", s->o.path[OPTION_LIBEXEC_DIR], name);
+		if (s->o.path[OPTION_LOG_DIR] != NULL)
+			s->log_paths[i] = mem_printf("%s/%s.log", s->o.path[OPTION_LOG_DIR], name);
 		spec.path = s->paths[i];
 		spec.log_path = s->log_paths[i];
 		if (i == SLICE_CACHE) {
@@ -284,63 +286,58 @@ static void create_children(struct supervisor *s)
 
 /* --- directories that are removed under us --- */
 
-/* The number stays: it is handed on to each cache. */
-static int listen_again(const char *path, int old, struct err *e)
-{
-	int fd = -1;
-	int rc = listen_unix(path, &fd, e);
-
-	if (rc == 0 && dup3(fd, old, O_CLOEXEC) < 0)
-		rc = err_errno(e, errno, "listen on %s", path);
-	if (fd >= 0)
-		(void)close(fd);
-	return rc;
-}
-
 static bool is_gone(const char *path)
 {
 	return access(path, F_OK) < 0 && errno == ENOENT;
 }
 
-static bool is_to_remake(const char *path, bool all)
+/* 1: it was to be made anew, and is. The number stays: it is handed on to each cache. */
+static int listen_again(const char *path, int old, bool all, struct err *e)
 {
-	return path != NULL && (all || is_gone(path));
+	int fd = -1;
+	int rc;
+
+	if (path == NULL || (!all && !is_gone(path)))
+		return 0;
+	rc = listen_unix(path, &fd, e);
+	if (rc == 0 && dup3(fd, old, O_CLOEXEC) < 0)
+		rc = err_errno(e, errno, "listen on %s", path);
+	if (fd >= 0)
+		(void)close(fd);
+	return rc < 0 ? rc : 1;
 }
 
 /* What lies in the run directory: those sockets that are not there, or all. One that cannot be
    made keeps no other from it. */
 static int remake_sockets(struct supervisor *s, bool all, struct err *e)
 {
-	const char *http = s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX)
-				   ? s->http_url + strlen(HTTP_UNIX)
-				   : NULL;
-	char *control = mem_printf("%s/control.sock", s->o.run_dir);
-	bool cache = is_to_remake(s->cache_socket, all);
-	bool web = is_to_remake(http, all);
-	int cache_rc = cache ? listen_again(s->cache_socket, s->cache_listener, e) : 0;
-	int web_rc = web ? listen_again(http, s->http_listener, e) : 0;
-	int control_rc = 0;
+	char *control = mem_printf("%s/control.sock", s->o.path[OPTION_RUN_DIR]);
+	int cache = listen_again(s->cache_socket, s->cache_listener, all, e);
+	int web = listen_again(http_path(s), s->http_listener, all, e);
+	int rc = 0;
 
-	if ((cache && cache_rc == 0) || (web && web_rc == 0))
+	if (cache > 0 || web > 0)
 		child_restart(s->child[SLICE_CACHE], "its sockets were removed");
-	if (is_to_remake(control, all) || s->control == NULL) {
+	if (all || is_gone(control) || s->control == NULL) {
 		control_close(&s->control);
-		control_rc = open_control(s, e);
+		rc = open_control(s, e);
 	}
 	mem_free(control);
-	return MIN(control_rc, MIN(cache_rc, web_rc));
+	return MIN(rc, MIN(cache, web));
 }
 
 /* The cache serves what is on no path any more, and makes a store anew beside it. */
 static int remake_state(struct supervisor *s, struct err *e)
 {
-	char *store = mem_printf("%s/store", s->o.state_dir);
+	char *store = mem_printf("%s/store", s->o.path[OPTION_STATE_DIR]);
+	struct buf told = { 0 };
 	int rc = load_node_id(s, e);
 
 	if (rc == 0 && mkdir(store, 0700) < 0 && errno != EEXIST)
 		rc = err_errno(e, errno, "create %s", store);
 	if (rc == 0)
-		(void)!supervisor_resync(s, RESYNC_STORE, NULL); /* else the next cache does it */
+		(void)supervisor_resync(s, &told, NULL); /* else the next cache does it */
+	buf_reset(&told);
 	mem_free(store);
 	return rc;
 }
@@ -404,8 +401,8 @@ static void follow_config(struct supervisor *s)
 
 /* --- reload --- */
 
-/* Into the log, and to whoever asked. */
-static void tell_problems(const struct problems *p, struct buf *text)
+/* Into the log. */
+static void tell_problems(const struct problems *p)
 {
 	size_t i;
 
@@ -414,22 +411,7 @@ static void tell_problems(const struct problems *p, struct buf *text)
 			log_error(EV("config_error"), KV("text", p->item[i].text));
 		else
 			log_warn(EV("config_warning"), KV("text", p->item[i].text));
-		buf_printf(text, "%s%s\n",
-			   p->item[i].level == PROBLEM_ERROR ? "" : "warning: ", p->item[i].text);
 	}
-}
-
-/* At the start there is no log yet: what is wrong goes to the terminal, once. */
-static int load_first_config(struct supervisor *s, struct problems *p, struct err *e)
-{
-	int rc = config_load(&s->config, s->o.config, p, e);
-	size_t i;
-
-	for (i = 0; i < p->n; i++)
-		(void)fprintf(
-			stderr, "%s%s\n",
-			p->item[i].level == PROBLEM_ERROR ? "" : "warning: ", p->item[i].text);
-	return rc < 0 ? ERR_CONFIG : 0; /* a file that is not there is no better */
 }
 
 static void take_config(struct supervisor *s, struct config *c, struct buf *text)
@@ -445,7 +427,7 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		struct slice next = { 0 };
 
 		build_slice(s, c, i, &next);
-		if (slice_equal(&next, &s->slices[i]) && !child_given_up(s->child[i])) {
+		if (slice_equal(&next, &s->slices[i]) && !child_facts(s->child[i]).given_up) {
 			slice_reset(&next);
 			continue;
 		}
@@ -453,7 +435,7 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 		s->slices[i] = next;
 		child_configure(s->child[i], s->slices[i].msg);
 		child_forgive(s->child[i]);
-		if (child_wanted(s->child[i]))
+		if (child_facts(s->child[i]).wanted)
 			buf_printf(text, "restarting %s: its part changed\n",
 				   child_name(s->child[i]));
 		log_note(EV("config_changed"), KV("child", child_name(s->child[i])));
@@ -474,8 +456,9 @@ int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 	if (s->stopping)
 		return err_set(e, ERR_STATE, STOPPING);
 	notify_reloading();
-	rc = config_load(&c, s->o.config, &p, e);
-	tell_problems(&p, text);
+	rc = config_load(&c, s->o.path[OPTION_CONFIG], &p, e);
+	tell_problems(&p);
+	problems_show(&p, text);
 	problems_reset(&p);
 	if (rc < 0) {
 		log_error(EV("reload_refused"), KV("err", err_text(e)));
@@ -483,26 +466,28 @@ int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 	} else {
 		take_config(s, c, text);
 		log_note(EV("reloaded"));
+		buf_adds(text, "reloaded\n");
 	}
 	notify_send("READY=1");
-	return rc;
+	return rc < 0 ? ERR_CONFIG : 0;
 }
 
 /* --- what may be asked for --- */
 
-void supervisor_reopen_logs(struct supervisor *s)
+int supervisor_reopen_logs(struct supervisor *s, struct buf *text, struct err *e)
 {
 	Ipc__ReopenLogs r = IPC__REOPEN_LOGS__INIT;
-	struct err e = { 0 };
 	unsigned i;
 
-	if (log_reopen(&e) < 0)
-		log_error(EV("log_reopen_failed"), KV("err", e.text));
+	UNUSED(text);
+	if (log_reopen(e) < 0)
+		log_error(EV("log_reopen_failed"), KV("err", e->text));
 	for (i = 0; i < SLICE__COUNT; i++) {
 		child_reopen_log(s->child[i]);
 		(void)child_send(s->child[i], &r.base);
 	}
 	log_note(EV("logs_reopened"));
+	return 0;
 }
 
 static struct child *find(struct supervisor *s, const char *worker)
@@ -515,7 +500,7 @@ static struct child *find(struct supervisor *s, const char *worker)
 	return NULL;
 }
 
-int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
+int supervisor_restart(struct supervisor *s, const char *worker, struct buf *text, struct err *e)
 {
 	struct child *c = find(s, worker);
 
@@ -531,10 +516,11 @@ int supervisor_restart(struct supervisor *s, const char *worker, struct err *e)
 		return err_set(e, ERR_STATE, "this node is alone: it runs no elector");
 	child_forgive(c);
 	child_restart(c, "asked to restart");
+	buf_printf(text, "restarting %s\n", worker);
 	return 0;
 }
 
-int supervisor_stepdown(struct supervisor *s, struct err *e)
+int supervisor_stepdown(struct supervisor *s, struct buf *text, struct err *e)
 {
 	static char reason[] = "asked by a person";
 	Ipc__StandBack b = IPC__STAND_BACK__INIT;
@@ -544,16 +530,18 @@ int supervisor_stepdown(struct supervisor *s, struct err *e)
 			       "this node is alone: there is nobody to step down for");
 	if (s->role.token[0] == '\0')
 		return err_set(e, ERR_STATE, "this node is not the primary");
+	buf_adds(text, "stepping down\n");
 	b.reason = reason;
 	return child_send(s->child[SLICE_ELECTOR], &b.base) < 0
 		       ? err_set(e, ERR_STATE, "the elector is down")
 		       : 0;
 }
 
-int supervisor_examine(struct supervisor *s, struct err *e)
+int supervisor_examine(struct supervisor *s, struct buf *text, struct err *e)
 {
 	Ipc__Examine x = IPC__EXAMINE__INIT;
 
+	UNUSED(text);
 	x.candidate = s->role.candidate;
 	if (child_state(s->child[SLICE_CACHE]) != CHILD_UP ||
 	    child_send(s->child[SLICE_CACHE], &x.base) < 0)
@@ -561,7 +549,7 @@ int supervisor_examine(struct supervisor *s, struct err *e)
 	return 0;
 }
 
-int supervisor_takeover(struct supervisor *s, struct err *e)
+int supervisor_takeover(struct supervisor *s, struct buf *text, struct err *e)
 {
 	Ipc__Takeover t = IPC__TAKEOVER__INIT;
 
@@ -573,14 +561,18 @@ int supervisor_takeover(struct supervisor *s, struct err *e)
 	if (role_is_primary(&s->role) && !supervisor_sees_java(s))
 		return err_set(e, ERR_STATE,
 			       "this node is the primary, and no Java gateway writes this zone");
+	buf_adds(text, "standing for election, whatever Java gateways do; "
+		       "see `zonesync status`\n");
 	return child_send(s->child[SLICE_ELECTOR], &t.base) < 0
 		       ? err_set(e, ERR_STATE, "the elector is down")
 		       : 0;
 }
 
-void supervisor_show_config(struct supervisor *s, struct buf *text)
+int supervisor_show_config(struct supervisor *s, struct buf *text, struct err *e)
 {
+	UNUSED(e);
 	config_show(s->config, text);
+	return 0;
 }
 
 /* --- life --- */
@@ -594,10 +586,10 @@ static void on_signal(uv_signal_t *h, int sig)
 	log_note(EV("signal"), KV("signal", sig));
 	switch (sig) {
 	case SIGHUP:
-		(void)!supervisor_reload(s, &text, &e);
+		(void)supervisor_reload(s, &text, &e);
 		break;
 	case SIGUSR1:
-		supervisor_reopen_logs(s);
+		(void)supervisor_reopen_logs(s, &text, &e);
 		break;
 	default:
 		supervisor_stop(s);
@@ -642,12 +634,16 @@ static int prepare(struct supervisor *s, struct err *e)
 	char *log_path = NULL;
 	int rc;
 
-	rc = load_first_config(s, &p, e);
+	/* There is no log yet: what is wrong goes to the terminal, once. */
+	rc = config_load(&s->config, s->o.path[OPTION_CONFIG], &p, e) < 0 ? ERR_CONFIG : 0;
+	problems_show(&p, &told);
+	(void)fputs(buf_cstr(&told), stderr);
+	buf_reset(&told);
 	if (rc == 0)
 		rc = dir_take(&s->dirs[WORK_STATE], e);
 	if (rc == 0)
 		rc = dir_take(&s->dirs[WORK_RUN], e);
-	if (rc == 0 && s->o.log_dir != NULL) {
+	if (rc == 0 && s->o.path[OPTION_LOG_DIR] != NULL) {
 		rc = dir_take(&s->dirs[WORK_LOG], e);
 		if (rc != ERR_CONFIG)
 			rc = 0; /* log_open() says what follows */
@@ -658,18 +654,17 @@ static int prepare(struct supervisor *s, struct err *e)
 		bool json = str_equal(config_str(s->config, CFG_LOG_FORMAT), "json");
 
 		(void)log_level_parse(config_log_level(s->config, CFG_LOG_SUPERVISOR), &level);
-		if (s->o.log_dir != NULL)
-			log_path = mem_printf("%s/supervisor.log", s->o.log_dir);
+		if (s->o.path[OPTION_LOG_DIR] != NULL)
+			log_path = mem_printf("%s/supervisor.log", s->o.path[OPTION_LOG_DIR]);
 		if (log_open(log_path, "supervisor", level, json ? LOG_JSON : LOG_LOGFMT, &why) < 0)
 			log_error(EV("log_open_failed"), KV("err", why.text));
 		mem_free(log_path);
 		tell_shared(s);
-		tell_problems(&p, &told);
-		buf_reset(&told);
+		tell_problems(&p);
 	}
 	problems_reset(&p);
 	if (rc == 0) {
-		s->cache_socket = mem_printf("%s/cache.sock", s->o.run_dir);
+		s->cache_socket = mem_printf("%s/cache.sock", s->o.path[OPTION_RUN_DIR]);
 		rc = listen_unix(s->cache_socket, &s->cache_listener, e);
 	}
 	if (rc == 0)
@@ -686,9 +681,10 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 	s->loop = loop;
 	s->o = *o;
 	s->answer = answer;
-	s->dirs[WORK_STATE] = (struct dir){ o->state_dir, "--state-dir", 0700, true, -1 };
-	s->dirs[WORK_RUN] = (struct dir){ o->run_dir, "--run-dir", 0750, true, -1 };
-	s->dirs[WORK_LOG] = (struct dir){ o->log_dir, "--log-dir", 0750, false, -1 };
+	s->dirs[WORK_STATE] =
+		(struct dir){ o->path[OPTION_STATE_DIR], "--state-dir", 0700, true, -1 };
+	s->dirs[WORK_RUN] = (struct dir){ o->path[OPTION_RUN_DIR], "--run-dir", 0750, true, -1 };
+	s->dirs[WORK_LOG] = (struct dir){ o->path[OPTION_LOG_DIR], "--log-dir", 0750, false, -1 };
 	s->cache_listener = -1;
 	s->http_listener = -1;
 	s->started_ms = clock_boot_ms();
@@ -701,10 +697,11 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 	}
 	/* Grandchildren of ours, should there ever be one, come back to us. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	nonces_init(&s->nonces, s->o.state_dir);
+	nonces_init(&s->nonces, s->o.path[OPTION_STATE_DIR]);
 	start_handles(s);
 	log_note(EV("daemon_start"), KV("version", ZONESYNC_VERSION),
-		 KV("zone", config_str(s->config, CFG_ZONE_ID)), KV("config", s->o.config));
+		 KV("zone", config_str(s->config, CFG_ZONE_ID)),
+		 KV("config", s->o.path[OPTION_CONFIG]));
 	create_children(s);
 	s->role.kill_ms = INT64_MAX;
 	follow_config(s);

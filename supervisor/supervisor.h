@@ -23,13 +23,9 @@
 
 #define SUPERVISOR_DEATHS 32 /* ring of recent deaths */
 
-struct options { /* of the command line; all absolute paths */
-	const char *config;
-	const char *state_dir;
-	const char *run_dir;
-	const char *log_dir; /* NULL: everything to stderr */
-	const char *libexec_dir;
-	unsigned time_scale; /* percent; for tests */
+struct options {		   /* of the command line */
+	char *path[OPTION__PATHS]; /* absolute; OPTION_LOG_DIR NULL: everything to stderr */
+	unsigned time_scale;	   /* percent; for tests */
 };
 
 struct supervisor;
@@ -40,24 +36,20 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 void supervisor_stop(struct supervisor *s); /* in order; the loop ends when all are gone */
 void supervisor_free(struct supervisor **s);
 
-/* What the control socket may ask for. Texts are owned by the caller. */
-int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e) MUST_USE;
-void supervisor_reopen_logs(struct supervisor *s);
-int supervisor_restart(struct supervisor *s, const char *worker, struct err *e) MUST_USE;
-int supervisor_stepdown(struct supervisor *s, struct err *e) MUST_USE;
-int supervisor_examine(struct supervisor *s, struct err *e) MUST_USE;
-int supervisor_takeover(struct supervisor *s, struct err *e) MUST_USE;
-enum resync {
-	RESYNC_STORE,	      /* the cache builds its store anew */
-	RESYNC_COMPARE,	      /* the fetcher compares the source with the zone */
-	RESYNC_ACCEPT_DELETES /* and may remove what was held back */
-};
-int supervisor_resync(struct supervisor *s, enum resync what, struct err *e) MUST_USE;
+/* What the control socket may ask for, and what there is to say of it: texts are the caller's. */
+typedef int supervisor_fn(struct supervisor *s, struct buf *text, struct err *e);
+supervisor_fn supervisor_reload; /* ERR_CONFIG: the text has a line for each problem */
+supervisor_fn supervisor_reopen_logs;
+supervisor_fn supervisor_stepdown;
+supervisor_fn supervisor_examine;
+supervisor_fn supervisor_takeover;
+supervisor_fn supervisor_resync;  /* the cache builds its store anew */
+supervisor_fn supervisor_compare; /* the fetcher compares the source with the zone */
+supervisor_fn supervisor_show_config;
+int supervisor_restart(struct supervisor *s, const char *worker, struct buf *text,
+		       struct err *e) MUST_USE;
 /* Of the removals that its fetcher holds back and status shows; `set` NULL: whichever. */
 int supervisor_accept_deletes(struct supervisor *s, const char *set, struct buf *text,
 			      struct err *e) MUST_USE;
-void supervisor_show_config(struct supervisor *s, struct buf *text);
 
-/* Fills a status; supervisor_status_free() releases what it allocated. */
-void supervisor_status(struct supervisor *s, Control__Status *out);
-void supervisor_status_free(Control__Status *st);
+Control__Status *supervisor_status(struct supervisor *s) MUST_USE; /* message_free() it */

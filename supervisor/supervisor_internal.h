@@ -52,16 +52,13 @@ struct supervisor {
 extern const struct route_table router_routes;
 void router_up(struct supervisor *s, struct child *c);
 void router_report(struct supervisor *s, struct child *c); /* a new one came */
-void router_stopping(struct supervisor *s, struct child *c);
+void router_stopping(void *s, struct child *c);		   /* as a hook of the child */
 void router_gone(struct supervisor *s, struct child *c);
 void router_beat(struct supervisor *s); /* now and then: word about the fetcher to the elector */
 
 /* status.c */
-bool supervisor_publishes(const struct supervisor *s); /* its fetcher reads the source */
-bool supervisor_sees_java(struct supervisor *s);       /* or may, for all we know */
-/* A person can say that what was built serves here, though so many names are gone from it. */
-bool status_asks(struct supervisor *s, uint64_t *lacks);
-const char *supervisor_guard_set(struct supervisor *s); /* "": nothing is held back */
-uint64_t supervisor_own_count(struct supervisor *s);	/* entities that this node serves */
-const char *status_health(struct supervisor *s, const char **reason);
-void status_notify(struct supervisor *s); /* to systemd, when it changed */
+bool supervisor_publishes(const struct supervisor *s);		/* its fetcher reads the source */
+bool supervisor_sees_java(struct supervisor *s);		/* or may, for all we know */
+const Ipc__CacheReport *status_cache(struct supervisor *s);	/* its last one, or NULL */
+const Ipc__FetcherReport *status_fetcher(struct supervisor *s); /* likewise */
+void status_notify(struct supervisor *s);			/* to systemd, when it changed */

@@ -243,6 +243,14 @@ void str_hex(char *out, const void *p, size_t n)
 	out[2 * n] = '\0';
 }
 
+int str_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 size_t str_utf8_len(const char *s, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)s;

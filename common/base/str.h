@@ -58,6 +58,7 @@ bool str_to_i64(const char *s, size_t n, int64_t *out);
 
 /* Lower-case hexadecimal; out needs 2 * n + 1 bytes. */
 void str_hex(char *out, const void *p, size_t n);
+int str_hex_digit(char c); /* its value, in either case; -1: it is none */
 
 /* How many bytes at the beginning are ASCII that stands for itself in JSON's strings. */
 size_t str_plain_run(const char *s, size_t n);

@@ -74,6 +74,14 @@ void message_wrap(ProtobufCMessage *envelope, const ProtobufCMessage *body)
 	*(uint32_t *)at(envelope, f->quantifier_offset) = f->id;
 }
 
+void *message_new(const ProtobufCMessageDescriptor *d)
+{
+	ProtobufCMessage *m = mem_alloc(d->sizeof_message);
+
+	protobuf_c_message_init(d, m);
+	return m;
+}
+
 void *message_copy(const void *message)
 {
 	const ProtobufCMessage *m = message;

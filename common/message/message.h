@@ -2,7 +2,7 @@
 /*
  * message - what can be done with any message by the description that protobuf-c has of it.
  *
- * Owns:    a copy is the caller's: message_free() it, or as protobuf-c says.
+ * Owns:    a new one, or a copy, is the caller's: message_free() it, or as protobuf-c says.
  * Blocks:  never; pure.
  * Errors:  none.
  */
@@ -28,6 +28,8 @@ bool message_walk(const ProtobufCMessage *m, message_fn *fn);
 
 /* Sets the field of a oneof that is of the body's type. */
 void message_wrap(ProtobufCMessage *envelope, const ProtobufCMessage *body);
+
+void *message_new(const ProtobufCMessageDescriptor *d); /* with nothing set */
 
 /* Of a message of any type; NULL stays NULL. */
 void *message_copy(const void *message);

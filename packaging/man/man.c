@@ -21,7 +21,6 @@
 #include "supervisor/config/schema.h"
 #include "supervisor/config/value.h"
 #include "supervisor/environment.h"
-#include "supervisor/options.h"
 
 #define MACRO_BYTES   64
 #define COMMANDS_MAX  64

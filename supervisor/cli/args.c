@@ -51,26 +51,29 @@ const char *args_nearest(const char *verb)
 
 /* --- words --- */
 
-/* Two words are tried before one: "config check". Returns how many the verb took. */
-static size_t find_verb(struct args *out, const char *const *argv, size_t n)
-{
-	char two[VERB_BYTES];
+struct parsing {
+	struct args *out;
+	const char *const *argv;
+	size_t n;
+	size_t at; /* the word being looked at */
+};
 
-	if (n > 1 && strlen(argv[0]) + strlen(argv[1]) + 2 <= sizeof(two)) {
-		str_copy(two, sizeof(two), argv[0]);
-		str_copy(two + strlen(two), sizeof(two) - strlen(two), " ");
-		str_copy(two + strlen(two), sizeof(two) - strlen(two), argv[1]);
-		out->command = command_find(two);
-		if (out->command != NULL)
-			return 2;
-	}
-	out->command = command_find(argv[0]);
-	return out->command == NULL ? 0 : 1;
+/* The word behind the one being looked at; NULL: none. */
+static const char *next_of(const struct parsing *p)
+{
+	return p->at + 1 < p->n ? p->argv[p->at + 1] : NULL;
+}
+
+/* What is behind `first` in a verb of two words; NULL: it is no such verb. */
+static const char *second_of(const char *verb, const char *first)
+{
+	size_t n = strlen(first);
+
+	return strncmp(verb, first, n) == 0 && verb[n] == ' ' ? verb + n + 1 : NULL;
 }
 
 static int no_verb(const char *word, const char *next, struct err *e)
 {
-	size_t len = strlen(word);
 	const char *near = args_nearest(word);
 	char two[VERB_BYTES];
 	size_t i;
@@ -78,22 +81,37 @@ static int no_verb(const char *word, const char *next, struct err *e)
 	for (i = 0; i < commands_len; i++) {
 		const char *verb = commands[i].verb;
 
-		if (strncmp(verb, word, len) != 0 || verb[len] != ' ')
+		if (second_of(verb, word) == NULL)
 			continue;
-		if (next != NULL && len + strlen(next) + 2 <= sizeof(two)) {
-			str_copy(two, sizeof(two), word);
-			str_copy(two + len, sizeof(two) - len, " ");
-			str_copy(two + len + 1, sizeof(two) - len - 1, next);
-			near = args_nearest(two);
-			if (near != NULL)
-				verb = near;
-		}
-		return err_set(e, ERR_PARSE, "`%s` wants a second word, such as `%s`", word, verb);
+		str_print(two, sizeof(two), "%s %s", word, next == NULL ? "" : next);
+		near = next == NULL ? NULL : args_nearest(two);
+		return err_set(e, ERR_PARSE, "`%s` wants a second word, such as `%s`", word,
+			       near == NULL ? verb : near);
 	}
 	if (near != NULL)
 		return err_set(e, ERR_PARSE, "there is no command `%s`; did you mean `%s`?", word,
 			       near);
 	return err_set(e, ERR_PARSE, "there is no command `%s`; see `zonesync help`", word);
+}
+
+/* Two words are tried before one: "config check". */
+static int take_verb(struct parsing *p, struct err *e)
+{
+	const char *word = p->argv[p->at];
+	const char *next = next_of(p);
+	size_t i;
+
+	for (i = 0; i < commands_len && next != NULL; i++) {
+		const char *second = second_of(commands[i].verb, word);
+
+		if (second == NULL || !str_equal(second, next))
+			continue;
+		p->out->command = &commands[i];
+		p->at++;
+		return 0;
+	}
+	p->out->command = command_find(word);
+	return p->out->command == NULL ? no_verb(word, next, e) : 0;
 }
 
 static int check_words(const struct args *a, struct err *e)
@@ -114,13 +132,6 @@ static int check_words(const struct args *a, struct err *e)
 
 /* --- options --- */
 
-struct parsing {
-	struct args *out;
-	const char *const *argv;
-	size_t n;
-	size_t at; /* the word being looked at */
-};
-
 /* The value of an option: behind "=", or the next word. */
 static int take_value(struct parsing *p, size_t len, const char **value, struct err *e)
 {
@@ -130,10 +141,9 @@ static int take_value(struct parsing *p, size_t len, const char **value, struct 
 		*value = word + len + 1;
 		return 0;
 	}
-	if (p->at + 1 == p->n)
-		return err_set(e, ERR_PARSE, "%s wants a value", word);
-	*value = p->argv[++p->at];
-	return 0;
+	*value = next_of(p);
+	p->at++;
+	return *value == NULL ? err_set(e, ERR_PARSE, "%s wants a value", word) : 0;
 }
 
 static int take_option(struct parsing *p, struct err *e)
@@ -177,17 +187,8 @@ static int take_word(struct parsing *p, struct err *e)
 {
 	struct args *a = p->out;
 
-	if (a->command == NULL && a->help)
-		return 0;
-	if (a->command == NULL) {
-		size_t took = find_verb(a, p->argv + p->at, p->n - p->at);
-
-		if (took == 0)
-			return no_verb(p->argv[p->at], p->at + 1 < p->n ? p->argv[p->at + 1] : NULL,
-				       e);
-		p->at += took - 1;
-		return 0;
-	}
+	if (a->command == NULL)
+		return take_verb(p, e);
 	if (a->n_words == ARGS_WORDS_MAX)
 		return err_set(e, ERR_PARSE, "too many arguments");
 	a->word[a->n_words++] = p->argv[p->at];
@@ -210,10 +211,6 @@ int args_parse(struct args *out, const char *const *argv, size_t n, struct err *
 			rc = take_option(&p, e);
 		else if (!literal && out->command == NULL && str_equal(word, "help"))
 			out->help = true;
-		else if (out->help && out->command == NULL)
-			rc = find_verb(out, argv + p.at, n - p.at) > 0 ? 0
-			     : p.at + 1 < n ? no_verb(word, argv[p.at + 1], e)
-					    : no_verb(word, NULL, e);
 		else
 			rc = take_word(&p, e);
 	}
@@ -222,27 +219,28 @@ int args_parse(struct args *out, const char *const *argv, size_t n, struct err *
 	return rc;
 }
 
-bool args_has(const struct args *a, const char *option)
+/* The last of that name: it wins. */
+static const struct args_option *find_option(const struct args *a, const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < a->n_options; i++)
-		if (strlen(option) == a->option[i].name_len &&
-		    memcmp(option, a->option[i].name, a->option[i].name_len) == 0)
-			return true;
-	return false;
+	for (i = a->n_options; i > 0; i--)
+		if (strlen(name) == a->option[i - 1].name_len &&
+		    memcmp(name, a->option[i - 1].name, a->option[i - 1].name_len) == 0)
+			return &a->option[i - 1];
+	return NULL;
+}
+
+bool args_has(const struct args *a, const char *option)
+{
+	return find_option(a, option) != NULL;
 }
 
 const char *args_value(const struct args *a, const char *option)
 {
-	const char *value = NULL;
-	size_t i;
+	const struct args_option *o = find_option(a, option);
 
-	for (i = 0; i < a->n_options; i++)
-		if (strlen(option) == a->option[i].name_len &&
-		    memcmp(option, a->option[i].name, a->option[i].name_len) == 0)
-			value = a->option[i].value; /* the last one wins */
-	return value;
+	return o == NULL ? NULL : o->value;
 }
 
 /* --- values --- */
@@ -277,14 +275,9 @@ int args_seconds_ms(const char *s, int64_t *out, struct err *e)
 
 const char *args_ref_id(const char *s)
 {
-	static const char *const prefixes[] = { "API:", "API_PRODUCT:" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(prefixes); i++) {
-		if (str_starts(s, prefixes[i])) {
-			s += strlen(prefixes[i]);
-			break;
-		}
-	}
+	if (str_starts(s, "API:"))
+		s += strlen("API:");
+	else if (str_starts(s, "API_PRODUCT:"))
+		s += strlen("API_PRODUCT:");
 	return *s == '\0' ? NULL : s;
 }

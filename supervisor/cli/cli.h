@@ -44,10 +44,9 @@ int verb_config_check(struct cli *c);
 int verb_config_show(struct cli *c);
 int verb_config_sample(struct cli *c);
 int verb_setup_postgres(struct cli *c);
-int verb_version(struct cli *c);
 
 /* "zonesync: text" on stderr; returns the code. */
 int cli_fail(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Writes all of it to stdout and empties it. A reader that left ends the process. */
+/* Writes all of it to stdout and releases it. A reader that left ends the process. */
 void cli_print(struct buf *b);

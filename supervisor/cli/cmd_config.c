@@ -9,27 +9,20 @@
 #include "supervisor/cli/setup_sql.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/slice.h"
-#include "supervisor/options.h"
 
 /* Errors and warnings to stderr, as they stand: each names file, line and key. */
-static void tell(const struct problems *p)
-{
-	size_t i;
-
-	for (i = 0; i < p->n; i++)
-		(void)fprintf(stderr, "%s%s\n", p->item[i].level == PROBLEM_WARN ? "warning: " : "",
-			      p->item[i].text);
-	if (p->errors + p->warnings > p->n)
-		(void)fprintf(stderr, "and %zu more\n", p->errors + p->warnings - p->n);
-}
-
 static int load(struct config **out, const char *path)
 {
 	struct problems p = { 0 };
+	struct buf told = { 0 };
 	struct err e = { 0 };
 	int rc = config_load(out, path, &p, &e);
 
-	tell(&p);
+	problems_show(&p, &told);
+	if (p.errors + p.warnings > p.n)
+		buf_printf(&told, "and %zu more\n", p.errors + p.warnings - p.n);
+	(void)fputs(buf_cstr(&told), stderr);
+	buf_reset(&told);
 	problems_reset(&p);
 	return rc < 0 ? cli_fail(EX_CONFIG, "%s", err_text(&e)) : 0;
 }
@@ -82,7 +75,6 @@ int verb_config_check(struct cli *c)
 		return rc;
 	buf_printf(&out, "%s: good\n", c->args.word[0]);
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -100,7 +92,6 @@ int verb_config_show(struct cli *c)
 	config_show(config, &out);
 	config_free(&config);
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -111,7 +102,6 @@ int verb_config_sample(struct cli *c)
 	UNUSED(c);
 	config_write_sample(&out);
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -137,6 +127,5 @@ int verb_setup_postgres(struct cli *c)
 	}
 	config_free(&config);
 	cli_print(&out);
-	buf_reset(&out);
 	return rc;
 }

@@ -12,7 +12,7 @@
 #include "supervisor/cli/daemon.h"
 #include "supervisor/cli/merge.h"
 
-#define FILES_MAX      8
+#define FILES_MAX      4
 #define LINES_DEFAULT  200
 #define LINES_MAX      100000
 #define TAIL_MAX_BYTES (64 << 20) /* looked at, at the end of a file */
@@ -34,15 +34,6 @@ struct logs {
 
 /* --- which files --- */
 
-static void add_source(struct logs *l, char *path)
-{
-	if (l->n == FILES_MAX) {
-		mem_free(path);
-		return;
-	}
-	l->source[l->n++] = (struct log_source){ .path = path, .fd = -1 };
-}
-
 /* The daemon says where they are; when it is down, that is when one wants to read them. */
 static char *find_dir(const Control__Reply *r)
 {
@@ -62,7 +53,7 @@ static char *find_dir(const Control__Reply *r)
 
 static int find_sources(struct logs *l, struct cli *c)
 {
-	static const char *const names[] = { "supervisor", "elector", "fetcher", "cache" };
+	static const char *const names[FILES_MAX] = { "supervisor", "elector", "fetcher", "cache" };
 	const char *only = c->args.n_words == 0 ? NULL : c->args.word[0];
 	Control__Reply *r = NULL;
 	struct err e = { 0 };
@@ -79,7 +70,9 @@ static int find_sources(struct logs *l, struct cli *c)
 				"the daemon logs to its stderr; see `journalctl -u zonesync`");
 	for (i = 0; i < ARRAY_LEN(names); i++)
 		if (only == NULL || str_equal(only, names[i]))
-			add_source(l, mem_printf("%s/%s.log", dir, names[i]));
+			l->source[l->n++] =
+				(struct log_source){ .path = mem_printf("%s/%s.log", dir, names[i]),
+						     .fd = -1 };
 	mem_free(dir);
 	if (l->n == 0)
 		return cli_fail(EX_USAGE,
@@ -125,22 +118,23 @@ static int open_source(struct log_source *s)
 	return s->fd >= 0 || errno == ENOENT ? 0 : -errno;
 }
 
-/* To the end of the file, or of its turn. */
-static void read_more(struct logs *l, size_t i)
+/* To the end of the file, or of its turn: true. */
+static bool read_more(struct logs *l, size_t i)
 {
 	struct log_source *s = &l->source[i];
 	char chunk[CHUNK_BYTES];
 	size_t got = 0;
-	ssize_t n = 1;
 
-	while (s->fd >= 0 && got < TURN_BYTES && n > 0) {
-		n = read(s->fd, chunk, sizeof(chunk));
+	while (s->fd >= 0 && got < TURN_BYTES) {
+		ssize_t n = read(s->fd, chunk, sizeof(chunk));
+
 		if (n <= 0)
-			break;
+			return false;
 		buf_add(&s->rest, chunk, (size_t)n);
 		merge_add(&l->merge, i, &s->rest);
 		got += (size_t)n;
 	}
+	return s->fd >= 0;
 }
 
 static void print_lines(struct logs *l, size_t lines)
@@ -149,7 +143,6 @@ static void print_lines(struct logs *l, size_t lines)
 
 	merge_take(&l->merge, lines, &out);
 	cli_print(&out);
-	buf_reset(&out);
 }
 
 static int open_all(struct logs *l, size_t lines)
@@ -159,7 +152,6 @@ static int open_all(struct logs *l, size_t lines)
 	for (i = 0; i < l->n; i++) {
 		struct log_source *s = &l->source[i];
 		int rc = open_source(s);
-		off_t before = -1;
 
 		if (rc < 0)
 			return cli_fail(rc == -EACCES ? EX_NOPERM : EX_NOINPUT, "%s: %s", s->path,
@@ -167,10 +159,8 @@ static int open_all(struct logs *l, size_t lines)
 		if (s->fd < 0)
 			continue;
 		seek_tail(s->fd, lines);
-		while (lseek(s->fd, 0, SEEK_CUR) != before) {
-			before = lseek(s->fd, 0, SEEK_CUR);
-			read_more(l, i);
-		}
+		while (read_more(l, i))
+			;
 	}
 	print_lines(l, lines);
 	return 0;
@@ -194,7 +184,7 @@ static void look_again(struct logs *l, size_t i)
 	if (stat(s->path, &there) < 0 || fstat(s->fd, &here) < 0 ||
 	    (there.st_ino == here.st_ino && there.st_dev == here.st_dev))
 		return;
-	read_more(l, i); /* what was written between the last look and the rename */
+	(void)read_more(l, i); /* what was written between the last look and the rename */
 	(void)close(s->fd);
 	(void)open_source(s);
 }
@@ -206,9 +196,9 @@ static int follow(struct logs *l)
 		size_t i;
 
 		for (i = 0; i < l->n; i++) {
-			read_more(l, i);
+			(void)read_more(l, i);
 			look_again(l, i);
-			read_more(l, i);
+			(void)read_more(l, i);
 		}
 		print_lines(l, SIZE_MAX);
 	}

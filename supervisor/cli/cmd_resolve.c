@@ -4,40 +4,36 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/json/write.h"
-#include "supervisor/cli/daemon.h"
 #include "supervisor/cli/json.h"
 #include "supervisor/cli/query.h"
 #include "supervisor/cli/print.h"
 
 #define KEY_MAX 1024 /* bytes of a key on stdin; the index takes no longer one */
 
-static const struct {
-	Gateway__Match__Why why;
-	const char *text;
-} reasons[] = {
-	{ GATEWAY__MATCH__WHY__KEY_REVOKED, "the key is revoked" },
-	{ GATEWAY__MATCH__WHY__KEY_PAUSED, "the key is paused" },
-	{ GATEWAY__MATCH__WHY__KEY_EXPIRED, "the key has expired" },
-	{ GATEWAY__MATCH__WHY__KEY_INACTIVE, "the key is marked inactive" },
-	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_UNKNOWN, "its subscription is not deployed here" },
-	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_ACCEPTED, "its subscription is not accepted" },
-	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_STARTED, "its subscription has not started" },
-	{ GATEWAY__MATCH__WHY__SUBSCRIPTION_ENDED, "its subscription has ended" },
-	{ GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED, "what it is for is not deployed here" },
-};
-
 static const char *reason_of(const Gateway__Match *m)
 {
-	size_t i;
+	static const char *const reasons[] = {
+		[GATEWAY__MATCH__WHY__KEY_REVOKED] = "the key is revoked",
+		[GATEWAY__MATCH__WHY__KEY_PAUSED] = "the key is paused",
+		[GATEWAY__MATCH__WHY__KEY_EXPIRED] = "the key has expired",
+		[GATEWAY__MATCH__WHY__KEY_INACTIVE] = "the key is marked inactive",
+		[GATEWAY__MATCH__WHY__SUBSCRIPTION_UNKNOWN] =
+			"its subscription is not deployed here",
+		[GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_ACCEPTED] =
+			"its subscription is not accepted",
+		[GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_STARTED] =
+			"its subscription has not started",
+		[GATEWAY__MATCH__WHY__SUBSCRIPTION_ENDED] = "its subscription has ended",
+		[GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED] = "what it is for is not deployed here",
+	};
+	size_t why = (size_t)m->why;
 
-	for (i = 0; i < ARRAY_LEN(reasons); i++)
-		if (reasons[i].why == m->why)
-			return reasons[i].text;
-	return "for a reason this version does not know";
+	return why < ARRAY_LEN(reasons) && reasons[why] != NULL
+		       ? reasons[why]
+		       : "for a reason this version does not know";
 }
 
 /* --- what is printed --- */
@@ -80,7 +76,6 @@ static void print_text(const Gateway__Reply *r)
 	if (r->resolution->n_matches > 1)
 		buf_printf(&out, "%zu more match; see --json\n", r->resolution->n_matches - 1);
 	cli_print(&out);
-	buf_reset(&out);
 	buf_reset(&expires);
 }
 
@@ -110,18 +105,18 @@ static void print_json(const Gateway__Reply *r)
 	buf_addc(&out, '}');
 	buf_addc(&out, '\n');
 	cli_print(&out);
-	buf_reset(&out);
 }
 
-static int print_reply(const Gateway__Reply *r, const char *ref, bool json)
+/* Has said all there is to say. */
+static int print_reply(void *arg, const Gateway__Reply *r, int code, struct err *e)
 {
-	struct err e = { 0 };
-	int code = query_code(r, &e);
+	const struct args *args = arg;
+	bool json = args_has(args, "--json");
 	const Gateway__Resolution *s = r->resolution;
 
 	if ((code != 0 && code != CLI_NO) || s == NULL || (code == 0 && s->n_matches == 0))
 		return cli_fail(code == 0 ? EX_PROTOCOL : code, "%s",
-				code == 0 ? "an answer without a resolution" : e.text);
+				code == 0 ? "an answer without a resolution" : e->text);
 	if (json)
 		print_json(r);
 	if (code != 0 && !json)
@@ -129,7 +124,7 @@ static int print_reply(const Gateway__Reply *r, const char *ref, bool json)
 				s->deployed ? "nothing is known under it for %s"
 					    : "%s is not deployed here, and nothing is known "
 					      "under it",
-				ref);
+				args->word[0]);
 	if (code != 0)
 		return code;
 	if (!json)
@@ -150,47 +145,32 @@ static int split_ref(const char *typed, const char **kind, const char **id)
 }
 
 /* A key on the command line stands in the list of processes; on stdin it does not. */
-static int read_key(struct buf *key)
+static int read_key(char key[KEY_MAX + 3])
 {
-	ssize_t n = 1;
+	size_t n = fread(key, 1, KEY_MAX + 2, stdin);
 
-	while (n > 0 && key->len <= KEY_MAX) {
-		buf_reserve(key, KEY_MAX + 2);
-		n = read(STDIN_FILENO, key->data + key->len, KEY_MAX + 2 - MIN(key->len, KEY_MAX));
-		if (n < 0 && errno == EINTR)
-			n = 1;
-		else if (n > 0)
-			key->len += (size_t)n;
-	}
-	if (n < 0)
+	if (ferror(stdin))
 		return cli_fail(EX_IOERR, "stdin: %s", strerror(errno));
-	if (key->len > 0 && key->data[key->len - 1] == '\n')
-		key->len--;
-	if (key->len == 0 || key->len > KEY_MAX || memchr(key->data, '\0', key->len) != NULL ||
-	    memchr(key->data, '\n', key->len) != NULL)
+	if (n > 0 && key[n - 1] == '\n')
+		n--;
+	if (n == 0 || n > KEY_MAX || memchr(key, '\0', n) != NULL || memchr(key, '\n', n) != NULL)
 		return cli_fail(EX_USAGE, "stdin holds no key: one line of at most %d bytes",
 				KEY_MAX);
+	key[n] = '\0';
 	return 0;
 }
 
 static int ask(struct cli *c, const ProtobufCMessage *body)
 {
-	Gateway__Reply *reply = NULL;
 	struct err e = { 0 };
 	struct query q;
-	int rc = query_open(&q, c->socket, &e);
+	int rc = query_open(&q, c->socket);
 
 	if (rc != 0)
-		return cli_fail(rc, "%s", e.text);
-	rc = query_send(&q, body, &e);
-	if (rc == 0)
-		rc = query_receive(&q, QUERY_TIMEOUT_MS, &reply, &e);
-	if (rc < 0) {
-		rc = cli_fail(daemon_explain(q.path, rc, &e), "%s", e.text);
-	} else {
-		rc = print_reply(reply, c->args.word[0], args_has(&c->args, "--json"));
-		gateway__reply__free_unpacked(reply, NULL);
-	}
+		return rc;
+	rc = query_run(&q, body, print_reply, &c->args, &e);
+	if (rc < 0)
+		rc = query_fail(&q, rc, &e);
 	query_close(&q);
 	return rc;
 }
@@ -199,21 +179,19 @@ int verb_resolve_key(struct cli *c)
 {
 	const char *typed = c->args.word[1];
 	Gateway__ResolveKey k = GATEWAY__RESOLVE_KEY__INIT;
-	struct buf key = { 0 };
+	char key[KEY_MAX + 3];
 	const char *kind;
 	const char *id;
 	int rc = split_ref(c->args.word[0], &kind, &id);
 
 	if (rc == 0 && str_equal(typed, "-"))
-		rc = read_key(&key);
-	if (rc == 0) {
-		k.ref_kind = (char *)(uintptr_t)kind;
-		k.ref = (char *)(uintptr_t)id;
-		k.key = (char *)(uintptr_t)(key.len > 0 ? buf_cstr(&key) : typed);
-		rc = ask(c, &k.base);
-	}
-	buf_reset(&key);
-	return rc;
+		rc = read_key(key);
+	if (rc != 0)
+		return rc;
+	k.ref_kind = (char *)(uintptr_t)kind;
+	k.ref = (char *)(uintptr_t)id;
+	k.key = str_equal(typed, "-") ? key : (char *)(uintptr_t)typed;
+	return ask(c, &k.base);
 }
 
 int verb_resolve_subscription(struct cli *c)

@@ -51,15 +51,12 @@ static int watch(struct cli *c, bool json)
 		struct err e = { 0 };
 
 		rc = daemon_status(c->socket, &r, &e);
-		if (rc == EX_NOPERM || rc == EX_USAGE) {
-			buf_reset(&out);
+		if (rc == EX_NOPERM || rc == EX_USAGE)
 			return cli_fail(rc, "%s", e.text);
-		}
 		redraw(&out, r, e.text, json);
 		cli_print(&out);
 		control__reply__free_unpacked(r, NULL);
 	} while (poll(NULL, 0, WATCH_MS) == 0);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -80,7 +77,6 @@ int verb_status(struct cli *c)
 	cli_print(&out);
 	rc = status_exit_code(r->status);
 	control__reply__free_unpacked(r, NULL);
-	buf_reset(&out);
 	return rc;
 }
 
@@ -103,6 +99,46 @@ int verb_quarantine(struct cli *c)
 			json_line(&out, &f->quarantine[i]->base);
 	cli_print(&out);
 	control__reply__free_unpacked(r, NULL);
-	buf_reset(&out);
 	return CLI_OK;
+}
+
+/* 0 all is well, 1 someone should act. */
+static int show_findings(const Ipc__Examined *m, bool json)
+{
+	struct buf out = { 0 };
+	int rc = CLI_OK;
+	size_t i;
+
+	if (json)
+		json_line(&out, &m->base);
+	for (i = 0; i < m->n_findings; i++) {
+		const Ipc__Finding *f = m->findings[i];
+
+		if (f->bad)
+			rc = CLI_NO;
+		if (json)
+			continue;
+		buf_printf(&out, "%-2s %-8s ", f->bad ? "!!" : "", f->topic);
+		text_clean(&out, f->text);
+		buf_addc(&out, '\n');
+	}
+	cli_print(&out);
+	return rc;
+}
+
+int verb_doctor(struct cli *c)
+{
+	Control__Reply *reply = NULL;
+	int rc = daemon_ask(c, &reply);
+
+	if (rc != 0)
+		return rc;
+	if (reply->exit_code != 0)
+		rc = cli_fail(reply->exit_code, "%s", reply->error);
+	else if (reply->examined != NULL)
+		rc = show_findings(reply->examined, args_has(&c->args, "--json"));
+	else
+		rc = cli_fail(EX_PROTOCOL, "what answers there is no zonesyncd of this version");
+	control__reply__free_unpacked(reply, NULL);
+	return rc;
 }

@@ -65,7 +65,7 @@ int daemon_explain(const char *path, int rc, struct err *e)
 	}
 }
 
-int daemon_ask(const char *socket, const Control__Request *r, Control__Reply **out, struct err *e)
+static int ask(const char *socket, const Control__Request *r, Control__Reply **out, struct err *e)
 {
 	struct conn c = { .fd = -1 };
 	const uint8_t *body = NULL;
@@ -95,7 +95,7 @@ int daemon_status(const char *socket, Control__Reply **out, struct err *e)
 	int rc;
 
 	req.verb = verb;
-	rc = daemon_ask(socket, &req, &r, e);
+	rc = ask(socket, &req, &r, e);
 	if (rc != 0)
 		return rc;
 	if (r->exit_code != 0 || r->status == NULL) {
@@ -108,14 +108,12 @@ int daemon_status(const char *socket, Control__Reply **out, struct err *e)
 	return 0;
 }
 
-int verb_daemon(struct cli *c)
+int daemon_ask(struct cli *c, Control__Reply **out)
 {
 	static char accept_deletes[] = "--accept-deletes";
 	const char *args[ARGS_WORDS_MAX + 1];
-	struct buf text = { 0 };
-	struct err e = { 0 };
 	Control__Request req = CONTROL__REQUEST__INIT;
-	Control__Reply *reply = NULL;
+	struct err e = { 0 };
 	size_t i;
 	int rc;
 
@@ -125,12 +123,20 @@ int verb_daemon(struct cli *c)
 	if (args_has(&c->args, accept_deletes))
 		args[req.n_args++] = accept_deletes;
 	req.args = (char **)(uintptr_t)args;
-	rc = daemon_ask(c->socket, &req, &reply, &e);
+	rc = ask(c->socket, &req, out, &e);
+	return rc == 0 ? 0 : cli_fail(rc, "%s", e.text);
+}
+
+int verb_daemon(struct cli *c)
+{
+	Control__Reply *reply = NULL;
+	struct buf text = { 0 };
+	int rc = daemon_ask(c, &reply);
+
 	if (rc != 0)
-		return cli_fail(rc, "%s", e.text);
+		return rc;
 	buf_adds(&text, reply->text);
 	cli_print(&text);
-	buf_reset(&text);
 	rc = reply->exit_code;
 	if (reply->error[0] != '\0')
 		(void)cli_fail(rc, "%s", reply->error);

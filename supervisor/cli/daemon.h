@@ -10,14 +10,15 @@
 
 #include "common/base/err.h"
 #include "control.pb-c.h"
+#include "supervisor/cli/cli.h"
 
 #define DAEMON_TIMEOUT_MS 10000
 
-/* 0, or an exit code. A reply that refuses is still a reply. */
-int daemon_ask(const char *socket, const Control__Request *r, Control__Reply **out,
-	       struct err *e) MUST_USE;
+/* Asks what the command line says; 0, or an exit code, of which all is said. A reply that refuses
+   is still a reply. */
+int daemon_ask(struct cli *c, Control__Reply **out) MUST_USE;
 
-/* The same for a status, which is there when it is 0. */
+/* For the status, which is there when it is 0. */
 int daemon_status(const char *socket, Control__Reply **out, struct err *e) MUST_USE;
 
 /* Why a connection failed, for people; returns the exit code. */

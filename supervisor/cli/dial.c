@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-
-#define CHUNK_BYTES 65536
+#include "common/base/mem.h"
 
 int conn_open(struct conn *c, const char *path, struct err *e)
 {
@@ -45,19 +44,17 @@ void conn_close(struct conn *c)
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	c->fd = -1;
-	frame_reader_reset(&c->reader);
-	buf_reset(&c->ready);
-	c->taken = 0;
+	buf_reset(&c->body);
 }
 
-/* Until the descriptor is ready or the boot time `until` (< 0: for ever) is reached. */
-static int wait_for(struct conn *c, short what, int64_t until, struct err *e)
+/* Until the descriptor is ready, or c->until is reached. */
+static int wait_for(struct conn *c, short what, struct err *e)
 {
 	struct pollfd p = { .fd = c->fd, .events = what };
 	int rc;
 
 	do {
-		int64_t left = until < 0 ? -1 : MAX(until - clock_boot_ms(), 0);
+		int64_t left = c->until < 0 ? -1 : MAX(c->until - clock_boot_ms(), 0);
 
 		rc = poll(&p, 1, (int)MIN(left, INT32_MAX));
 	} while (rc < 0 && errno == EINTR);
@@ -66,89 +63,68 @@ static int wait_for(struct conn *c, short what, int64_t until, struct err *e)
 	return rc < 0 ? err_errno(e, errno, "poll") : 0;
 }
 
-static int64_t until_of(int timeout_ms)
+/* All n bytes, out (POLLOUT) or in (POLLIN). */
+static int move(struct conn *c, short what, void *bytes, size_t n, struct err *e)
 {
-	return timeout_ms < 0 ? -1 : clock_boot_ms() + timeout_ms;
+	bool out = what == POLLOUT;
+	char *p = bytes;
+	int rc = 0;
+
+	while (rc == 0 && n > 0) {
+		ssize_t got = out ? send(c->fd, p, n, MSG_NOSIGNAL) : recv(c->fd, p, n, 0);
+
+		if (got > 0) {
+			p += got;
+			n -= (size_t)got;
+		} else if (got == 0) {
+			rc = err_set(e, -EPIPE, "the connection was closed");
+		} else if (errno == EAGAIN) {
+			rc = wait_for(c, what, e);
+		} else if (errno != EINTR) {
+			rc = err_errno(e, errno, out ? "send" : "receive");
+		}
+	}
+	return rc;
+}
+
+static void set_limit(struct conn *c, int timeout_ms)
+{
+	c->until = timeout_ms < 0 ? -1 : clock_boot_ms() + timeout_ms;
 }
 
 int conn_send(struct conn *c, const ProtobufCMessage *m, int timeout_ms, struct err *e)
 {
-	int64_t until = until_of(timeout_ms);
 	size_t n = protobuf_c_message_get_packed_size(m);
-	struct buf out = { 0 };
-	uint8_t head[FRAME_HEAD_BYTES];
-	size_t at = 0;
-	int rc = 0;
+	uint8_t *out;
+	int rc;
 
 	if (n > FRAME_MAX_BYTES)
 		return err_set(e, ERR_LIMIT, "the request is too large");
-	frame_head(head, n);
-	buf_add(&out, head, sizeof(head));
-	buf_reserve(&out, n + 1);
-	(void)protobuf_c_message_pack(m, (uint8_t *)out.data + out.len);
-	out.len += n;
-	while (rc == 0 && at < out.len) {
-		ssize_t sent = send(c->fd, out.data + at, out.len - at, MSG_NOSIGNAL);
-
-		if (sent >= 0)
-			at += (size_t)sent;
-		else if (errno == EAGAIN)
-			rc = wait_for(c, POLLOUT, until, e);
-		else if (errno != EINTR)
-			rc = err_errno(e, errno, "send");
-	}
-	buf_reset(&out);
+	out = mem_alloc(FRAME_HEAD_BYTES + n);
+	frame_head(out, n);
+	(void)protobuf_c_message_pack(m, out + FRAME_HEAD_BYTES);
+	set_limit(c, timeout_ms);
+	rc = move(c, POLLOUT, out, FRAME_HEAD_BYTES + n, e);
+	mem_free(out);
 	return rc;
-}
-
-static int keep(void *arg, const uint8_t *body, size_t n, struct err *e)
-{
-	struct conn *c = arg;
-	uint8_t head[FRAME_HEAD_BYTES];
-
-	UNUSED(e);
-	frame_head(head, n);
-	buf_add(&c->ready, head, sizeof(head));
-	buf_add(&c->ready, body, n);
-	return 0;
-}
-
-static bool take(struct conn *c, const uint8_t **body, size_t *n)
-{
-	const uint8_t *p;
-
-	if (c->ready.len == c->taken)
-		return false;
-	p = (const uint8_t *)c->ready.data + c->taken;
-	*n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-	*body = p + FRAME_HEAD_BYTES;
-	c->taken += FRAME_HEAD_BYTES + *n;
-	return true;
 }
 
 int conn_receive(struct conn *c, int timeout_ms, const uint8_t **body, size_t *n, struct err *e)
 {
-	int64_t until = until_of(timeout_ms);
-	char chunk[CHUNK_BYTES];
-	int rc = 0;
+	uint8_t head[FRAME_HEAD_BYTES];
+	uint32_t len;
+	int rc;
 
-	if (take(c, body, n))
-		return 0;
-	buf_clear(&c->ready);
-	c->taken = 0;
-	while (rc == 0) {
-		ssize_t got = recv(c->fd, chunk, sizeof(chunk), 0);
-
-		if (got > 0)
-			rc = frame_feed(&c->reader, chunk, (size_t)got, keep, c, e);
-		else if (got == 0)
-			rc = err_set(e, -EPIPE, "the connection was closed");
-		else if (errno == EAGAIN)
-			rc = wait_for(c, POLLIN, until, e);
-		else if (errno != EINTR)
-			rc = err_errno(e, errno, "receive");
-		if (rc == 0 && take(c, body, n))
-			return 0;
-	}
-	return rc;
+	set_limit(c, timeout_ms);
+	rc = move(c, POLLIN, head, sizeof(head), e);
+	if (rc < 0)
+		return rc;
+	len = (uint32_t)head[0] << 24 | (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 | head[3];
+	if (len > FRAME_MAX_BYTES)
+		return err_set(e, ERR_PROTO, "a message of %u bytes is over the limit", len);
+	buf_clear(&c->body);
+	buf_reserve(&c->body, len + 1);
+	*body = (uint8_t *)c->body.data;
+	*n = len;
+	return move(c, POLLIN, c->body.data, len, e);
 }

@@ -2,7 +2,7 @@
 /*
  * dial - a blocking conversation in frames over a Unix socket.
  *
- * Owns:    the descriptor and what was read ahead; conn_close() releases both.
+ * Owns:    the descriptor and the last message; conn_close() releases both.
  * Blocks:  at most as long as the caller says; CONN_CONNECT_MS to connect.
  * Errors:  -errno; ERR_TIMEOUT; ERR_PROTO when the peer speaks something else;
  *          -EPIPE when it closed. Then close the connection.
@@ -17,9 +17,8 @@
 
 struct conn {
 	int fd;
-	struct frame_reader reader;
-	struct buf ready; /* whole messages, each behind its head, not yet taken */
-	size_t taken;	  /* bytes of `ready` the caller has had */
+	int64_t until;	 /* boot time; < 0: for ever */
+	struct buf body; /* of the message that was received last */
 };
 
 int conn_open(struct conn *c, const char *path, struct err *e) MUST_USE;

@@ -9,21 +9,12 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/model/kind.h"
-#include "supervisor/cli/daemon.h"
-#include "supervisor/cli/gather.h"
-#include "supervisor/cli/lines.h"
 #include "supervisor/cli/query.h"
 #include "supervisor/cli/print.h"
 
 #define KIND_BYTES    64
 #define WAIT_SLICE_MS 30000 /* one question of `wait`; the cache may have a limit of its own */
 #define WAIT_PAUSE_MS 200   /* before the next one, when there was no data */
-
-/* A failure of the conversation, as an exit code. */
-static int broken(const struct query *q, int rc, struct err *e)
-{
-	return cli_fail(daemon_explain(q->path, rc, e), "%s", e->text);
-}
 
 static int kind_of(struct cli *c, char *kind)
 {
@@ -49,30 +40,23 @@ static int ref_of(struct cli *c, const char **ref)
 	return 0;
 }
 
+/* What `get` and `list` begin with; 0 or the exit code. */
+static int begin(struct query *q, struct cli *c, char *kind, const char **ref)
+{
+	if (kind_of(c, kind) != 0 || ref_of(c, ref) != 0)
+		return EX_USAGE;
+	return query_open(q, c->socket);
+}
+
 /* --- get --- */
 
-static int gather_replies(struct query *q, struct gather *g, int *code, struct err *e)
+static int gather_reply(void *arg, const Gateway__Reply *r, int code, struct err *e)
 {
-	bool more = true;
-	int rc = 0;
+	size_t i;
 
-	*code = 0;
-	while (rc == 0 && more) {
-		Gateway__Reply *r = NULL;
-		size_t i;
-
-		rc = query_receive(q, QUERY_TIMEOUT_MS, &r, e);
-		if (rc < 0)
-			break;
-		*code = query_code(r, e);
-		more = r->more && *code == 0;
-		for (i = 0; rc == 0 && i < r->n_events; i++)
-			rc = gather_add(g, r->events[i], e);
-		gateway__reply__free_unpacked(r, NULL);
-	}
-	if (rc == 0 && *code == 0)
-		rc = gather_end(g, e);
-	return rc;
+	for (i = 0; code == 0 && i < r->n_events; i++)
+		code = gather_add(arg, r->events[i], e);
+	return code;
 }
 
 static int too_many(const struct gather *g)
@@ -115,25 +99,19 @@ int verb_get(struct cli *c)
 	struct err e = { 0 };
 	struct query q;
 	Gateway__Get get = GATEWAY__GET__INIT;
-	int code = 0;
-	int rc;
+	int rc = begin(&q, c, kind, &ref);
 
-	if (kind_of(c, kind) != 0 || ref_of(c, &ref) != 0)
-		return EX_USAGE;
-	rc = query_open(&q, c->socket, &e);
 	if (rc != 0)
-		return cli_fail(rc, "%s", e.text);
+		return rc;
 	get.kind = kind;
 	get.entity_id = (char *)(uintptr_t)c->args.word[1];
-	rc = query_send(&q, &get.base, &e);
+	rc = query_run(&q, &get.base, gather_reply, &g, &e);
 	if (rc == 0)
-		rc = gather_replies(&q, &g, &code, &e);
-	if (rc < 0)
-		rc = broken(&q, rc, &e);
-	else if (code != 0)
-		rc = cli_fail(code, "%s %s: %s", kind, get.entity_id, e.text);
+		rc = gather_end(&g, &e);
+	if (rc > 0)
+		rc = cli_fail(rc, "%s %s: %s", kind, get.entity_id, e.text);
 	else
-		rc = print_one(&g, ref);
+		rc = rc < 0 ? query_fail(&q, rc, &e) : print_one(&g, ref);
 	gather_reset(&g);
 	query_close(&q);
 	return rc;
@@ -141,71 +119,61 @@ int verb_get(struct cli *c)
 
 /* --- list --- */
 
-/* One page; *next is the caller's, NULL at the end. */
-static int list_page(struct query *q, const Gateway__List *list, bool json, char **next,
-		     unsigned *left_out)
+struct listing {
+	bool json;
+	char *next; /* owned; what the page to come begins behind; NULL: there is none */
+	unsigned left_out;
+};
+
+static int print_entities(void *arg, const Gateway__Reply *r, int code, struct err *e)
 {
+	struct listing *l = arg;
 	struct buf out = { 0 };
-	struct err e = { 0 };
-	bool more = true;
-	int code = 0;
-	int rc = query_send(q, &list->base, &e);
+	size_t i;
 
-	while (rc == 0 && more && code == 0) {
-		Gateway__Reply *reply = NULL;
-		size_t i;
-
-		rc = query_receive(q, QUERY_TIMEOUT_MS, &reply, &e);
-		if (rc < 0)
-			break;
-		code = query_code(reply, &e);
-		for (i = 0; i < reply->n_events; i++) {
-			if (json)
-				lines_json(&out, reply->events[i], "");
-			else
-				lines_entity(&out, reply->events[i]);
-		}
-		more = reply->more;
-		if (!more)
-			*left_out += reply->left_out;
-		if (reply->next[0] != '\0') {
-			mem_free(*next);
-			*next = mem_strdup(reply->next);
-		}
-		gateway__reply__free_unpacked(reply, NULL);
-		cli_print(&out);
+	UNUSED(e);
+	for (i = 0; i < r->n_events; i++) {
+		if (l->json)
+			lines_json(&out, r->events[i], "");
+		else
+			lines_entity(&out, r->events[i]);
 	}
-	buf_reset(&out);
-	if (rc < 0)
-		return broken(q, rc, &e);
-	return code == 0 ? 0 : cli_fail(code, "%s", e.text);
+	if (!r->more)
+		l->left_out += r->left_out;
+	if (r->next[0] != '\0') {
+		mem_free(l->next);
+		l->next = mem_strdup(r->next);
+	}
+	cli_print(&out);
+	return code;
 }
 
 static int list_pages(struct query *q, Gateway__List *list, bool json)
 {
+	struct listing l = { .json = json };
+	struct err e = { 0 };
 	char *after = NULL;
-	unsigned left_out = 0;
 	int rc;
 
-	for (;;) {
-		char *next = NULL;
-
+	do {
+		mem_free(after);
+		after = l.next;
+		l.next = NULL;
 		if (after != NULL)
 			list->after = after;
-		rc = list_page(q, list, json, &next, &left_out);
+		rc = query_run(q, &list->base, print_entities, &l, &e);
 		/* A cache that names the same page again would keep us here for ever. */
-		if (rc == 0 && next != NULL && str_equal(next, after))
+		if (rc == 0 && l.next != NULL && str_equal(l.next, after))
 			rc = cli_fail(EX_PROTOCOL, "the cache repeats a page");
-		mem_free(after);
-		after = next;
-		if (rc != 0 || next == NULL)
-			break;
-	}
-	mem_free(after);
-	if (rc == 0 && left_out > 0)
+		else if (rc != 0)
+			rc = query_fail(q, rc, &e);
+	} while (rc == 0 && l.next != NULL);
+	if (rc == 0 && l.left_out > 0)
 		rc = cli_fail(EX_UNAVAILABLE,
 			      "left out: %u damaged records; the local store is built anew",
-			      left_out);
+			      l.left_out);
+	mem_free(after);
+	mem_free(l.next);
 	return rc;
 }
 
@@ -213,16 +181,12 @@ int verb_list(struct cli *c)
 {
 	char kind[KIND_BYTES];
 	const char *ref = NULL;
-	struct err e = { 0 };
 	struct query q;
 	Gateway__List list = GATEWAY__LIST__INIT;
-	int rc;
+	int rc = begin(&q, c, kind, &ref);
 
-	if (kind_of(c, kind) != 0 || ref_of(c, &ref) != 0)
-		return EX_USAGE;
-	rc = query_open(&q, c->socket, &e);
 	if (rc != 0)
-		return cli_fail(rc, "%s", e.text);
+		return rc;
 	list.kind = kind;
 	if (ref != NULL)
 		list.ref = (char *)(uintptr_t)ref;
@@ -239,11 +203,13 @@ struct watching {
 	uint64_t revision;
 };
 
-static void print_changes(struct watching *w, const Gateway__Reply *r)
+static int print_changes(void *arg, const Gateway__Reply *r, int code, struct err *e)
 {
+	struct watching *w = arg;
 	struct buf out = { 0 };
 	size_t i;
 
+	UNUSED(e);
 	if (r->position != NULL && r->position->lineage[0] != '\0') {
 		mem_free(w->lineage);
 		w->lineage = mem_strdup(r->position->lineage);
@@ -256,109 +222,84 @@ static void print_changes(struct watching *w, const Gateway__Reply *r)
 			lines_change(&out, r->events[i]);
 	}
 	cli_print(&out);
-	buf_reset(&out);
+	return code;
 }
 
-static int watch_on(struct query *q, struct watching *w)
+static int watch_on(struct query *q, const Gateway__Watch *watch, struct watching *w)
 {
 	struct err e = { 0 };
-	int code = 0;
-	int rc = 0;
+	int rc = query_run(q, &watch->base, print_changes, w, &e);
 
-	while (rc == 0 && code == 0) {
-		Gateway__Reply *r = NULL;
-
-		rc = query_receive(q, -1, &r, &e);
-		if (rc < 0)
-			break;
-		code = query_code(r, &e);
-		print_changes(w, r);
-		gateway__reply__free_unpacked(r, NULL);
+	if (rc == -EPIPE || rc == -ECONNRESET) {
+		(void)err_set(&e, rc, "the cache closed the connection");
+		rc = EX_UNAVAILABLE;
 	}
-	if (rc == -EPIPE || rc == -ECONNRESET || code == EX_UNAVAILABLE) {
-		const char *why = code == 0 ? "the cache closed the connection" : e.text;
-
-		if (w->revision > 0 && w->lineage[0] != '\0')
-			return cli_fail(EX_UNAVAILABLE, "%s; go on with --from %s:%" PRIu64, why,
-					w->lineage, w->revision);
-		return cli_fail(EX_UNAVAILABLE, "%s", why);
-	}
-	return rc < 0 ? broken(q, rc, &e) : cli_fail(code, "%s", e.text);
+	if (rc == EX_UNAVAILABLE && w->revision > 0 && w->lineage[0] != '\0')
+		return cli_fail(rc, "%s; go on with --from %s:%" PRIu64, e.text, w->lineage,
+				w->revision);
+	return query_fail(q, rc, &e);
 }
 
 int verb_watch(struct cli *c)
 {
 	const char *from = args_value(&c->args, "--from");
 	struct watching w = { .json = args_has(&c->args, "--json"), .lineage = mem_strdup("") };
-	struct err e = { 0 };
 	struct query q;
 	Gateway__Watch watch = GATEWAY__WATCH__INIT;
-	int rc = 0;
+	int rc;
 
 	if (from != NULL && !args_is_position(from))
 		rc = cli_fail(EX_USAGE, "--from wants LINEAGE:REVISION or a revision, not `%s`",
 			      from);
-	if (rc != 0)
-		goto out;
-	rc = query_open(&q, c->socket, &e);
-	if (rc != 0) {
-		rc = cli_fail(rc, "%s", e.text);
-		goto out;
+	else
+		rc = query_open(&q, c->socket);
+	if (rc == 0) {
+		if (from != NULL)
+			watch.from = (char *)(uintptr_t)from;
+		q.timeout_ms = -1;
+		rc = watch_on(&q, &watch, &w);
+		query_close(&q);
 	}
-	if (from != NULL)
-		watch.from = (char *)(uintptr_t)from;
-	rc = query_send(&q, &watch.base, &e);
-	rc = rc < 0 ? broken(&q, rc, &e) : watch_on(&q, &w);
-	query_close(&q);
-out:
 	mem_free(w.lineage);
 	return rc;
 }
 
 /* --- wait --- */
 
-static void print_position(const Gateway__Reply *r, const char *asked)
+static int print_position(void *arg, const Gateway__Reply *r, int code, struct err *e)
 {
+	const char *asked = arg;
 	struct buf out = { 0 };
 
-	if (r->position != NULL) {
+	UNUSED(e);
+	if (r->code == GATEWAY__CODE__UNAVAILABLE || r->code == GATEWAY__CODE__BUSY)
+		return ERR_BUSY; /* for now */
+	if (code == 0 && r->position != NULL) {
 		text_clean(&out, r->position->lineage);
 		buf_printf(&out, ":%" PRIu64 "\n", r->position->revision);
-	} else {
+	} else if (code == 0) {
 		buf_printf(&out, "%s\n", asked);
 	}
 	cli_print(&out);
-	buf_reset(&out);
+	return code;
 }
 
 /* One question; the exit code, or -1: ask again. */
 static int wait_once(struct query *q, const Gateway__Wait *wait, struct err *e)
 {
-	Gateway__Reply *reply = NULL;
-	int code;
+	bool gone; /* the cache was restarted */
 	int rc;
 
-	rc = query_send(q, &wait->base, e);
+	q->timeout_ms = (int)wait->timeout_ms + QUERY_TIMEOUT_MS;
+	rc = query_run(q, &wait->base, print_position, wait->position, e);
+	gone = rc == -EPIPE || rc == -ECONNRESET;
 	if (rc == 0)
-		rc = query_receive(q, (int)wait->timeout_ms + QUERY_TIMEOUT_MS, &reply, e);
-	if (rc == -EPIPE || rc == -ECONNRESET) { /* the cache was restarted */
+		return 0;
+	if (gone || rc == ERR_BUSY)
 		(void)poll(NULL, 0, WAIT_PAUSE_MS);
+	if (gone)
 		rc = query_reopen(q, e);
-		return rc == 0 ? -1 : cli_fail(rc, "%s", e->text);
-	}
-	if (rc < 0)
-		return broken(q, rc, e);
-	code = query_code(reply, e);
-	if (code == 0)
-		print_position(reply, wait->position);
-	if (reply->code == GATEWAY__CODE__UNAVAILABLE || reply->code == GATEWAY__CODE__BUSY)
-		(void)poll(NULL, 0, WAIT_PAUSE_MS);
-	rc = reply->code == GATEWAY__CODE__TIMEOUT || reply->code == GATEWAY__CODE__UNAVAILABLE ||
-			     reply->code == GATEWAY__CODE__BUSY
-		     ? -1
-		     : code;
-	gateway__reply__free_unpacked(reply, NULL);
-	return rc <= 0 ? rc : cli_fail(rc, "%s", e->text);
+	return rc == 0 || rc == ERR_BUSY || rc == CLI_TIMEOUT ? -1 : query_fail(q, rc, e);
 }
 
 static int wait_until(struct query *q, const char *position, int64_t until)
@@ -395,9 +336,9 @@ int verb_wait(struct cli *c)
 			return cli_fail(EX_USAGE, "--timeout: %s", e.text);
 		until += clock_boot_ms();
 	}
-	rc = query_open(&q, c->socket, &e);
+	rc = query_open(&q, c->socket);
 	if (rc != 0)
-		return cli_fail(rc, "%s", e.text);
+		return rc;
 	rc = wait_until(&q, position, until);
 	query_close(&q);
 	return rc;

@@ -6,7 +6,6 @@
 
 #include "common/model/kind.h"
 #include "supervisor/cli/cli.h"
-#include "supervisor/options.h"
 
 #define HELP_COLUMN 48
 

@@ -5,8 +5,18 @@
 
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/help.h"
-#include "supervisor/options.h"
 
+static int verb_version(struct cli *c)
+{
+	struct buf out = { 0 };
+
+	UNUSED(c);
+	buf_adds(&out, "zonesync " ZONESYNC_VERSION "\n");
+	cli_print(&out);
+	return CLI_OK;
+}
+
+/* The daemon does the others. */
 static const struct {
 	const char *verb;
 	verb_fn *fn;
@@ -18,14 +28,7 @@ static const struct {
 	{ "wait", verb_wait },
 	{ "resolve key", verb_resolve_key },
 	{ "resolve subscription", verb_resolve_subscription },
-	{ "stepdown", verb_daemon },
 	{ "doctor", verb_doctor },
-	{ "takeover", verb_daemon },
-	{ "compare", verb_daemon },
-	{ "resync", verb_daemon },
-	{ "restart", verb_daemon },
-	{ "reload", verb_daemon },
-	{ "reopen-logs", verb_daemon },
 	{ "logs", verb_logs },
 	{ "quarantine", verb_quarantine },
 	{ "config check", verb_config_check },
@@ -35,24 +38,12 @@ static const struct {
 	{ "version", verb_version },
 };
 
-int verb_version(struct cli *c)
-{
-	struct buf out = { 0 };
-
-	UNUSED(c);
-	buf_adds(&out, "zonesync " ZONESYNC_VERSION "\n");
-	cli_print(&out);
-	buf_reset(&out);
-	return CLI_OK;
-}
-
 static int help(const struct command *one)
 {
 	struct buf out = { 0 };
 
 	help_text(&out, one);
 	cli_print(&out);
-	buf_reset(&out);
 	return CLI_OK;
 }
 
@@ -63,7 +54,7 @@ static int run(struct cli *c)
 	for (i = 0; i < ARRAY_LEN(verbs); i++)
 		if (str_equal(verbs[i].verb, c->args.command->verb))
 			return verbs[i].fn(c);
-	return cli_fail(EX_SOFTWARE, "%s is not built in", c->args.command->verb);
+	return verb_daemon(c);
 }
 
 int main(int argc, char **argv)

@@ -7,7 +7,8 @@
 #include "common/base/mem.h"
 #include "supervisor/cli/print.h"
 
-void merge_stamp(char out[MERGE_STAMP_BYTES], const char *line, size_t n)
+/* "ts=..." or {"ts":"..." at the front of a line; "" when there is none. */
+static void stamp_of(char out[MERGE_STAMP_BYTES], const char *line, size_t n)
 {
 	static const char *const leads[] = { "ts=", "{\"ts\":\"" };
 	size_t i;
@@ -41,7 +42,7 @@ static void add_line(struct merge *m, size_t file, const char *line, size_t n)
 {
 	struct merge_line l = { .file = file, .seq = m->n };
 
-	merge_stamp(l.stamp, line, n);
+	stamp_of(l.stamp, line, n);
 	if (l.stamp[0] == '\0')
 		str_copy(l.stamp, sizeof(l.stamp), last_stamp(m, file));
 	l.text = mem_dup(line, n);

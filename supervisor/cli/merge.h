@@ -29,9 +29,6 @@ struct merge {
 	size_t cap;
 };
 
-/* "ts=..." or {"ts":"..." at the front of a line; "" when there is none. */
-void merge_stamp(char out[MERGE_STAMP_BYTES], const char *line, size_t n);
-
 /* Adds the whole lines at the front of `in` and drops them there. */
 void merge_add(struct merge *m, size_t file, struct buf *in);
 

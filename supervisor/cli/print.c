@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/cli/print.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/json/write.h"
+#include "supervisor/cli/cli.h"
 
 #define GAP 2
 
@@ -68,6 +74,42 @@ void text_paint(struct buf *b, enum text_colour c, const char *s, bool colour)
 		buf_adds(b, "\033[0m");
 }
 
+int cli_fail(int code, const char *fmt, ...)
+{
+	struct buf clean = { 0 };
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n >= 0)
+		text_clean(&clean, text);
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "zonesync: %s\n", n < 0 ? "out of memory" : buf_cstr(&clean));
+	buf_reset(&clean);
+	free(text);
+	return code;
+}
+
+void cli_print(struct buf *b)
+{
+	size_t at = 0;
+
+	while (at < b->len) {
+		ssize_t n = write(STDOUT_FILENO, b->data + at, b->len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			_exit(errno == EPIPE ? EXIT_SUCCESS
+					     : cli_fail(EX_IOERR, "stdout: %s", strerror(errno)));
+		at += (size_t)n;
+	}
+	buf_reset(b);
+}
+
 /* Columns a terminal needs: code points, near enough. */
 static size_t width_of(const char *s)
 {
@@ -124,4 +166,65 @@ void table_print(struct columns *t, struct buf *out)
 void table_reset(struct columns *t)
 {
 	buf_reset(&t->cells);
+}
+
+static void field(struct buf *out, const char *s, char end)
+{
+	text_clean(out, s[0] == '\0' ? "-" : s);
+	buf_addc(out, end);
+}
+
+void lines_entity(struct buf *out, const Gateway__Event *ev)
+{
+	field(out, ev->kind, '\t');
+	field(out, ev->id, '\t');
+	field(out, ev->ref, '\t');
+	buf_printf(out, "%" PRIu64 "\t%s\n", ev->revision, ev->deployed ? "deployed" : "withdrawn");
+}
+
+void lines_change(struct buf *out, const Gateway__Event *ev)
+{
+	buf_printf(out, "%" PRIu64 "\t%s\t", ev->revision, ev->deployed ? "DEPLOY" : "UNDEPLOY");
+	field(out, ev->kind, '\t');
+	field(out, ev->id, '\t');
+	field(out, ev->ref, '\n');
+}
+
+void lines_json(struct buf *out, const Gateway__Event *ev, const char *lineage)
+{
+	char *position = mem_printf("%s:%" PRIu64, lineage, ev->revision);
+
+	buf_addc(out, '{');
+	json_add_u64(out, "revision", ev->revision);
+	if (lineage[0] != '\0')
+		json_add_shown(out, "position", position);
+	json_add_shown(out, "action", ev->deployed ? "DEPLOY" : "UNDEPLOY");
+	json_add_shown(out, "type", ev->kind);
+	json_add_shown(out, "id", ev->id);
+	if (ev->ref[0] == '\0')
+		json_add_null(out, "ref");
+	else
+		json_add_shown(out, "ref", ev->ref);
+	json_add_bool(out, "deployed", ev->deployed);
+	json_add_i64(out, "updated_ms", ev->updated_ms);
+	json_add_shown(out, "version", ev->version);
+	json_add_u64(out, "payload_bytes", ev->payload_bytes);
+	buf_addc(out, '}');
+	buf_addc(out, '\n');
+	mem_free(position);
+}
+
+bool lines_kind(char *out, size_t n, const char *typed)
+{
+	size_t i;
+
+	if (strlen(typed) >= n)
+		return false;
+	for (i = 0; typed[i] != '\0'; i++) {
+		out[i] = typed[i] == '-' ? '_' : typed[i];
+		if (out[i] >= 'a' && out[i] <= 'z')
+			out[i] = (char)(out[i] - 'a' + 'A');
+	}
+	out[i] = '\0';
+	return true;
 }

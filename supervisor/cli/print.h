@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * print - answers for people: columns, durations, colour.
+ * print - answers: columns, durations, colour; an event of the cache as one line.
  *
  * What other programs wrote (names, reasons) goes through text_clean(): no control
  * character of theirs reaches a terminal or breaks a column.
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/base/str.h"
+#include "gateway.pb-c.h"
 
 #define TABLE_COLUMNS_MAX 8
 
@@ -35,3 +36,15 @@ void text_paint(struct buf *b, enum text_colour c, const char *s, bool colour);
 void table_cell(struct columns *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void table_print(struct columns *t, struct buf *out); /* and empties it; keeps the columns */
 void table_reset(struct columns *t);
+
+/* TYPE, ID, REF or "-", REVISION, "deployed" or "withdrawn" */
+void lines_entity(struct buf *out, const Gateway__Event *ev);
+
+/* REVISION, DEPLOY or UNDEPLOY, TYPE, ID, REF or "-" */
+void lines_change(struct buf *out, const Gateway__Event *ev);
+
+/* The position is left out when `lineage` is "". */
+void lines_json(struct buf *out, const Gateway__Event *ev, const char *lineage);
+
+/* "api-key" to "API_KEY": the caller's bytes. False when it does not fit n bytes. */
+bool lines_kind(char *out, size_t n, const char *typed);

@@ -114,37 +114,18 @@ static const char drop_function[] =
 
 /* clang-format on */
 
-/* Good whatever standard_conforming_strings says. */
-static void add_literal(struct buf *b, const char *s)
-{
-	buf_adds(b, strchr(s, '\\') == NULL ? "'" : "E'");
-	for (; *s != '\0'; s++) {
-		if (*s == '\'' || *s == '\\')
-			buf_addc(b, *s);
-		buf_addc(b, *s);
-	}
-	buf_addc(b, '\'');
-}
-
-static void add_identifier(struct buf *b, const char *s, size_t n)
+/* Between two of doubled[0]; what is in `doubled` comes twice. */
+static void add_quoted(struct buf *b, const char *s, size_t n, const char *doubled)
 {
 	size_t i;
 
-	buf_addc(b, '"');
+	buf_addc(b, doubled[0]);
 	for (i = 0; i < n; i++) {
-		if (s[i] == '"')
-			buf_addc(b, '"');
+		if (strchr(doubled, s[i]) != NULL)
+			buf_addc(b, s[i]);
 		buf_addc(b, s[i]);
 	}
-	buf_addc(b, '"');
-}
-
-static int hex(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c == '\0' ? NULL : strchr(digits, c | 0x20);
-
-	return at == NULL ? -1 : (int)(at - digits);
+	buf_addc(b, doubled[0]);
 }
 
 /* currentSchema of the URL, decoded; what is no encoding stays: the daemon refuses it. */
@@ -157,8 +138,8 @@ static void add_current_schema(struct buf *out, const char *url)
 	if (s == NULL)
 		return;
 	for (s += 1 + strlen(SCHEMA_PARAMETER); *s != '\0' && *s != '&'; s++) {
-		if (*s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0) {
-			buf_addc(out, (char)(hex(s[1]) << 4 | hex(s[2])));
+		if (*s == '%' && str_hex_digit(s[1]) >= 0 && str_hex_digit(s[2]) >= 0) {
+			buf_addc(out, (char)(str_hex_digit(s[1]) << 4 | str_hex_digit(s[2])));
 			s += 2;
 		} else {
 			buf_addc(out, *s == '+' ? ' ' : *s);
@@ -175,7 +156,7 @@ static void add_path(struct buf *out, const struct setup_names *n)
 
 	if (n->schema[0] != '\0') {
 		buf_adds(out, "SET search_path = ");
-		add_identifier(out, n->schema, strlen(n->schema));
+		add_quoted(out, n->schema, strlen(n->schema), "\"");
 		buf_adds(out, ";\n");
 		return;
 	}
@@ -183,7 +164,7 @@ static void add_path(struct buf *out, const struct setup_names *n)
 	for (s = buf_cstr(&schemas); *s != '\0'; s += len + (s[len] == ',' ? 1 : 0)) {
 		len = strcspn(s, ",");
 		buf_adds(out, s == buf_cstr(&schemas) ? "SET search_path = " : ", ");
-		add_identifier(out, s, len);
+		add_quoted(out, s, len, "\"");
 	}
 	buf_adds(out, schemas.len > 0 ? ";\n" : "");
 	buf_reset(&schemas);
@@ -200,8 +181,9 @@ void setup_sql(struct buf *out, const struct setup_names *n, bool remove)
 		   remove ? " --remove" : "");
 	buf_adds(out, "SET lock_timeout = '2s';\n");
 	add_path(out, n);
-	buf_adds(out, "SET zonesync.prefix = ");
-	add_literal(out, n->prefix);
+	/* E: good whatever standard_conforming_strings says. */
+	buf_printf(out, "SET zonesync.prefix = %s", strchr(n->prefix, '\\') == NULL ? "" : "E");
+	add_quoted(out, n->prefix, strlen(n->prefix), "'\\");
 	buf_adds(out, ";\n");
 	buf_adds(out, begin);
 	if (!remove)

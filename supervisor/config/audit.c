@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "supervisor/config/audit.h"
+#include "supervisor/config/check.h"
 
 #include <string.h>
 
@@ -163,11 +163,10 @@ static enum cfg row_of_variable(const char *folded, bool *exact)
 
 	*exact = false;
 	for (i = 0; i < CFG__COUNT && !*exact; i++) {
-		char key[128];
+		char key[RESOLVE_NAME_BYTES];
 		unsigned d;
 
-		str_copy(key, sizeof(key), schema_row((enum cfg)i)->key);
-		resolve_fold(key);
+		resolve_spell(key, schema_row((enum cfg)i)->key, FOLDED);
 		*exact = strcmp(key, folded) == 0;
 		d = str_distance(key, folded);
 		if (!*exact && d >= limit)
@@ -178,29 +177,15 @@ static enum cfg row_of_variable(const char *folded, bool *exact)
 	return best;
 }
 
-/* gravitee_zonesync_zone_id: the spelling people use. */
-static void usual_spelling(char *out, size_t n, enum cfg id)
-{
-	size_t i;
-	size_t k = 0;
-
-	str_copy(out, n, schema_row(id)->key);
-	for (i = 0; out[i] != '\0'; i++)
-		if (out[i] != '-')
-			out[k++] = out[i] == '.' ? '_' : out[i];
-	out[k] = '\0';
-}
-
 static void audit_variable(struct audit *a, const char *full, const char *name)
 {
 	struct problem_place at = { .env = full };
-	char folded[128];
-	char usual[128];
+	char folded[RESOLVE_NAME_BYTES];
+	char usual[RESOLVE_NAME_BYTES];
 	bool exact;
 	enum cfg id;
 
-	str_copy(folded, sizeof(folded), name);
-	resolve_fold(folded);
+	resolve_spell(folded, name, FOLDED);
 	if (!is_our_variable(folded) || names_pattern(folded))
 		return;
 	if (str_starts(folded, "repositories_"))
@@ -211,7 +196,7 @@ static void audit_variable(struct audit *a, const char *full, const char *name)
 		problems_add(a->p, PROBLEM_WARN, &at, "ignored: it names no key; remove it");
 		return;
 	}
-	usual_spelling(usual, sizeof(usual), id);
+	resolve_spell(usual, schema_row(id)->key, NO_DOTS | NO_HYPHENS); /* as people do */
 	if (!exact) {
 		problems_add(a->p, PROBLEM_WARN, &at,
 			     "ignored: it names no key; did you mean gravitee_%s?", usual);
@@ -228,8 +213,6 @@ static void audit_variable(struct audit *a, const char *full, const char *name)
 void audit_config(const struct config *c, const struct resolver *r, struct problems *p)
 {
 	struct audit a = { .c = c, .r = r, .p = p };
-	const char *full;
-	const char *name;
 	struct problem_place at;
 	size_t i;
 
@@ -237,8 +220,8 @@ void audit_config(const struct config *c, const struct resolver *r, struct probl
 	a.file = at.file;
 	for (i = 0; i < CFG__COUNT; i++)
 		audit_row(&a, (enum cfg)i);
-	for (i = 0; i < tree_len(r->tree); i++)
-		audit_node(&a, tree_at(r->tree, i), r->named[i]);
-	for (i = 0; resolve_env_at(r, i, &full, &name); i++)
-		audit_variable(&a, full, name);
+	for (i = 0; i < r->tree->n; i++)
+		audit_node(&a, &r->tree->node[i], r->named[i]);
+	for (i = 0; i < r->n; i++)
+		audit_variable(&a, r->var[i].full, r->var[i].name);
 }

@@ -10,8 +10,16 @@
 #pragma once
 
 #include "supervisor/config/config.h"
+#include "supervisor/config/origin.h"
 
 void check_config(const struct config *c, struct problems *p);
 
 /* Of it, the warnings that a connection is less protected than it could be. */
 void check_protection(const struct config *c, struct problems *p);
+
+/*
+ * What is in the file and the environment, and should not be, or is ignored: keys that zonesync
+ * must refuse, those of a later release, unknown ones with the nearest known name, texts where a
+ * group belongs and the other way round, variables whose name matches nothing.
+ */
+void audit_config(const struct config *c, const struct resolver *r, struct problems *p);

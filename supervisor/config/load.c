@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "supervisor/config/audit.h"
 #include "supervisor/config/check.h"
 #include "supervisor/config/config.h"
 #include "supervisor/config/read.h"
@@ -28,54 +28,40 @@ static void set_default(struct config *c, enum cfg id)
 	struct value *v = &c->slot[id].v;
 
 	value_reset(v);
-	if (row->dflt[0] == '\0')
-		return;
-	if (row->status == STATUS_NO_EFFECT) {
-		v->text = mem_strdup(row->dflt);
-		return;
-	}
-	CHECK(value_parse(v, row, row->dflt, NULL) == 0);
+	if (row->dflt[0] != '\0')
+		CHECK(value_parse(v, row, row->dflt, NULL) == 0);
 }
 
 /* Values of rows that are ignored are allowed to be wrong. */
-static bool weighs(const struct config *c, const struct schema_row *row, enum problem_level *level)
-{
-	*level = row->status == STATUS_LATER ? PROBLEM_WARN : PROBLEM_ERROR;
-	if (row->needs != 0 && c->slot[row->needs].v.num == 0)
-		return false;
-	return row->status != STATUS_NO_EFFECT;
-}
-
 static void complain(const struct loading *l, enum cfg id, const struct err *e)
 {
-	enum problem_level level;
+	const struct schema_row *row = schema_row(id);
+	bool later = row->status == STATUS_LATER;
 	struct problem_place at;
 
-	if (!weighs(l->c, schema_row(id), &level))
+	if (row->needs != 0 && l->c->slot[row->needs].v.num == 0)
 		return;
 	config_place(l->c, id, &at);
-	problems_add(l->p, level, &at, "%s%s", e->text,
-		     level == PROBLEM_WARN ? " (the key is ignored in this release)" : "");
+	problems_add(l->p, later ? PROBLEM_WARN : PROBLEM_ERROR, &at, "%s%s", e->text,
+		     later ? " (the key is ignored in this release)" : "");
 }
 
-/* Replaces placeholders and parses one text. 1: it was empty. */
-static int take_text(const struct loading *l, enum cfg id, const char *text)
+/* Replaces placeholders and parses one text; of a map that of `name`. 1: it was empty. */
+static int take_text(const struct loading *l, enum cfg id, const char *name, const char *text)
 {
 	const struct schema_row *row = schema_row(id);
 	struct slot *s = &l->c->slot[id];
 	struct err e = { 0 };
 	char *full = NULL;
-	int rc;
+	int rc = resolve_expand(l->r, text, &full, &e);
 
-	rc = resolve_expand(l->r, text, &full, &e);
 	if (rc == 0 && full[0] == '\0')
 		rc = 1;
-	if (rc == 0 && row->status == STATUS_NO_EFFECT)
-		s->v.text = full[0] == '\0' ? NULL : mem_strdup(full);
 	else if (rc == 0)
-		rc = value_parse(&s->v, row, full, &e);
+		rc = name == NULL ? value_parse(&s->v, row, full, &e)
+				  : value_parse_entry(&s->v, row, name, full, &e);
 	mem_free_secret(full);
-	if (rc < 0)
+	if (rc < 0 && row->status != STATUS_NO_EFFECT)
 		complain(l, id, &e);
 	return rc;
 }
@@ -133,7 +119,7 @@ static int take_items(const struct loading *l, enum cfg id)
 			note_origin(s, &f);
 		else if (!fill_gap(l, id, i, &f))
 			break;
-		one = take_text(l, id, f.value);
+		one = take_text(l, id, NULL, f.value);
 		if (one < 0)
 			return one;
 		rc = one == 0 ? 0 : rc;
@@ -150,31 +136,12 @@ static void key_of(char *out, size_t n, const struct schema_row *row)
 		str_copy(out, n, row->key);
 }
 
-static void take_entry(const struct loading *l, enum cfg id, const char *key,
-		       const struct origin_found *f)
-{
-	const struct schema_row *row = schema_row(id);
-	struct slot *s = &l->c->slot[id];
-	struct err e = { 0 };
-	char *full = NULL;
-	int rc = resolve_expand(l->r, f->value, &full, &e);
-
-	note_origin(s, f);
-	mem_free(s->key);
-	s->key = mem_strdup(key);
-	if (rc == 0 && full[0] != '\0')
-		rc = value_parse_entry(&s->v, row, key + strlen(row->key) - 1, full, &e);
-	mem_free_secret(full);
-	if (rc < 0)
-		complain(l, id, &e);
-	s->set = s->v.n > 0;
-}
-
 /* Every key below that of the row. */
 static void load_map(const struct loading *l, enum cfg id)
 {
 	const char *pattern = schema_row(id)->key;
 	size_t n = strlen(pattern) - 1;
+	struct slot *s = &l->c->slot[id];
 	char prefix[LIST_KEY_BYTES];
 	char key[MAP_KEY_BYTES];
 	struct origin_found f;
@@ -183,9 +150,15 @@ static void load_map(const struct loading *l, enum cfg id)
 	CHECK(n < sizeof(prefix));
 	str_copy(prefix, n + 1, pattern);
 	str_copy(key, sizeof(key), prefix);
-	while (resolve_below(l->r, prefix, &at, key + n, sizeof(key) - n))
-		if (!value_has_entry(&l->c->slot[id].v, key + n) && resolve_find(l->r, key, &f))
-			take_entry(l, id, key, &f);
+	while (resolve_below(l->r, prefix, &at, key + n, sizeof(key) - n)) {
+		if (value_has_entry(&s->v, key + n) || !resolve_find(l->r, key, &f))
+			continue;
+		note_origin(s, &f);
+		mem_free(s->key);
+		s->key = mem_strdup(key);
+		(void)take_text(l, id, key + n, f.value);
+	}
+	s->set = s->v.n > 0;
 }
 
 static void load_row(const struct loading *l, enum cfg id)
@@ -207,7 +180,7 @@ static void load_row(const struct loading *l, enum cfg id)
 	if ((row->type != TYPE_LIST || !schema_is_pattern(row)) && resolve_find(l->r, key, &f)) {
 		note_origin(s, &f);
 		value_reset(&s->v);
-		rc = take_text(l, id, f.value);
+		rc = take_text(l, id, NULL, f.value);
 	} else if (row->type == TYPE_LIST) {
 		value_reset(&s->v);
 		rc = take_items(l, id);
@@ -248,12 +221,17 @@ static struct config *load_tree(const struct config_source *src, const struct tr
 	return c;
 }
 
-/* `before` counts the errors before reading: those of the tree (keys twice) refuse, too. */
-static int finish(struct config **out, const struct config_source *src, struct tree *tree,
-		  struct problems *p, size_t before)
+int config_load_from(struct config **out, const struct config_source *src, struct problems *p,
+		     struct err *e)
 {
-	struct config *c = load_tree(src, tree, p);
+	size_t before = p->errors; /* those of the tree (keys twice) refuse, too */
+	struct tree *tree = NULL;
+	struct config *c;
+	int rc = tree_read(&tree, src, p, e);
 
+	if (rc < 0)
+		return rc;
+	c = load_tree(src, tree, p);
 	tree_free(&tree);
 	problems_sort(p);
 	if (p->errors == before) {
@@ -261,42 +239,52 @@ static int finish(struct config **out, const struct config_source *src, struct t
 		return 0;
 	}
 	config_free(&c);
-	return ERR_CONFIG;
-}
-
-static int refuse(const char *file, const struct problems *p, struct err *e)
-{
-	return err_set(e, ERR_CONFIG, "%s: %zu error%s; mend the file and try again", file,
+	return err_set(e, ERR_CONFIG, "%s: %zu error%s; mend the file and try again", src->name,
 		       p->errors, p->errors == 1 ? "" : "s");
 }
 
-int config_load_from(struct config **out, const struct config_source *src, struct problems *p,
-		     struct err *e)
+/* Reads at most one byte more than allowed, so that a larger file is noticed. */
+static int read_all(int fd, char *bytes, size_t *n)
 {
-	const struct tree_input in = { .name = src->name, .bytes = src->bytes, .n = src->n };
-	struct tree *tree = NULL;
-	size_t before = p->errors;
-	int rc = tree_read_bytes(&tree, &in, p, e);
+	size_t have = 0;
 
-	if (rc < 0)
-		return rc;
-	rc = finish(out, src, tree, p, before);
-	return rc < 0 ? refuse(src->name, p, e) : 0;
+	while (have <= TREE_FILE_MAX_BYTES) {
+		ssize_t got = read(fd, bytes + have, TREE_FILE_MAX_BYTES + 1 - have);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		have += (size_t)got;
+	}
+	*n = have;
+	return 0;
 }
 
 int config_load(struct config **out, const char *path, struct problems *p, struct err *e)
 {
-	struct config_source src = { .name = path, .env = environ };
+	const struct problem_place at = { .file = path };
+	char *bytes = mem_alloc(TREE_FILE_MAX_BYTES + 1);
 	char hostname[256] = "";
-	struct tree *tree = NULL;
-	size_t before = p->errors;
-	int rc = tree_read_file(&tree, path, p, e);
+	struct config_source src = { path, bytes, 0, environ, hostname };
+	/* O_NONBLOCK: a FIFO in the place of the file must not hold us up. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int rc = fd < 0 ? -errno : read_all(fd, bytes, &src.n);
 
-	if (rc < 0)
-		return rc;
-	if (gethostname(hostname, sizeof(hostname) - 1) < 0)
-		hostname[0] = '\0';
-	src.hostname = hostname;
-	rc = finish(out, &src, tree, p, before);
-	return rc < 0 ? refuse(path, p, e) : 0;
+	if (rc < 0) {
+		problems_add(p, PROBLEM_ERROR, &at, "%s; name a %s", strerror(-rc),
+			     fd < 0 ? "file that this user can read" : "regular file");
+		rc = err_errno(e, -rc, "%s %s", fd < 0 ? "open" : "read", path);
+	} else {
+		if (gethostname(hostname, sizeof(hostname) - 1) < 0)
+			hostname[0] = '\0';
+		rc = config_load_from(out, &src, p, e);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	explicit_bzero(bytes, src.n);
+	mem_free(bytes);
+	return rc;
 }

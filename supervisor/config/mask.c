@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/config/mask.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define NAME_MAX_BYTES 64 /* decoded, of a parameter */
 #define SEPARATORS     "?&;#, "
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
 
 static bool is_encoded(const char *s, size_t n)
 {
@@ -20,7 +12,7 @@ static bool is_encoded(const char *s, size_t n)
 
 	for (i = 0; i < n; i++)
 		if (s[i] == '%' &&
-		    (i + 2 >= n || hex_digit(s[i + 1]) < 0 || hex_digit(s[i + 2]) < 0))
+		    (i + 2 >= n || str_hex_digit(s[i + 1]) < 0 || str_hex_digit(s[i + 2]) < 0))
 			return false;
 	return true;
 }
@@ -86,7 +78,7 @@ static void decode_name(const char *s, size_t n, char out[NAME_MAX_BYTES])
 
 	for (i = 0; i < n && len < NAME_MAX_BYTES - 1; i++) {
 		if (s[i] == '%' && is_encoded(s + i, MIN(n - i, 3))) {
-			out[len++] = (char)(hex_digit(s[i + 1]) << 4 | hex_digit(s[i + 2]));
+			out[len++] = (char)(str_hex_digit(s[i + 1]) << 4 | str_hex_digit(s[i + 2]));
 			i += 2;
 		} else {
 			out[len++] = s[i];

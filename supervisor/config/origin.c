@@ -2,6 +2,7 @@
 #include "supervisor/config/origin.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,15 +10,8 @@
 #include "common/base/str.h"
 #include "supervisor/config/schema.h"
 
-#define NAME_MAX_BYTES	 (TREE_KEY_MAX_BYTES + 32)
 #define DEPTH_MAX	 16
 #define REPLACEMENTS_MAX 200 /* of one value: ${a}${a} nested 16 deep would be 65,536 */
-
-struct env_var {
-	char *full;	   /* owned; the whole name */
-	const char *name;  /* within full, behind the prefix */
-	const char *value; /* not owned */
-};
 
 struct expansion {
 	const struct resolver *r; /* not owned */
@@ -49,7 +43,7 @@ void resolver_init(struct resolver *r, const struct tree *tree, char *const *env
 	size_t i;
 
 	*r = (struct resolver){ .tree = tree, .env = env };
-	r->named = mem_zalloc(tree_len(tree) * sizeof(*r->named));
+	r->named = mem_zalloc(tree->n * sizeof(*r->named));
 	for (i = 0; env[i] != NULL; i++) {
 		const char *eq = strchr(env[i], '=');
 		size_t skip = prefix_len(env[i]);
@@ -78,14 +72,11 @@ void resolver_reset(struct resolver *r)
 	*r = (struct resolver){ 0 };
 }
 
-enum { NO_BRACKETS = 1, NO_DOTS = 2, NO_HYPHENS = 4, UPPER = 8, SPELLINGS = 16 };
-
-/* One spelling of a key: [0] -> .0, dots -> _, hyphens gone, upper case. */
-static void spell(char *out, const char *key, unsigned how)
+void resolve_spell(char out[RESOLVE_NAME_BYTES], const char *key, unsigned how)
 {
 	size_t n = 0;
 
-	for (; *key != '\0' && n + 1 < NAME_MAX_BYTES; key++) {
+	for (; *key != '\0' && n + 1 < RESOLVE_NAME_BYTES; key++) {
 		char c = *key;
 
 		if ((how & NO_HYPHENS) != 0 && c == '-')
@@ -98,59 +89,54 @@ static void spell(char *out, const char *key, unsigned how)
 			c = '_';
 		if ((how & UPPER) != 0)
 			c = (char)toupper((unsigned char)c);
+		if ((how & LOWER) != 0)
+			c = (char)tolower((unsigned char)c);
 		out[n++] = c;
 	}
 	out[n] = '\0';
 }
 
-static bool find_env(const struct resolver *r, const char *key, struct origin_found *out)
+static bool find(const struct resolver *r, const char *key, struct origin_found *out)
 {
-	char name[NAME_MAX_BYTES];
+	char name[RESOLVE_NAME_BYTES];
 	const struct env_var wanted = { .name = name };
 	const struct env_var *v = NULL;
+	const struct node *node = NULL;
 	unsigned how;
 
 	for (how = 0; how < SPELLINGS && v == NULL && r->n > 0; how++) {
-		spell(name, key, how);
+		resolve_spell(name, key, how);
 		v = bsearch(&wanted, r->var, r->n, sizeof(*r->var), var_compare);
 	}
 	if (v == NULL)
-		return false;
-	*out = (struct origin_found){ .value = v->value, .env = v->full };
-	return true;
-}
-
-static bool find_node(const struct resolver *r, const char *key, struct origin_found *out)
-{
-	const struct node *node = tree_find(r->tree, key);
-
-	if (node == NULL)
-		return false;
-	*out = (struct origin_found){ .value = node->value, .line = node->line };
-	return true;
+		node = tree_find(r->tree, key);
+	if (v != NULL)
+		*out = (struct origin_found){ .value = v->value, .env = v->full };
+	else if (node != NULL)
+		*out = (struct origin_found){ .value = node->value, .line = node->line };
+	return v != NULL || node != NULL;
 }
 
 bool resolve_find(const struct resolver *r, const char *key, struct origin_found *out)
 {
-	char scoped[NAME_MAX_BYTES];
+	char scoped[RESOLVE_NAME_BYTES];
 
-	if (find_env(r, key, out) || find_node(r, key, out))
+	if (find(r, key, out))
 		return true;
 	if (!schema_has_scope(key) || strlen(key) > TREE_KEY_MAX_BYTES)
 		return false;
-	str_copy(scoped, sizeof(scoped), "repositories.");
-	str_copy(scoped + 13, sizeof(scoped) - 13, key);
-	return find_env(r, scoped, out) || find_node(r, scoped, out);
+	(void)snprintf(scoped, sizeof(scoped), "repositories.%s", key);
+	return find(r, scoped, out);
 }
 
 /* What follows `prefix` in a variable's name, in one of two spellings; NULL: another name. */
 static const char *below_variable(const char *var, const char *prefix, bool *upper)
 {
-	char spelled[NAME_MAX_BYTES];
+	char spelled[RESOLVE_NAME_BYTES];
 	unsigned how;
 
 	for (how = 0; how < SPELLINGS; how++) {
-		spell(spelled, prefix, how);
+		resolve_spell(spelled, prefix, how);
 		*upper = (how & UPPER) != 0;
 		if (str_starts(var, spelled))
 			return var + strlen(spelled);
@@ -160,12 +146,12 @@ static const char *below_variable(const char *var, const char *prefix, bool *upp
 
 bool resolve_below(const struct resolver *r, const char *prefix, size_t *at, char *name, size_t n)
 {
-	size_t nodes = tree_len(r->tree);
+	size_t nodes = r->tree->n;
 	bool upper = false;
 
 	while (*at < nodes + r->n) {
 		size_t i = (*at)++;
-		const char *key = i < nodes ? tree_at(r->tree, i)->key : r->var[i - nodes].name;
+		const char *key = i < nodes ? r->tree->node[i].key : r->var[i - nodes].name;
 
 		if (i >= nodes)
 			key = below_variable(key, prefix, &upper);
@@ -195,7 +181,7 @@ static const char *plain_env(const struct resolver *r, const char *name)
 /* The plain environment has the name as it is, or as NAME_OF_IT, as the reference's does. */
 static const char *find_plain(const struct resolver *r, const char *name)
 {
-	char other[NAME_MAX_BYTES];
+	char other[RESOLVE_NAME_BYTES];
 	const char *v = plain_env(r, name);
 	size_t i;
 
@@ -214,8 +200,8 @@ static const char *lookup(const struct resolver *r, const char *name)
 	const struct node *node = tree_find(r->tree, name);
 	struct origin_found f;
 
-	if (node != NULL && tree_len(r->tree) > 0)
-		r->named[node - tree_at(r->tree, 0)] = true;
+	if (node != NULL)
+		r->named[node - r->tree->node] = true;
 	if (resolve_find(r, name, &f))
 		return f.value;
 	return find_plain(r, name);
@@ -231,34 +217,19 @@ static int append(struct expansion *x, const char *s, size_t n)
 	return 0;
 }
 
-/* The length of "...}" up to the brace that closes it; n when none does. */
-static size_t closing(const char *s, size_t n)
+/* The length up to the first `end` that is not inside ${...}; n when there is none. */
+static size_t length_to(char end, const char *s, size_t n)
 {
 	unsigned open = 0;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (s[i] == '{' && i > 0 && s[i - 1] == '$')
-			open++;
-		else if (s[i] == '}' && open-- == 0)
+		if (s[i] == end && open == 0)
 			return i;
-	}
-	return n;
-}
-
-/* The length of the name in "name:default"; a colon inside ${...} does not count. */
-static size_t name_len(const char *s, size_t n)
-{
-	unsigned open = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
 		if (s[i] == '{' && i > 0 && s[i - 1] == '$')
 			open++;
 		else if (s[i] == '}' && open > 0)
 			open--;
-		else if (s[i] == ':' && open == 0)
-			return i;
 	}
 	return n;
 }
@@ -266,7 +237,7 @@ static size_t name_len(const char *s, size_t n)
 /* The inside of one ${...}. */
 static int replace(struct expansion *x, const char *s, size_t n, unsigned depth)
 {
-	size_t name_n = name_len(s, n);
+	size_t name_n = length_to(':', s, n);
 	size_t at = x->out.len;
 	const char *value;
 	char *name;
@@ -311,7 +282,7 @@ static int expand(struct expansion *x, const char *text, size_t n, unsigned dept
 			return append(x, text + i, n - i);
 		rc = append(x, text + i, (size_t)(open - text) - i);
 		inside = (size_t)(open - text) + 2;
-		len = closing(text + inside, n - inside);
+		len = length_to('}', text + inside, n - inside);
 		if (rc == 0 && len == n - inside) /* never closed: text, as in the reference */
 			return append(x, open, n - inside + 2);
 		if (rc == 0)
@@ -338,27 +309,4 @@ int resolve_expand(const struct resolver *r, const char *text, char **out, struc
 	explicit_bzero(x.out.data, x.out.cap);
 	buf_reset(&x.out);
 	return rc;
-}
-
-bool resolve_env_at(const struct resolver *r, size_t i, const char **full, const char **name)
-{
-	if (i >= r->n)
-		return false;
-	*full = r->var[i].full;
-	*name = r->var[i].name;
-	return true;
-}
-
-void resolve_fold(char *name)
-{
-	size_t n = 0;
-	size_t i;
-
-	for (i = 0; name[i] != '\0'; i++) {
-		if (name[i] == '-' || name[i] == ']')
-			continue;
-		name[n++] = strchr("._[", name[i]) != NULL ? '_'
-							   : (char)tolower((unsigned char)name[i]);
-	}
-	name[n] = '\0';
 }

@@ -24,7 +24,13 @@
 #define RESOLVE_HOME		"/opt/graviteeio/apim/gateway" /* where the reference's packages go */
 #define RESOLVE_VALUE_MAX_BYTES (64 * 1024)
 
-struct env_var; /* one variable with a prefix of ours */
+#define RESOLVE_NAME_BYTES (TREE_KEY_MAX_BYTES + 32)
+
+struct env_var {	   /* one variable with a prefix of ours */
+	char *full;	   /* owned; the whole name */
+	const char *name;  /* within full, behind the prefix */
+	const char *value; /* not owned */
+};
 
 struct resolver {
 	const struct tree *tree; /* not owned */
@@ -55,8 +61,8 @@ bool resolve_below(const struct resolver *r, const char *prefix, size_t *at, cha
 /* *out is `text` with its placeholders replaced, and the caller's; mem_free_secret() it. */
 int resolve_expand(const struct resolver *r, const char *text, char **out, struct err *e) MUST_USE;
 
-/* Variable number i that has a prefix of ours; false behind the last. */
-bool resolve_env_at(const struct resolver *r, size_t i, const char **full, const char **name);
-
-/* Puts every character that spellings treat alike into one form, for comparing names. */
-void resolve_fold(char *name);
+/* One spelling of a key: [0] -> .0, dots -> _, hyphens gone, upper case. FOLDED is of no variable:
+   it is one form for all that spell a key alike, for comparing. */
+enum { NO_BRACKETS = 1, NO_DOTS = 2, NO_HYPHENS = 4, UPPER = 8, SPELLINGS = 16, LOWER = 16 };
+#define FOLDED (NO_BRACKETS | NO_DOTS | NO_HYPHENS | LOWER)
+void resolve_spell(char out[RESOLVE_NAME_BYTES], const char *key, unsigned how);

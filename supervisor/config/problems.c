@@ -100,6 +100,15 @@ void problems_sort(struct problems *p)
 	}
 }
 
+void problems_show(const struct problems *p, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		buf_printf(out, "%s%s\n", p->item[i].level == PROBLEM_WARN ? "warning: " : "",
+			   p->item[i].text);
+}
+
 bool problems_full(const struct problems *p)
 {
 	return p->n >= PROBLEMS_MAX;

@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/base/cdefs.h"
+#include "common/base/str.h"
 
 #define PROBLEMS_MAX 100
 
@@ -52,6 +52,9 @@ void problems_add(struct problems *p, enum problem_level level, const struct pro
 
 /* In the order of the file; what has no line comes last, otherwise as it was added. */
 void problems_sort(struct problems *p);
+
+/* A line for each. */
+void problems_show(const struct problems *p, struct buf *out);
 
 /* No text of a warning would be kept any more: work for better texts is in vain. */
 bool problems_full(const struct problems *p);

@@ -1,37 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/config/read.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yaml.h>
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "supervisor/config/hint.h"
-
-struct tree {
-	struct node *node; /* owned */
-	size_t n;
-	size_t cap;
-	size_t bytes;		    /* of all keys and values, against TREE_TOTAL_MAX_BYTES */
-	const struct node **sorted; /* owned; by key, made when the file was read */
-};
-
-/* One open mapping or sequence. */
-struct frame {
-	bool map;
-	bool want_key;	   /* of a mapping: the next scalar is a key */
-	size_t path_len;   /* of the container itself */
-	unsigned index;	   /* of a sequence: the next item */
-	unsigned line;	   /* where it began */
-	size_t first_node; /* nodes before it began */
-	size_t first_key;  /* keys of outer mappings before it began */
-	char *anchor;	   /* owned; NULL: none */
-};
 
 /* A key as it stands in a mapping that is still open. */
 struct seen {
@@ -48,12 +24,12 @@ struct anchor {
 };
 
 struct yaml_reader {
-	const struct tree_input *in; /* not owned */
-	struct problems *problems;   /* not owned */
-	struct tree *tree;	     /* owned until handed over */
-	struct buf path;
-	struct frame stack[TREE_DEPTH_MAX];
-	size_t depth;
+	const struct config_source *in; /* not owned */
+	struct problems *problems;	/* not owned */
+	struct tree *tree;		/* owned until handed over */
+	yaml_parser_t parser;
+	struct buf path;   /* of the value that is read */
+	size_t depth;	   /* mappings and sequences it is in */
 	struct seen *seen; /* owned */
 	size_t nseen;
 	size_t seen_cap;
@@ -62,7 +38,7 @@ struct yaml_reader {
 	size_t anchor_cap;
 	unsigned documents;
 	size_t twice; /* keys reported as duplicates */
-	bool failed;  /* structure refused: stop reading */
+	bool failed;  /* refused: nothing more is read */
 };
 
 static unsigned line_of(const yaml_event_t *ev)
@@ -77,11 +53,6 @@ static unsigned line_of(const yaml_event_t *ev)
 		problems_add((r)->problems, PROBLEM_ERROR, &refused_, __VA_ARGS__);                \
 		(r)->failed = true;                                                                \
 	} while (0)
-
-static struct frame *top(struct yaml_reader *r)
-{
-	return r->depth == 0 ? NULL : &r->stack[r->depth - 1];
-}
 
 static void add_node(struct yaml_reader *r, const char *value, size_t n, unsigned line)
 {
@@ -101,13 +72,14 @@ static void add_node(struct yaml_reader *r, const char *value, size_t n, unsigne
 	node->line = line;
 }
 
-static void add_anchor(struct yaml_reader *r, const char *name, size_t first, size_t path_len)
+/* `name` NULL: it has none. The nodes from `first` on are what was read at this path. */
+static void add_anchor(struct yaml_reader *r, const yaml_char_t *name, size_t first)
 {
-	struct anchor *a;
-
+	if (name == NULL || r->failed)
+		return;
 	r->anchor = mem_grow(r->anchor, &r->anchor_cap, r->nanchor + 1, sizeof(*r->anchor));
-	a = &r->anchor[r->nanchor++];
-	*a = (struct anchor){ mem_strdup(name), first, r->tree->n - first, path_len };
+	r->anchor[r->nanchor++] = (struct anchor){ mem_strdup((const char *)name), first,
+						   r->tree->n - first, r->path.len };
 }
 
 static bool path_fits(struct yaml_reader *r, unsigned line)
@@ -117,52 +89,6 @@ static bool path_fits(struct yaml_reader *r, unsigned line)
 	REFUSE(r, line, "a key of more than %d bytes; nest less deep or shorten the names",
 	       TREE_KEY_MAX_BYTES);
 	return false;
-}
-
-/* Sets the path of the value that begins, when a sequence numbers it. */
-static bool begin_value(struct yaml_reader *r, unsigned line)
-{
-	struct frame *f = top(r);
-
-	if (f == NULL || f->map)
-		return true;
-	r->path.len = f->path_len;
-	buf_printf(&r->path, "[%u]", f->index++);
-	return path_fits(r, line);
-}
-
-static void end_value(struct yaml_reader *r)
-{
-	struct frame *f = top(r);
-
-	if (f != NULL && f->map)
-		f->want_key = true;
-}
-
-static void on_key(struct yaml_reader *r, const yaml_event_t *ev)
-{
-	const char *key = (const char *)ev->data.scalar.value;
-	size_t n = ev->data.scalar.length;
-	struct frame *f = top(r);
-
-	if (n == 0 || memchr(key, '\0', n) != NULL) {
-		REFUSE(r, line_of(ev), "an empty key; write `name: value`");
-		return;
-	}
-	if (strcmp(key, "<<") == 0) {
-		REFUSE(r, line_of(ev), "merge keys (`<<`) are not read; write the keys out");
-		return;
-	}
-	r->path.len = f->path_len;
-	if (r->path.len > 0)
-		buf_addc(&r->path, '.');
-	buf_add(&r->path, key, n);
-	if (!path_fits(r, line_of(ev)))
-		return;
-	r->seen = mem_grow(r->seen, &r->seen_cap, r->nseen + 1, sizeof(*r->seen));
-	r->seen[r->nseen].key = mem_dup(r->path.data, r->path.len);
-	r->seen[r->nseen++].line = line_of(ev);
-	f->want_key = false;
 }
 
 static bool is_null(const yaml_event_t *ev)
@@ -178,65 +104,6 @@ static bool is_null(const yaml_event_t *ev)
 	return false;
 }
 
-static void on_scalar(struct yaml_reader *r, const yaml_event_t *ev)
-{
-	const char *value = (const char *)ev->data.scalar.value;
-	size_t n = is_null(ev) ? 0 : ev->data.scalar.length;
-	struct frame *f = top(r);
-	size_t first = r->tree->n;
-
-	if (f != NULL && f->map && f->want_key) {
-		on_key(r, ev);
-		return;
-	}
-	if (f == NULL) {
-		if (n > 0)
-			REFUSE(r, line_of(ev), "the file is one text; write `key: value` lines");
-		return;
-	}
-	if (!begin_value(r, line_of(ev)))
-		return;
-	if (memchr(value, '\0', n) != NULL) {
-		REFUSE(r, line_of(ev), "a value with a NUL character; take it out");
-		return;
-	}
-	add_node(r, value, n, line_of(ev));
-	if (ev->data.scalar.anchor != NULL && !r->failed)
-		add_anchor(r, (const char *)ev->data.scalar.anchor, first, r->path.len);
-	end_value(r);
-}
-
-static void on_start(struct yaml_reader *r, const yaml_event_t *ev, bool map)
-{
-	const yaml_char_t *anchor = map ? ev->data.mapping_start.anchor
-					: ev->data.sequence_start.anchor;
-	struct frame *f = top(r);
-
-	if (f == NULL && !map) {
-		REFUSE(r, line_of(ev), "the file is a list; write `key: value` lines");
-		return;
-	}
-	if (f != NULL && f->map && f->want_key) {
-		REFUSE(r, line_of(ev), "a key that is a list or a group; keys are names");
-		return;
-	}
-	if (r->depth == TREE_DEPTH_MAX) {
-		REFUSE(r, line_of(ev), "nested deeper than %d levels", TREE_DEPTH_MAX);
-		return;
-	}
-	if (!begin_value(r, line_of(ev)))
-		return;
-	r->stack[r->depth++] = (struct frame){
-		.map = map,
-		.want_key = map,
-		.path_len = r->path.len,
-		.line = line_of(ev),
-		.first_node = r->tree->n,
-		.first_key = r->nseen,
-		.anchor = mem_strdup((const char *)anchor),
-	};
-}
-
 static int seen_compare(const void *a, const void *b)
 {
 	const struct seen *x = a;
@@ -244,6 +111,14 @@ static int seen_compare(const void *a, const void *b)
 	int rc = strcmp(x->key, y->key);
 
 	return rc != 0 ? rc : (x->line > y->line) - (x->line < y->line);
+}
+
+static void report_twice(struct yaml_reader *r, const char *key, unsigned line, unsigned before)
+{
+	const struct problem_place at = { .file = r->in->name, .line = line, .key = key };
+
+	problems_add(r->problems, PROBLEM_ERROR, &at, "is already in line %u; keep one of the two",
+		     before);
 }
 
 /* Names the keys that the mapping from `first` on holds twice, and forgets its keys. */
@@ -255,102 +130,18 @@ static void end_keys(struct yaml_reader *r, size_t first)
 		qsort(r->seen + first, r->nseen - first, sizeof(*r->seen), seen_compare);
 	for (i = first + 1; i < r->nseen; i++) {
 		const struct seen *s = &r->seen[i];
-		const struct problem_place at = { .file = r->in->name,
-						  .line = s->line,
-						  .key = s->key };
 
 		if (strcmp(s->key, s[-1].key) != 0)
 			continue;
 		r->twice++;
-		problems_add(r->problems, PROBLEM_ERROR, &at,
-			     "is already in line %u; keep one of the two", s[-1].line);
+		report_twice(r, s->key, s->line, s[-1].line);
 	}
 	while (r->nseen > first)
 		mem_free(r->seen[--r->nseen].key);
 }
 
-static void on_end(struct yaml_reader *r)
-{
-	struct frame f;
-
-	CHECK(r->depth > 0);
-	f = r->stack[--r->depth];
-	r->path.len = f.path_len;
-	end_keys(r, f.first_key);
-	if (r->tree->n == f.first_node && r->depth > 0)
-		add_node(r, "", 0, f.line); /* [] and {} */
-	if (f.anchor != NULL && !r->failed)
-		add_anchor(r, f.anchor, f.first_node, f.path_len);
-	mem_free(f.anchor);
-	end_value(r);
-}
-
-/* Copies what the anchor stands for; an anchor that is still open is not known yet. */
-static void on_alias(struct yaml_reader *r, const yaml_event_t *ev)
-{
-	const char *name = (const char *)ev->data.alias.anchor;
-	const struct anchor *a = NULL;
-	struct frame *f = top(r);
-	size_t base;
-	size_t i;
-
-	if (f == NULL || (f->map && f->want_key)) {
-		REFUSE(r, line_of(ev), "`*%s` where a key should be; write the key out", name);
-		return;
-	}
-	if (!begin_value(r, line_of(ev)))
-		return;
-	for (i = r->nanchor; i > 0 && a == NULL; i--)
-		if (strcmp(r->anchor[i - 1].name, name) == 0)
-			a = &r->anchor[i - 1];
-	if (a == NULL) {
-		REFUSE(r, line_of(ev), "`*%s` has no finished `&%s` above it", name, name);
-		return;
-	}
-	base = r->path.len;
-	for (i = a->first; i < a->first + a->n && !r->failed; i++) {
-		/* By value: add_node() may move the array. */
-		const struct node from = r->tree->node[i];
-
-		r->path.len = base;
-		buf_adds(&r->path, from.key + a->path_len);
-		if (path_fits(r, line_of(ev)))
-			add_node(r, from.value, strlen(from.value), line_of(ev));
-	}
-	r->path.len = base;
-	end_value(r);
-}
-
-static void on_event(struct yaml_reader *r, const yaml_event_t *ev)
-{
-	switch (ev->type) {
-	case YAML_SCALAR_EVENT:
-		on_scalar(r, ev);
-		break;
-	case YAML_ALIAS_EVENT:
-		on_alias(r, ev);
-		break;
-	case YAML_MAPPING_START_EVENT:
-		on_start(r, ev, true);
-		break;
-	case YAML_SEQUENCE_START_EVENT:
-		on_start(r, ev, false);
-		break;
-	case YAML_MAPPING_END_EVENT:
-	case YAML_SEQUENCE_END_EVENT:
-		on_end(r);
-		break;
-	case YAML_DOCUMENT_START_EVENT:
-		if (r->documents++ > 0)
-			REFUSE(r, line_of(ev), "a second document begins; keep one, without `---`");
-		break;
-	default:
-		break;
-	}
-}
-
 /* The reader of libyaml knows an offset only. */
-static unsigned line_of_offset(const struct tree_input *in, size_t offset)
+static unsigned line_of_offset(const struct config_source *in, size_t offset)
 {
 	const char *text = in->bytes;
 	unsigned line = 1;
@@ -361,8 +152,9 @@ static unsigned line_of_offset(const struct tree_input *in, size_t offset)
 	return line;
 }
 
-static void report_syntax(struct yaml_reader *r, const yaml_parser_t *y)
+static void report_syntax(struct yaml_reader *r)
 {
+	const yaml_parser_t *y = &r->parser;
 	struct hint_input h = { .text = r->in->bytes, .n = r->in->n };
 	struct problem_place at = { .file = r->in->name };
 	struct buf hint = { 0 };
@@ -385,24 +177,188 @@ static void report_syntax(struct yaml_reader *r, const yaml_parser_t *y)
 	r->failed = true;
 }
 
+/* The event is to be deleted. False: that was all. */
+static bool next(struct yaml_reader *r, yaml_event_t *ev)
+{
+	if (!r->failed && yaml_parser_parse(&r->parser, ev) == 0)
+		report_syntax(r);
+	return !r->failed;
+}
+
+static void refuse_alias(struct yaml_reader *r, const yaml_event_t *ev)
+{
+	REFUSE(r, line_of(ev), "`*%s` where a key should be; write the key out",
+	       (const char *)ev->data.alias.anchor);
+}
+
+/* Puts the key behind the path of its mapping. */
+static void take_key(struct yaml_reader *r, const yaml_event_t *ev)
+{
+	const char *key = (const char *)ev->data.scalar.value;
+	size_t n = ev->data.scalar.length;
+
+	if (ev->type == YAML_ALIAS_EVENT) {
+		refuse_alias(r, ev);
+	} else if (ev->type != YAML_SCALAR_EVENT) {
+		REFUSE(r, line_of(ev), "a key that is a list or a group; keys are names");
+	} else if (n == 0 || memchr(key, '\0', n) != NULL) {
+		REFUSE(r, line_of(ev), "an empty key; write `name: value`");
+	} else if (strcmp(key, "<<") == 0) {
+		REFUSE(r, line_of(ev), "merge keys (`<<`) are not read; write the keys out");
+	} else {
+		if (r->path.len > 0)
+			buf_addc(&r->path, '.');
+		buf_add(&r->path, key, n);
+		if (!path_fits(r, line_of(ev)))
+			return;
+		r->seen = mem_grow(r->seen, &r->seen_cap, r->nseen + 1, sizeof(*r->seen));
+		r->seen[r->nseen].key = mem_dup(r->path.data, r->path.len);
+		r->seen[r->nseen++].line = line_of(ev);
+	}
+}
+
+static void take_scalar(struct yaml_reader *r, const yaml_event_t *ev)
+{
+	const char *value = (const char *)ev->data.scalar.value;
+	size_t n = is_null(ev) ? 0 : ev->data.scalar.length;
+	size_t first = r->tree->n;
+
+	if (memchr(value, '\0', n) != NULL) {
+		REFUSE(r, line_of(ev), "a value with a NUL character; take it out");
+		return;
+	}
+	add_node(r, value, n, line_of(ev));
+	add_anchor(r, ev->data.scalar.anchor, first);
+}
+
+/* Copies what the anchor stands for; an anchor that is still open is not known yet. */
+static void take_alias(struct yaml_reader *r, const yaml_event_t *ev)
+{
+	const char *name = (const char *)ev->data.alias.anchor;
+	const struct anchor *a = NULL;
+	size_t base = r->path.len;
+	size_t i;
+
+	for (i = r->nanchor; i > 0 && a == NULL; i--)
+		if (strcmp(r->anchor[i - 1].name, name) == 0)
+			a = &r->anchor[i - 1];
+	if (a == NULL) {
+		REFUSE(r, line_of(ev), "`*%s` has no finished `&%s` above it", name, name);
+		return;
+	}
+	for (i = a->first; i < a->first + a->n && !r->failed; i++) {
+		/* By value: add_node() may move the array. */
+		const struct node from = r->tree->node[i];
+
+		r->path.len = base;
+		buf_adds(&r->path, from.key + a->path_len);
+		if (path_fits(r, line_of(ev)))
+			add_node(r, from.value, strlen(from.value), line_of(ev));
+	}
+}
+
+static void take_container(struct yaml_reader *r, const yaml_event_t *start);
+
+/* What begins with `ev`, where r->path says. */
+static void take_value(struct yaml_reader *r, const yaml_event_t *ev)
+{
+	if (ev->type == YAML_SCALAR_EVENT)
+		take_scalar(r, ev);
+	else if (ev->type == YAML_ALIAS_EVENT)
+		take_alias(r, ev);
+	else if (r->depth == TREE_DEPTH_MAX)
+		REFUSE(r, line_of(ev), "nested deeper than %d levels", TREE_DEPTH_MAX);
+	else
+		take_container(r, ev);
+}
+
+static void take_member(struct yaml_reader *r, const yaml_event_t *key)
+{
+	yaml_event_t value;
+
+	take_key(r, key);
+	if (!next(r, &value))
+		return;
+	take_value(r, &value);
+	yaml_event_delete(&value);
+}
+
+static void take_item(struct yaml_reader *r, const yaml_event_t *ev, unsigned index)
+{
+	buf_printf(&r->path, "[%u]", index);
+	if (path_fits(r, line_of(ev)))
+		take_value(r, ev);
+}
+
+/* A mapping or a sequence, to its end. */
+static void take_container(struct yaml_reader *r, const yaml_event_t *start)
+{
+	bool map = start->type == YAML_MAPPING_START_EVENT;
+	size_t path_len = r->path.len;
+	size_t first_node = r->tree->n;
+	size_t first_key = r->nseen;
+	unsigned index = 0;
+	bool more = true;
+	yaml_event_t ev;
+
+	r->depth++;
+	while (more && next(r, &ev)) {
+		more = ev.type != YAML_MAPPING_END_EVENT && ev.type != YAML_SEQUENCE_END_EVENT;
+		if (more && map)
+			take_member(r, &ev);
+		else if (more)
+			take_item(r, &ev, index++);
+		r->path.len = path_len;
+		yaml_event_delete(&ev);
+	}
+	r->depth--;
+	if (r->failed)
+		return;
+	end_keys(r, first_key);
+	if (r->tree->n == first_node && r->depth > 0)
+		add_node(r, "", 0, line_of(start)); /* [] and {} */
+	add_anchor(r, map ? start->data.mapping_start.anchor : start->data.sequence_start.anchor,
+		   first_node);
+}
+
+static void take_root(struct yaml_reader *r, const yaml_event_t *ev)
+{
+	switch (ev->type) {
+	case YAML_SCALAR_EVENT:
+		if (!is_null(ev) && ev->data.scalar.length > 0)
+			REFUSE(r, line_of(ev), "the file is one text; write `key: value` lines");
+		break;
+	case YAML_ALIAS_EVENT:
+		refuse_alias(r, ev);
+		break;
+	case YAML_SEQUENCE_START_EVENT:
+		REFUSE(r, line_of(ev), "the file is a list; write `key: value` lines");
+		break;
+	case YAML_MAPPING_START_EVENT:
+		take_container(r, ev);
+		break;
+	case YAML_DOCUMENT_START_EVENT:
+		if (r->documents++ > 0)
+			REFUSE(r, line_of(ev), "a second document begins; keep one, without `---`");
+		break;
+	default:
+		break;
+	}
+}
+
 static void parse(struct yaml_reader *r)
 {
-	yaml_parser_t y;
 	yaml_event_t ev;
 	bool more = true;
 
-	CHECK(yaml_parser_initialize(&y) == 1);
-	yaml_parser_set_input_string(&y, r->in->bytes, r->in->n);
-	while (more && !r->failed) {
-		if (yaml_parser_parse(&y, &ev) == 0) {
-			report_syntax(r, &y);
-			break;
-		}
+	CHECK(yaml_parser_initialize(&r->parser) == 1);
+	yaml_parser_set_input_string(&r->parser, r->in->bytes, r->in->n);
+	while (more && next(r, &ev)) {
 		more = ev.type != YAML_STREAM_END_EVENT;
-		on_event(r, &ev);
+		take_root(r, &ev);
 		yaml_event_delete(&ev);
 	}
-	yaml_parser_delete(&y);
+	yaml_parser_delete(&r->parser);
 }
 
 static int sorted_compare(const void *a, const void *b)
@@ -427,14 +383,9 @@ static void sort_nodes(struct yaml_reader *r)
 		qsort(t->sorted, t->n, sizeof(*t->sorted), sorted_compare);
 	for (i = 1; i < t->n && r->twice == 0; i++) {
 		const struct node *x = t->sorted[i];
-		const struct problem_place at = { .file = r->in->name,
-						  .line = x->line,
-						  .key = x->key };
 
 		if (strcmp(x->key, t->sorted[i - 1]->key) == 0)
-			problems_add(r->problems, PROBLEM_ERROR, &at,
-				     "is already in line %u; keep one of the two",
-				     t->sorted[i - 1]->line);
+			report_twice(r, x->key, x->line, t->sorted[i - 1]->line);
 	}
 }
 
@@ -444,8 +395,6 @@ static void reader_reset(struct yaml_reader *r)
 
 	while (r->nseen > 0)
 		mem_free(r->seen[--r->nseen].key);
-	while (r->depth > 0)
-		mem_free(r->stack[--r->depth].anchor);
 	for (i = 0; i < r->nanchor; i++)
 		mem_free(r->anchor[i].name);
 	mem_free(r->anchor);
@@ -454,8 +403,7 @@ static void reader_reset(struct yaml_reader *r)
 	tree_free(&r->tree);
 }
 
-int tree_read_bytes(struct tree **out, const struct tree_input *in, struct problems *p,
-		    struct err *e)
+int tree_read(struct tree **out, const struct config_source *in, struct problems *p, struct err *e)
 {
 	struct yaml_reader r = { .in = in, .problems = p };
 	int rc = 0;
@@ -476,59 +424,6 @@ int tree_read_bytes(struct tree **out, const struct tree_input *in, struct probl
 	return rc;
 }
 
-/* Reads at most one byte more than allowed, so that a larger file is noticed. */
-static int read_all(int fd, char *bytes, size_t *n)
-{
-	size_t have = 0;
-
-	while (have <= TREE_FILE_MAX_BYTES) {
-		ssize_t got = read(fd, bytes + have, TREE_FILE_MAX_BYTES + 1 - have);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		have += (size_t)got;
-	}
-	*n = have;
-	return 0;
-}
-
-int tree_read_file(struct tree **out, const char *path, struct problems *p, struct err *e)
-{
-	const struct problem_place at = { .file = path };
-	struct tree_input in = { .name = path };
-	char *bytes;
-	size_t n = 0;
-	int rc;
-	int fd;
-
-	/* O_NONBLOCK: a FIFO in the place of the file must not hold us up. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		rc = -errno;
-		problems_add(p, PROBLEM_ERROR, &at, "%s; name a file that this user can read",
-			     strerror(-rc));
-		return err_errno(e, -rc, "open %s", path);
-	}
-	bytes = mem_alloc(TREE_FILE_MAX_BYTES + 1);
-	rc = read_all(fd, bytes, &n);
-	(void)close(fd);
-	if (rc < 0) {
-		problems_add(p, PROBLEM_ERROR, &at, "%s; name a regular file", strerror(-rc));
-		rc = err_errno(e, -rc, "read %s", path);
-	} else {
-		in.bytes = bytes;
-		in.n = n;
-		rc = tree_read_bytes(out, &in, p, e);
-	}
-	explicit_bzero(bytes, n);
-	mem_free(bytes);
-	return rc;
-}
-
 void tree_free(struct tree **tp)
 {
 	struct tree *t = *tp;
@@ -546,32 +441,16 @@ void tree_free(struct tree **tp)
 	mem_free(t);
 }
 
-size_t tree_len(const struct tree *t)
+static int find_compare(const void *key, const void *item)
 {
-	return t->n;
-}
+	const struct node *const *node = item;
 
-const struct node *tree_at(const struct tree *t, size_t i)
-{
-	CHECK(i < t->n);
-	return &t->node[i];
+	return strcmp(key, (*node)->key);
 }
 
 const struct node *tree_find(const struct tree *t, const char *key)
 {
-	size_t low = 0;
-	size_t high = t->n;
+	const struct node **found = bsearch(key, t->sorted, t->n, sizeof(*t->sorted), find_compare);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int rc = strcmp(t->sorted[mid]->key, key);
-
-		if (rc == 0)
-			return t->sorted[mid];
-		if (rc < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
+	return found == NULL ? NULL : *found;
 }

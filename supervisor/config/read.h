@@ -8,16 +8,12 @@
  * but the tree is delivered, so that its other faults are found too.
  *
  * Owns:    the nodes; tree_free() overwrites and releases them.
- * Blocks:  tree_read_file() on the file.
- * Errors:  ERR_CONFIG with the reasons in `problems`; -errno when the file cannot be read.
+ * Blocks:  never; pure.
+ * Errors:  ERR_CONFIG with the reasons in `problems`.
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "common/base/err.h"
-#include "supervisor/config/problems.h"
+#include "supervisor/config/config.h"
 
 #define TREE_FILE_MAX_BYTES  (1024 * 1024)
 #define TREE_TOTAL_MAX_BYTES (4 * 1024 * 1024) /* keys and values, aliases expanded */
@@ -31,20 +27,15 @@ struct node {
 	unsigned line; /* from 1 */
 };
 
-struct tree; /* opaque */
-
-int tree_read_file(struct tree **out, const char *path, struct problems *p, struct err *e) MUST_USE;
-
-/* The same for bytes in memory; `name` stands for the file in texts. */
-struct tree_input {
-	const char *name;
-	const void *bytes;
+struct tree {
+	struct node *node; /* owned; in order of the file */
 	size_t n;
+	size_t cap;
+	size_t bytes;		    /* of all keys and values, against TREE_TOTAL_MAX_BYTES */
+	const struct node **sorted; /* owned; by key, made when the file was read */
 };
-int tree_read_bytes(struct tree **out, const struct tree_input *in, struct problems *p,
-		    struct err *e) MUST_USE;
-void tree_free(struct tree **t);
 
-size_t tree_len(const struct tree *t);
-const struct node *tree_at(const struct tree *t, size_t i);	     /* in order of the file */
+int tree_read(struct tree **out, const struct config_source *in, struct problems *p,
+	      struct err *e) MUST_USE;
+void tree_free(struct tree **t);
 const struct node *tree_find(const struct tree *t, const char *key); /* NULL: not there */

@@ -67,6 +67,8 @@ struct schema_row {
 	const char *refused; /* REFUSED: the value that is refused; NULL: all but the default */
 	const char *why;     /* REFUSED: what is wrong; what would be right */
 	enum cfg needs;	     /* not 0: looked at only when this TYPE_BOOL before it is true */
+	const char *part;    /* of a slice, what it fills: "redis.port"; "x=auto": x, when auto */
+	enum cfg unless;     /* not 0: and only where this one is not set */
 	bool old;	     /* an older spelling of another row: not in the sample */
 	const char *sample;  /* the sample file sets it to this; NULL: commented out */
 };

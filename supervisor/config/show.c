@@ -85,14 +85,6 @@ void config_show(const struct config *c, struct buf *out)
 	}
 }
 
-static void add_indent(struct buf *out, unsigned depth)
-{
-	unsigned i;
-
-	for (i = 0; i < depth * INDENT; i++)
-		buf_addc(out, ' ');
-}
-
 /* Words of `text` as comment lines. */
 static void add_comment(struct buf *out, unsigned depth, const char *text)
 {
@@ -104,8 +96,7 @@ static void add_comment(struct buf *out, unsigned depth, const char *text)
 
 		if (used + 1 + n > WIDTH) {
 			buf_adds(out, first ? "" : "\n");
-			add_indent(out, depth);
-			buf_addc(out, '#');
+			buf_printf(out, "%*s#", (int)depth * INDENT, "");
 			used = depth * INDENT + 1;
 			first = false;
 		}
@@ -130,9 +121,8 @@ static unsigned open_groups(struct buf *out, const char *key, const char *before
 		if (strncmp(key, before, end + 1) != 0) {
 			if (depth == 0)
 				buf_addc(out, '\n');
-			add_indent(out, depth);
-			buf_add(out, key + n, end - n);
-			buf_adds(out, ":\n");
+			buf_printf(out, "%*s%.*s:\n", (int)depth * INDENT, "", (int)(end - n),
+				   key + n);
 		}
 		n = end + 1;
 		depth++;
@@ -159,9 +149,9 @@ static void sample_row(struct buf *out, const struct schema_row *row, const char
 	if (row->sample != NULL)
 		buf_adds(&text, " Required.");
 	add_comment(out, depth, buf_cstr(&text));
-	add_indent(out, depth);
 	name = name == NULL ? row->key : name + 1;
-	buf_printf(out, "%s%s:", row->sample == NULL ? "#" : "", *name == '*' ? "NAME" : name);
+	buf_printf(out, "%*s%s%s:", (int)depth * INDENT, "", row->sample == NULL ? "#" : "",
+		   *name == '*' ? "NAME" : name);
 	if (row->sample != NULL || row->dflt[0] != '\0')
 		buf_printf(out, " %s", row->sample != NULL ? row->sample : row->dflt);
 	buf_addc(out, '\n');

@@ -12,28 +12,103 @@
 struct building {
 	const struct config *c;
 	const struct slice_input *in;
+	unsigned who; /* FOR_ bit of the worker */
 };
 
-typedef void part_fn(const struct building *b, Ipc__Configure *m);
+typedef ProtobufCMessage *part_fn(const struct building *b);
 
 static char *copy(const struct config *c, enum cfg id)
 {
 	return mem_strdup(config_str(c, id));
 }
 
-static uint32_t u32(const struct config *c, enum cfg id)
-{
-	int64_t v = config_int(c, id);
+/* --- what the table says --- */
 
-	CHECK(v >= 0 && v <= UINT32_MAX);
-	return (uint32_t)v;
+static char **make_list(const struct config *c, enum cfg id, size_t *n)
+{
+	char *const *from = config_list(c, id, n);
+	char **list = *n == 0 ? NULL : mem_alloc(*n * sizeof(*list));
+	size_t i;
+
+	for (i = 0; i < *n; i++)
+		list[i] = mem_strdup(from[i]);
+	return list;
 }
 
-static uint64_t u64(const struct config *c, enum cfg id)
+/* A text that is empty is not written: what is there may be from an older form of the key. */
+static void put_text(const struct config *c, enum cfg id, char **at)
 {
-	CHECK(config_int(c, id) >= 0);
-	return (uint64_t)config_int(c, id);
+	if (config_str(c, id)[0] != '\0')
+		*at = copy(c, id);
 }
+
+static void put_number(int64_t v, const ProtobufCFieldDescriptor *f, void *at)
+{
+	CHECK(v >= 0);
+	if (f->type == PROTOBUF_C_TYPE_UINT64) {
+		*(uint64_t *)at = (uint64_t)v;
+	} else {
+		CHECK(f->type == PROTOBUF_C_TYPE_UINT32 && v <= UINT32_MAX);
+		*(uint32_t *)at = (uint32_t)v;
+	}
+}
+
+static bool truth(const struct config *c, enum cfg id)
+{
+	const char *when = strchr(schema_row(id)->part, '=');
+
+	return when == NULL ? config_bool(c, id) : str_equal(config_str(c, id), when + 1);
+}
+
+static void put(const struct config *c, enum cfg id, ProtobufCMessage *m,
+		const ProtobufCFieldDescriptor *f)
+{
+	void *at = (char *)m + f->offset;
+	size_t *n = (size_t *)((char *)m + f->quantifier_offset);
+
+	if (f->label == PROTOBUF_C_LABEL_REPEATED)
+		*(char ***)at = make_list(c, id, n);
+	else if (f->type == PROTOBUF_C_TYPE_STRING)
+		put_text(c, id, at);
+	else if (f->type == PROTOBUF_C_TYPE_BOOL)
+		*(protobuf_c_boolean *)at = truth(c, id);
+	else
+		put_number(config_int(c, id), f, at);
+}
+
+/* The field at the front of `path`, "redis.host". */
+static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessage *m, const char *path)
+{
+	const ProtobufCFieldDescriptor *f = m->descriptor->fields;
+	size_t n = strcspn(path, ".=");
+
+	while (strncmp(f->name, path, n) != 0 || f->name[n] != '\0')
+		CHECK(++f < m->descriptor->fields + m->descriptor->n_fields);
+	return f;
+}
+
+/* Values for messages that are not there have no place: they are not used. */
+static void fill(const struct building *b, ProtobufCMessage *part)
+{
+	unsigned i;
+
+	for (i = 0; i < CFG__COUNT; i++) {
+		const struct schema_row *row = schema_row((enum cfg)i);
+		const char *path = row->part;
+		ProtobufCMessage *m = part;
+		const char *dot;
+
+		if (path == NULL || (row->who & b->who) == 0 ||
+		    (row->unless != 0 && config_is_set(b->c, row->unless)))
+			continue;
+		for (; m != NULL && (dot = strchr(path, '.')) != NULL; path = dot + 1)
+			m = *(ProtobufCMessage **)message_value(m, field_of(m, path), 0);
+		if (m != NULL)
+			put(b->c, (enum cfg)i, m, field_of(m, path));
+	}
+}
+
+/* --- what it does not: which messages there are, and what depends on more than one key --- */
 
 static char *node_id(const struct building *b)
 {
@@ -55,91 +130,45 @@ static char **make_addresses(const struct config *c, enum cfg host, enum cfg por
 	return out;
 }
 
-static char **make_list(const struct config *c, enum cfg id, size_t *n)
+static Ipc__Tls *make_tls(bool keystore, bool truststore)
 {
-	char *const *from = config_list(c, id, n);
-	char **list;
-	size_t i;
+	Ipc__Tls *m = message_new(&ipc__tls__descriptor);
 
-	if (*n == 0)
-		return NULL;
-	list = mem_alloc(*n * sizeof(*list));
-	for (i = 0; i < *n; i++)
-		list[i] = mem_strdup(from[i]);
-	return list;
-}
-
-static Ipc__TlsStore *make_store(const struct config *c, enum cfg type, enum cfg path,
-				 enum cfg password)
-{
-	Ipc__TlsStore *m = mem_alloc(sizeof(*m));
-
-	ipc__tls_store__init(m);
-	m->type = copy(c, type);
-	m->path = copy(c, path);
-	m->password = copy(c, password);
-	return m;
-}
-
-static Ipc__TlsStore *make_redis_keystore(const struct config *c)
-{
-	Ipc__TlsStore *m = make_store(c, CFG_REDIS_KEYSTORE_TYPE, CFG_REDIS_KEYSTORE_PATH,
-				      CFG_REDIS_KEYSTORE_PASSWORD);
-
-	m->key_password = copy(c, CFG_REDIS_KEYSTORE_KEY_PASSWORD);
-	m->alias = copy(c, CFG_REDIS_KEYSTORE_ALIAS);
-	m->certs = make_list(c, CFG_REDIS_KEYSTORE_CERT, &m->n_certs);
-	m->keys = make_list(c, CFG_REDIS_KEYSTORE_KEY, &m->n_keys);
+	if (keystore)
+		m->keystore = message_new(&ipc__tls_store__descriptor);
+	if (truststore)
+		m->truststore = message_new(&ipc__tls_store__descriptor);
 	return m;
 }
 
 /* What is not used must not restart anybody: what trustAll overrules is left out. */
 static Ipc__Tls *make_redis_tls(const struct config *c)
 {
-	Ipc__Tls *m;
+	Ipc__Tls *m = make_tls(config_is_set(c, CFG_REDIS_KEYSTORE_TYPE),
+			       config_is_set(c, CFG_REDIS_TRUSTSTORE_TYPE) &&
+				       !config_bool(c, CFG_REDIS_TRUST_ALL));
 
-	if (!config_bool(c, CFG_REDIS_SSL))
-		return NULL;
-	m = mem_alloc(sizeof(*m));
-	ipc__tls__init(m);
-	m->trust_all = config_bool(c, CFG_REDIS_TRUST_ALL);
-	m->any_name = strcmp(config_str(c, CFG_REDIS_VERIFY), "NONE") == 0;
 	if (config_is_set(c, CFG_REDIS_SOCKET))
 		m->server_name = copy(c, CFG_REDIS_HOST);
-	m->protocols = make_list(c, CFG_REDIS_TLS_PROTOCOLS, &m->n_protocols);
-	m->ciphers = make_list(c, CFG_REDIS_TLS_CIPHERS, &m->n_ciphers);
-	if (config_str(c, CFG_REDIS_KEYSTORE_TYPE)[0] != '\0')
-		m->keystore = make_redis_keystore(c);
-	if (!m->trust_all && config_str(c, CFG_REDIS_TRUSTSTORE_TYPE)[0] != '\0') {
-		m->truststore = make_store(c, CFG_REDIS_TRUSTSTORE_TYPE, CFG_REDIS_TRUSTSTORE_PATH,
-					   CFG_REDIS_TRUSTSTORE_PASSWORD);
-		m->truststore->alias = copy(c, CFG_REDIS_TRUSTSTORE_ALIAS);
-	}
 	return m;
 }
 
-static Ipc__Redis *make_redis(const struct building *b, uint32_t command_timeout_ms)
+static Ipc__Redis *make_redis(const struct config *c)
 {
-	Ipc__Redis *m = mem_alloc(sizeof(*m));
+	Ipc__Redis *m = message_new(&ipc__redis__descriptor);
 
-	ipc__redis__init(m);
-	m->socket = copy(b->c, CFG_REDIS_SOCKET);
 	/* The socket wins: a host that is not used must not restart anybody. */
-	m->sentinels = make_addresses(b->c, CFG_REDIS_SENTINEL_HOST, CFG_REDIS_SENTINEL_PORT,
+	m->sentinels = make_addresses(c, CFG_REDIS_SENTINEL_HOST, CFG_REDIS_SENTINEL_PORT,
 				      &m->n_sentinels);
 	if (m->n_sentinels > 0) {
-		m->sentinel_master = copy(b->c, CFG_REDIS_SENTINEL_MASTER);
-		m->sentinel_password = copy(b->c, CFG_REDIS_SENTINEL_PASSWORD);
-	} else if (m->socket[0] == '\0') {
-		m->host = copy(b->c, CFG_REDIS_HOST);
-		m->port = u32(b->c, CFG_REDIS_PORT);
+		m->sentinel_master = copy(c, CFG_REDIS_SENTINEL_MASTER);
+		m->sentinel_password = copy(c, CFG_REDIS_SENTINEL_PASSWORD);
+	} else if (!config_is_set(c, CFG_REDIS_SOCKET)) {
+		m->host = copy(c, CFG_REDIS_HOST);
+		m->port = (uint32_t)config_int(c, CFG_REDIS_PORT);
 	}
-	m->username = copy(b->c, CFG_REDIS_USERNAME);
-	m->password = copy(b->c, CFG_REDIS_PASSWORD);
-	m->connect_timeout_ms = u32(b->c, CFG_REDIS_CONNECT_TIMEOUT);
-	m->command_timeout_ms = command_timeout_ms;
-	m->reply_max_bytes = u64(b->c, CFG_REDIS_REPLY_MAX);
-	m->tls = make_redis_tls(b->c);
+	if (config_bool(c, CFG_REDIS_SSL))
+		m->tls = make_redis_tls(c);
 	return m;
 }
 
@@ -151,261 +180,141 @@ static char *local_socket(const struct building *b)
 		       : mem_printf("%s/local.sock", b->in->run_dir);
 }
 
-static void build_elector(const struct building *b, Ipc__Configure *m)
+static ProtobufCMessage *build_elector(const struct building *b)
 {
-	Ipc__ElectorConfig *part = mem_alloc(sizeof(*part));
+	Ipc__ElectorConfig *part = message_new(&ipc__elector_config__descriptor);
 	struct timing t;
 
-	ipc__elector_config__init(part);
 	timing_from_ttl(config_int(b->c, CFG_LEASE_TTL), &t);
+	part->redis = make_redis(b->c);
 	/* The election lives by the lease's clock, not by the patience of the others. */
-	part->redis = make_redis(b, (uint32_t)t.command_ms);
-	part->zone = copy(b->c, CFG_ZONE_ID);
-	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
+	part->redis->command_timeout_ms = (uint32_t)t.command_ms;
 	part->holder = copy(b->c, CFG_NODE_NAME);
-	part->java_silence_ms = u32(b->c, CFG_JAVA_SILENCE);
-	message_wrap(&m->base, &part->base);
+	return &part->base;
 }
 
-static void make_hosts(const struct config *c, Ipc__Mongo *m)
+static Ipc__Mongo *make_mongo(const struct config *c)
 {
-	m->hosts = make_addresses(c, CFG_MONGO_SERVERS_HOST, CFG_MONGO_SERVERS_PORT, &m->n_hosts);
-	if (m->n_hosts > 0)
-		return;
-	m->n_hosts = 1;
-	m->hosts = mem_alloc(sizeof(*m->hosts));
-	m->hosts[0] = mem_printf("%s:%" PRId64, config_str(c, CFG_MONGO_HOST),
-				 config_int(c, CFG_MONGO_PORT));
-}
+	Ipc__Mongo *m = message_new(&ipc__mongo__descriptor);
 
-/* Of a key that has an older form, the newer one when it is set. */
-static enum cfg newer(const struct config *c, enum cfg new, enum cfg old)
-{
-	return config_is_set(c, new) ? new : old;
-}
-
-static Ipc__Tls *make_mongo_tls(const struct config *c)
-{
-	enum cfg keystore = newer(c, CFG_MONGO_KEYSTORE_PATH, CFG_MONGO_KEYSTORE_OLD);
-	Ipc__Tls *m;
-
-	if (!config_bool(c, CFG_MONGO_SSL))
-		return NULL;
-	m = mem_alloc(sizeof(*m));
-	ipc__tls__init(m);
-	m->any_name = config_bool(c, CFG_MONGO_SSL_NAME);
-	if (config_is_set(c, keystore)) {
-		m->keystore = make_store(
-			c, CFG_MONGO_KEYSTORE_TYPE, keystore,
-			newer(c, CFG_MONGO_KEYSTORE_PASSWORD, CFG_MONGO_KEYSTORE_PASSWORD_OLD));
-		m->keystore->key_password = copy(
-			c, newer(c, CFG_MONGO_KEYSTORE_KEY_PASSWORD, CFG_MONGO_KEY_PASSWORD_OLD));
-	}
-	if (config_is_set(c, CFG_MONGO_TRUSTSTORE_PATH))
-		m->truststore = make_store(c, CFG_MONGO_TRUSTSTORE_TYPE, CFG_MONGO_TRUSTSTORE_PATH,
-					   CFG_MONGO_TRUSTSTORE_PASSWORD);
-	return m;
-}
-
-static Ipc__Mongo *make_mongo(const struct building *b)
-{
-	const struct config *c = b->c;
-	Ipc__Mongo *m = mem_alloc(sizeof(*m));
-
-	ipc__mongo__init(m);
-	m->uri = copy(c, CFG_MONGO_URI);
 	/* The connection string wins: what is not used must not restart anybody. */
-	if (m->uri[0] == '\0') {
-		make_hosts(c, m);
-		m->username = copy(c, CFG_MONGO_USERNAME);
-		m->password = copy(c, CFG_MONGO_PASSWORD);
-		m->auth_source = copy(c, CFG_MONGO_AUTH_SOURCE);
-		m->read_preference = copy(c, CFG_MONGO_READ_PREFERENCE);
-		m->read_tags = make_list(c, CFG_MONGO_READ_TAGS, &m->n_read_tags);
-		m->socket_timeout_ms = u32(c, CFG_MONGO_SOCKET_TIMEOUT);
-		m->local_threshold_ms = u32(c, CFG_MONGO_LOCAL_THRESHOLD);
-		m->heartbeat_ms = u32(c, CFG_MONGO_HEARTBEAT);
+	if (!config_is_set(c, CFG_MONGO_URI))
+		m->hosts = make_addresses(c, CFG_MONGO_SERVERS_HOST, CFG_MONGO_SERVERS_PORT,
+					  &m->n_hosts);
+	if (!config_is_set(c, CFG_MONGO_URI) && m->n_hosts == 0) {
+		m->n_hosts = 1;
+		m->hosts = mem_alloc(sizeof(*m->hosts));
+		m->hosts[0] = mem_printf("%s:%" PRId64, config_str(c, CFG_MONGO_HOST),
+					 config_int(c, CFG_MONGO_PORT));
 	}
-	m->database = copy(c, CFG_MONGO_DBNAME);
-	m->prefix = copy(c, CFG_MONGO_PREFIX);
-	m->connect_timeout_ms = u32(c, CFG_MONGO_CONNECT_TIMEOUT);
-	m->server_selection_timeout_ms = u32(c, CFG_MONGO_SELECTION_TIMEOUT);
-	m->entity_max_bytes = u64(c, CFG_ENTITY_MAX);
-	m->tls = make_mongo_tls(c);
+	m->entity_max_bytes = (uint64_t)config_int(c, CFG_ENTITY_MAX);
+	if (config_bool(c, CFG_MONGO_SSL))
+		m->tls = make_tls(config_is_set(c, CFG_MONGO_KEYSTORE_PATH) ||
+					  config_is_set(c, CFG_MONGO_KEYSTORE_OLD),
+				  config_is_set(c, CFG_MONGO_TRUSTSTORE_PATH));
 	return m;
 }
 
-/* Its presence alone changes what the URL leaves open: sslmode. */
-static Ipc__Tls *make_postgres_tls(const struct config *c)
+static Ipc__Postgres *make_postgres(const struct config *c)
 {
-	Ipc__Tls *m;
+	Ipc__Postgres *m = message_new(&ipc__postgres__descriptor);
+	bool keystore = config_is_set(c, CFG_JDBC_KEYSTORE_PATH);
+	bool truststore = config_is_set(c, CFG_JDBC_TRUSTSTORE_PATH);
 
-	if (!config_is_set(c, CFG_JDBC_KEYSTORE_PATH) &&
-	    !config_is_set(c, CFG_JDBC_TRUSTSTORE_PATH))
-		return NULL;
-	m = mem_alloc(sizeof(*m));
-	ipc__tls__init(m);
-	if (config_is_set(c, CFG_JDBC_KEYSTORE_PATH)) {
-		m->keystore = make_store(c, CFG_JDBC_KEYSTORE_TYPE, CFG_JDBC_KEYSTORE_PATH,
-					 CFG_JDBC_KEYSTORE_PASSWORD);
-		m->keystore->key_password = copy(c, CFG_JDBC_KEYSTORE_KEY_PASSWORD);
-		m->keystore->alias = copy(c, CFG_JDBC_KEYSTORE_ALIAS);
-	}
-	if (config_is_set(c, CFG_JDBC_TRUSTSTORE_PATH)) {
-		m->truststore = make_store(c, CFG_JDBC_TRUSTSTORE_TYPE, CFG_JDBC_TRUSTSTORE_PATH,
-					   CFG_JDBC_TRUSTSTORE_PASSWORD);
-		m->truststore->alias = copy(c, CFG_JDBC_TRUSTSTORE_ALIAS);
-	}
+	m->entity_max_bytes = (uint64_t)config_int(c, CFG_ENTITY_MAX);
+	/* Its presence alone changes what the URL leaves open: sslmode. */
+	if (keystore || truststore)
+		m->tls = make_tls(keystore, truststore);
 	return m;
 }
 
-static Ipc__Postgres *make_postgres(const struct building *b)
-{
-	const struct config *c = b->c;
-	Ipc__Postgres *m = mem_alloc(sizeof(*m));
-
-	ipc__postgres__init(m);
-	m->url = copy(c, CFG_JDBC_URL);
-	m->username = copy(c, CFG_JDBC_USERNAME);
-	m->password = copy(c, CFG_JDBC_PASSWORD);
-	m->schema = copy(c, CFG_JDBC_SCHEMA);
-	m->prefix = copy(c, CFG_JDBC_PREFIX);
-	m->timezone = copy(c, CFG_JDBC_TIMEZONE);
-	m->snapshot_ms = u32(c, CFG_JDBC_SNAPSHOT);
-	m->tls = make_postgres_tls(c);
-	m->entity_max_bytes = u64(c, CFG_ENTITY_MAX);
-	return m;
-}
-
-static Ipc__Guard *make_guard(const struct config *c)
-{
-	Ipc__Guard *m = mem_alloc(sizeof(*m));
-
-	ipc__guard__init(m);
-	m->off = strcmp(config_str(c, CFG_GUARD_MODE), "off") == 0;
-	m->free = u32(c, CFG_GUARD_FREE);
-	m->percent = u32(c, CFG_GUARD_PERCENT);
-	m->hold_free = u32(c, CFG_GUARD_HOLD_FREE);
-	m->hold_percent = u32(c, CFG_GUARD_HOLD_PERCENT);
-	m->agree_ms = u32(c, CFG_GUARD_AGREE);
-	m->window_ms = u64(c, CFG_GUARD_WINDOW);
-	return m;
-}
-
-static void build_fetcher(const struct building *b, Ipc__Configure *m)
+static ProtobufCMessage *build_fetcher(const struct building *b)
 {
 	const char *secret = config_str(b->c, CFG_ENCRYPTION_SECRET);
-	Ipc__FetcherConfig *part = mem_alloc(sizeof(*part));
+	Ipc__FetcherConfig *part = message_new(&ipc__fetcher_config__descriptor);
 
-	ipc__fetcher_config__init(part);
 	if (config_bool(b->c, CFG_SYNC_DISTRIBUTED))
-		part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
+		part->redis = make_redis(b->c);
 	part->local_socket = local_socket(b);
-	part->zone = copy(b->c, CFG_ZONE_ID);
-	part->source = copy(b->c, CFG_SOURCE);
-	part->file_path = copy(b->c, CFG_FILE_PATH);
+	part->node_id = node_id(b);
 	part->sync_delay_ms = (uint32_t)config_sync_delay_ms(b->c);
-	part->reconcile_interval_ms = u32(b->c, CFG_RECONCILE_INTERVAL);
-	part->notify = strcmp(config_str(b->c, CFG_SOURCE_NOTIFY), "auto") == 0;
-	part->guard = make_guard(b->c);
-	part->tombstone_retention_ms = u64(b->c, CFG_TOMBSTONE_RETENTION);
-	part->tags = make_list(b->c, CFG_TAGS, &part->n_tags);
-	part->environments = make_list(b->c, CFG_ENVIRONMENTS, &part->n_environments);
-	part->organizations = make_list(b->c, CFG_ORGANIZATIONS, &part->n_organizations);
-	part->legacy_hrids = config_bool(b->c, CFG_LEGACY_HRIDS);
-	part->authz = config_bool(b->c, CFG_GAMMA);
+	part->guard = message_new(&ipc__guard__descriptor);
 	part->encryption_secret.len = strlen(secret);
 	part->encryption_secret.data = mem_dup(secret, strlen(secret));
-	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
-	part->node_id = node_id(b);
-	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
-	part->search_index = strcmp(config_str(b->c, CFG_REDIS_SEARCH_INDEX), "auto") == 0;
-	if (strcmp(part->source, "mongodb") == 0)
-		part->mongo = make_mongo(b);
-	if (strcmp(part->source, "jdbc") == 0)
-		part->postgres = make_postgres(b);
-	message_wrap(&m->base, &part->base);
+	if (str_equal(config_str(b->c, CFG_SOURCE), "mongodb"))
+		part->mongo = make_mongo(b->c);
+	if (str_equal(config_str(b->c, CFG_SOURCE), "jdbc"))
+		part->postgres = make_postgres(b->c);
+	return &part->base;
 }
 
 static Ipc__HttpConfig *make_http(const struct building *b)
 {
-	Ipc__HttpConfig *m = mem_alloc(sizeof(*m));
+	Ipc__HttpConfig *m = message_new(&ipc__http_config__descriptor);
 	char *const *names;
 	char *const *secrets;
 	size_t i;
 
-	ipc__http_config__init(m);
 	m->address = mem_strdup(b->in->http);
-	m->anonymous = strcmp(config_str(b->c, CFG_HTTP_AUTH), "none") == 0;
-	m->idle_timeout_ms = u32(b->c, CFG_HTTP_IDLE);
 	m->n_users = config_map(b->c, CFG_HTTP_USERS, &names, &secrets);
 	if (m->n_users > 0)
 		m->users = mem_alloc(m->n_users * sizeof(*m->users));
 	for (i = 0; i < m->n_users; i++) {
-		m->users[i] = mem_alloc(sizeof(**m->users));
-		ipc__http_user__init(m->users[i]);
+		m->users[i] = message_new(&ipc__http_user__descriptor);
 		m->users[i]->name = mem_strdup(names[i]);
 		m->users[i]->password = mem_strdup(secrets[i]);
 	}
 	return m;
 }
 
-static void build_cache(const struct building *b, Ipc__Configure *m)
+static ProtobufCMessage *build_cache(const struct building *b)
 {
-	Ipc__CacheConfig *part = mem_alloc(sizeof(*part));
+	Ipc__CacheConfig *part = message_new(&ipc__cache_config__descriptor);
 
-	ipc__cache_config__init(part);
 	if (config_bool(b->c, CFG_SYNC_DISTRIBUTED))
-		part->redis = make_redis(b, u32(b->c, CFG_REDIS_COMMAND_TIMEOUT));
+		part->redis = make_redis(b->c);
 	part->local_socket = local_socket(b);
-	part->zone = copy(b->c, CFG_ZONE_ID);
-	part->store_dir = mem_printf("%s/store", b->in->state_dir);
-	part->store_map_bytes = u64(b->c, CFG_STORE_MAP);
-	part->poll_min_ms = u32(b->c, CFG_POLL_MIN);
-	part->poll_max_ms = u32(b->c, CFG_POLL_MAX);
 	part->node_id = node_id(b);
-	part->lease_ttl_ms = u32(b->c, CFG_LEASE_TTL);
-	part->entity_max_bytes = u64(b->c, CFG_ENTITY_MAX);
-	part->java_silence_ms = u32(b->c, CFG_JAVA_SILENCE);
-	part->search_index = strcmp(config_str(b->c, CFG_REDIS_SEARCH_INDEX), "auto") == 0;
+	part->store_dir = mem_printf("%s/store", b->in->state_dir);
 	if (b->in->http != NULL)
 		part->http = make_http(b);
-	message_wrap(&m->base, &part->base);
+	return &part->base;
 }
 
 static const struct {
 	const char *name;
+	unsigned who;
 	enum cfg level;
 	part_fn *build;
 } workers[SLICE__COUNT] = {
-	[SLICE_ELECTOR] = { "elector", CFG_LOG_ELECTOR, build_elector },
-	[SLICE_FETCHER] = { "fetcher", CFG_LOG_FETCHER, build_fetcher },
-	[SLICE_CACHE] = { "cache", CFG_LOG_CACHE, build_cache },
+	[SLICE_ELECTOR] = { "elector", FOR_ELECTOR, CFG_LOG_ELECTOR, build_elector },
+	[SLICE_FETCHER] = { "fetcher", FOR_FETCHER, CFG_LOG_FETCHER, build_fetcher },
+	[SLICE_CACHE] = { "cache", FOR_CACHE, CFG_LOG_CACHE, build_cache },
 };
 
 static Ipc__Log *make_log(const struct building *b, enum slice_worker worker)
 {
-	Ipc__Log *m = mem_alloc(sizeof(*m));
+	Ipc__Log *m = message_new(&ipc__log__descriptor);
 
-	ipc__log__init(m);
 	if (b->in->log_dir != NULL)
 		m->path = mem_printf("%s/%s.log", b->in->log_dir, workers[worker].name);
 	m->level = mem_strdup(config_log_level(b->c, workers[worker].level));
-	m->json = strcmp(config_str(b->c, CFG_LOG_FORMAT), "json") == 0;
+	m->json = str_equal(config_str(b->c, CFG_LOG_FORMAT), "json");
 	return m;
 }
 
 void slice_build(struct slice *out, const struct config *c, enum slice_worker worker,
 		 const struct slice_input *in)
 {
-	const struct building b = { .c = c, .in = in };
-	Ipc__Configure *m = mem_alloc(sizeof(*m));
+	const struct building b = { .c = c, .in = in, .who = workers[worker].who };
+	Ipc__Configure *m = message_new(&ipc__configure__descriptor);
+	ProtobufCMessage *part = workers[worker].build(&b);
 
-	CHECK(worker < SLICE__COUNT && out->msg == NULL);
-	ipc__configure__init(m);
+	CHECK(out->msg == NULL);
 	m->log = make_log(&b, worker);
 	m->name = copy(c, CFG_NODE_NAME);
-	workers[worker].build(&b, m);
+	fill(&b, part);
+	message_wrap(&m->base, part);
 	out->msg = m;
 	out->n = ipc__configure__get_packed_size(m);
 	out->bytes = mem_alloc(out->n);

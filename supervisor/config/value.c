@@ -226,6 +226,10 @@ int value_parse(struct value *out, const struct schema_row *row, const char *tex
 		[TYPE_SECRET] = parse_text, [TYPE_MAP] = parse_text,
 	};
 
+	if (row->status == STATUS_NO_EFFECT) { /* whatever it is */
+		out->text = mem_strdup(text);
+		return 0;
+	}
 	if (str_starts(text, "secret://") || str_starts(text, "kubernetes://"))
 		return err_set(
 			e, ERR_CONFIG,

@@ -33,7 +33,7 @@ MAY = {
     "supervisor/config": {"common/base", "common/json", "common/message", "common/model", "proto"},
     # tls: `config check` reads keys and certificates; model: the names of the types
     "supervisor/cli": {"common/base", "common/ipc", "common/json", "common/message", "common/client",
-                       "common/model", "common/tls", "proto", "supervisor/config", "supervisor/command.h", "supervisor/options.h"},
+                       "common/model", "common/tls", "proto", "supervisor/config", "supervisor/command.h"},
     # the generator of the man pages links the tables of both programs
     "packaging/man": {"common/base", "common/model", "supervisor", "supervisor/cli", "supervisor/config"},
     "test": None,

@@ -89,21 +89,27 @@ class Gateway:
                 peer, _ = self.sock.accept()
             except OSError:
                 return
-            with peer, peer.makefile("rwb") as f:
-                while (head := f.read(4)) and len(head) == 4:
-                    body = parse(f.read(struct.unpack(">I", head)[0]))
-                    verb = next(k for k in body if k in BODIES)
-                    fields = parse(body[verb][0])
-                    self.asked.append((BODIES[verb], fields))
-                    for r in self.answer(BODIES[verb], fields):
-                        if r.startswith(b"RAW"):
-                            f.write(r[3:])
-                        else:
-                            r = field(1, body[1][0]) + r
-                            f.write(struct.pack(">I", len(r)) + r)
-                    f.flush()
-                    if BODIES[verb] == "watch":
-                        break
+            try:
+                self.talk(peer)
+            except ConnectionError:
+                pass  # a client that is fed junk leaves the rest of it unread
+
+    def talk(self, peer):
+        with peer, peer.makefile("rwb") as f:
+            while (head := f.read(4)) and len(head) == 4:
+                body = parse(f.read(struct.unpack(">I", head)[0]))
+                verb = next(k for k in body if k in BODIES)
+                fields = parse(body[verb][0])
+                self.asked.append((BODIES[verb], fields))
+                for r in self.answer(BODIES[verb], fields):
+                    if r.startswith(b"RAW"):
+                        f.write(r[3:])
+                    else:
+                        r = field(1, body[1][0]) + r
+                        f.write(struct.pack(">I", len(r)) + r)
+                f.flush()
+                if BODIES[verb] == "watch":
+                    break
 
     def close(self):
         self.sock.close()

@@ -88,14 +88,6 @@ bool pg_host_is_local(const struct pg_host *h)
 	       strcasecmp(h->name, "localhost") == 0 || str_equal(h->name, "::1");
 }
 
-static int hex(char c)
-{
-	const char *digits = "0123456789abcdef";
-	const char *at = c == '\0' ? NULL : strchr(digits, c | 0x20);
-
-	return at == NULL ? -1 : (int)(at - digits);
-}
-
 /* Percent-decoded, and the caller's; NULL: it is encoded wrongly, or has a zero byte. */
 static char *decode(const char *s, size_t n)
 {
@@ -104,8 +96,8 @@ static char *decode(const char *s, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		int high = s[i] == '%' && i + 2 < n ? hex(s[i + 1]) : -1;
-		int low = high < 0 ? -1 : hex(s[i + 2]);
+		int high = s[i] == '%' && i + 2 < n ? str_hex_digit(s[i + 1]) : -1;
+		int low = high < 0 ? -1 : str_hex_digit(s[i + 2]);
 
 		if (s[i] == '%' && (low < 0 || (high == 0 && low == 0))) {
 			explicit_bzero(out, n);
