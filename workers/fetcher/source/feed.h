@@ -52,12 +52,9 @@ enum feed_verdict {
 	ASK_NEW /* not live */
 };
 
-/* What an event rests on. */
-enum feed_by {
-	BY_ROW,	    /* it says so */
-	BY_ABSENCE, /* it is gone */
-	BY_PRODUCTS /* it is there, and no product makes it eligible: by absence while one is gone */
-};
+/* What an event rests on: its row says so; or is gone; or no product makes it eligible, which
+   is no better than that while one of them is gone. */
+enum feed_by { BY_ROW, BY_ABSENCE, BY_PRODUCTS };
 
 struct feed_ask {
 	char *name;	    /* of the event */
@@ -124,9 +121,7 @@ struct feed_item *feed_take(struct feed *f);
 void feed_item_free(struct feed_item *i);
 void feed_answer(struct feed *f); /* the verdicts of the ASK that was taken stand */
 void feed_want(struct feed *f, enum pass_kind what); /* asks for such a pass; for sources too */
-
-/* Boot time of the last sign of life of the thread. */
-int64_t feed_heard_ms(struct feed *f);
+int64_t feed_heard_ms(struct feed *f); /* boot time of the last sign of life of the thread */
 
 /* --- for sources --- */
 struct feed_item *feed_item_new(enum feed_type type) MUST_USE;
@@ -151,6 +146,5 @@ int feed_unmet(struct feed *f, struct feed_unmet *out, struct err *e) MUST_USE;
 int feed_stopped(struct feed *f, struct err *e) MUST_USE;
 void feed_unmet_add(struct feed_unmet *u, enum kind k, const char *id);
 void feed_unmet_reset(struct feed_unmet *u);
-/* FEED_DOUBT. */
-void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text);
+void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text); /* DOUBT */
 bool feed_stopping(struct feed *f);
