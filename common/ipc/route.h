@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * route - one table per process says who may send which message in which state, and
- * what runs (style page 2.8).
+ * what runs.
  *
  * Owns:    nothing; the message is released after the handler.
  * Blocks:  never.

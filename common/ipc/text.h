@@ -2,7 +2,7 @@
 /*
  * text - the strings of a message, nested ones too, and whether they are UTF-8.
  *
- * protobuf-c does not look (libraries page, 8), and a string that is not is no message to a
+ * protobuf-c does not look, and a string that is not is no message to a
  * peer that does. What we send is mended (chan.c), and so is what a worker sends us: text
  * for people is no reason to end anybody. What a client sends is refused.
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * write - appends compact JSON to a buffer, spelled as the reference spells it
- * (wire page 2.1): control characters as \b \t \n \f \r or \u00XX in upper case,
+ * (storage 2.1): control characters as \b \t \n \f \r or \u00XX in upper case,
  * the quote and the backslash escaped, everything else raw.
  *
  *	buf_addc(b, '{');

@@ -3,7 +3,7 @@
  * event - what is distributed: one entity's newest state, or its withdrawal.
  *
  * The *name* of an event is its key without "distributed_event:<zone id>:"
- * (wire page 1.1): "API:a1", or "API:a1:SUBSCRIPTION:s1" for a child of a1. It is
+ * (storage 1.1): "API:a1", or "API:a1:SUBSCRIPTION:s1" for a child of a1. It is
  * what the local store and the hash are keyed by.
  *
  * Owns:    event_reset() releases the strings and the payload.

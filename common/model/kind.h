@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kind - the types of distributed events (wire page, section 2) and their order.
+ * kind - the types of distributed events (storage 2) and their order.
  *
  * Owns: nothing. Blocks: never; pure. Errors: none.
  */

@@ -3,7 +3,7 @@
  * timing - every time of the lease, derived from its TTL L.
  *
  * The shares are those of zone-protocol 2; the inequalities that make them safe are
- * (a) to (f) of reliability 1. The supervisor refuses a TTL that breaks one, and the
+ * (a) to (f) of zone-protocol 2. The supervisor refuses a TTL that breaks one, and the
  * elector derives its timers from the same function, so the two cannot differ.
  *
  * Owns: nothing. Blocks: never; pure. Errors: ERR_CONFIG from timing_check().

@@ -8,7 +8,7 @@
  * closed: every waiting command ends with an error, its outcome unknown, and a new
  * connection is tried with backoff. Nothing is sent twice by this module.
  *
- * RESP2 only: hiredis 0.14 reads no RESP3 (libraries page, 3).
+ * RESP2 only: hiredis 0.14 reads no RESP3.
  *
  * Owns:    the connection and its buffers; redis_close() releases them when libuv
  *          has let go. No callback reaches the owner after redis_close().

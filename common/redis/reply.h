@@ -2,7 +2,7 @@
 /*
  * reply - bytes of a server in, replies out, within limits.
  *
- * hiredis' reader with the bounds it lacks (libraries page, 3b): the bytes of one
+ * hiredis' reader with the bounds it lacks: the bytes of one
  * reply and the elements of one array are limited before room is made for them.
  *
  * Owns:    its buffer; a reply is borrowed and gone when the callback returns.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sentinel - who is the master now? Asks the Sentinels of a set (reliability 6.1, wire
- * page 6.3).
+ * sentinel - who is the master now? Asks the Sentinels of a set.
  *
  * They are asked one after the other, each for a short while; the one that answered is
  * asked first the next time, unless where it pointed to was of no use. What one knows of

@@ -7,7 +7,7 @@
 
 /*
  * Big-endian: magic, version, count, entries, and the SHA-1 of the password, a phrase and
- * all that stands before (libraries page, 9).
+ * all that stands before.
  */
 #define TAG_KEY	     1
 #define TAG_CERT     2

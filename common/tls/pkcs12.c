@@ -7,7 +7,7 @@
 
 /*
  * An own walk of the safe bags: PKCS12_parse() knows one key only, and would have the
- * certificates of the other keys trusted (libraries page, 9).
+ * certificates of the other keys trusted.
  */
 #define NESTING	     4 /* of safe contents */
 #define JAVA_TRUSTED "2.16.840.1.113894.746875.1.1"

@@ -71,7 +71,7 @@ int find_more(struct zone_conn *z, uint64_t cursor, unsigned rows, redis_reply_f
 	return rc;
 }
 
-/* --- answers: lists as over RESP2, or the named form of newer modules (wire page 1.5) --- */
+/* --- answers: lists as over RESP2, or the named form of newer modules (storage 1.5) --- */
 
 int find_count_parse(const struct redis_reply *r, uint64_t *out, struct err *e)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * find - what a Java primary wrote, by the reference's search index (wire page 1.4, 1.5):
+ * find - what a Java primary wrote, by the reference's search index (storage 1.4, 1.5):
  * its queries, and what their answers hold.
  *
  * The index is no proof: it may answer with a part (a time limit, an index that is still

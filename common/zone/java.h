@@ -2,7 +2,7 @@
 /*
  * java - does a Java gateway write this zone as its primary?
  *
- * A Java primary writes the reference's sync state (wire page 1.7) after each of its
+ * A Java primary writes the reference's sync state (storage 1.7) after each of its
  * cycles. Ours says "zonesync" where it says its version. Whether it lives is told by
  * the state that changes from look to look, on our own clock: its times are its own
  * clock's, and are used for nothing but to differ.

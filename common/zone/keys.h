@@ -3,7 +3,7 @@
  * keys - the names of a zone's keys in Redis (zone-protocol 1): the only place that
  * knows them.
  *
- *	distributed_event:<zone>:<event name>	the reference's hashes (wire page 1.1)
+ *	distributed_event:<zone>:<event name>	the reference's hashes (storage 1.1)
  *	distributed_sync_state:<zone>		the reference's state
  *	zonesync:{<zone>}:<part>		ours
  *

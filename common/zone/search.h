@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * search - the reference's search index over the events, for Java readers (wire page 1.3).
+ * search - the reference's search index over the events, for Java readers (storage 1.3).
  *
  * A zone of ours does not need it; find.h reads by it what a Java primary wrote. On a server
  * with the search module it is looked for, and made when it is missing, as after a FLUSHALL.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * origin - where a key's text comes from, by the rules of wire page 6.1.
+ * origin - where a key's text comes from, by the rules of storage 6.1.
  *
  * Order: environment variables with the prefix gravitee_, gravitee., GRAVITEE_ or
  * GRAVITEE. in each spelling of the key; the file; both again for repositories.<key>

@@ -52,7 +52,7 @@ static const char *const foreign[] = {
 };
 /* clang-format on */
 
-/* Scopes of the reference's repositories that are ours (wire page 6.1). */
+/* Scopes of the reference's repositories that are ours (storage 6.1). */
 static const char *const scopes[] = { "management", "distributed-sync" };
 
 const struct schema_row *schema_row(enum cfg id)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of the house as data (style page, part 3): who may include whom, and which names are taken.
+"""The plan of the house as data (docs/architecture.md): who may include whom, and which names are taken.
 
 layers.py [ROOT]   one line per violation, exit 1 when there is one
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The budgets of the style page, 2.2: functions, parameters, files.
+"""The budgets of HACKING.md: functions, parameters, files.
 
 sizes.py [ROOT]   one line per violation, exit 1 when there is one
 
@@ -61,7 +61,7 @@ def by_braces(path):
 def parameters(signature):
     """Commas at the outermost level of the parentheses.
 
-    The trailing error does not count, as in the style page's own chan_open(); neither does
+    The trailing error does not count, as in chan_open(); neither does
     the argument that goes with a callback.
     """
     inside = signature.strip()[1:].rsplit(")", 1)[0].strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a Java secondary reads a zone (wire page 1.4, 1.5 and 5): its queries, and what it takes from the answers."""
+"""How a Java secondary reads a zone (storage 1.4, 1.5 and 5): its queries, and what it takes from the answers."""
 import json
 import re
 import time

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A management database for tests in PostgreSQL: one server a test process, one database a test.
 
-What is asked for here in the words of pymongo becomes rows of wire page 4b, so that a test can be of both databases.
+What is asked for here in the words of pymongo becomes rows of storage 4b, so that a test can be of both databases.
 """
 import atexit
 import glob

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The tables of a management database that are read (wire page 4b), with the indexes it says.
+-- The tables of a management database that are read (storage 4b), with the indexes it says.
 -- Some columns may be NULL here and not there, so that rows can be as bad as in any release.
 CREATE TABLE events_latest (id varchar(64) PRIMARY KEY, type varchar(64) NOT NULL, payload text, parent_id varchar(64),
     created_at timestamp(6), updated_at timestamp(6));

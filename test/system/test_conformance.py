@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of the reference's own tests (wire page 9) that no other file has, and the list of all of them."""
+"""Cases of the reference's own tests (storage 9) that no other file has, and the list of all of them."""
 import re
 
 import pytest

@@ -25,7 +25,7 @@ def vector(name):
 
 
 class Primary:
-    """What a Java primary writes (wire page 1.2, 1.6, 1.7). It lives while it beats."""
+    """What a Java primary writes (storage 1.2, 1.6, 1.7). It lives while it beats."""
 
     def __init__(self, zone, cluster="test", index=True):
         self.redis = Resp(zone.redis.socket)
@@ -590,7 +590,7 @@ def test_the_doctor_needs_the_cache(zone, primary):
     assert results[0].returncode == 1 and "cache" in results[0].stderr
 
 
-# --- conformance cases of the reference (wire page 9.1, 9.2), by number ---
+# --- conformance cases of the reference (storage 9), by number ---
 
 CASES = [("1", "API", "DEPLOY", 1682349874051, None), ("2", "API", "UNDEPLOY", 1682436294051, None),
          ("3", "DICTIONARY", "DEPLOY", 1682522714051, None), ("4", "API_KEY", "DEPLOY", 1687620274051, "1"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the rows of a management database to every node (wire page 3.5 to 3.8, 4a)."""
+"""From the rows of a management database to every node (storage 3.5 to 3.8, 4a)."""
 import json
 import pathlib
 

@@ -73,7 +73,7 @@ def put_row(zone, row):
         zone.row("access_points", content, row["updatedAt"])
     else:
         if "organization_id" in row["properties"]:
-            content["id"] = row["properties"]["organization_id"]  # an organization's row is named so, wire page 4
+            content["id"] = row["properties"]["organization_id"]  # an organization's row is named so, storage 4
         zone.row("events_latest", content, m.now_ms())
 
 
@@ -168,7 +168,7 @@ def test_a_license_changes_and_goes(zone):
 
 
 def test_many_licenses_of_one_moment_are_all_read(zone):
-    """The reference reads its first page for ever (wire page 8.23)."""
+    """The reference reads its first page for ever (storage 8.23)."""
     at = m.now_ms() - 1000
     for i in range(250):
         put_license(zone, f"org-{i:03}", f"text {i}", updated=at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""API products: their subscriptions and keys, and the APIs that only they make eligible (wire page 3.6)."""
+"""API products: their subscriptions and keys, and the APIs that only they make eligible (storage 3.6)."""
 import json
 
 import pytest

@@ -171,7 +171,7 @@ def test_the_rule_refuses_each_recorded_hash_that_a_java_secondary_refuses():
 
 
 def key_of(fields, zone):
-    """The key that the fields say (wire page 1.1)."""
+    """The key that the fields say (storage 1.1)."""
     kind, id = fields["type"], fields["id"]
     if kind in ("SUBSCRIPTION", "API_KEY"):
         p = json.loads(fields["payload"])

@@ -236,7 +236,7 @@ static void counts_come_in_both_forms(void **state)
 	assert_int_equal(n, UINT64_MAX);
 }
 
-/* Cases R1 and R2 of the wire page. */
+/* Cases R1 and R2 of CONFORMANCE.md. */
 static void tags_are_escaped_as_the_reference_does(void **state)
 {
 	static const struct {

@@ -1534,7 +1534,7 @@ static void many_pages_survive_killed_connections(void **state)
 	assert_int_equal(page.head.revision, 302); /* no effect twice */
 }
 
-/* Case M8 of the wire page: however much waits, so many writes are on the way. */
+/* Case M8 of CONFORMANCE.md: however much waits, so many writes are on the way. */
 static void one_page_is_on_the_way(void **state)
 {
 	UNUSED(state);

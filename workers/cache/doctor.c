@@ -285,7 +285,7 @@ static void take_survey(struct doctor *d, const struct redis_reply *r)
 		take_state(d, redis_at(redis_at(r, 3), i));
 }
 
-/* "orders-hz57" is made by a rule out of the name in Hazelcast's file (wire page 1.1). */
+/* "orders-hz57" is made by a rule out of the name in Hazelcast's file (storage 1.1). */
 static const char *hazelcast_rule(const char *id)
 {
 	const char *at = strstr(id, "-hz");

@@ -2,7 +2,7 @@
 /*
  * elector - the role machine: when to ask for the lease, renew it, give it up.
  *
- * State, event and time in; actions out (zone-protocol 2, reliability 1). The nonce of
+ * State, event and time in; actions out (zone-protocol 2). The nonce of
  * each candidacy comes from the supervisor, which persists it first; after a loss the
  * machine is idle until the next Stand. All times are CLOCK_BOOTTIME.
  *

@@ -91,7 +91,7 @@ static struct known_entry *live_reference(const struct fetcher *f, enum kind k, 
 }
 
 /* The names of children do not say whether they are an API's or those of a product with the
-   same id (wire page 2.5). While the other one lives none is taken along: a comparison finds
+   same id (storage 2.5). While the other one lives none is taken along: a comparison finds
    those that hang on nothing. */
 static bool has_twin(const struct fetcher *f, const struct event *ev)
 {
@@ -128,7 +128,7 @@ void removals_withdraw(struct fetcher *f, const char *name, struct event *ev)
 /*
  * A name the source does not have any more, found by a full pass. That may be a license, an
  * organization or node metadata, which the reference never withdraws. Its readers ask for no
- * UNDEPLOY of the last two and do nothing about one of a license (wire page 5): they keep what
+ * UNDEPLOY of the last two and do nothing about one of a license (storage 5): they keep what
  * they have until they start again, and then do not read it.
  */
 static bool is_unmet(const struct fetcher *f, const struct known_entry *e)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mirror - keeps the local store equal to what a Java primary writes, which has no log to
- * follow: by the reference's search index (wire page 1.5), in rounds.
+ * follow: by the reference's search index (storage 1.5), in rounds.
  *
  * The first round builds the next generation from all that is deployed. Later ones read
  * what was written since, by the writer's own times and a wide overlap, and compare the
@@ -26,7 +26,7 @@
 
 /*
  * Behind the greatest time read: a Java primary takes the time before it writes, and may try
- * for 66 s (wire page 1.6); beyond that the comparison finds it.
+ * for 66 s (storage 1.6); beyond that the comparison finds it.
  */
 #define MIRROR_OVERLAP_MS 120000
 #define MIRROR_FULL_MS	  900000 /* all is read again so often, */

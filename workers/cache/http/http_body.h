@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http_body - what the technical API says: the reference's shapes (wire page 7) with our
+ * http_body - what the technical API says: the reference's shapes (storage 7) with our
  * own members beside theirs.
  *
  * Owns:    a listing owns what it has not handed out yet.

@@ -9,7 +9,7 @@
 
 #define FILE_ENVIRONMENT "DEFAULT"
 
-/* Never taken from the API: the reference writes its default (wire page 2.3). */
+/* Never taken from the API: the reference writes its default (storage 2.3). */
 static const char definition_context[] =
 	"{\"origin\":\"management\",\"mode\":\"fully_managed\",\"syncFrom\":\"MANAGEMENT\","
 	"\"originManagement\":true,\"originKubernetes\":false,\"syncFromKubernetes\":false,"

@@ -6,7 +6,7 @@
 
 /*
  * The payload of the row has the members that readers know. The reference's primary drops
- * the last two on the way (wire page 8.21); its readers know them and do without them, so
+ * the last two on the way (storage 8.21); its readers know them and do without them, so
  * that they may stay.
  */
 static const struct member entity[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * definition - what the mapping knows of an API's definition: which kind it is, and
- * the two things the primary changes in it (wire page 2.3), plans and properties.
+ * the two things the primary changes in it (storage 2.3), plans and properties.
  * Everything else is copied byte for byte.
  *
  * Owns:    nothing.

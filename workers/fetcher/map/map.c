@@ -35,7 +35,7 @@ static const struct kind_route routes[] = {
 	{ KIND_API_PRODUCT, "api_product_id", NULL, "api_product_id", NULL },
 };
 
-/* Those with a route first, in its order (wire page 4). */
+/* Those with a route first, in its order (storage 4). */
 static const char *const types[] = {
 	"PUBLISH_API",
 	"START_API",

@@ -2,7 +2,7 @@
 /*
  * map - a row of the source in, the event that goes to the zone out.
  *
- * Rows are JSON text with the members of the management repository (wire page 4a;
+ * Rows are JSON text with the members of the management repository (storage 4a;
  * dates are integer ms; test/data/vectors shows each kind). The functions check the
  * text themselves: a row is the raw bytes, never longer than the caller's
  * entity_max_bytes. The same row and the same context give the same bytes always.

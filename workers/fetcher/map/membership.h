@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * membership - which APIs are in an API product. An API of a deployed product that has plans
- * is deployed whatever its own tags and plans (wire page 3.6), so products must be known
+ * is deployed whatever its own tags and plans (storage 3.6), so products must be known
  * before APIs are mapped, and an API is mapped again when its membership changes.
  *
  * Owns:    what a context was given is its own.

@@ -67,7 +67,7 @@ static void write_methods(struct json_span methods, struct buf *b)
 	map_ids_reset(&set);
 }
 
-/* --- a flow, as the reference's own form of it is written (wire page 2.4, 2.9) --- */
+/* --- a flow, as the reference's own form of it is written (storage 2.4, 2.9) --- */
 
 /* What its reader makes of a value that should be text. */
 static void write_text(struct json_span v, struct buf *b)

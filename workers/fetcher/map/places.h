@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * places - environments and organizations: the names that events carry, and which of them
- * are this gateway's (wire page 3.7).
+ * are this gateway's (storage 3.7).
  *
  * A row that is gone is there no more; its names are known until they are forgotten.
  *

@@ -27,7 +27,7 @@ struct json_span map_license_organization(struct json_span row);
 /*
  * What readers are told of the management: the installation's id, and the organizations
  * (n 0: not said). The reference writes one more key with a random id at each start of a
- * primary, and readers take the last they come across (wire page 8.13). Ours is named after
+ * primary, and readers take the last they come across (storage 8.13). Ours is named after
  * the installation, so that a zone has one whoever is its primary: an id that does not change.
  */
 void map_node_metadata(const char *installation, char *const *organizations, size_t n,

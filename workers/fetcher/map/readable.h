@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * readable - whether a gateway can read an API's definition (wire page 2.4).
+ * readable - whether a gateway can read an API's definition (storage 2.4).
  *
  * One table says what each member has to be, and nothing more than what the reference's
  * own reader refuses: numbers and booleans that are text, nulls and members that it does

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * secret - opens an encrypted API property: Base64 of AES/ECB/PKCS5 (wire page 2.3).
+ * secret - opens an encrypted API property: Base64 of AES/ECB/PKCS5 (storage 2.3).
  *
  * Owns:    nothing; leaves no copy of the plain text but the one in `plain`.
  * Blocks:  never; pure.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tags - do an entity's sharding tags match the gateway's (wire page 3.6)?
+ * tags - do an entity's sharding tags match the gateway's (storage 3.6)?
  *
  * Tags are equal when a Java collator of PRIMARY strength says so: letter case,
  * accents, blanks, hyphens and control characters make no difference. The folding

@@ -499,7 +499,7 @@ static void add_pair(struct zone_cmd *c, const char *field, const char *value)
 	zone_cmd_str(c, value);
 }
 
-/* What Java gateways read (wire page 1.7): from -1, so that one which takes over reads all. */
+/* What Java gateways read (storage 1.7): from -1, so that one which takes over reads all. */
 static void put_sync_state(struct zone_sink *s)
 {
 	const struct zone_keys *k = zone_conn_keys(s->z);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * db - rows of a management database as JSON texts, whatever the database is (wire page
+ * db - rows of a management database as JSON texts, whatever the database is (storage
  * 4). One implementation a kind of database; each is the only user of its client library.
  *
  * Rows come one by one and are not kept: a page of large ones needs the room of one. They
- * have the members of wire page 4a, `_id` named `id` and dates as integer ms. A license's
+ * have the members of storage 4a, `_id` named `id` and dates as integer ms. A license's
  * `_id` is flat: referenceId and referenceType are members, and its id is the first of them;
  * only those of an ORGANIZATION are rows.
  *
@@ -26,7 +26,7 @@
 
 #define DB_PAGE_ROWS 1000 /* of one query of a scan, and ids that one look-up names */
 
-#define DB_OVERLAP_MS	   30000  /* wire page 3.8 */
+#define DB_OVERLAP_MS	   30000  /* storage 3.8 */
 #define DB_LAG_MS	   120000 /* that a secondary may be behind */
 #define DB_OVERLAP_WIDE_MS (DB_OVERLAP_MS + DB_LAG_MS)
 
@@ -111,5 +111,5 @@ struct db_ops {
 
 struct db {
 	const struct db_ops *ops;
-	int64_t overlap_ms; /* how late a row may become visible: wire page 3.8 */
+	int64_t overlap_ms; /* how late a row may become visible: storage 3.8 */
 };

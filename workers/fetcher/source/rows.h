@@ -6,7 +6,7 @@
  * A page is looked at in brief: ids, versions, relations. The feed's loop says what the
  * zone holds of it (feed_ask()), and only the rest is read with its payload; a refill reads
  * whole rows at once. A subscription is an event only while what it refers to, an API or an
- * API product, is deployed with its plan, a key while its subscription is (wire page 3.6).
+ * API product, is deployed with its plan, a key while its subscription is (storage 3.6).
  * When a reference is deployed anew or its plans change, its subscriptions and their keys are
  * looked at again, as are the keys of a subscription that changed (zone-protocol 3): their rows
  * may lie far behind the cursor. So are the APIs that a product gains or loses, since it makes

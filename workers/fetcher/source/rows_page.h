@@ -104,7 +104,7 @@ void rows_unreadable(struct rows *r, enum kind k, const char *id); /* its row is
 void ref_set(struct ref *a, enum ref_state state, int64_t version_ms);
 void rows_forget_product(struct rows *r, const char *id);
 
-/* Row and event are of the same entity: the row of one has its id (wire page 4). */
+/* Row and event are of the same entity: the row of one has its id (storage 4). */
 int rows_check_id(enum kind k, const char *of, const char *id, struct err *e) MUST_USE;
 /* A row of events that cannot be used: its last good version stays, if it says which. */
 void rows_bad_event(struct rows *r, const struct row *row, const char *why);

@@ -4,7 +4,7 @@
 #include "common/base/mem.h"
 #include "workers/fetcher/source/rows_page.h"
 
-/* In other passes than deltas all of them are found with their APIs (wire page 3.6). */
+/* In other passes than deltas all of them are found with their APIs (storage 3.6). */
 static void take_whole(const struct row_page *p, const char *id, struct json_span text)
 {
 	struct rows *r = p->r;

@@ -289,7 +289,7 @@ static int check_installation(struct source_db *s, struct err *e)
 }
 
 /* A database without an installation has nothing to say. Organizations are said as the
-   reference does (wire page 3.6): when environments are configured by their ids. */
+   reference does (storage 3.6): when environments are configured by their ids. */
 static void put_metadata(struct source_db *s)
 {
 	bool by_ids = !s->places->wanted.legacy_hrids;

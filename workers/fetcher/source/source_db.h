@@ -6,7 +6,7 @@
  * while after the last row it goes back by the overlap, since a row may become visible
  * later than its updatedAt says. A look at everything goes by id, so that a row which is
  * updated meanwhile does not slip past it. Environments and organizations are read with
- * each of those, and once at the start (zone-protocol 3 and 4, wire page 3.7), and so are
+ * each of those, and once at the start (zone-protocol 3 and 4, storage 3.7), and so are
  * products.
  *
  * What the database tells of changes (watch.h) wakes a delta, which looks at those rows by

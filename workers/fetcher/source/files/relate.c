@@ -32,7 +32,7 @@ static void relate_place(struct relate *r, struct doc *doc, struct json_span row
 	map_out_reset(&out);
 }
 
-/* Its API is deployed in this pass, or deployed anew (wire page 3.6). */
+/* Its API is deployed in this pass, or deployed anew (storage 3.6). */
 static unsigned attached(const struct relate *r, const struct map_subscription *s)
 {
 	const struct doc *api = s->product ? NULL : relate_ref(r, false, s->scope);

@@ -4,7 +4,7 @@
  * of what it hangs on.
  *
  * A subscription is an event only while its API or API product is deployed with its plan; a
- * key while its subscription is (wire page 3.6). What their own reference's undeploy takes
+ * key while its subscription is (storage 3.6). What their own reference's undeploy takes
  * along is not said again: the publisher withdraws the children of a reference with it. An
  * API that a product gains or loses is mapped again.
  *

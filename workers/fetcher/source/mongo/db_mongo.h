@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * db_mongo - a management database in MongoDB (wire page 4a), by mongo-c-driver.
+ * db_mongo - a management database in MongoDB (storage 4a), by mongo-c-driver.
  *
  * Reads are majority reads; a server that cannot (no replica set) is read as it can, and
  * the overlap grows, as it does when the read preference allows secondaries.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * db_postgres - a management database in PostgreSQL (wire page 4b), by libpq.
+ * db_postgres - a management database in PostgreSQL (storage 4b), by libpq.
  *
  * The session is read-only. A snapshot is held for `snapshot_ms` at most, since the server
  * cannot clean up meanwhile: then each page of the rest of the pass is of its own moment.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pg_sql - the tables of a management database in PostgreSQL (wire page 4b), and a question
+ * pg_sql - the tables of a management database in PostgreSQL (storage 4b), and a question
  * as SQL.
  *
  * Order by time is that of (updated_at, id), exact to the microsecond, ids by their bytes.
