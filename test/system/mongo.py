@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 
@@ -24,9 +23,7 @@ class Mongo:
         self.dir = pathlib.Path(base)
         self.args = list(args)
         self.process = None
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = z.free_port()
         self.uri = (f"mongodb://127.0.0.1:{self.port}/gravitee?replicaSet=secantus&retryReads=false"
                     "&socketTimeoutMS=2000&connectTimeoutMS=2000&serverSelectionTimeoutMS=1000")
         self.client = None

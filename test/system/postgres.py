@@ -34,12 +34,6 @@ def binary(name):
     return found[-1] if found else shutil.which(name)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Server:
     """A cluster of our own. Its order of texts is that of a language, and not that of the bytes."""
 
@@ -54,7 +48,7 @@ class Server:
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="zs-pg-"))
-        self.port = free_port()
+        self.port = z.free_port()
         self.process = None
         self.databases = 0
         self.user = {}
@@ -127,7 +121,7 @@ class Standby(Server):
 
     def __init__(self, primary):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="zs-pg-"))
-        self.port = free_port()
+        self.port = z.free_port()
         self.process = None
         self.user = primary.user
         if self.user:
@@ -201,7 +195,7 @@ class Proxy(threading.Thread):
             rest = struct.unpack("!I", head[:4])[0] - 8
             server.sendall(client.recv(rest, socket.MSG_WAITALL))
             self.relay(client, server)
-        except OSError:
+        except (OSError, struct.error):  # gone before it said what it wants
             pass
         client.close()
         server.close()

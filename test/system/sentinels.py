@@ -3,16 +3,9 @@
 import json
 import pathlib
 import signal
-import socket
 import subprocess
 
 import zone as z
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:
@@ -21,7 +14,7 @@ class Server:
     def __init__(self, base, name, *lines, sentinel=False, password=None, pki=None):
         self.dir = pathlib.Path(base) / name
         self.dir.mkdir(parents=True)
-        self.port = free_port()
+        self.port = z.free_port()
         self.password = password
         self.pki = pki  # TLS and nothing else, with the certificates there
         ports = [f"port {self.port}"]

@@ -12,7 +12,7 @@ import pytest
 import postgres as pg
 from test_mongo import OLD, names_are, put_api, put_key, put_sub
 from test_notify import HOUR_MS
-from zone import until
+from zone import free_port, until
 
 pytestmark = pytest.mark.sources("postgresql")
 
@@ -132,7 +132,7 @@ class Pooler:
     """A pgbouncer in front of a server."""
 
     def __init__(self, server):
-        self.dir, self.server, self.port = server.dir / f"pool-{os.urandom(3).hex()}", server, pg.free_port()
+        self.dir, self.server, self.port = server.dir / f"pool-{os.urandom(3).hex()}", server, free_port()
         self.dir.mkdir()
         self.mode("transaction")
         if server.user:
@@ -219,7 +219,7 @@ def test_a_standby_whose_database_is_down_lets_others_be_primary(zone):
     zone.delay, zone.ttl = 200, 5000
     zone.start(2)
     blind = zone.node("blind", start=False)
-    configure(zone, blind, [f"127.0.0.1:{pg.free_port()}"])
+    configure(zone, blind, [f"127.0.0.1:{free_port()}"])
     blind.start()
     zone.settled(count=1)
     until("said", lambda: blind.status()["health"] == "degraded" and "source is down" in blind.status()["reason"])

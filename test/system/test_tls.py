@@ -2,21 +2,14 @@
 """A zone whose Redis speaks TLS, with keystores and truststores of every kind."""
 import os
 import shutil
-import socket
 
 import pytest
 
 from mongo import MongoZone
-from zone import ROOT, Zone, api, fresh, subscription, until
+from zone import ROOT, Zone, api, free_port, fresh, subscription, until
 
 PASSWORD = "storepass"
 PREFIX = "distributed-sync.redis"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class TlsZone(Zone):

@@ -6,8 +6,10 @@ Everything waits on events with one deadline and ends only processes it started.
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +22,19 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEFINITIONS = ROOT / "test" / "data" / "api-definitions"
 DEADLINE_S = float(os.environ.get("ZONESYNC_DEADLINE_S", "40"))  # more where a sanitizer slows all down
 POLL_S = 0.02
+
+
+def free_port():
+    """One of loopback, below those that the system gives to connections: a server that is started anew has to find it free still."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(first // 3, first)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def until(what, check, deadline_s=DEADLINE_S):
