@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define SCHEMA_PARAMETER "currentSchema="
+#include "supervisor/config/check.h"
 
 /* clang-format off */
 
@@ -131,13 +131,9 @@ static void add_quoted(struct buf *b, const char *s, size_t n, const char *doubl
 /* currentSchema of the URL, decoded; what is no encoding stays: the daemon refuses it. */
 static void add_current_schema(struct buf *out, const char *url)
 {
-	const char *s = strchr(url, '?');
+	const char *s = check_jdbc_parameter(url, "currentSchema");
 
-	while (s != NULL && !str_starts(s + 1, SCHEMA_PARAMETER))
-		s = strchr(s + 1, '&');
-	if (s == NULL)
-		return;
-	for (s += 1 + strlen(SCHEMA_PARAMETER); *s != '\0' && *s != '&'; s++) {
+	for (; s != NULL && *s != '\0' && *s != '&'; s++) {
 		if (*s == '%' && str_hex_digit(s[1]) >= 0 && str_hex_digit(s[2]) >= 0) {
 			buf_addc(out, (char)(str_hex_digit(s[1]) << 4 | str_hex_digit(s[2])));
 			s += 2;

@@ -91,8 +91,7 @@ static void check_jdbc_stores(const struct config *c, struct problems *p)
 	}
 }
 
-/* What the last parameter of that name is, up to the next "&"; NULL: there is none. */
-static const char *jdbc_parameter(const char *url, const char *name)
+const char *check_jdbc_parameter(const char *url, const char *name)
 {
 	const char *s = strchr(url, '?');
 	const char *found = NULL;
@@ -109,7 +108,7 @@ static void check_sslmode(const struct config *c, struct problems *p)
 {
 	static const char *const modes[] = { "disable", "allow",     "prefer",
 					     "require", "verify-ca", "verify-full" };
-	const char *mode = jdbc_parameter(config_str(c, CFG_JDBC_URL), "sslmode");
+	const char *mode = check_jdbc_parameter(config_str(c, CFG_JDBC_URL), "sslmode");
 	size_t n, i;
 
 	if (mode == NULL)
@@ -388,7 +387,7 @@ static bool jdbc_is_elsewhere(const char *url)
 static void check_jdbc_protection(const struct config *c, struct problems *p)
 {
 	const char *url = config_str(c, CFG_JDBC_URL);
-	const char *mode = jdbc_parameter(url, "sslmode");
+	const char *mode = check_jdbc_parameter(url, "sslmode");
 	int n = mode == NULL ? 0 : (int)strcspn(mode, "&");
 
 	if (mode != NULL && jdbc_is_elsewhere(url) &&

@@ -14,6 +14,10 @@
 
 void check_config(const struct config *c, struct problems *p);
 
+/* What the last parameter of that name in a JDBC URL is, encoded, up to the next "&"; NULL: there
+   is none. */
+const char *check_jdbc_parameter(const char *url, const char *name);
+
 /* Of it, the warnings that a connection is less protected than it could be. */
 void check_protection(const struct config *c, struct problems *p);
 

@@ -592,6 +592,9 @@ static void setup_sql_quotes_whatever_is_configured(void **state)
 		  "'$zonesync$'" },
 		{ { "", "jdbc:postgresql://h/d?currentSchema=", "\\'" }, NULL, "E'\\\\'''" },
 		{ { "", "jdbc:postgresql://h/d?currentSchema=100%2", "" }, "\"100%2\"", "''" },
+		{ { "", "jdbc:postgresql://h/d?currentSchema=a&currentSchema=b", "" },
+		  "\"b\"",
+		  "''" },
 	};
 	size_t i;
 
