@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # What zonesync is built with on Debian 12, and how it is installed; sourced by
-# quickstart, test/run and packaging/build.
+# quickstart, test/run, packaging/build and whoever hacks on it.
 
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config python3 libuv1-dev libhiredis-dev libyaml-dev
 	libprotobuf-c-dev protobuf-c-compiler liblmdb-dev libmicrohttpd-dev libmongoc-dev libpq-dev libssl-dev libxxhash-dev
 	redis-server)
 PACKAGING_PACKAGES=(build-essential debhelper) # and these, to make a package
+TEST_PACKAGES=(libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 default-jre-headless openssl pgbouncer postgresql
+	universal-ctags groff-base mandoc python3-psycopg2 python3-pymongo python3-pytest python3-pytest-xdist python3-venv
+	python3-yaml) # and these, to test it
 
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi

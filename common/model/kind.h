@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* In the order in which the reference synchronizes them (section 3.4). */
+/* In the order in which the reference synchronizes them (storage 2). */
 enum kind {
 	KIND_NODE_METADATA,
 	KIND_LICENSE,

@@ -7,7 +7,7 @@
  *
  * Owns:    nothing.
  * Blocks:  verbs block on their sockets, with timeouts.
- * Errors:  the exit codes below, and those of <sysexits.h> that the table in main.c lists.
+ * Errors:  the exit codes below, and those of <sysexits.h> that the table in help.c lists.
  */
 #pragma once
 

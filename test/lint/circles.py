@@ -73,6 +73,8 @@ def circles(graph):
 
 
 def main():
+    if len(sys.argv) < 2:
+        sys.exit("usage: circles.py BUILD [ROOT]")
     root = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else pathlib.Path(__file__).parents[2])
     bad = [f"these call each other: {', '.join(c)}" for c in circles(calls(pathlib.Path(sys.argv[1])))]
     bad += [f"these include each other: {', '.join(c)}" for c in circles(includes(root))]

@@ -22,7 +22,6 @@ MAY = {
     "common/store": {"common/base", "common/json", "common/model"},  # model: it stores events
     "common/redis": {"common/base", "common/json", "common/message", "common/tls", "proto"},
     "common/zone": {"common/base", "common/json", "common/model", "common/redis"},  # model: events
-    "common/client": {"common/base", "common/model", "common/store", "proto"},
     # redis and log: link.[ch] turns a Configure message into a connection's options, and the
     # worker opens the log it was told to write
     "common/worker": {"common/base", "common/json", "common/log", "common/message", "common/model",
@@ -32,14 +31,14 @@ MAY = {
     # proto: slices are Configure messages; model: the timing rules are checked with the file
     "supervisor/config": {"common/base", "common/json", "common/message", "common/model", "proto"},
     # tls: `config check` reads keys and certificates; model: the names of the types
-    "supervisor/cli": {"common/base", "common/ipc", "common/json", "common/message", "common/client",
+    "supervisor/cli": {"common/base", "common/ipc", "common/json", "common/message",
                        "common/model", "common/tls", "proto", "supervisor/config", "supervisor/command.h"},
     # the generator of the man pages links the tables of both programs
     "packaging/man": {"common/base", "common/model", "supervisor", "supervisor/cli", "supervisor/config"},
     "test": None,
 }
 WORKER_MAY = {"common/" + d for d in ("base", "log", "json", "message", "model", "ipc", "tls", "store", "redis",
-                                      "zone", "client", "worker")} | {"proto"}
+                                      "zone", "worker")} | {"proto"}
 FETCHER, CACHE = "workers/fetcher", "workers/cache"
 SOURCE = {FETCHER + "/source", FETCHER + "/map"}
 # source/ runs on a thread of its own: it knows the map, and of the loop only the feed between
@@ -78,7 +77,7 @@ LIBRARIES = {
     "xxhash": {"common/base"},  # digest.c
     "uv": {"common/ipc", "common/redis", "common/zone", "common/worker", "supervisor",
            "supervisor/cli"} | IMPURE,
-    "protobuf-c": {"common/message", "common/ipc", "common/tls", "common/redis", "common/client", "common/worker",
+    "protobuf-c": {"common/message", "common/ipc", "common/tls", "common/redis", "common/worker",
                    "supervisor", "supervisor/config", "supervisor/cli"} | IMPURE,
     "cmocka": set(),
 }
