@@ -5,7 +5,7 @@
  * Doubles from `min_ms` to `max_ms`; a jitter of up to a quarter is taken off, so
  * that many nodes do not come back at once.
  *
- * Owns: nothing. Blocks: never; pure but for the caller's random number.
+ * Owns: nothing. Blocks: never; pure but for the caller's random number. Errors: none.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /*
  * slots - what a configuration is inside: load.c fills it, config.c hands it out.
  *
- * Owns:    all of it; config_free().
+ * Owns:    all of it; config_free(). Blocks: never. Errors: none.
  */
 #pragma once
 

@@ -7,6 +7,7 @@
  *
  * Owns:    the thread; a job belongs to the keeper from keeper_do() until its callback.
  * Blocks:  never on the loop, but for keeper_close(), which waits for the last job.
+ * Errors:  of a job, in its result.
  * Threads: all functions on the loop; only store_* of store.h runs on the thread.
  */
 #pragma once
