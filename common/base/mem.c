@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/mem.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,16 +45,22 @@ char *mem_strdup(const char *s)
 	return s == NULL ? NULL : mem_dup(s, strlen(s));
 }
 
-char *mem_printf(const char *fmt, ...)
+char *mem_vprintf(const char *fmt, va_list ap)
 {
 	char *s = NULL;
+
+	CHECK(vasprintf(&s, fmt, ap) >= 0);
+	return s;
+}
+
+char *mem_printf(const char *fmt, ...)
+{
 	va_list ap;
-	int n;
+	char *s;
 
 	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
+	s = mem_vprintf(fmt, ap);
 	va_end(ap);
-	CHECK(n >= 0);
 	return s;
 }
 

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #include "common/base/cdefs.h"
@@ -18,6 +19,7 @@ void *mem_realloc(void *p, size_t n) MUST_USE;
 void *mem_dup(const void *p, size_t n) MUST_USE; /* adds a NUL byte behind the copy */
 char *mem_strdup(const char *s) MUST_USE;	 /* NULL stays NULL */
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2) MUST_USE;
+char *mem_vprintf(const char *fmt, va_list ap) PRINTF_LIKE(1, 0) MUST_USE;
 void mem_free(void *p); /* NULL is fine */
 
 /* Overwrites before freeing: for secrets. */

@@ -77,19 +77,17 @@ void text_paint(struct buf *b, enum text_colour c, const char *s, bool colour)
 int cli_fail(int code, const char *fmt, ...)
 {
 	struct buf clean = { 0 };
-	char *text = NULL;
 	va_list ap;
-	int n;
+	char *text;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = mem_vprintf(fmt, ap);
 	va_end(ap);
-	if (n >= 0)
-		text_clean(&clean, text);
+	text_clean(&clean, text);
 	(void)fflush(stdout);
-	(void)fprintf(stderr, "zonesync: %s\n", n < 0 ? "out of memory" : buf_cstr(&clean));
+	(void)fprintf(stderr, "zonesync: %s\n", buf_cstr(&clean));
 	buf_reset(&clean);
-	free(text);
+	mem_free(text);
 	return code;
 }
 
@@ -125,14 +123,12 @@ void table_cell(struct columns *t, const char *fmt, ...)
 {
 	struct buf cell = { 0 };
 	size_t column = t->n % t->columns;
-	char *text = NULL;
 	va_list ap;
-	int n;
+	char *text;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = mem_vprintf(fmt, ap);
 	va_end(ap);
-	CHECK(n >= 0);
 	text_clean(&cell, text[0] == '\0' ? "-" : text);
 	t->width[column] = MAX(t->width[column], width_of(buf_cstr(&cell)));
 	buf_add(&t->cells, buf_cstr(&cell), cell.len + 1);
