@@ -703,7 +703,8 @@ def test_a_file_that_was_away_before_an_outage_is_not_gone_with_its_directory(zo
     removed = n.logs("fetcher").count("removed")  # on a machine that took a second for this
     aside.rename(zone.base / "gone" / "api-keys" / "k0.json")
     (zone.base / "gone" / "api-keys").rename(keys)
-    time.sleep(1.2)  # longer than a missing file may be away
+    began = n.status()["uptime_ms"]
+    until("longer than a missing file may be away", lambda: n.status()["uptime_ms"] > began + 1000)
     zone.return_source()
     until("the source is back", lambda: n.fetcher()["source"] == "up")
     keys.rename(zone.data / "api-keys")
