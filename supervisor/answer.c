@@ -33,7 +33,9 @@ static int run(struct supervisor *s, const char *verb, const char *const *args, 
 	unsigned i;
 
 	out->want_status = str_equal(verb, "status") || str_equal(verb, "quarantine");
-	out->pending = str_equal(verb, "doctor");
+	out->wait = str_equal(verb, "doctor")	? WAIT_EXAMINED
+		    : str_equal(verb, "reload") ? WAIT_RELOADED
+						: WAIT_NONE;
 	if (out->want_status)
 		return 0;
 	if (str_equal(verb, "restart"))

@@ -18,6 +18,7 @@
 #include "common/ipc/route.h"
 #include "common/log/log.h"
 #include "common/message/message.h"
+#include "common/message/remark.h"
 #include "supervisor/environment.h"
 
 struct output { /* stdout and stderr of one process; outlives it */
@@ -55,6 +56,7 @@ struct child {
 	int exit_signal;
 	const Ipc__Configure *config; /* not owned */
 	Ipc__Report *last;	      /* owned */
+	Ipc__Checked *checked;	      /* owned */
 	int log_fd;
 	unsigned handles; /* still closing */
 };
@@ -81,6 +83,11 @@ int child_pid(const struct child *c)
 const Ipc__Report *child_report(const struct child *c)
 {
 	return c->last;
+}
+
+const Ipc__Checked *child_checked(const struct child *c)
+{
+	return c->checked;
 }
 
 static uint64_t scaled(const struct child *c, int64_t ms)
@@ -216,9 +223,12 @@ static void obituary(struct child *c, struct death *d)
 /* "Gone" needs all three facts, in any order: exited, channel and output drained. */
 static void maybe_gone(struct child *c)
 {
+	const char *why = remark_first_error(c->checked);
 	struct death d;
 	bool give_up;
 
+	if (why == NULL)
+		why = "it cannot work with its configuration; see its log";
 	if (!c->exited)
 		return;
 	if (c->chan != NULL || c->out != NULL) { /* unless someone else holds them open */
@@ -239,8 +249,7 @@ static void maybe_gone(struct child *c)
 	c->why[0] = '\0';
 	if (give_up) {
 		c->given_up = true;
-		log_error(EV("child_given_up"), KV("child", c->spec.name),
-			  KV("reason", "it says that its configuration cannot work; see its log"));
+		log_error(EV("child_given_up"), KV("child", c->spec.name), KV("reason", why));
 	}
 	step(c, give_up ? ON_GIVE_UP : ON_GONE);
 	c->hooks.gone(c->hooks.arg, c, &d);
@@ -332,6 +341,16 @@ static int on_report(void *self, const Ipc__Envelope *m, struct err *e)
 	return 0;
 }
 
+static int on_checked(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	struct child *c = self;
+
+	UNUSED(e);
+	message_free(c->checked);
+	c->checked = message_copy(m->checked);
+	return 0;
+}
+
 enum { FROM_CHILD = 1 };
 
 static const struct route rows[] = {
@@ -339,6 +358,7 @@ static const struct route rows[] = {
 					on_ready },
 	[IPC__ENVELOPE__BODY_PONG] = { FROM_CHILD, ~0U, on_pong },
 	[IPC__ENVELOPE__BODY_REPORT] = { FROM_CHILD, ~0U, on_report },
+	[IPC__ENVELOPE__BODY_CHECKED] = { FROM_CHILD, ~0U, on_checked },
 };
 static const struct route_table child_routes = { rows, ARRAY_LEN(rows) };
 
@@ -486,6 +506,8 @@ static void spawn(struct child *c)
 	if (rc == 0)
 		rc = make_pipe_pair(out);
 	forget_report(c); /* of the process before */
+	message_free(c->checked);
+	c->checked = NULL;
 	c->generation++;
 	c->exited = false;
 	c->missed = 0;
@@ -668,6 +690,7 @@ void child_close(struct child **cp)
 	if (c->out != NULL)
 		out_close(c->out);
 	forget_report(c);
+	message_free(c->checked);
 	if (c->log_fd >= 0)
 		(void)close(c->log_fd);
 	c->handles = 2;

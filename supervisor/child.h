@@ -93,4 +93,6 @@ const char *child_name(const struct child *c);
 enum child_state child_state(const struct child *c);
 int child_pid(const struct child *c);
 struct child_facts child_facts(const struct child *c);
-const Ipc__Report *child_report(const struct child *c); /* the last one, or NULL */
+const Ipc__Report *child_report(const struct child *c);	  /* the last one, or NULL */
+const Ipc__Checked *child_checked(const struct child *c); /* what it thinks of its configuration,
+							     or NULL; stays when it ends */

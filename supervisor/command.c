@@ -20,7 +20,7 @@ const struct command commands[] = {
 	{ "reopen-logs", "", "open the log files again, after logrotate", AT_SUPERVISOR, 0, 0 },
 	{ "logs", "[-f] [-n LINES] [WORKER]", "print the logs, of all processes or of one", AT_CLI, 0, 1 },
 	{ "quarantine", "[--json]", "what could not be read at the source, and why", AT_SUPERVISOR, 0, 0 },
-	{ "config check", "FILE", "check a configuration file", AT_CLI, 1, 1 },
+	{ "config check", "[--strict] [FILE]", "check a configuration as the daemon and its workers read it, without connecting: FILE, or the daemon's, or - for stdin; --strict: a warning is an error", AT_CLI, 0, 1 },
 	{ "config show", "[FILE]", "effective values and where they come from; secrets masked", AT_CLI, 0, 1 },
 	{ "config sample", "", "print a configuration with every key explained", AT_CLI, 0, 0 },
 	{ "setup postgres-notify", "[FILE] [--remove]", "print the SQL by which a PostgreSQL tells of changes, or that takes it out again: pipe it to psql -v ON_ERROR_STOP=1 URL", AT_CLI, 0, 1 },

@@ -23,12 +23,18 @@ enum command_where {
 	AT_CLI	       /* the command does it by itself */
 };
 
+enum command_wait {
+	WAIT_NONE,
+	WAIT_EXAMINED, /* control_examined() */
+	WAIT_RELOADED  /* control_reloaded() */
+};
+
 struct command_result {
 	int exit_code;
 	const char *error; /* NULL: none */
 	struct buf text;
 	bool want_status;
-	bool pending; /* the answer is a worker's, and comes by control_examined() */
+	enum command_wait wait; /* for an answer that comes later */
 };
 
 struct command {

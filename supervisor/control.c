@@ -24,7 +24,7 @@ struct peer {
 	struct chan *chan;
 	uv_timer_t idle;
 	bool allowed;
-	bool waiting;  /* for the cache to examine */
+	enum command_wait waits;
 	bool answered; /* the reply is on its way; nothing more is heard */
 	struct peer *next;
 };
@@ -83,8 +83,8 @@ static void answer(struct peer *p, const Control__Request *req)
 			  "socket (zonesync.control.group)";
 	}
 	st = r.want_status ? supervisor_status(p->c->s) : NULL;
-	p->waiting = r.pending && r.error == NULL;
-	if (!p->waiting) {
+	p->waits = r.error == NULL ? r.wait : WAIT_NONE;
+	if (p->waits == WAIT_NONE) {
 		m.exit_code = r.exit_code;
 		m.error = (char *)(uintptr_t)(r.error == NULL ? "" : r.error);
 		m.text = (char *)(uintptr_t)buf_cstr(&r.text);
@@ -95,7 +95,23 @@ static void answer(struct peer *p, const Control__Request *req)
 	buf_reset(&r.text);
 }
 
-static void send_examined(struct peer *p, const Ipc__Examined *found)
+static void reply_all(struct control *c, enum command_wait waits, const Control__Reply *m)
+{
+	struct peer *p;
+	struct peer *next;
+
+	for (p = c == NULL ? NULL : c->peers; p != NULL; p = next) {
+		Control__Reply each = *m; /* one that is too large is changed */
+
+		next = p->next;
+		if (p->waits != waits)
+			continue;
+		p->waits = WAIT_NONE;
+		reply(p, &each);
+	}
+}
+
+void control_examined(struct control *c, const Ipc__Examined *found)
 {
 	Control__Reply m = CONTROL__REPLY__INIT;
 
@@ -104,20 +120,19 @@ static void send_examined(struct peer *p, const Ipc__Examined *found)
 		m.exit_code = 1;
 		m.error = (char *)(uintptr_t) "the cache, which looked, has ended";
 	}
-	p->waiting = false;
-	reply(p, &m);
+	reply_all(c, WAIT_EXAMINED, &m);
 }
 
-void control_examined(struct control *c, const Ipc__Examined *found)
+void control_reloaded(struct control *c, const char *text, const struct err *why)
 {
-	struct peer *p;
-	struct peer *next;
+	Control__Reply m = CONTROL__REPLY__INIT;
 
-	for (p = c == NULL ? NULL : c->peers; p != NULL; p = next) {
-		next = p->next;
-		if (p->waiting)
-			send_examined(p, found);
+	m.text = (char *)(uintptr_t)text;
+	if (why->code < 0) {
+		m.exit_code = EX_CONFIG;
+		m.error = (char *)(uintptr_t)err_text(why);
 	}
+	reply_all(c, WAIT_RELOADED, &m);
 }
 
 static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)

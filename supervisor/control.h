@@ -36,3 +36,6 @@ void control_close(struct control **c);
 
 /* What the cache found, for all who asked; NULL: it is gone, and will not answer. */
 void control_examined(struct control *c, const Ipc__Examined *found);
+
+/* What came of a reload, for all who asked; `why` of code 0: it is done. */
+void control_reloaded(struct control *c, const char *text, const struct err *why);

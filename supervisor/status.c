@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "common/message/message.h"
+#include "common/message/remark.h"
 #include "supervisor/config/check.h"
 #include "supervisor/supervisor_internal.h"
 #include "supervisor/notify.h"
@@ -154,11 +155,16 @@ static const char *status_health(struct supervisor *s, const char **reason)
 		const char *name = child_name(s->child[i - 1]);
 		const struct child_facts child = child_facts(s->child[i - 1]);
 
-		if (child.given_up || child.in_ring)
-			*reason = say("the %s %s: see `zonesync logs %s`", name,
-				      child.given_up ? "cannot work with this configuration"
-						     : "keeps dying",
-				      name);
+		const char *why = remark_first_error(child_checked(s->child[i - 1]));
+
+		if (child.given_up && why != NULL)
+			*reason = say("the %s cannot work with this configuration: %s", name, why);
+		else if (child.given_up)
+			*reason = say("the %s cannot work with this configuration: see `zonesync "
+				      "logs %s`",
+				      name, name);
+		else if (child.in_ring)
+			*reason = say("the %s keeps dying: see `zonesync logs %s`", name, name);
 	}
 	if ((*reason)[0] != '\0')
 		return "degraded";
@@ -210,6 +216,7 @@ static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 	/* One that this mode does not need is no reason to worry. */
 	bool off = !f.wanted && child_state(c) == CHILD_DOWN;
 	Control__Worker *w = message_new(&control__worker__descriptor);
+	const char *why = remark_first_error(child_checked(c));
 	int64_t now = clock_boot_ms();
 
 	w->name = mem_strdup(child_name(c));
@@ -220,7 +227,10 @@ static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 	w->generation = f.generation;
 	w->uptime_ms = child_pid(c) != 0 ? now - f.since_ms : 0;
 	w->restart_in_ms = f.restart_ms != 0 ? MAX(f.restart_ms - now, 0) : 0;
-	w->error = mem_strdup(f.given_up ? "exit 78: see its log" : f.in_ring ? "keeps dying" : "");
+	w->error = mem_strdup(f.given_up && why != NULL ? why
+			      : f.given_up		? "exit 78: see its log"
+			      : f.in_ring		? "keeps dying"
+							: "");
 	w->log = mem_strdup(s->log_paths[i] == NULL ? "" : s->log_paths[i]);
 	return w;
 }
@@ -239,12 +249,25 @@ static Control__Death *death_status(const struct death *d)
 	return out;
 }
 
+/* Of what a worker reads itself: with file and line, as if they had been checked here. */
+static void add_remarks(struct supervisor *s, const struct child *c, struct problems *p)
+{
+	const Ipc__Checked *m = child_checked(c);
+	size_t i;
+
+	for (i = 0; m != NULL && child_facts(c).wanted && i < m->n_remarks; i++)
+		if (m->remarks[i]->level == IPC__REMARK__LEVEL__WARNING)
+			config_blame(s->config, PROBLEM_WARN, m->remarks[i]->text, p);
+}
+
 static void pack_warnings(struct supervisor *s, Control__Status *out)
 {
 	struct problems p = { 0 };
 	size_t i;
 
 	check_protection(s->config, &p);
+	for (i = 0; i < SLICE__COUNT; i++)
+		add_remarks(s, s->child[i], &p);
 	out->warnings = mem_zalloc((p.n + 1) * sizeof(*out->warnings));
 	out->n_warnings = p.n;
 	for (i = 0; i < p.n; i++)

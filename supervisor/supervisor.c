@@ -19,6 +19,7 @@
 #include "supervisor/supervisor_internal.h"
 #include "supervisor/listen.h"
 #include "supervisor/notify.h"
+#include "supervisor/reload.h"
 
 #define BEAT_SHARE  4 /* of the lease's TTL: how often the elector hears of the fetcher */
 #define STOPPING    "the daemon is stopping"
@@ -225,7 +226,7 @@ static bool is_ours(struct supervisor *s, pid_t pid)
  */
 static void reap(struct supervisor *s)
 {
-	for (;;) {
+	while (s->reload == NULL) { /* its thread waits for children of its own */
 		siginfo_t who = { 0 };
 
 		if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) < 0 || who.si_pid == 0 ||
@@ -409,8 +410,10 @@ static void tell_problems(const struct problems *p)
 	for (i = 0; i < p->n; i++) {
 		if (p->item[i].level == PROBLEM_ERROR)
 			log_error(EV("config_error"), KV("text", p->item[i].text));
-		else
+		else if (p->item[i].level == PROBLEM_WARN)
 			log_warn(EV("config_warning"), KV("text", p->item[i].text));
+		else
+			log_note(EV("config_unchecked"), KV("text", p->item[i].text));
 	}
 }
 
@@ -447,29 +450,61 @@ static void take_config(struct supervisor *s, struct config *c, struct buf *text
 	want_workers(s);
 }
 
+static void begin_reload(struct supervisor *s);
+
+static void on_reload(void *arg, struct config *c, const struct problems *p, const struct err *e)
+{
+	struct supervisor *s = arg;
+	struct buf text = { 0 };
+	struct err why = *e;
+
+	s->reload = NULL;
+	if (s->reload_again && !s->stopping) {
+		config_free(&c);
+		begin_reload(s);
+		return;
+	}
+	if (s->stopping) {
+		config_free(&c);
+		(void)err_set(&why, ERR_STATE, STOPPING);
+	} else {
+		tell_problems(p);
+		problems_show(p, &text);
+	}
+	if (c == NULL) {
+		log_error(EV("reload_refused"), KV("err", err_text(&why)));
+		buf_adds(&text, "the configuration was not changed\n");
+	} else {
+		take_config(s, c, &text);
+		log_note(EV("reloaded"));
+		buf_adds(&text, "reloaded\n");
+	}
+	control_reloaded(s->control, buf_cstr(&text), &why);
+	buf_reset(&text);
+	notify_send("READY=1");
+}
+
+static void begin_reload(struct supervisor *s)
+{
+	const struct reload_opts o = { s->loop, s->o.path[OPTION_CONFIG],
+				       s->o.path[OPTION_LIBEXEC_DIR], on_reload, s };
+
+	s->reload_again = false;
+	s->reload = reload_begin(&o);
+}
+
 int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
 {
-	struct problems p = { 0 };
-	struct config *c = NULL;
-	int rc;
-
+	UNUSED(text);
 	if (s->stopping)
 		return err_set(e, ERR_STATE, STOPPING);
-	notify_reloading();
-	rc = config_load(&c, s->o.path[OPTION_CONFIG], &p, e);
-	tell_problems(&p);
-	problems_show(&p, text);
-	problems_reset(&p);
-	if (rc < 0) {
-		log_error(EV("reload_refused"), KV("err", err_text(e)));
-		buf_adds(text, "the configuration was not changed\n");
-	} else {
-		take_config(s, c, text);
-		log_note(EV("reloaded"));
-		buf_adds(text, "reloaded\n");
+	if (s->reload != NULL) {
+		s->reload_again = true;
+		return 0;
 	}
-	notify_send("READY=1");
-	return rc < 0 ? ERR_CONFIG : 0;
+	notify_reloading();
+	begin_reload(s);
+	return 0;
 }
 
 /* --- what may be asked for --- */
@@ -718,6 +753,8 @@ void supervisor_stop(struct supervisor *s)
 	notify_send("STOPPING=1");
 	log_note(EV("daemon_stopping"));
 	(void)uv_timer_stop(&s->role_timer);
+	if (s->reload != NULL)
+		reload_hurry(s->reload);
 	stop_next(s);
 }
 

@@ -6,7 +6,7 @@
  * It links no client of a database or of Redis, and nothing a worker does ends it.
  *
  * Owns:    the children, the configuration, the control socket, the listeners.
- * Blocks:  on the configuration file at start and reload, on small state files.
+ * Blocks:  on the configuration file at start, on small state files.
  * Errors:  supervisor_open(): ERR_CONFIG (exit 78), -errno.
  */
 #pragma once
@@ -38,7 +38,7 @@ void supervisor_free(struct supervisor **s);
 
 /* What the control socket may ask for, and what there is to say of it: texts are the caller's. */
 typedef int supervisor_fn(struct supervisor *s, struct buf *text, struct err *e);
-supervisor_fn supervisor_reload; /* ERR_CONFIG: the text has a line for each problem */
+supervisor_fn supervisor_reload; /* control_reloaded() says what came of it */
 supervisor_fn supervisor_reopen_logs;
 supervisor_fn supervisor_stepdown;
 supervisor_fn supervisor_examine;

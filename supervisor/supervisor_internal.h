@@ -11,6 +11,7 @@
 #include "supervisor/supervisor.h"
 
 struct control;
+struct reload;
 
 enum { WORK_STATE, WORK_RUN, WORK_LOG, WORK__COUNT }; /* the directories; no log: no path */
 
@@ -43,6 +44,8 @@ struct supervisor {
 	struct death deaths[SUPERVISOR_DEATHS];
 	size_t n_deaths; /* since start */
 	int64_t started_ms;
+	struct reload *reload; /* under way; NULL: none */
+	bool reload_again;     /* the file may have changed since it was read */
 	bool stopping;
 	bool announced; /* READY=1 was sent */
 	char notified[300];

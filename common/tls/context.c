@@ -228,3 +228,45 @@ void tls_context_free(struct tls_context **cp)
 	mem_free(c->name);
 	mem_free(c);
 }
+
+/* --- its dates --- */
+
+static const char *out_of_dates(const X509 *cert)
+{
+	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
+		return "expired";
+	return X509_cmp_current_time(X509_get0_notBefore(cert)) > 0 ? "is not valid yet" : NULL;
+}
+
+static void show_time(char *out, size_t n, const ASN1_TIME *t)
+{
+	struct tm tm = { 0 };
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1 || strftime(out, n, "%Y-%m-%d %H:%M UTC", &tm) == 0)
+		str_copy(out, n, "an unknown time");
+}
+
+int tls_context_check_dates(const struct tls_context *c, struct err *e)
+{
+	const char *what = NULL;
+	const X509 *first;
+	char from[32];
+	char to[32];
+	size_t i;
+
+	if (c->keys == NULL || c->keys->n_ids == 0)
+		return 0;
+	for (i = c->keys->n_ids; i > 0; i--) { /* the first one is told of */
+		what = out_of_dates(sk_X509_value(c->keys->ids[i - 1].chain, 0));
+		if (what == NULL)
+			return 0;
+	}
+	first = sk_X509_value(c->keys->ids[0].chain, 0);
+	show_time(from, sizeof(from), X509_get0_notBefore(first));
+	show_time(to, sizeof(to), X509_get0_notAfter(first));
+	return err_set(
+		e, ERR_CONFIG,
+		"keystore: the certificate %s, it is good from %s to %s; put one in its place "
+		"that is good now",
+		what, from, to);
+}

@@ -22,3 +22,6 @@ struct tls_context; /* opaque */
 
 int tls_context_create(struct tls_context **out, const Ipc__Tls *m, struct err *e) MUST_USE;
 void tls_context_free(struct tls_context **c);
+
+/* ERR_CONFIG: each certificate of ours that a server could be shown is out of its dates. */
+int tls_context_check_dates(const struct tls_context *c, struct err *e) MUST_USE;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/worker/worker.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/message/remark.h"
 #include "common/message/message.h"
 
 struct worker {
@@ -141,6 +145,87 @@ static int exit_code(int rc)
 	}
 }
 
+/* --- what it thinks of its configuration --- */
+
+static Ipc__Checked *check(const struct worker_spec *s, const Ipc__Configure *c, bool look)
+{
+	Ipc__Checked *out = message_new(&ipc__checked__descriptor);
+
+	if (s->check != NULL)
+		s->check(c, look, out);
+	return out;
+}
+
+/* Before READY, or before the end that `why` brings. */
+static void tell_checked(struct worker *w, const Ipc__Configure *c, const struct err *why)
+{
+	Ipc__Checked *found = check(&w->spec, c, false);
+
+	size_t i;
+
+	if (why->code == ERR_CONFIG)
+		remark_err(found, why);
+	for (i = 0; i < found->n_remarks; i++)
+		if (found->remarks[i]->level == IPC__REMARK__LEVEL__WARNING)
+			log_warn(EV("config_warning"), KV("text", found->remarks[i]->text));
+	if (found->n_remarks > 0)
+		worker_send(w, &found->base);
+	message_free(found);
+}
+
+/* To its end; -1: it cannot be read, or is longer. */
+static ssize_t read_all(int fd, uint8_t *bytes, size_t size)
+{
+	size_t have = 0;
+
+	while (have < size) {
+		ssize_t n = read(fd, bytes + have, size - have);
+
+		if (n == 0)
+			return (ssize_t)have;
+		if (n < 0 && errno != EINTR)
+			return -1;
+		have += n < 0 ? 0 : (size_t)n;
+	}
+	return -1;
+}
+
+static bool write_all(int fd, const uint8_t *bytes, size_t n)
+{
+	while (n > 0) {
+		ssize_t put = write(fd, bytes, n);
+
+		if (put < 0 && errno != EINTR)
+			return false;
+		bytes += put < 0 ? 0 : put;
+		n -= put < 0 ? 0 : (size_t)put;
+	}
+	return true;
+}
+
+/* `--check`: no loop, no log, no channel. */
+static int check_stdin(const struct worker_spec *s)
+{
+	uint8_t *bytes = mem_alloc(FRAME_MAX_BYTES);
+	ssize_t n = read_all(STDIN_FILENO, bytes, FRAME_MAX_BYTES);
+	Ipc__Configure *c = n < 0 ? NULL : ipc__configure__unpack(NULL, (size_t)n, bytes);
+	Ipc__Checked *found;
+	uint8_t *packed;
+	bool ok;
+
+	explicit_bzero(bytes, n < 0 ? FRAME_MAX_BYTES : (size_t)n);
+	mem_free(bytes);
+	if (c == NULL)
+		return EX_DATAERR;
+	found = check(s, c, true);
+	packed = mem_alloc(ipc__checked__get_packed_size(found) + 1);
+	ok = write_all(STDOUT_FILENO, packed, ipc__checked__pack(found, packed));
+	mem_free(packed);
+	message_free(found);
+	message_free(c);
+	return ok ? 0 : EX_IOERR;
+}
+
 /* --- messages every worker understands --- */
 
 static int on_configure(void *self, const Ipc__Envelope *m, struct err *e)
@@ -162,9 +247,11 @@ static int on_configure(void *self, const Ipc__Envelope *m, struct err *e)
 		log_error(EV("log_open_failed"), KV("err", why.text));
 	w->node = mem_strdup(c->name);
 	w->configured = true;
-	rc = w->spec.configure(w->spec.arg, w, c, e);
+	why = (struct err){ 0 };
+	rc = w->spec.configure(w->spec.arg, w, c, &why);
+	tell_checked(w, c, &why);
 	if (rc < 0) {
-		worker_fail(w, e);
+		worker_fail(w, &why);
 		return w->chan == NULL ? FRAME_STOP : 0;
 	}
 	return 0;
@@ -302,12 +389,15 @@ static void close_worker(struct worker *w)
 	log_close();
 }
 
-int worker_main(const struct worker_spec *s)
+int worker_main(const struct worker_spec *s, int argc, char **argv)
 {
 	struct worker *w;
 	struct err e = { 0 };
-	int rc = open_worker(&w, s, &e);
+	int rc;
 
+	if (argc > 1 && str_equal(argv[1], "--check"))
+		return check_stdin(s);
+	rc = open_worker(&w, s, &e);
 	if (rc == 0)
 		rc = run(w, &e);
 	if (rc < 0 && rc != UV_EOF)

@@ -10,7 +10,7 @@
  * Owns:    loop and channel. At the end it CHECKs that no handle was forgotten.
  * Blocks:  worker_main() until the worker stops.
  * Errors:  exit codes (sysexits): 0 asked, 69 supervisor gone, 70 protocol, 75 try
- *          again, 78 the configuration cannot work.
+ *          again, 78 the configuration cannot work, and Checked said why.
  */
 #pragma once
 
@@ -40,9 +40,16 @@ struct worker_spec {
 	void (*stop)(void *arg, bool lost);
 	void *arg;
 	int death_signal; /* sent to us when the supervisor dies; 0: none (zone-protocol 8) */
+	/* What can be said of a configuration without connecting. `look`: at files too, which may
+	   block, and be there later. NULL: nothing. */
+	void (*check)(const Ipc__Configure *c, bool look, Ipc__Checked *out);
 };
 
-int worker_main(const struct worker_spec *s); /* its whole life; the exit code */
+/*
+ * Its whole life; the exit code. With --check it lives shorter: Configure is read from stdin to
+ * its end, never from the command line, and Checked is written to stdout.
+ */
+int worker_main(const struct worker_spec *s, int argc, char **argv);
 
 uv_loop_t *worker_loop(struct worker *w);
 void worker_ready(struct worker *w);

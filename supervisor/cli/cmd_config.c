@@ -1,79 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "common/tls/context.h"
+#include "supervisor/ask.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/setup_sql.h"
 #include "supervisor/config/config.h"
-#include "supervisor/config/slice.h"
 
-/* Errors and warnings to stderr, as they stand: each names file, line and key. */
+/* To stderr, as they stand: each names file, line and key. */
+static void show(const struct problems *p)
+{
+	size_t all = p->errors + p->warnings + p->unchecked;
+	struct buf told = { 0 };
+
+	problems_show(p, &told);
+	if (all > p->n)
+		buf_printf(&told, "and %zu more\n", all - p->n);
+	(void)fputs(buf_cstr(&told), stderr);
+	buf_reset(&told);
+}
+
+/* The file named, or the daemon's own. */
+static const char *path_of(const struct cli *c)
+{
+	return c->args.n_words > 0 ? c->args.word[0] : daemon_options[OPTION_CONFIG].dflt;
+}
+
 static int load(struct config **out, const char *path)
 {
 	struct problems p = { 0 };
-	struct buf told = { 0 };
 	struct err e = { 0 };
 	int rc = config_load(out, path, &p, &e);
 
-	problems_show(&p, &told);
-	if (p.errors + p.warnings > p.n)
-		buf_printf(&told, "and %zu more\n", p.errors + p.warnings - p.n);
-	(void)fputs(buf_cstr(&told), stderr);
-	buf_reset(&told);
+	show(&p);
 	problems_reset(&p);
 	return rc < 0 ? cli_fail(EX_CONFIG, "%s", err_text(&e)) : 0;
 }
 
-static int check_stores(const char *whose, const Ipc__Tls *m)
+/* Where the workers are; other than where they are installed in tests. */
+static const char *libexec_dir(void)
 {
-	struct tls_context *context = NULL;
-	struct err e = { 0 };
-	int rc = m == NULL ? 0 : tls_context_create(&context, m, &e);
+	const char *env = getenv("ZONESYNC_LIBEXEC_DIR");
 
-	tls_context_free(&context);
-	if (rc == -EACCES) {
-		(void)fprintf(stderr, "warning: %s: %s; not checked: do it as the daemon's user\n",
-			      whose, e.text);
-		return 0;
-	}
-	return rc < 0 ? cli_fail(EX_CONFIG, "%s: %s", whose, e.text) : 0;
-}
-
-/* What the fetcher, who has all connections, would read: keys and certificates. */
-static int check_tls(const struct config *config)
-{
-	const struct slice_input in = { .state_dir = "/", .run_dir = "/" };
-	const Ipc__FetcherConfig *f;
-	struct slice slice = { 0 };
-	int rc = 0;
-
-	slice_build(&slice, config, SLICE_FETCHER, &in);
-	f = slice.msg->fetcher;
-	if (f->redis != NULL)
-		rc = check_stores("distributed-sync.redis", f->redis->tls);
-	if (rc == 0 && f->mongo != NULL)
-		rc = check_stores("management.mongodb", f->mongo->tls);
-	if (rc == 0 && f->postgres != NULL)
-		rc = check_stores("management.jdbc", f->postgres->tls);
-	slice_reset(&slice);
-	return rc;
+	return env != NULL && env[0] == '/' ? env : daemon_options[OPTION_LIBEXEC_DIR].dflt;
 }
 
 int verb_config_check(struct cli *c)
 {
+	const struct ask ask = { .libexec_dir = libexec_dir() };
 	struct config *config = NULL;
+	struct problems p = { 0 };
 	struct buf out = { 0 };
-	int rc = load(&config, c->args.word[0]);
+	struct err e = { 0 };
+	int rc = config_load(&config, path_of(c), &p, &e);
+	size_t bad;
 
 	if (rc == 0)
-		rc = check_tls(config);
+		ask_workers(config, &ask, &p);
 	config_free(&config);
-	if (rc != 0)
-		return rc;
-	buf_printf(&out, "%s: good\n", c->args.word[0]);
+	show(&p);
+	bad = p.errors + (args_has(&c->args, "--strict") ? p.warnings : 0);
+	problems_reset(&p);
+	if (rc < 0)
+		return cli_fail(EX_CONFIG, "%s", err_text(&e));
+	if (bad > 0)
+		return cli_fail(EX_CONFIG, "%s: %zu problem%s; mend the file and try again",
+				path_of(c), bad, bad == 1 ? "" : "s");
+	buf_printf(&out, "%s: good\n", path_of(c));
 	cli_print(&out);
 	return CLI_OK;
 }
@@ -107,8 +102,7 @@ int verb_config_sample(struct cli *c)
 
 int verb_setup_postgres(struct cli *c)
 {
-	const char *path = c->args.n_words > 0 ? c->args.word[0]
-					       : daemon_options[OPTION_CONFIG].dflt;
+	const char *path = path_of(c);
 	struct config *config = NULL;
 	struct buf out = { 0 };
 	int rc = load(&config, path);

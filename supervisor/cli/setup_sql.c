@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "supervisor/config/check.h"
+#include "common/base/str.h"
 
 /* clang-format off */
 
@@ -128,12 +128,23 @@ static void add_quoted(struct buf *b, const char *s, size_t n, const char *doubl
 	buf_addc(b, doubled[0]);
 }
 
-/* currentSchema of the URL, decoded; what is no encoding stays: the daemon refuses it. */
-static void add_current_schema(struct buf *out, const char *url)
+/* The value of the last currentSchema in a JDBC URL, encoded; NULL: there is none. */
+static const char *current_schema(const char *url)
 {
-	const char *s = check_jdbc_parameter(url, "currentSchema");
+	static const char name[] = "currentSchema=";
+	const char *s = strchr(url, '?');
+	const char *found = NULL;
 
-	for (; s != NULL && *s != '\0' && *s != '&'; s++) {
+	for (; s != NULL; s = strchr(s + 1, '&'))
+		if (str_starts(s + 1, name))
+			found = s + 1 + strlen(name);
+	return found;
+}
+
+/* Decoded; what is no encoding stays: the daemon refuses it. */
+static void add_current_schema(struct buf *out, const char *s)
+{
+	for (; *s != '\0' && *s != '&'; s++) {
 		if (*s == '%' && str_hex_digit(s[1]) >= 0 && str_hex_digit(s[2]) >= 0) {
 			buf_addc(out, (char)(str_hex_digit(s[1]) << 4 | str_hex_digit(s[2])));
 			s += 2;
@@ -143,26 +154,30 @@ static void add_current_schema(struct buf *out, const char *url)
 	}
 }
 
+/* E: good whatever standard_conforming_strings says. */
+static void add_literal(struct buf *out, const char *s, size_t n)
+{
+	if (memchr(s, '\\', n) != NULL)
+		buf_addc(out, 'E');
+	add_quoted(out, s, n, "'\\");
+}
+
 /* Nothing: as the server sets it for who runs this. */
 static void add_path(struct buf *out, const struct setup_names *n)
 {
+	const char *current = current_schema(n->url);
 	struct buf schemas = { 0 };
-	const char *s;
-	size_t len;
 
 	if (n->schema[0] != '\0') {
 		buf_adds(out, "SET search_path = ");
 		add_quoted(out, n->schema, strlen(n->schema), "\"");
 		buf_adds(out, ";\n");
-		return;
+	} else if (current != NULL) {
+		add_current_schema(&schemas, current);
+		buf_adds(out, "SELECT set_config('search_path', ");
+		add_literal(out, schemas.data, schemas.len);
+		buf_adds(out, ", false);\n");
 	}
-	add_current_schema(&schemas, n->url);
-	for (s = buf_cstr(&schemas); *s != '\0'; s += len + (s[len] == ',' ? 1 : 0)) {
-		len = strcspn(s, ",");
-		buf_adds(out, s == buf_cstr(&schemas) ? "SET search_path = " : ", ");
-		add_quoted(out, s, len, "\"");
-	}
-	buf_adds(out, schemas.len > 0 ? ";\n" : "");
 	buf_reset(&schemas);
 }
 
@@ -177,9 +192,8 @@ void setup_sql(struct buf *out, const struct setup_names *n, bool remove)
 		   remove ? " --remove" : "");
 	buf_adds(out, "SET lock_timeout = '2s';\n");
 	add_path(out, n);
-	/* E: good whatever standard_conforming_strings says. */
-	buf_printf(out, "SET zonesync.prefix = %s", strchr(n->prefix, '\\') == NULL ? "" : "E");
-	add_quoted(out, n->prefix, strlen(n->prefix), "'\\");
+	buf_adds(out, "SET zonesync.prefix = ");
+	add_literal(out, n->prefix, strlen(n->prefix));
 	buf_adds(out, ";\n");
 	buf_adds(out, begin);
 	if (!remove)

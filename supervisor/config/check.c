@@ -58,14 +58,10 @@ static void check_ports(const struct config *c, enum cfg id, struct problems *p)
 
 static void check_mongo(const struct config *c, struct problems *p)
 {
-	const char *uri = config_str(c, CFG_MONGO_URI);
 	char *const *tags;
 	size_t n = 0;
 	size_t i;
 
-	if (uri[0] != '\0' && !str_starts(uri, "mongodb://") && !str_starts(uri, "mongodb+srv://"))
-		REPORT(c, p, PROBLEM_ERROR, CFG_MONGO_URI,
-		       "is no connection string; it begins with mongodb:// or mongodb+srv://");
 	check_ports(c, CFG_MONGO_SERVERS_PORT, p);
 	tags = config_list(c, CFG_MONGO_READ_TAGS, &n);
 	for (i = 0; i < n; i++)
@@ -91,52 +87,12 @@ static void check_jdbc_stores(const struct config *c, struct problems *p)
 	}
 }
 
-const char *check_jdbc_parameter(const char *url, const char *name)
-{
-	const char *s = strchr(url, '?');
-	const char *found = NULL;
-	size_t n = strlen(name);
-
-	for (; s != NULL; s = strchr(s + 1, '&'))
-		if (strncmp(s + 1, name, n) == 0 && s[1 + n] == '=')
-			found = s + 2 + n;
-	return found;
-}
-
-/* A misspelt one would only be found by the fetcher, which cannot work with it. */
-static void check_sslmode(const struct config *c, struct problems *p)
-{
-	static const char *const modes[] = { "disable", "allow",     "prefer",
-					     "require", "verify-ca", "verify-full" };
-	const char *mode = check_jdbc_parameter(config_str(c, CFG_JDBC_URL), "sslmode");
-	size_t n, i;
-
-	if (mode == NULL)
-		return;
-	n = strcspn(mode, "&");
-	for (i = 0; i < ARRAY_LEN(modes); i++)
-		if (strlen(modes[i]) == n && memcmp(modes[i], mode, n) == 0)
-			return;
-	if (memchr(mode, '%', n) == NULL)
-		REPORT(c, p, PROBLEM_ERROR, CFG_JDBC_URL,
-		       "has sslmode=%.*s; write one of disable, allow, prefer, require, verify-ca, "
-		       "verify-full, or take it out",
-		       (int)MIN(n, (size_t)30), mode);
-}
-
 static void check_jdbc(const struct config *c, struct problems *p)
 {
-	const char *url = config_str(c, CFG_JDBC_URL);
-
 	check_jdbc_stores(c, p);
-	check_sslmode(c, p);
-	if (url[0] == '\0')
+	if (!config_is_set(c, CFG_JDBC_URL))
 		REPORT(c, p, PROBLEM_ERROR, CFG_JDBC_URL,
 		       "is not set; write jdbc:postgresql://host:port/database");
-	else if (!str_starts(url, "jdbc:postgresql:") && !str_starts(url, "jdbc:pgsql:"))
-		REPORT(c, p, PROBLEM_ERROR, CFG_JDBC_URL,
-		       "is of no database that can be read; PostgreSQL can, and its URL begins "
-		       "with jdbc:postgresql://");
 }
 
 static void check_source(const struct config *c, struct problems *p)
@@ -316,34 +272,8 @@ static void check_redis_tls(const struct config *c, struct problems *p)
 		       "certificate has");
 }
 
-/* The driver takes "1", "yes" and more for true, and encoded too: what is not false is. */
-static bool mongo_option_is_on(const char *uri, const char *name)
-{
-	const char *s = strchr(uri, '?');
-	size_t n = strlen(name);
-
-	for (; s != NULL; s = strpbrk(s + 1, "?&"))
-		if (strncasecmp(s + 1, name, n) == 0 && s[1 + n] == '=' &&
-		    (strcspn(s + 2 + n, "&") != strlen("false") ||
-		     strncasecmp(s + 2 + n, "false", strlen("false")) != 0))
-			return true;
-	return false;
-}
-
 static void check_mongo_protection(const struct config *c, struct problems *p)
 {
-	static const char *const insecure[] = { "tlsInsecure", "tlsAllowInvalidCertificates",
-						"tlsAllowInvalidHostnames",
-						"sslAllowInvalidCertificates",
-						"sslAllowInvalidHostnames" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(insecure); i++)
-		if (mongo_option_is_on(config_str(c, CFG_MONGO_URI), insecure[i]))
-			REPORT(c, p, PROBLEM_WARN, CFG_MONGO_URI,
-			       "has %s: the server is not verified, and another may be taken for "
-			       "the database; take it out",
-			       insecure[i]);
 	if (config_bool(c, CFG_MONGO_SSL) && !config_is_set(c, CFG_MONGO_TRUSTSTORE_PATH) &&
 	    (config_is_set(c, CFG_MONGO_TRUSTSTORE_TYPE) ||
 	     config_is_set(c, CFG_MONGO_TRUSTSTORE_PASSWORD)))
@@ -356,56 +286,12 @@ static void check_mongo_protection(const struct config *c, struct problems *p)
 		       "the database; set it to false, and connect by a name in the certificate");
 }
 
-/* "host:port": a Unix socket's folder, or of this machine's loopback. */
-static bool is_here(const char *s, size_t n)
-{
-	size_t host = strcspn(s, ":,/?");
-
-	return n == 0 || strncasecmp(s, "%2f", strlen("%2f")) == 0 || str_starts(s, "[::1]") ||
-	       (host == strlen("localhost") && strncasecmp(s, "localhost", host) == 0) ||
-	       (str_starts(s, "127.") && strspn(s, "0123456789.") == host);
-}
-
-/* Whether a host of the URL is another machine; without one it is this. */
-static bool jdbc_is_elsewhere(const char *url)
-{
-	const char *s = strstr(url, "://");
-
-	if (s == NULL || s > url + strcspn(url, "?"))
-		return false;
-	for (s += strlen("://");; s++) {
-		size_t n = strcspn(s, ",/?");
-
-		if (!is_here(s, n))
-			return true;
-		s += n;
-		if (*s != ',')
-			return false;
-	}
-}
-
-static void check_jdbc_protection(const struct config *c, struct problems *p)
-{
-	const char *url = config_str(c, CFG_JDBC_URL);
-	const char *mode = check_jdbc_parameter(url, "sslmode");
-	int n = mode == NULL ? 0 : (int)strcspn(mode, "&");
-
-	if (mode != NULL && jdbc_is_elsewhere(url) &&
-	    (n != (int)strlen("verify-full") || !str_starts(mode, "verify-full")))
-		REPORT(c, p, PROBLEM_WARN, CFG_JDBC_URL,
-		       "has sslmode=%.*s: another server may be taken for the database; take it "
-		       "out, for verify-full",
-		       MIN(n, 20), mode);
-}
-
 void check_protection(const struct config *c, struct problems *p)
 {
 	if (strcmp(config_str(c, CFG_GUARD_MODE), "off") == 0)
 		REPORT(c, p, PROBLEM_WARN, CFG_GUARD_MODE,
 		       "is off: what is absent at the source is removed at once, however much it "
 		       "is; take it out unless this is a zone for tests");
-	if (strcmp(config_str(c, CFG_SOURCE), "jdbc") == 0)
-		check_jdbc_protection(c, p);
 	if (strcmp(config_str(c, CFG_SOURCE), "mongodb") == 0)
 		check_mongo_protection(c, p);
 	if (!by_tls(c))

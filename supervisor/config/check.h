@@ -3,7 +3,8 @@
  * check - what no key can be wrong in alone.
  *
  * The rules of zone-protocol 1 for the zone's id, the inequalities of the lease's
- * times, limits that must fit each other, and what this release must insist on.
+ * times, limits that must fit each other, and what this release must insist on. What a worker
+ * reads itself, URLs and stores of keys, it judges itself (supervisor/ask.h).
  *
  * Owns: nothing. Blocks: never; pure. Errors: in `problems`.
  */
@@ -13,10 +14,6 @@
 #include "supervisor/config/origin.h"
 
 void check_config(const struct config *c, struct problems *p);
-
-/* What the last parameter of that name in a JDBC URL is, encoded, up to the next "&"; NULL: there
-   is none. */
-const char *check_jdbc_parameter(const char *url, const char *name);
 
 /* Of it, the warnings that a connection is less protected than it could be. */
 void check_protection(const struct config *c, struct problems *p);

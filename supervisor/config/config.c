@@ -74,6 +74,41 @@ void config_place(const struct config *c, enum cfg id, struct problem_place *out
 		out->key = schema_row(id)->key;
 }
 
+static bool is_below(const char *key, const char *group)
+{
+	size_t n = strlen(group);
+
+	return strncmp(key, group, n) == 0 && (key[n] == '.' || key[n] == '[');
+}
+
+static enum cfg first_set(const struct config *c, const char *group)
+{
+	unsigned i;
+
+	for (i = 0; i < CFG__COUNT; i++)
+		if (is_below(schema_row((enum cfg)i)->key, group) && config_is_set(c, (enum cfg)i))
+			return (enum cfg)i;
+	return CFG__COUNT;
+}
+
+void config_blame(const struct config *c, enum problem_level level, const char *text,
+		  struct problems *p)
+{
+	size_t n = strcspn(text, " :");
+	char *key = text[n] == ':' ? mem_dup(text, n) : NULL;
+	struct problem_place at = { .file = c->file };
+	bool group = key != NULL && schema_is_group(key);
+	enum cfg id = group ? first_set(c, key) : key == NULL ? CFG__COUNT : schema_match(key);
+
+	if (id != CFG__COUNT)
+		config_place(c, id, &at);
+	if (group)
+		at.key = key;
+	problems_add(p, level, &at, "%s",
+		     at.key == NULL ? text : text + n + strspn(text + n, ": "));
+	mem_free(key);
+}
+
 int64_t config_sync_delay_ms(const struct config *c)
 {
 	const char *unit = config_str(c, CFG_SYNC_UNIT);

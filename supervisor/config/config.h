@@ -23,6 +23,9 @@
 
 struct config; /* opaque */
 
+#define CONFIG_STDIN   "-"  /* as the path */
+#define CONFIG_PIPE_MS 5000 /* that the writer of a pipe may take */
+
 int config_load(struct config **out, const char *path, struct problems *p, struct err *e) MUST_USE;
 
 /* The same from memory: for tests, and for checking what is not in a file yet. */
@@ -47,6 +50,11 @@ size_t config_map(const struct config *c, enum cfg id, char *const **names, char
 /* The value is from the file or the environment, and valid. */
 bool config_is_set(const struct config *c, enum cfg id);
 void config_place(const struct config *c, enum cfg id, struct problem_place *out);
+
+/* A problem that is told by "KEY: text", of a key or of a group of them, at its place in the file:
+   of a group, that of the first of its keys that is set. */
+void config_blame(const struct config *c, enum problem_level level, const char *text,
+		  struct problems *p);
 
 /* services.sync.delay in milliseconds, whatever services.sync.unit says. */
 int64_t config_sync_delay_ms(const struct config *c);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "supervisor/config/check.h"
 #include "supervisor/config/config.h"
@@ -243,15 +245,27 @@ int config_load_from(struct config **out, const struct config_source *src, struc
 		       p->errors, p->errors == 1 ? "" : "s");
 }
 
+/* A pipe, whose writer takes its time; false: too much of it. */
+static bool may_wait(int fd, int64_t until_ms)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	int64_t left = until_ms - clock_boot_ms();
+
+	return left > 0 && poll(&p, 1, (int)left) > 0;
+}
+
 /* Reads at most one byte more than allowed, so that a larger file is noticed. */
 static int read_all(int fd, char *bytes, size_t *n)
 {
+	int64_t until_ms = clock_boot_ms() + CONFIG_PIPE_MS;
 	size_t have = 0;
 
 	while (have <= TREE_FILE_MAX_BYTES) {
 		ssize_t got = read(fd, bytes + have, TREE_FILE_MAX_BYTES + 1 - have);
 
 		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN && may_wait(fd, until_ms))
 			continue;
 		if (got < 0)
 			return -errno;
@@ -268,9 +282,10 @@ int config_load(struct config **out, const char *path, struct problems *p, struc
 	const struct problem_place at = { .file = path };
 	char *bytes = mem_alloc(TREE_FILE_MAX_BYTES + 1);
 	char hostname[256] = "";
-	struct config_source src = { path, bytes, 0, environ, hostname };
+	bool is_stdin = str_equal(path, CONFIG_STDIN);
+	struct config_source src = { is_stdin ? "(stdin)" : path, bytes, 0, environ, hostname };
 	/* O_NONBLOCK: a FIFO in the place of the file must not hold us up. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int rc = fd < 0 ? -errno : read_all(fd, bytes, &src.n);
 
 	if (rc < 0) {

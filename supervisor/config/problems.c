@@ -60,29 +60,53 @@ static struct problem *room(struct problems *p, enum problem_level level)
 	return NULL;
 }
 
+static bool is_known(const struct problems *p, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (str_equal(p->item[i].text, text))
+			return true;
+	return false;
+}
+
+static char *make_text(const struct problem_place *at, const char *fmt, va_list ap)
+{
+	char text[TEXT_MAX_BYTES];
+	struct buf b = { 0 };
+	char *out;
+
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	add_place(&b, at);
+	buf_adds(&b, text);
+	out = buf_take(&b);
+	clean(out);
+	return out;
+}
+
 void problems_add(struct problems *p, enum problem_level level, const struct problem_place *at,
 		  const char *fmt, ...)
 {
-	struct problem *slot = room(p, level);
-	char text[TEXT_MAX_BYTES];
-	struct buf b = { 0 };
+	size_t *count[] = { [PROBLEM_WARN] = &p->warnings,
+			    [PROBLEM_ERROR] = &p->errors,
+			    [PROBLEM_UNCHECKED] = &p->unchecked };
+	struct problem *slot;
 	va_list ap;
+	char *text;
 
-	if (level == PROBLEM_ERROR)
-		p->errors++;
-	else
-		p->warnings++;
-	if (slot == NULL)
-		return;
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	text = make_text(at, fmt, ap);
 	va_end(ap);
-	add_place(&b, at);
-	buf_adds(&b, text);
-	slot->level = level;
-	slot->line = at->env == NULL ? at->line : 0;
-	slot->text = buf_take(&b);
-	clean(slot->text);
+	slot = is_known(p, text) ? NULL : room(p, level);
+	if (slot == NULL && !problems_full(p)) {
+		mem_free(text);
+		return;
+	}
+	(*count[level])++;
+	if (slot == NULL)
+		mem_free(text);
+	else
+		*slot = (struct problem){ level, at->env == NULL ? at->line : 0, text };
 }
 
 void problems_sort(struct problems *p)
@@ -102,11 +126,13 @@ void problems_sort(struct problems *p)
 
 void problems_show(const struct problems *p, struct buf *out)
 {
+	static const char *const words[] = { [PROBLEM_WARN] = "warning: ",
+					     [PROBLEM_ERROR] = "",
+					     [PROBLEM_UNCHECKED] = "not checked: " };
 	size_t i;
 
 	for (i = 0; i < p->n; i++)
-		buf_printf(out, "%s%s\n", p->item[i].level == PROBLEM_WARN ? "warning: " : "",
-			   p->item[i].text);
+		buf_printf(out, "%s%s\n", words[p->item[i].level], p->item[i].text);
 }
 
 bool problems_full(const struct problems *p)

@@ -23,7 +23,11 @@
 
 #define PROBLEMS_MAX 100
 
-enum problem_level { PROBLEM_WARN, PROBLEM_ERROR };
+enum problem_level {
+	PROBLEM_WARN,
+	PROBLEM_ERROR,
+	PROBLEM_UNCHECKED /* who asks may not look; no fault of the file */
+};
 
 struct problem {
 	enum problem_level level;
@@ -35,8 +39,9 @@ struct problems {
 	struct problem *item; /* owned */
 	size_t n;
 	size_t cap;
-	size_t errors; /* counted beyond PROBLEMS_MAX too */
+	size_t errors; /* counted beyond PROBLEMS_MAX too, as are those that follow */
 	size_t warnings;
+	size_t unchecked;
 };
 
 /* Where a value came from. All strings are borrowed. */
@@ -47,6 +52,7 @@ struct problem_place {
 	const char *key;  /* NULL: no key */
 };
 
+/* What is there already is not added. */
 void problems_add(struct problems *p, enum problem_level level, const struct problem_place *at,
 		  const char *fmt, ...) PRINTF_LIKE(4, 5);
 

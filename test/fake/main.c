@@ -303,6 +303,34 @@ static void turn(struct fake *f, struct frame_reader *r)
 		accept_one(f);
 }
 
+/* `--check`: says what is in NAME.check, which is what is wrong, or nothing; "hang" it does. */
+static int fake_check(const char *path, size_t dir, const char *name)
+{
+	char *at = mem_printf("%.*s/%s.check", (int)dir, path, name);
+	Ipc__Checked c = IPC__CHECKED__INIT;
+	Ipc__Remark r = IPC__REMARK__INIT;
+	Ipc__Remark *remarks[] = { &r };
+	FILE *f = fopen(at, "re");
+	char text[200] = "";
+	uint8_t packed[256];
+	size_t n;
+
+	if (f != NULL && fgets(text, sizeof(text), f) != NULL) {
+		r.text = text;
+		c.remarks = remarks;
+		c.n_remarks = 1;
+	}
+	if (f != NULL)
+		(void)fclose(f);
+	mem_free(at);
+	while (str_equal(text, "hang"))
+		(void)pause();
+	while (getchar() != EOF)
+		;
+	n = ipc__checked__pack(&c, packed);
+	return fwrite(packed, 1, n, stdout) == n && fflush(stdout) == 0 ? 0 : EX_IOERR;
+}
+
 int main(int argc, char **argv)
 {
 	struct fake f = { 0 };
@@ -312,6 +340,8 @@ int main(int argc, char **argv)
 
 	if (dash == NULL)
 		return EX_SOFTWARE;
+	if (argc > 1 && str_equal(argv[1], "--check"))
+		return fake_check(argv[0], (size_t)(slash - argv[0]), dash + 1);
 	f.dir = mem_dup(argv[0], (size_t)(slash - argv[0]));
 	f.name = dash + 1;
 	/* As the real ones (zone-protocol 8). */

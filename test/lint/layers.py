@@ -15,7 +15,7 @@ MAY = {
     "common/log": {"common/base"},
     "common/json": {"common/base"},
     "common/model": {"common/base", "common/json"},
-    "common/message": {"common/base"},
+    "common/message": {"common/base", "proto"},  # proto: what a worker finds wrong
     "common/ipc": {"common/base", "common/json", "common/message", "common/model", "proto"},
     # proto: the Tls section of a Configure message is what both are told
     "common/tls": {"common/base", "proto"},
@@ -30,9 +30,9 @@ MAY = {
                    "common/ipc", "proto", "supervisor/config"},
     # proto: slices are Configure messages; model: the timing rules are checked with the file
     "supervisor/config": {"common/base", "common/json", "common/message", "common/model", "proto"},
-    # tls: `config check` reads keys and certificates; model: the names of the types
+    # ask: `config check` asks the workers; model: the names of the types
     "supervisor/cli": {"common/base", "common/ipc", "common/json", "common/message",
-                       "common/model", "common/tls", "proto", "supervisor/config", "supervisor/command.h"},
+                       "common/model", "proto", "supervisor/ask.h", "supervisor/config", "supervisor/command.h"},
     # the generator of the man pages links the tables of both programs
     "packaging/man": {"common/base", "common/model", "supervisor", "supervisor/cli", "supervisor/config"},
     "test": None,

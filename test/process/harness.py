@@ -200,7 +200,8 @@ management: {{type: file, file: {{path: {self.source}}}}}
     def cli(self, *args, code=0):
         done = subprocess.run([str(BUILD / "supervisor/cli/zonesync"), "--socket",
                                str(self.run / "control.sock"), *args],
-                              capture_output=True, text=True, timeout=DEADLINE)
+                              capture_output=True, text=True, timeout=DEADLINE,
+                              env={**os.environ, "ZONESYNC_LIBEXEC_DIR": str(self.fake)})
         assert "Sanitizer" not in done.stderr, done.stderr
         if code is not None:
             assert done.returncode == code, (args, done, self.show())

@@ -102,7 +102,7 @@ def test_a_client_without_a_certificate_is_refused_and_mended_by_a_reload(zone, 
     until("refused", lambda: says in n.fetcher()["source"])
     if keys:
         check = n.cli("config", "check", n.config, check=False)
-        assert check.returncode == os.EX_CONFIG and "management.jdbc: keystore: " in check.stderr
+        assert check.returncode == os.EX_CONFIG and "management.jdbc.keystore: " in check.stderr
     text = n.config.read_text()
     for line in [x for x in text.splitlines() if "keystore" in x]:
         text = text.replace(line + "\n", "")

@@ -9,7 +9,7 @@ import pytest
 
 from gateway import field, parse
 from publisher import BEGIN, END, LOST, OK, REFUSED, Publisher, put
-from zone import BUILD, until
+from zone import until
 from test_standalone import alone
 
 
@@ -17,9 +17,8 @@ from test_standalone import alone
 def node(zone):
     """A node alone without a fetcher: the test is its publisher."""
     n = alone(zone, start=False)
-    libexec = n.dir / "libexec"
-    libexec.mkdir()
-    (libexec / "zonesync-cache").symlink_to(BUILD / "workers" / "cache" / "zonesync-cache")
+    libexec = n.libexec
+    (libexec / "zonesync-fetcher").unlink()
     (libexec / "zonesync-fetcher").symlink_to("/bin/false")
     n.start()
     until("the cache is up", lambda: (n.run / "local.sock").exists() and n.cache())
@@ -174,10 +173,9 @@ def test_names_come_in_pages_that_take_no_long_read(node):
 
 def test_a_fetcher_without_a_cache_says_so_once(zone):
     n = alone(zone, start=False)
-    libexec = n.dir / "libexec"
-    libexec.mkdir()
+    libexec = n.libexec
+    (libexec / "zonesync-cache").unlink()
     (libexec / "zonesync-cache").symlink_to("/bin/false")
-    (libexec / "zonesync-fetcher").symlink_to(BUILD / "workers" / "fetcher" / "zonesync-fetcher")
     n.start()
     # It tries again after 50, 100, 200, ... ms.
     until("some tries", lambda: next(w for w in n.status()["workers"] if w["name"] == "fetcher")["uptime_ms"] > 2000)
@@ -187,10 +185,9 @@ def test_a_fetcher_without_a_cache_says_so_once(zone):
 
 def test_a_fetcher_that_is_hung_up_on_comes_back_less_often(zone):
     n = alone(zone, start=False)
-    libexec = n.dir / "libexec"
-    libexec.mkdir()
+    libexec = n.libexec
+    (libexec / "zonesync-cache").unlink()
     (libexec / "zonesync-cache").symlink_to("/bin/false")
-    (libexec / "zonesync-fetcher").symlink_to(BUILD / "workers" / "fetcher" / "zonesync-fetcher")
     n.start()
     came = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:

@@ -92,7 +92,7 @@ def test_a_wrong_password_is_told_and_mended_by_a_reload(zone, pki):
     until("the error is in the status", lambda: "two.p12: wrong password" in redis_of(node))
     until("and in the log", lambda: "two.p12: wrong password" in node.logs("elector"))
     check = node.cli("config", "check", node.config, check=False)
-    assert check.returncode == os.EX_CONFIG and "keystore: " in check.stderr and "wrong password" in check.stderr
+    assert check.returncode == os.EX_CONFIG and "distributed-sync.redis.keystore: " in check.stderr and "wrong password" in check.stderr
     zone.tls = good
     zone.write_config(node)
     node.cli("reload")
@@ -100,6 +100,16 @@ def test_a_wrong_password_is_told_and_mended_by_a_reload(zone, pki):
     for worker in ("supervisor", "elector", "fetcher", "cache"):
         assert "not-the-one" not in node.logs(worker)
     assert {d["signal"] for d in node.status()["deaths"]} <= {0, 9}, "nobody crashed"
+
+
+def test_a_certificate_that_is_over_is_found_before_it_counts(zone, pki):
+    zone.tls = {"keystore.type": "pem",
+                "keystore.certificates": f"[{{cert: {pki}/expired.pem, key: {pki}/expired.key}}]"}
+    node = zone.node("n1", start=False)
+    check = node.cli("config", "check", node.config, check=False)
+    assert check.returncode == os.EX_CONFIG
+    assert "distributed-sync.redis.keystore: the certificate expired" in check.stderr
+    assert check.stderr.count("expired") == 1, "what three workers say is said once"
 
 
 def test_an_unknown_authority_is_told_and_mended_by_the_file_alone(zone, pki):

@@ -133,17 +133,17 @@ class Node:
         self.config = self.dir / "zonesync.yml"
         self.config.write_text(config)
         self.process = None
+        self.libexec = self.dir / "libexec"
+        if not self.libexec.exists():
+            self.libexec.mkdir()
+            for w in ("elector", "fetcher", "cache"):
+                (self.libexec / f"zonesync-{w}").symlink_to(BUILD / "workers" / w / f"zonesync-{w}")
 
     def start(self, wait=True, time_scale=100, within=()):
         """`within`: a command line that ends by running what is behind it."""
-        libexec = self.dir / "libexec"
-        if not libexec.exists():
-            libexec.mkdir()
-            for w in ("elector", "fetcher", "cache"):
-                (libexec / f"zonesync-{w}").symlink_to(BUILD / "workers" / w / f"zonesync-{w}")
         self.process = subprocess.Popen(
             [*within, BUILD / "supervisor" / "zonesyncd", "--config", self.config, "--state-dir", self.dir / "state",
-             "--run-dir", self.run, "--log-dir", self.log, "--libexec-dir", libexec, "--time-scale", str(time_scale)],
+             "--run-dir", self.run, "--log-dir", self.log, "--libexec-dir", self.libexec, "--time-scale", str(time_scale)],
             stdout=open(self.dir / "out", "ab"), stderr=subprocess.STDOUT)
         if wait:
             until(f"{self.name} answers", lambda: self.status(), 20)
@@ -151,7 +151,8 @@ class Node:
 
     def cli(self, *args, check=True, text=True, timeout=60):
         r = subprocess.run([BUILD / "supervisor" / "cli" / "zonesync", "--socket", self.run / "control.sock",
-                            *[str(a) for a in args]], capture_output=True, timeout=timeout)
+                            *[str(a) for a in args]], capture_output=True, timeout=timeout,
+                           env={**os.environ, "ZONESYNC_LIBEXEC_DIR": str(self.libexec)})
         if check:
             assert r.returncode == 0, f"{args}: {r.returncode} {r.stdout!r} {r.stderr!r}"
         if not text:

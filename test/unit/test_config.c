@@ -301,34 +301,9 @@ static void what_tls_lacks_is_said(void **state)
 		must_say(PROBLEM_ERROR, rows[i].added, NULL, rows[i].text);
 }
 
-static void must_not_say(const char *added, const char *text)
-{
-	char *yaml = mem_printf("%s%s", BASE, added);
-	struct problems p = { 0 };
-	struct config *c = NULL;
-
-	assert_int_equal(load(&c, yaml, NULL, &p), 0);
-	assert_false(has(&p, PROBLEM_WARN, text));
-	problems_reset(&p);
-	config_free(&c);
-	mem_free(yaml);
-}
-
 static void connections_that_are_not_verified_are_warned_of(void **state)
 {
 	/* The driver takes all of them for true. */
-	static const char *const insecure[] = {
-		"tlsInsecure=1",
-		"TLSINSECURE=yes",
-		"tlsInsecure=%74rue",
-		"tlsInsecure=false&tlsInsecure=true",
-		"tlsAllowInvalidHostnames=t",
-		"tlsAllowInvalidCertificates=y",
-		"sslAllowInvalidHostnames=1",
-		"sslAllowInvalidCertificates=YES",
-	};
-	size_t i;
-
 	UNUSED(state);
 	must_say(PROBLEM_WARN, SSL "distributed-sync.redis.trustAll: true\n", NULL,
 		 "f.yml:5: distributed-sync.redis.trustAll: is true: whoever answers");
@@ -336,21 +311,6 @@ static void connections_that_are_not_verified_are_warned_of(void **state)
 		 "management: {type: mongodb, mongodb: {sslEnabled: true, "
 		 "sslInvalidHostNameAllowed: true}}\n",
 		 NULL, "sslInvalidHostNameAllowed: is true: any server");
-	must_say(PROBLEM_WARN,
-		 "management: {type: mongodb, mongodb: {uri: "
-		 "'mongodb://h/?tls=true&tlsinsecure=true'}}\n",
-		 NULL, "management.mongodb.uri: has tlsInsecure: the server is not verified");
-	for (i = 0; i < ARRAY_LEN(insecure); i++) {
-		char *added = mem_printf("management: {type: mongodb, mongodb: {uri: "
-					 "'mongodb://u:p?q@h/?tls=true&%s'}}\n",
-					 insecure[i]);
-
-		must_say(PROBLEM_WARN, added, NULL, "the server is not verified");
-		mem_free(added);
-	}
-	must_not_say("management: {type: mongodb, mongodb: {uri: "
-		     "'mongodb://h/?tls=true&tlsInsecure=false&appName=tlsInsecure=true'}}\n",
-		     "the server is not verified");
 	must_say(
 		PROBLEM_WARN,
 		"management: {type: mongodb, mongodb: {sslEnabled: true, truststore: {type: jks}}}\n",
@@ -359,53 +319,6 @@ static void connections_that_are_not_verified_are_warned_of(void **state)
 		 NULL, "hostnameVerificationAlgorithm: is NONE: any server");
 	must_say(PROBLEM_WARN, "distributed-sync.redis.truststore: {type: pem, path: /t}\n", NULL,
 		 "distributed-sync.redis.ssl: is false, so nothing is encrypted");
-	must_say(
-		PROBLEM_ERROR,
-		"management: {type: jdbc, jdbc: {url: 'jdbc:postgresql://h/d?a=b&sslmode=full&c=d'}}\n",
-		NULL, "has sslmode=full; write one of");
-	must_not_say("management: {type: jdbc, jdbc: {url: "
-		     "'jdbc:postgresql://h/d?sslmode=verify-full&c=d'}}\n",
-		     "has sslmode=");
-}
-
-static void a_database_that_need_not_prove_itself_is_warned_of(void **state)
-{
-	static const char *const weak[] = {
-		"//h/d?sslmode=disable",
-		"//h/d?sslmode=allow",
-		"//h/d?sslmode=prefer&user=u",
-		"//h?user=u&sslmode=require",
-		"//h/d?sslmode=verify-ca",
-		"//h/d?sslmode=verify-full&sslmode=disable",
-		"//localhost,127.0.0.1.example.org:1/d?sslmode=disable",
-		"//127.0.0.1:5432,[::2]:5432/d?sslmode=disable",
-	};
-	static const char *const fine[] = {
-		"//h/d",
-		"//h/d?sslmode=verify-full&user=u",
-		"//h/d?user=sslmode=disable",
-		"//h/d?xsslmode=disable",
-		"//localhost:1/d?sslmode=disable",
-		"//127.0.0.1,[::1]:5432/d?sslmode=disable",
-		"//%2Frun%2Fpg/d?sslmode=disable",
-		"///d?sslmode=disable",
-		"d?sslmode=disable&user=://h",
-	};
-	size_t i;
-
-	UNUSED(state);
-	for (i = 0; i < ARRAY_LEN(weak) + ARRAY_LEN(fine); i++) {
-		bool is_weak = i < ARRAY_LEN(weak);
-		char *added =
-			mem_printf("management: {type: jdbc, jdbc: {url: 'jdbc:postgresql:%s'}}\n",
-				   is_weak ? weak[i] : fine[i - ARRAY_LEN(weak)]);
-
-		if (is_weak)
-			must_say(PROBLEM_WARN, added, NULL, "management.jdbc.url: has sslmode=");
-		else
-			must_not_say(added, "sslmode");
-		mem_free(added);
-	}
 }
 
 static void keys_that_change_server_or_safety_are_refused(void **state)
@@ -427,10 +340,6 @@ static void keys_that_change_server_or_safety_are_refused(void **state)
 		  "no hash tag, so lease and events lie in different slots" },
 		{ "management.type: http\n", "the source `http` comes with a later release" },
 		{ "management.type: jdbc\n", "write jdbc:postgresql://host:port/database" },
-		{ "management: {type: jdbc, jdbc: {url: 'jdbc:mysql://h/d'}}\n",
-		  "its URL begins with jdbc:postgresql://" },
-		{ "management: {type: mongodb, mongodb: {uri: 'http://h'}}\n",
-		  "is no connection string; it begins with mongodb://" },
 		{ "management: {type: mongodb, mongodb: {servers: [{host: a, port: 0}]}}\n",
 		  "`0` is no port" },
 		{ "management: {type: mongodb, mongodb: {readPreferenceTags: 'a:b,c'}}\n",
@@ -1445,7 +1354,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wrong_values_name_file_line_key_and_remedy),
 		cmocka_unit_test(what_tls_lacks_is_said),
 		cmocka_unit_test(connections_that_are_not_verified_are_warned_of),
-		cmocka_unit_test(a_database_that_need_not_prove_itself_is_warned_of),
 		cmocka_unit_test(keys_that_change_server_or_safety_are_refused),
 		cmocka_unit_test(http_is_refused_where_it_would_be_open),
 		cmocka_unit_test(http_users_come_from_the_file_and_the_environment),

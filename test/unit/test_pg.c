@@ -84,6 +84,14 @@ static void parameters_become_what_libpq_calls_them(void **state)
 	assert_non_null(strstr(u.ignored.v[1], "%26")); /* half of a password, it may be */
 	assert_null(strstr(u.ignored.v[2], "word"));
 	pg_url_reset(&u);
+	must_parse(
+		"jdbc:postgresql://h/a+b?password=a+b%2B&options=-c%20x=y&currentSchema=%22A%22,b",
+		&u);
+	assert_string_equal(u.database, "a b"); /* + is a blank, as for the driver */
+	assert_string_equal(u.values[PG_PASSWORD], "a b+");
+	assert_string_equal(u.values[PG_OPTIONS], "-c x=y");
+	assert_string_equal(u.schemas, "\"A\",b");
+	pg_url_reset(&u);
 	must_parse("jdbc:postgresql://h/d?ssl=true", &u);
 	assert_string_equal(u.values[PG_SSLMODE], "verify-full");
 	pg_url_reset(&u);

@@ -291,6 +291,57 @@ static void damaged_stores_do_no_harm(void **state)
 	}
 }
 
+/* With the keys of these pairs of PEM files. */
+static int check_dates(const char *const (*pairs)[2], size_t n)
+{
+	struct tls_context *c = NULL;
+	Ipc__TlsStore store;
+	struct err e = { 0 };
+	char pem[] = "pem";
+	char *certs[2];
+	char *keys[2];
+	Ipc__Tls m;
+	size_t i;
+	int rc;
+
+	ipc__tls__init(&m);
+	ipc__tls_store__init(&store);
+	for (i = 0; i < n; i++) {
+		certs[i] = mem_printf("%s/%s", PKI_DIR, pairs[i][0]);
+		keys[i] = mem_printf("%s/%s", PKI_DIR, pairs[i][1]);
+	}
+	store.type = pem;
+	store.certs = certs;
+	store.keys = keys;
+	store.n_certs = store.n_keys = n;
+	m.keystore = &store;
+	rc = tls_context_create(&c, &m, &e);
+	if (rc < 0)
+		fail_msg("%s", e.text);
+	rc = tls_context_check_dates(c, &e);
+	str_copy(text, sizeof(text), e.text);
+	tls_context_free(&c);
+	for (i = 0; i < n; i++) {
+		mem_free(certs[i]);
+		mem_free(keys[i]);
+	}
+	return rc;
+}
+
+/* A server would refuse it; but which of several it is shown is the server's choice. */
+static void a_certificate_of_ours_that_is_over_is_told(void **state)
+{
+	static const char *const pairs[][2] = { { "expired.pem", "expired.key" },
+						{ "client.pem", "client.key" } };
+
+	UNUSED(state);
+	assert_int_equal(check_dates(pairs, 1), ERR_CONFIG);
+	assert_non_null(strstr(text, "keystore: the certificate expired"));
+	assert_non_null(strstr(text, "from 2020-01-01 00:00 UTC to 2020-02-01 00:00 UTC"));
+	assert_int_equal(check_dates(pairs, 2), 0);
+	assert_int_equal(check_dates(pairs + 1, 1), 0);
+}
+
 static int make_context(char *const *protocols, size_t n_protocols, char *const *ciphers,
 			size_t n_ciphers)
 {
@@ -453,6 +504,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_with_a_truststore_is_said),
 		cmocka_unit_test(pairs_of_pem_files_are_read),
 		cmocka_unit_test(damaged_stores_do_no_harm),
+		cmocka_unit_test(a_certificate_of_ours_that_is_over_is_told),
 		cmocka_unit_test(ciphers_have_their_names_in_java_and_openssl),
 		cmocka_unit_test(versions_that_are_unsafe_are_refused),
 		cmocka_unit_test(keys_are_not_renewed_without_end),

@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/message/message.h"
 #include "common/store/reader.h"
+#include "common/worker/link.h"
 #include "workers/cache/budget.h"
 #include "workers/cache/doctor.h"
 #include "workers/cache/follow/follower.h"
@@ -217,10 +218,16 @@ static void stop(void *arg, bool lost)
 	worker_done(c->w);
 }
 
-int main(void)
+static void check(const Ipc__Configure *c, bool look, Ipc__Checked *out)
+{
+	if (look && c->part_case == IPC__CONFIGURE__PART_CACHE)
+		link_check(c->cache->redis, out);
+}
+
+int main(int argc, char **argv)
 {
 	struct cache c = { 0 };
-	struct worker_spec spec = { "cache", &routes, configure, report, stop, &c, 0 };
+	struct worker_spec spec = { "cache", &routes, configure, report, stop, &c, 0, check };
 
-	return worker_main(&spec);
+	return worker_main(&spec, argc, argv);
 }

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/worker/link.h"
 #include "workers/elector/election.h"
 
 #define LAST_WISH_S 1 /* the supervisor is gone: release within this, or be ended */
@@ -28,11 +29,18 @@ static void stop(void *arg, bool lost)
 	election_stop(*x);
 }
 
-int main(void)
+static void check(const Ipc__Configure *c, bool look, Ipc__Checked *out)
+{
+	if (look && c->part_case == IPC__CONFIGURE__PART_ELECTOR)
+		link_check(c->elector->redis, out);
+}
+
+int main(int argc, char **argv)
 {
 	struct election *x = NULL;
-	struct worker_spec spec = { "elector", &election_routes, configure, report, stop, &x };
-	int rc = worker_main(&spec);
+	struct worker_spec spec = { "elector", &election_routes, configure, report, stop, &x, 0,
+				    check };
+	int rc = worker_main(&spec, argc, argv);
 
 	election_free(&x);
 	return rc;

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/message/message.h"
+#include "common/worker/link.h"
 #include "workers/fetcher/source/source_db.h"
 #include "workers/fetcher/source/files/source_file.h"
 #include "workers/fetcher/source/source_hello.h"
@@ -480,6 +481,23 @@ static int check_source(const Ipc__FetcherConfig *c, struct err *e)
 	return rc;
 }
 
+void fetcher_check(const Ipc__Configure *m, bool look, Ipc__Checked *out)
+{
+	const Ipc__FetcherConfig *c = m->part_case == IPC__CONFIGURE__PART_FETCHER ? m->fetcher
+										   : NULL;
+
+	if (c == NULL)
+		return;
+	source_check(c, look, out);
+	if (!look)
+		return;
+	link_check(c->redis, out);
+	if (c->mongo != NULL)
+		link_check_tls("management.mongodb", c->mongo->tls, out);
+	if (c->postgres != NULL)
+		link_check_tls("management.jdbc", c->postgres->tls, out);
+}
+
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c, struct err *e)
 {
 	struct fetcher *f = mem_zalloc(sizeof(*f));
@@ -497,6 +515,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	f->reconcile.data = f;
 	f->drain.data = f;
 	f->agree.data = f;
+	removals_init(f, &f->agree);
 	*out = f;
 	if (c->part_case != IPC__CONFIGURE__PART_FETCHER)
 		return err_set(e, ERR_CONFIG, "this is no configuration of a fetcher");
@@ -504,7 +523,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 	rc = check_source(f->config, e);
 	if (rc < 0)
 		return rc;
-	removals_init(f, &f->agree);
+	removals_configure(f);
 	fingerprint(f);
 	if (!is_local(f) && f->config->redis == NULL)
 		return err_set(e, ERR_CONFIG, "neither Redis nor a cache to write to");

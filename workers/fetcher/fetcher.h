@@ -22,6 +22,7 @@ extern const struct route_table fetcher_routes; /* self: struct fetcher ** */
 
 int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c,
 		 struct err *e) MUST_USE;
+void fetcher_check(const Ipc__Configure *c, bool look, Ipc__Checked *out); /* see worker.h */
 void fetcher_report(struct fetcher *f, Ipc__Report *out);
 void fetcher_stop(struct fetcher *f);
 void fetcher_free(struct fetcher **f);

@@ -25,13 +25,12 @@ static void stop(void *arg, bool lost)
 	fetcher_stop(*f);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct fetcher *f = NULL;
-	struct worker_spec spec = {
-		"fetcher", &fetcher_routes, configure, report, stop, &f, SIGKILL
-	};
-	int rc = worker_main(&spec);
+	struct worker_spec spec = { "fetcher", &fetcher_routes, configure,    report, stop,
+				    &f,	       SIGKILL,		fetcher_check };
+	int rc = worker_main(&spec, argc, argv);
 
 	fetcher_free(&f);
 	mongo_client_cleanup();

@@ -728,9 +728,13 @@ void removals_zone(struct fetcher *f, const char *lineage, const char *accepted)
 
 void removals_init(struct fetcher *f, uv_timer_t *agree)
 {
+	f->removals.agree = agree;
+}
+
+void removals_configure(struct fetcher *f)
+{
 	const Ipc__Guard *g = f->config->guard;
 
-	f->removals.agree = agree;
 	f->removals.rules = (struct guard_rules){ g->off,	g->free,	 g->percent,
 						  g->hold_free, g->hold_percent, g->agree_ms,
 						  g->window_ms };

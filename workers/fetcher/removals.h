@@ -47,6 +47,7 @@ struct removals {
 
 /* `agree` is closed by the caller. */
 void removals_init(struct fetcher *f, uv_timer_t *agree);
+void removals_configure(struct fetcher *f); /* it has its configuration */
 /* The zone's lineage, and what people took there: see follow_accepted(). */
 void removals_zone(struct fetcher *f, const char *lineage, const char *accepted);
 void removals_learned(struct fetcher *f, bool empty); /* the zone is complete, of an empty source */

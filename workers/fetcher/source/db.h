@@ -22,6 +22,7 @@
 #include "common/base/err.h"
 #include "common/base/str.h"
 #include "common/json/scan.h"
+#include "common/message/remark.h"
 #include "common/model/event.h"
 
 #define DB_PAGE_ROWS 1000 /* of one query of a scan, and ids that one look-up names */
@@ -103,6 +104,8 @@ struct db_ops {
 	   closes it before the database. */
 	struct watcher *(*watcher)(struct db *d);
 	void (*close)(struct db *d);
+	/* What can be said without connecting; `look`: at the files that are named, too. */
+	void (*check)(const struct db *d, bool look, Ipc__Checked *out);
 	/* What is read between them is of one moment, as long as the database can hold it; both
 	   NULL: it cannot. end() comes after a begin() that failed, too. */
 	int (*begin)(struct db *d, struct err *e);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/message/message.h"
@@ -29,9 +30,27 @@ static int look_at_directory(const char *path, struct err *e)
 {
 	struct stat sb;
 
-	if (stat(path, &sb) < 0)
+	if (stat(path, &sb) < 0 || (S_ISDIR(sb.st_mode) && access(path, R_OK | X_OK) < 0))
 		return err_errno(e, errno, "%s", path);
 	return S_ISDIR(sb.st_mode) ? 0 : err_set(e, ERR_STATE, "%s is no directory", path);
+}
+
+void source_check(const Ipc__FetcherConfig *c, bool look, Ipc__Checked *out)
+{
+	struct err e = { 0 };
+	struct db *db = NULL;
+	int rc = source_db_connect(&db, c, &e);
+
+	if (db != NULL)
+		db->ops->check(db, look, out);
+	else if (rc == 0 && look)
+		rc = look_at_directory(c->file_path, &e);
+	if (rc < 0 && db == NULL && c->mongo == NULL && c->postgres == NULL)
+		(void)err_wrap(&e, "management.file.path");
+	if (rc < 0)
+		remark_err(out, &e);
+	if (db != NULL)
+		db->ops->close(db);
 }
 
 static int hello_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)

@@ -18,4 +18,7 @@
 /* *out NULL: the source is no database. */
 int source_db_connect(struct db **out, const Ipc__FetcherConfig *c, struct err *e) MUST_USE;
 
+/* What can be said of the source without connecting; `look`: at files and directories, too. */
+void source_check(const Ipc__FetcherConfig *c, bool look, Ipc__Checked *out);
+
 struct source *source_hello_open(const Ipc__FetcherConfig *c) MUST_USE;

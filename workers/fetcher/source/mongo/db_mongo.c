@@ -471,11 +471,18 @@ static void mongo_close(struct db *d)
 
 /* --- life --- */
 
+static void mongo_check(const struct db *d, bool look, Ipc__Checked *out)
+{
+	mongo_client_check(&((const struct db_mongo *)d)->c, look, out);
+}
+
 int db_mongo_open(struct db **out, const Ipc__Mongo *c, struct err *e)
 {
-	static const struct db_ops ops = {
-		.rows = mongo_rows, .now = mongo_now, .watcher = mongo_watcher, .close = mongo_close
-	};
+	static const struct db_ops ops = { .rows = mongo_rows,
+					   .now = mongo_now,
+					   .watcher = mongo_watcher,
+					   .close = mongo_close,
+					   .check = mongo_check };
 	struct mongo_client client = { 0 };
 	struct db_mongo *m;
 	const char *database;

@@ -4,10 +4,12 @@
 #include <mongoc/mongoc.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "common/message/message.h"
+#include "workers/fetcher/source/mongo/mongo_uri.h"
 
 #define SOCKET_TIMEOUT_DEFAULT_MS 30000 /* of a URI that does not say: the driver's is 5 min */
 
@@ -89,51 +91,108 @@ static mongoc_uri_t *uri_of_parts(const Ipc__Mongo *c, bson_error_t *be)
 	return uri;
 }
 
-/* The driver quotes what it does not understand: names of options, but a password too. */
-static int refuse_uri(const char *text, struct err *e)
+/* The driver quotes the values of options: here and there a secret, or what is behind a ? in a
+   password that should have been encoded. */
+static int refuse(const char *uri, const char *text, struct err *e)
 {
-	struct buf b = { 0 };
+	const char *options = strchr(uri, '?');
+	bool secret = options != NULL &&
+		      (strchr(options, '@') != NULL || strcasestr(options, "password=") != NULL ||
+		       strcasestr(options, "authmechanismproperties=") != NULL);
 
-	for (; *text != '\0'; text++) {
-		const char *last = strrchr(text, '"');
-		bool told = str_ends(buf_cstr(&b), " option ") ||
-			    str_ends(buf_cstr(&b), " value for ");
-		const char *end = told && last > text ? strchr(text + 1, '"') : last;
+	return err_set(e, ERR_CONFIG, "%s: %s",
+		       uri[0] == '\0' ? "management.mongodb" : "management.mongodb.uri",
+		       secret ? "the driver does not take one of its options, or its value" : text);
+}
 
-		if (*text != '"' || end == text) {
-			buf_addc(&b, *text);
-			continue;
-		}
-		if (told)
-			buf_add(&b, text, (size_t)(end - text) + 1);
-		else
-			buf_adds(&b, "(not shown)");
-		text = end;
-	}
-	(void)err_set(e, ERR_CONFIG, "management.mongodb: %s", buf_cstr(&b));
-	buf_reset(&b);
-	return ERR_CONFIG;
+/* Others are refused with the first connection, and it is no outage. */
+static int check_mechanism(const mongoc_uri_t *uri, struct err *e)
+{
+	static const char known[] =
+		"GSSAPI MONGODB-AWS MONGODB-X509 PLAIN SCRAM-SHA-1 SCRAM-SHA-256";
+	const char *name = mongoc_uri_get_auth_mechanism(uri);
+
+	if (name == NULL || str_lists(known, name, strlen(name)))
+		return 0;
+	return err_set(
+		e, ERR_CONFIG,
+		"management.mongodb.uri: authMechanism is none that is spoken here; there are %s",
+		known);
+}
+
+static int make_uri(mongoc_uri_t **out, struct map_ids *ignored, const Ipc__Mongo *c, struct err *e)
+{
+	struct mongo_uri parsed = { 0 };
+	bson_error_t be = { 0 };
+	int rc = c->uri[0] == '\0' ? 0 : mongo_uri_parse(c->uri, &parsed, e);
+
+	if (rc < 0)
+		return rc;
+	*out = c->uri[0] == '\0' ? uri_of_parts(c, &be)
+				 : mongoc_uri_new_with_error(parsed.text, &be);
+	map_ids_copy(ignored, &parsed.ignored);
+	mongo_uri_reset(&parsed);
+	return *out == NULL ? refuse(c->uri, be.message, e) : check_mechanism(*out, e);
 }
 
 int mongo_client_init(struct mongo_client *out, const Ipc__Mongo *c, struct err *e)
 {
-	bson_error_t be = { 0 };
-	mongoc_uri_t *uri;
+	struct mongo_client m = { .fds = TLS_FDS_NONE };
+	int rc;
 
 	if (!atomic_exchange(&driver_used, true)) {
 		mongoc_log_set_handler(ignore_log, NULL);
 		mongoc_init();
 	}
-	uri = c->uri[0] != '\0' ? mongoc_uri_new_with_error(c->uri, &be) : uri_of_parts(c, &be);
-	if (uri == NULL)
-		return refuse_uri(be.message, e);
-	set_ms(uri, MONGOC_URI_CONNECTTIMEOUTMS, c->connect_timeout_ms);
-	set_ms(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, c->server_selection_timeout_ms);
-	set_ms(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_TIMEOUT_DEFAULT_MS);
-	*out = (struct mongo_client){ .uri = uri,
-				      .tls = message_copy(c->tls),
-				      .fds = TLS_FDS_NONE };
+	rc = make_uri(&m.uri, &m.ignored, c, e);
+	if (rc < 0) {
+		mongoc_uri_destroy(m.uri); /* NULL is none */
+		map_ids_reset(&m.ignored);
+		return rc;
+	}
+	set_ms(m.uri, MONGOC_URI_CONNECTTIMEOUTMS, c->connect_timeout_ms);
+	set_ms(m.uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, c->server_selection_timeout_ms);
+	set_ms(m.uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_TIMEOUT_DEFAULT_MS);
+	m.tls = message_copy(c->tls);
+	*out = m;
 	return 0;
+}
+
+/* --- what can be said of it --- */
+
+static void check_verified(const struct mongo_client *c, Ipc__Checked *out)
+{
+	static const char *const insecure[] = { MONGOC_URI_TLSINSECURE,
+						MONGOC_URI_TLSALLOWINVALIDCERTIFICATES,
+						MONGOC_URI_TLSALLOWINVALIDHOSTNAMES };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(insecure); i++)
+		if (mongoc_uri_get_option_as_bool(c->uri, insecure[i], false))
+			remark_add(
+				out, IPC__REMARK__LEVEL__WARNING,
+				"management.mongodb.uri: has %s: the server is not verified, and "
+				"another may be taken for the database; take it out",
+				insecure[i]);
+}
+
+void mongo_client_check(const struct mongo_client *c, bool look, Ipc__Checked *out)
+{
+	static const char *const files[] = { MONGOC_URI_TLSCAFILE,
+					     MONGOC_URI_TLSCERTIFICATEKEYFILE };
+	size_t i;
+
+	check_verified(c, out);
+	for (i = 0; i < c->ignored.n; i++)
+		remark_add(out, IPC__REMARK__LEVEL__WARNING,
+			   "management.mongodb.uri: has %s, which is ignored; take it out",
+			   c->ignored.v[i]);
+	for (i = 0; look && i < ARRAY_LEN(files); i++) {
+		const char *path = mongoc_uri_get_option_as_utf8(c->uri, files[i], NULL);
+
+		if (path != NULL)
+			remark_file(out, "management.mongodb.uri", files[i], path);
+	}
 }
 
 void mongo_client_copy(struct mongo_client *to, const struct mongo_client *from)
@@ -201,6 +260,7 @@ void mongo_client_reset(struct mongo_client *c)
 	mongo_client_close(c);
 	mongoc_uri_destroy(c->uri);
 	message_free(c->tls);
+	map_ids_reset(&c->ignored);
 	c->tls = NULL;
 	c->uri = NULL;
 }

@@ -14,8 +14,9 @@
  */
 #pragma once
 
+#include "common/message/remark.h"
 #include "common/tls/fds.h"
-#include "ipc.pb-c.h"
+#include "workers/fetcher/map/ids.h"
 
 struct _mongoc_uri_t; /* the driver's */
 struct _mongoc_client_t;
@@ -25,9 +26,12 @@ struct mongo_client {
 	Ipc__Tls *tls;			 /* owned; NULL: as the connection string says */
 	struct tls_fds fds;		 /* of the client, which reads them with each connection */
 	struct _mongoc_client_t *client; /* owned; NULL: not connected */
+	struct map_ids ignored;		 /* options of the connection string */
 };
 
 int mongo_client_init(struct mongo_client *out, const Ipc__Mongo *c, struct err *e) MUST_USE;
+/* Connects to nobody; `look`: at the files that the connection string names. */
+void mongo_client_check(const struct mongo_client *c, bool look, Ipc__Checked *out);
 void mongo_client_copy(struct mongo_client *to, const struct mongo_client *from);
 void mongo_client_reset(struct mongo_client *c);
 

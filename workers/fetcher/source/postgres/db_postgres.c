@@ -230,12 +230,18 @@ static void postgres_close(struct db *d)
 	mem_free(m);
 }
 
+static void postgres_check(const struct db *d, bool look, Ipc__Checked *out)
+{
+	pg_options_look(&((const struct db_postgres *)d)->o, look, out);
+}
+
 int db_postgres_open(struct db **out, const Ipc__Postgres *c, struct err *e)
 {
 	static const struct db_ops ops = { .rows = postgres_rows,
 					   .now = postgres_now,
 					   .watcher = postgres_watcher,
 					   .close = postgres_close,
+					   .check = postgres_check,
 					   .begin = postgres_begin,
 					   .end = postgres_end };
 	struct db_postgres *m = mem_zalloc(sizeof(*m));

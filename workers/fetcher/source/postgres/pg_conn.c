@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/source/postgres/pg_conn.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -26,6 +28,7 @@
 #define VERSION_JIT	     110000
 #define VERSION_SYSTEM_CERTS 160000 /* of libpq: sslrootcert=system */
 #define PARAMS_MAX	     24
+#define ZONES		     "/usr/share/zoneinfo"
 
 struct pg_conn {
 	PGconn *pg;    /* owned */
@@ -92,22 +95,50 @@ static const char *channel_binding(const struct pg_options *o, const char *mode)
 		       : "prefer";
 }
 
+/* --- what can be said of it --- */
+
+/* The database has names of its own, mostly those of the system, in any case of letters; one with
+   a digit may be a rule ("EST5EDT"), and is left to it. */
+static void look_at_zone(const char *name, Ipc__Checked *out)
+{
+	char at[PATH_MAX] = ZONES;
+	const char *s = name;
+
+	if (access(ZONES, R_OK | X_OK) < 0 || strpbrk(name, "0123456789<,") != NULL)
+		return;
+	while (*s != '\0') {
+		size_t n = strcspn(s, "/");
+		DIR *d = opendir(at);
+		struct dirent *found = NULL;
+
+		while (d != NULL && (found = readdir(d)) != NULL)
+			if (strlen(found->d_name) == n && strncasecmp(found->d_name, s, n) == 0)
+				break;
+		if (found != NULL)
+			str_print(at + strlen(at), sizeof(at) - strlen(at), "/%s", found->d_name);
+		if (d != NULL)
+			(void)closedir(d);
+		if (found == NULL) {
+			remark_add(
+				out, IPC__REMARK__LEVEL__ERROR,
+				"management.jdbc.timezone: `%s` is no time zone; write one such as "
+				"UTC or Europe/Paris",
+				name);
+			return;
+		}
+		s += n + (s[n] == '/' ? 1 : 0);
+	}
+}
+
 int pg_options_check(const struct pg_options *o, struct err *e)
 {
-	static atomic_bool said;
-	bool first = !atomic_exchange(&said, true);
 	size_t i;
 
-	for (i = 0; first && i < o->url.ignored.n; i++)
-		log_warn(EV("jdbc_parameter_ignored"), KV("name", o->url.ignored.v[i]));
 	for (i = 0; i < o->url.n_hosts; i++) {
 		const struct pg_host *h = &o->url.hosts[i];
-		const char *mode = ssl_mode(o, h);
 
-		if (pg_host_is_local(h))
-			continue;
-		if (str_starts(mode, "verify-") && !has_truststore(o) &&
-		    root_certificates(o, h) == NULL)
+		if (!pg_host_is_local(h) && str_starts(ssl_mode(o, h), "verify-") &&
+		    !has_truststore(o) && root_certificates(o, h) == NULL)
 			return err_set(e, ERR_CONFIG,
 				       "management.jdbc.url: the certificates that this system "
 				       "trusts were not found; add sslrootcert=FILE with the one "
@@ -115,6 +146,40 @@ int pg_options_check(const struct pg_options *o, struct err *e)
 				       h->name);
 	}
 	return 0;
+}
+
+static void look_at_files(const struct pg_options *o, Ipc__Checked *out)
+{
+	static const enum pg_setting files[] = { PG_SSLROOTCERT, PG_SSLCERT, PG_SSLKEY };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(files); i++)
+		if (o->url.values[files[i]] != NULL)
+			remark_file(out, "management.jdbc.url", pg_setting_name(files[i]),
+				    o->url.values[files[i]]);
+	look_at_zone(o->timezone, out);
+}
+
+void pg_options_look(const struct pg_options *o, bool look, Ipc__Checked *out)
+{
+	size_t i;
+
+	for (i = 0; i < o->url.ignored.n; i++)
+		remark_add(out, IPC__REMARK__LEVEL__WARNING,
+			   "management.jdbc.url: has %s, which is ignored; take it out",
+			   o->url.ignored.v[i]);
+	for (i = 0; i < o->url.n_hosts; i++) {
+		const char *mode = o->url.values[PG_SSLMODE];
+
+		if (mode != NULL && !pg_host_is_local(&o->url.hosts[i]) &&
+		    !str_equal(mode, "verify-full"))
+			remark_add(out, IPC__REMARK__LEVEL__WARNING,
+				   "management.jdbc.url: has sslmode=%s: another server may be "
+				   "taken for the database; take it out, for verify-full",
+				   mode);
+	}
+	if (look)
+		look_at_files(o, out);
 }
 
 void pg_options_reset(struct pg_options *o)
@@ -236,6 +301,7 @@ static void make_params(struct params *p, const struct target *t, const struct p
 	put(p, "application_name",
 	    o->url.values[PG_APPLICATION_NAME] != NULL ? o->url.values[PG_APPLICATION_NAME]
 						       : "zonesync");
+	put(p, "options", o->url.values[PG_OPTIONS]);
 	put(p, "client_encoding", "UTF8");
 	put(p, "target_session_attrs", t->attributes);
 	put(p, "tcp_user_timeout", limit_ms);
@@ -371,7 +437,8 @@ static int check_pooler(struct pg_conn *c, struct err *e)
 
 	if (rc < 0 || !pooled)
 		return rc;
-	channel = mem_printf("zonesync_session_%d_%" PRId64, PQbackendPID(c->pg), clock_boot_us());
+	/* Of nothing that a pooler says: a pid of its making may be negative. */
+	channel = mem_printf("zonesync_session_%d_%" PRId64, getpid(), clock_boot_us());
 	buf_printf(&sql, "LISTEN %s", channel);
 	rc = pg_conn_run(c, buf_cstr(&sql), e);
 	if (rc == 0)
@@ -407,7 +474,7 @@ static void set_text(const struct pg_conn *c, struct buf *b, const char *name, c
 static void set_path(const struct pg_conn *c, struct buf *b)
 {
 	const char *s = c->o->schema;
-	size_t n;
+	char *literal;
 
 	if (s[0] != '\0') {
 		buf_adds(b, "SET search_path = ");
@@ -415,20 +482,13 @@ static void set_path(const struct pg_conn *c, struct buf *b)
 		buf_addc(b, ';');
 		return;
 	}
-	s = c->o->url.schemas;
-	if (s == NULL || s[0] == '\0')
+	if (c->o->url.schemas == NULL)
 		return;
-	buf_adds(b, "SET search_path = ");
-	for (; *s != '\0'; s += n + (s[n] == ',' ? 1 : 0)) {
-		char *name;
-
-		n = strcspn(s, ",");
-		name = mem_printf("%.*s", (int)n, s);
-		buf_adds(b, s == c->o->url.schemas ? "" : ", ");
-		pg_add_identifier(b, "", name);
-		mem_free(name);
-	}
-	buf_addc(b, ';');
+	/* As at the start of a session: a list, what is not quoted in lower case. */
+	literal = PQescapeLiteral(c->pg, c->o->url.schemas, strlen(c->o->url.schemas));
+	if (literal != NULL)
+		buf_printf(b, "SELECT set_config('search_path', %s, false);", literal);
+	PQfreemem(literal);
 }
 
 static int set_up(struct pg_conn *c, struct err *e)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
-#include "ipc.pb-c.h"
+#include "common/message/remark.h"
 #include "workers/fetcher/source/postgres/pg_row.h"
 #include "workers/fetcher/source/postgres/pg_sql.h"
 #include "workers/fetcher/source/postgres/pg_url.h"
@@ -34,9 +34,10 @@ struct pg_options { /* of all connections of a database */
 	Ipc__Tls *tls;		   /* owned; the stores; NULL: as the URL says */
 };
 
-/* ERR_CONFIG: a server is to be verified, and there is nothing to verify it with. Logs what
-   is not verified, and what of the URL means nothing, the first time in a process. */
+/* ERR_CONFIG: a server is to be verified, and there is nothing to verify it with. */
 int pg_options_check(const struct pg_options *o, struct err *e) MUST_USE;
+/* What is not verified, and what of the URL means nothing; `look`: and the files named in it. */
+void pg_options_look(const struct pg_options *o, bool look, Ipc__Checked *out);
 void pg_options_reset(struct pg_options *o);
 
 struct pg_conn;

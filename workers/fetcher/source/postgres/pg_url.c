@@ -33,6 +33,7 @@ static const struct {
 	[PG_CHANNEL_BINDING] = { "channelBinding", "channel_binding", bindings,
 				 ARRAY_LEN(bindings) },
 	[PG_APPLICATION_NAME] = { "ApplicationName", "application_name", NULL, 0 },
+	[PG_OPTIONS] = { "options", "options", NULL, 0 },
 };
 
 static const struct {
@@ -59,14 +60,17 @@ static const char elsewhere[] =
 	"gssResponseTimeout gssUseDefaultCreds gsslib hideUnprivilegedObjects "
 	"hostRecheckSeconds jaasApplicationName jaasLogin kerberosServerName "
 	"loadBalanceHosts localSocketAddress logServerErrorDetail logUnclosedConnections "
-	"loggerFile loggerLevel loginTimeout maxResultBuffer maxSendBufferSize options "
+	"loggerFile loggerLevel loginTimeout maxResultBuffer maxSendBufferSize "
 	"preferQueryMode prepareThreshold preparedStatementCacheQueries "
 	"preparedStatementCacheSizeMiB protocolVersion quoteReturningIdentifiers "
 	"reWriteBatchedInserts readOnly readOnlyMode receiveBufferSize replication "
-	"requireAuth sendBufferSize service socketFactory socketFactoryArg sslNegotiation "
+	"requireAuth sendBufferSize socketFactoryArg sslNegotiation "
 	"sslResponseTimeout sslfactory sslfactoryarg sslhostnameverifier sslpasswordcallback "
 	"sspiServiceClass stringtype tcpKeepAlive tcpNoDelay unknownLength useSspi "
 	"xmlFactoryFactory";
+
+/* What would lead the driver to another server than hosts and database of the URL do. */
+static const char rerouting[] = "PGDBNAME PGHOST PGPORT service socketFactory";
 
 const char *pg_setting_name(enum pg_setting s)
 {
@@ -88,7 +92,7 @@ bool pg_host_is_local(const struct pg_host *h)
 	       strcasecmp(h->name, "localhost") == 0 || str_equal(h->name, "::1");
 }
 
-/* Percent-decoded, and the caller's; NULL: it is encoded wrongly, or has a zero byte. */
+/* Percent-decoded, + a blank, and the caller's; NULL: it is encoded wrongly, or has a zero byte. */
 static char *decode(const char *s, size_t n)
 {
 	char *out = mem_alloc(n + 1);
@@ -104,7 +108,7 @@ static char *decode(const char *s, size_t n)
 			mem_free(out);
 			return NULL;
 		}
-		out[len++] = s[i] == '%' ? (char)(high * 16 + low) : s[i];
+		out[len++] = s[i] == '%' ? (char)(high * 16 + low) : s[i] == '+' ? ' ' : s[i];
 		i += s[i] == '%' ? 2 : 0;
 	}
 	out[len] = '\0';
@@ -262,6 +266,13 @@ static int take_key(struct pg_url *u, const char *key, const char *value, struct
 		u->schemas = mem_strdup(value);
 		return 0;
 	}
+	if (str_lists(rerouting, key, strlen(key)))
+		return err_set(e, ERR_CONFIG,
+			       KEY
+			       ": %s would lead to another server than the rest of the URL, and "
+			       "zonesync does not follow it; take it out, and write host, port and "
+			       "database as //host:port/database",
+			       key);
 	map_ids_add(&u->ignored, shown(key));
 	return 0;
 }
@@ -304,7 +315,7 @@ static int parse(const char *text, struct pg_url *u, struct err *e)
 			s = text + strlen(schemes[i]);
 	if (s == NULL)
 		return err_set(e, ERR_CONFIG,
-			       KEY " is of no database that can be read; PostgreSQL's begins with "
+			       KEY ": is of no database that can be read; PostgreSQL's begins with "
 				   "jdbc:postgresql://");
 	if (str_starts(s, "//")) {
 		s += 2;

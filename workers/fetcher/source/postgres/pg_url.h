@@ -33,6 +33,7 @@ enum pg_setting { /* what goes to libpq as it is */
 		  PG_SSLPASSWORD,
 		  PG_CHANNEL_BINDING,
 		  PG_APPLICATION_NAME,
+		  PG_OPTIONS,
 		  PG_SETTING__COUNT
 };
 const char *pg_setting_name(enum pg_setting s); /* libpq's */
@@ -49,7 +50,7 @@ struct pg_url {
 	size_t n_hosts;
 	char *database;			 /* owned; NULL: named as the user is */
 	char *values[PG_SETTING__COUNT]; /* owned; NULL: not given */
-	char *schemas;			 /* owned; "a,b"; NULL: not given */
+	char *schemas;			 /* owned; as search_path is set; NULL: not given */
 	enum pg_target target;
 	int connect_timeout_ms;
 	int socket_timeout_ms;
