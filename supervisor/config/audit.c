@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/config/check.h"
 
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/str.h"
@@ -67,12 +70,110 @@ static void audit_row(struct audit *a, enum cfg id)
 	}
 }
 
+/* --- keys that say which server is reached --- */
+
+static bool is_below(const char *key, const char *group)
+{
+	size_t n = strlen(group);
+
+	return strncmp(key, group, n) == 0 && (key[n] == '.' || key[n] == '[');
+}
+
+/*
+ * A key below one of these that is not known is no slip to pass over: without it another server
+ * would be reached than is meant, with the password. Below `always` whatever else is set, below
+ * `unless` as long as nothing says which one it is.
+ */
+static bool decides_the_server(const struct config *c, const char *key)
+{
+	static const char *const always[] = { "distributed-sync.redis.sentinel",
+					      "distributed-sync.redis.cluster",
+					      "management.mongodb.servers" };
+	static const struct {
+		const char *group;
+		enum cfg by[3]; /* keys that say it */
+	} unless[] = {
+		{ "distributed-sync.redis",
+		  { CFG_REDIS_HOST, CFG_REDIS_SOCKET, CFG_REDIS_SENTINEL_HOST } },
+		{ "management.mongodb", { CFG_MONGO_URI, CFG_MONGO_HOST, CFG_MONGO_SERVERS_HOST } },
+		{ "management.file", { CFG_FILE_PATH, CFG_FILE_PATH, CFG_FILE_PATH } },
+	};
+	bool redis = config_bool(c, CFG_SYNC_DISTRIBUTED);
+	bool is_it;
+	size_t i;
+
+	if (is_below(key, "management") &&
+	    !is_below(key + strlen("management."), config_str(c, CFG_SOURCE)))
+		return false;
+	if (is_below(key, "distributed-sync") && !redis)
+		return false;
+	for (i = 0; i < ARRAY_LEN(always); i++)
+		if (is_below(key, always[i]))
+			return true;
+	for (i = 0; i < ARRAY_LEN(unless); i++) {
+		is_it = is_below(key, unless[i].group);
+		if (is_it && !config_is_set(c, unless[i].by[0]) &&
+		    !config_is_set(c, unless[i].by[1]) && !config_is_set(c, unless[i].by[2]))
+			return true;
+	}
+	return false;
+}
+
+/* "a[].b" with the item's number, "tags[1]". */
+static void full_key(char out[RESOLVE_NAME_BYTES], enum cfg id, int item)
+{
+	const char *key = schema_row(id)->key;
+	const char *index = strstr(key, "[]");
+
+	if (index != NULL)
+		(void)snprintf(out, RESOLVE_NAME_BYTES, "%.*s[%d]%s", (int)(index - key), key,
+			       MAX(item, 0), index + 2);
+	else if (item >= 0)
+		(void)snprintf(out, RESOLVE_NAME_BYTES, "%s[%d]", key, item);
+	else
+		str_copy(out, RESOLVE_NAME_BYTES, key);
+}
+
+/* "a[2].port" of an item that has no host, which would be another item's. */
+static void audit_item(struct audit *a, const struct problem_place *at, enum cfg id,
+		       const char *key)
+{
+	const struct schema_row *row = schema_row(id);
+	const char *index = strstr(row->key, "[]");
+	char host[RESOLVE_NAME_BYTES];
+	struct origin_found f;
+	unsigned first = id;
+	int item;
+
+	if (row->type != TYPE_LIST || row->status != STATUS_USED || index == NULL)
+		return;
+	while (first > 0 && strncmp(schema_row((enum cfg)(first - 1))->key, row->key,
+				    (size_t)(index + 2 - row->key)) == 0)
+		first--;
+	item = atoi(key + (index + 1 - row->key));
+	full_key(host, (enum cfg)first, item);
+	if (!resolve_find(a->r, host, &f))
+		problems_add(a->p, PROBLEM_ERROR, at,
+			     "its item has no %s; write what belongs to one server as one item: "
+			     "[{host: a, port: 1}, ...]",
+			     strrchr(host, '.') + 1);
+}
+
 static void warn_unknown(struct audit *a, const struct node *node, const char *key)
 {
 	struct problem_place at = { .file = a->file, .line = node->line, .key = key };
 	const char *near = problems_full(a->p) ? NULL : schema_nearest(key);
+	bool server = node->value[0] != '\0' && decides_the_server(a->c, key);
 	char top[sizeof(a->unknown_top)];
 
+	if (server) {
+		problems_add(a->p, PROBLEM_ERROR, &at,
+			     "unknown key, and without it another server is reached than is meant; "
+			     "%s%s%s",
+			     near == NULL ? "write host and port, each in its own key" : "write `",
+			     near == NULL ? "" : near, near == NULL ? "" : "`, or remove it");
+		return;
+	}
 	if (near != NULL) {
 		problems_add(a->p, PROBLEM_WARN, &at, "unknown key, ignored; did you mean `%s`?",
 			     near);
@@ -102,6 +203,8 @@ static void audit_node(struct audit *a, const struct node *node, bool named)
 
 		if (row->status == STATUS_LATER && schema_is_pattern(row) && node->value[0] != '\0')
 			warn_later(a, id, &at);
+		if (node->value[0] != '\0')
+			audit_item(a, &at, id, key);
 		return;
 	}
 	if (named || schema_is_foreign(key))
@@ -130,84 +233,176 @@ static void audit_node(struct audit *a, const struct node *node, bool named)
 	warn_unknown(a, node, key);
 }
 
+/* --- variables --- */
+
 /* Prefixes, folded, below which every name is ours. */
 static bool is_our_variable(const char *folded)
 {
 	return str_starts(folded, "zonesync_") || str_starts(folded, "distributedsync_") ||
-	       str_starts(folded, "services_sync_") ||
-	       str_starts(folded, "repositories_distributedsync_");
+	       str_starts(folded, "services_sync_");
 }
 
-static bool names_pattern(const char *folded)
+struct named { /* what a variable's name is, or is near to */
+	enum cfg id;
+	int item; /* of a list; -1: none is named */
+	unsigned distance;
+};
+
+/* As people write it, behind "gravitee_". */
+static void usual_name(char out[RESOLVE_NAME_BYTES], enum cfg id, int item)
 {
-	return strstr(folded, "_nodes_") != NULL || strstr(folded, "_certificates_") != NULL;
+	char key[RESOLVE_NAME_BYTES];
+
+	full_key(key, id, item);
+	resolve_spell(out, key, NO_BRACKETS | NO_DOTS | NO_HYPHENS);
 }
 
-/* "tags_0" names an item of "tags". */
-static void cut_index(char *folded)
+/* Letters and digits alone, in lower case: what people mean, however they write it. */
+static void squeeze(char out[RESOLVE_NAME_BYTES], const char *name, size_t len)
 {
-	size_t n = strlen(folded);
+	size_t n = 0;
+	size_t i;
 
-	while (n > 0 && folded[n - 1] >= '0' && folded[n - 1] <= '9')
-		n--;
-	if (n > 1 && n < strlen(folded) && folded[n - 1] == '_')
-		folded[n - 1] = '\0';
+	for (i = 0; i < len && n + 1 < RESOLVE_NAME_BYTES; i++)
+		if (isalnum((unsigned char)name[i]))
+			out[n++] = (char)tolower((unsigned char)name[i]);
+	out[n] = '\0';
 }
 
-/* The row whose folded key is `folded`, or the nearest one; CFG__COUNT: none is near. */
-static enum cfg row_of_variable(const char *folded, bool *exact)
+static void compare(struct named *best, const char *squeezed, enum cfg id, int item)
 {
-	enum cfg best = CFG__COUNT;
-	unsigned limit = 5;
+	char key[RESOLVE_NAME_BYTES];
+	unsigned d;
+
+	squeeze(key, schema_row(id)->key, strlen(schema_row(id)->key));
+	d = str_distance(squeezed, key);
+	if (d < best->distance)
+		*best = (struct named){ id, item, d };
+}
+
+/* With the number of a list's item taken out: "tags_0", "nodes_1_host". */
+static void compare_item(struct named *best, const char *name, enum cfg id)
+{
+	char without[RESOLVE_NAME_BYTES];
+	const char *s;
+
+	for (s = name; (s = strpbrk(s, "_.[")) != NULL; s++) {
+		size_t n = strspn(s + 1, "0123456789");
+
+		if (n == 0 || n > 4 ||
+		    strchr("_.]", s[1 + n]) == NULL) /* strchr finds the NUL too */
+			continue;
+		(void)snprintf(without, sizeof(without), "%.*s%s", (int)(s - name), name,
+			       s + 1 + n);
+		squeeze(without, without, strlen(without));
+		compare(best, without, id, atoi(s + 1));
+	}
+}
+
+/* The key that is meant; CFG__COUNT: none is near. */
+static struct named key_of_variable(const char *name, unsigned limit)
+{
+	struct named best = { CFG__COUNT, -1, limit + 1 };
+	char squeezed[RESOLVE_NAME_BYTES];
 	unsigned i;
 
-	*exact = false;
-	for (i = 0; i < CFG__COUNT && !*exact; i++) {
-		char key[RESOLVE_NAME_BYTES];
-		unsigned d;
+	squeeze(squeezed, name, strlen(name));
+	for (i = 0; i < CFG__COUNT && best.distance > 0; i++) {
+		const struct schema_row *row = schema_row((enum cfg)i);
 
-		resolve_spell(key, schema_row((enum cfg)i)->key, FOLDED);
-		*exact = strcmp(key, folded) == 0;
-		d = str_distance(key, folded);
-		if (!*exact && d >= limit)
+		if (row->type == TYPE_MAP || strchr(row->key, '*') != NULL)
 			continue;
-		limit = d;
-		best = (enum cfg)i;
+		compare(&best, squeezed, (enum cfg)i, -1);
+		if (row->type == TYPE_LIST || schema_is_pattern(row))
+			compare_item(&best, name, (enum cfg)i);
 	}
 	return best;
 }
 
+/* Why a variable that names a key does nothing; false: it does something. */
+static bool is_without_effect(const struct audit *a, const struct named *n, const char *full,
+			      struct buf *why)
+{
+	struct origin_found f;
+	char key[RESOLVE_NAME_BYTES];
+	char usual[RESOLVE_NAME_BYTES];
+	size_t items = 0;
+
+	usual_name(usual, n->id, n->item);
+	full_key(key, n->id, n->item);
+	if (!resolve_find(a->r, key, &f) || f.env == NULL) {
+		buf_printf(why, "ignored: names are case-sensitive; write gravitee_%s", usual);
+		return true;
+	}
+	if (!str_equal(f.env, full)) {
+		buf_printf(why, "ignored: %s names the same key, and wins; remove one of the two",
+			   f.env);
+		return true;
+	}
+	if (schema_row(n->id)->type != TYPE_LIST || n->item < 0)
+		return false;
+	(void)config_list(a->c, n->id, &items);
+	if (resolve_find(a->r, schema_row(n->id)->key, &f))
+		buf_printf(why, "ignored: %s names the whole list, and wins; remove one of the two",
+			   f.env != NULL ? f.env : "the file");
+	else if ((size_t)n->item > items) {
+		usual_name(usual, n->id, (int)items);
+		buf_printf(why,
+			   "ignored: there is no gravitee_%s; the items of a list begin with 0 "
+			   "and have no gaps",
+			   usual);
+	}
+	return why->len > 0;
+}
+
+/* Of another part of the gateway; its keys have their dots as underscores. */
+static bool is_foreign_variable(const char *name)
+{
+	char key[RESOLVE_NAME_BYTES];
+	char *s;
+
+	resolve_spell(key, name, LOWER);
+	for (s = key; (s = strchr(s, '_')) != NULL;)
+		*s = '.';
+	return schema_is_foreign(key);
+}
+
 static void audit_variable(struct audit *a, const char *full, const char *name)
 {
-	struct problem_place at = { .env = full };
+	const struct problem_place at = { .env = full };
 	char folded[RESOLVE_NAME_BYTES];
 	char usual[RESOLVE_NAME_BYTES];
-	bool exact;
-	enum cfg id;
+	struct buf why = { 0 };
+	struct named n;
+	bool ours;
 
 	resolve_spell(folded, name, FOLDED);
-	if (!is_our_variable(folded) || names_pattern(folded))
+	if (str_starts(folded, "repositories_")) {
+		memmove(folded, folded + strlen("repositories_"),
+			strlen(folded) + 1 - strlen("repositories_"));
+		name += strlen("repositories_");
+	}
+	ours = is_our_variable(folded);
+	n = key_of_variable(name, ours ? 4 : (unsigned)MIN(strlen(name) / 6, (size_t)4));
+	if (n.distance > 0 && is_foreign_variable(name))
 		return;
-	if (str_starts(folded, "repositories_"))
-		memmove(folded, folded + 13, strlen(folded + 13) + 1);
-	cut_index(folded);
-	id = row_of_variable(folded, &exact);
-	if (id == CFG__COUNT) {
-		problems_add(a->p, PROBLEM_WARN, &at, "ignored: it names no key; remove it");
+	if (n.id == CFG__COUNT) {
+		if (ours)
+			problems_add(a->p, PROBLEM_WARN, &at,
+				     "ignored: it names no key; remove it");
 		return;
 	}
-	resolve_spell(usual, schema_row(id)->key, NO_DOTS | NO_HYPHENS); /* as people do */
-	if (!exact) {
-		problems_add(a->p, PROBLEM_WARN, &at,
-			     "ignored: it names no key; did you mean gravitee_%s?", usual);
+	usual_name(usual, n.id, n.item);
+	if (n.distance > 0)
+		buf_printf(&why, "ignored: it names no key; did you mean gravitee_%s?", usual);
+	else if (!is_without_effect(a, &n, full, &why))
 		return;
-	}
-	config_place(a->c, id, &at);
-	if (at.env != NULL)
-		return; /* this one, or another spelling that came first */
-	at = (struct problem_place){ .env = full };
-	problems_add(a->p, PROBLEM_WARN, &at,
-		     "ignored: names are case-sensitive; write gravitee_%s", usual);
+	/* A list with a hole in it is another filter, or another server. */
+	problems_add(a->p,
+		     n.item > 0 || decides_the_server(a->c, schema_row(n.id)->key) ? PROBLEM_ERROR
+										   : PROBLEM_WARN,
+		     &at, "%s", buf_cstr(&why));
+	buf_reset(&why);
 }
 
 void audit_config(const struct config *c, const struct resolver *r, struct problems *p)

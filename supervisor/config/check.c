@@ -56,12 +56,57 @@ static void check_ports(const struct config *c, enum cfg id, struct problems *p)
 	}
 }
 
+static bool is_ipv6(const char *host)
+{
+	char address[INET6_ADDRSTRLEN] = "";
+	struct in6_addr v6;
+	size_t n = strcspn(host, "%"); /* a zone may follow */
+
+	if (n >= sizeof(address))
+		return false;
+	memcpy(address, host, n);
+	return inet_pton(AF_INET6, address, &v6) == 1;
+}
+
+/* `several`: where more than one is written; NULL: there can be only one. */
+static void check_host(const struct config *c, enum cfg id, const char *host, const char *several,
+		       struct problems *p)
+{
+	if (strchr(host, ',') != NULL)
+		REPORT(c, p, PROBLEM_ERROR, id, "is more than one host; %s",
+		       several == NULL ? "write one" : several);
+	else if (strstr(host, "://") != NULL || strpbrk(host, "/@ ") != NULL)
+		REPORT(c, p, PROBLEM_ERROR, id,
+		       "is not a host name; write the host alone, and port, username and password "
+		       "in their own keys");
+	else if (strpbrk(host, "[]") != NULL)
+		REPORT(c, p, PROBLEM_ERROR, id,
+		       "`%.60s` has brackets; write an IPv6 address without them, and the port in "
+		       "its own key",
+		       host);
+	else if (strchr(host, ':') != NULL && !is_ipv6(host))
+		REPORT(c, p, PROBLEM_ERROR, id, "`%.60s` holds a port; write it as %s", host,
+		       id == CFG_REDIS_HOST   ? "distributed-sync.redis.port"
+		       : id == CFG_MONGO_HOST ? "management.mongodb.port"
+					      : "port beside it");
+}
+
 static void check_mongo(const struct config *c, struct problems *p)
 {
+	char *const *hosts;
 	char *const *tags;
 	size_t n = 0;
 	size_t i;
 
+	if (!config_is_set(c, CFG_MONGO_URI)) {
+		hosts = config_list(c, CFG_MONGO_SERVERS_HOST, &n);
+		for (i = 0; i < n; i++)
+			check_host(c, CFG_MONGO_SERVERS_HOST, hosts[i],
+				   "write an item of management.mongodb.servers for each", p);
+		if (n == 0)
+			check_host(c, CFG_MONGO_HOST, config_str(c, CFG_MONGO_HOST),
+				   "write management.mongodb.servers, a list of host and port", p);
+	}
 	check_ports(c, CFG_MONGO_SERVERS_PORT, p);
 	tags = config_list(c, CFG_MONGO_READ_TAGS, &n);
 	for (i = 0; i < n; i++)
@@ -143,18 +188,17 @@ static void check_lease(const struct config *c, struct problems *p)
 		REPORT(c, p, PROBLEM_ERROR, CFG_LEASE_TTL, "%s; choose another TTL", e.text);
 }
 
-/* One colon is host:port; an IPv6 address has at least two. */
-static void check_host(const struct config *c, enum cfg id, const char *host, struct problems *p)
+/* Without them it would be a server on this host. */
+static void check_no_sentinels(const struct config *c, struct problems *p)
 {
-	const char *colon = strchr(host, ':');
+	static const enum cfg ids[] = { CFG_REDIS_SENTINEL_MASTER, CFG_REDIS_SENTINEL_PASSWORD };
+	size_t i;
 
-	if (strstr(host, "://") != NULL || strpbrk(host, "/@ ") != NULL)
-		REPORT(c, p, PROBLEM_ERROR, id,
-		       "is not a host name; write the host alone, and port, username and password "
-		       "in their own keys");
-	else if (colon != NULL && strchr(colon + 1, ':') == NULL)
-		REPORT(c, p, PROBLEM_ERROR, id, "`%.60s` holds a port; write it as %s", host,
-		       id == CFG_REDIS_HOST ? "distributed-sync.redis.port" : "port beside it");
+	for (i = 0; i < ARRAY_LEN(ids); i++)
+		if (config_is_set(c, ids[i]))
+			REPORT(c, p, PROBLEM_ERROR, ids[i],
+			       "is set, and distributed-sync.redis.sentinel.nodes is not; write the "
+			       "Sentinels there, a list of host and port, or take it out");
 }
 
 static void check_redis(const struct config *c, struct problems *p)
@@ -164,11 +208,15 @@ static void check_redis(const struct config *c, struct problems *p)
 	size_t i;
 
 	if (n == 0) {
-		check_host(c, CFG_REDIS_HOST, config_str(c, CFG_REDIS_HOST), p);
+		check_host(c, CFG_REDIS_HOST, config_str(c, CFG_REDIS_HOST),
+			   "write one, or the Sentinels as distributed-sync.redis.sentinel.nodes",
+			   p);
+		check_no_sentinels(c, p);
 		return;
 	}
 	for (i = 0; i < n; i++)
-		check_host(c, CFG_REDIS_SENTINEL_HOST, nodes[i], p);
+		check_host(c, CFG_REDIS_SENTINEL_HOST, nodes[i],
+			   "write an item of distributed-sync.redis.sentinel.nodes for each", p);
 	check_ports(c, CFG_REDIS_SENTINEL_PORT, p);
 	if (n > SENTINELS_MAX)
 		REPORT(c, p, PROBLEM_ERROR, CFG_REDIS_SENTINEL_HOST,
@@ -357,6 +405,30 @@ static void check_http(const struct config *c, struct problems *p)
 		       "take services.core.http.host and port out and use the Unix socket");
 }
 
+/* What is set beside what wins over it. */
+static void check_overridden(const struct config *c, struct problems *p)
+{
+	static const enum cfg pairs[][2] = {
+		{ CFG_MONGO_URI, CFG_MONGO_HOST },
+		{ CFG_MONGO_URI, CFG_MONGO_PORT },
+		{ CFG_MONGO_URI, CFG_MONGO_SERVERS_HOST },
+		{ CFG_MONGO_URI, CFG_MONGO_USERNAME },
+		{ CFG_MONGO_URI, CFG_MONGO_PASSWORD },
+		{ CFG_MONGO_SERVERS_HOST, CFG_MONGO_HOST },
+		{ CFG_MONGO_SERVERS_HOST, CFG_MONGO_PORT },
+		{ CFG_REDIS_SOCKET, CFG_REDIS_PORT },
+		{ CFG_REDIS_SENTINEL_HOST, CFG_REDIS_HOST },
+		{ CFG_REDIS_SENTINEL_HOST, CFG_REDIS_PORT },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(pairs); i++)
+		if (config_is_set(c, pairs[i][0]) && config_is_set(c, pairs[i][1]))
+			REPORT(c, p, PROBLEM_WARN, pairs[i][1],
+			       "has no effect: %s is set, and wins; take one of the two out",
+			       schema_row(pairs[i][0])->key);
+}
+
 static void check_secret(const struct config *c, struct problems *p)
 {
 	size_t n = strlen(config_str(c, CFG_ENCRYPTION_SECRET));
@@ -380,4 +452,5 @@ void check_config(const struct config *c, struct problems *p)
 	check_limits(c, p);
 	check_http(c, p);
 	check_secret(c, p);
+	check_overridden(c, p);
 }

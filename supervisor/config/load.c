@@ -68,6 +68,37 @@ static int take_text(const struct loading *l, enum cfg id, const char *name, con
 	return rc;
 }
 
+static void warn(const struct loading *l, enum cfg id, const char *text)
+{
+	struct problem_place at;
+
+	config_place(l->c, id, &at);
+	problems_add(l->p, PROBLEM_WARN, &at, "%s", text);
+}
+
+/* What is probably not meant so, though it can be. */
+static void doubt(const struct loading *l, enum cfg id, const struct origin_found *f)
+{
+	const struct schema_row *row = schema_row(id);
+	bool secret = row->type == TYPE_SECRET || row->type == TYPE_MAP ||
+		      strstr(f->value, "://") != NULL;
+	const char *name;
+	size_t n = resolve_shell_default(f->value, &name);
+	char text[200];
+
+	if (f->cut && secret)
+		warn(l, id,
+		     "a # behind a blank begins a comment, so the value ends before it; if it is a "
+		     "part of the value, write that in quotes");
+	if (n == 0)
+		return;
+	str_print(text, sizeof(text),
+		  "the default in ${%.*s:-...} begins with the hyphen here; a shell's ${X:-y} is "
+		  "written ${X:y}",
+		  (int)MIN(n, (size_t)60), name);
+	warn(l, id, text);
+}
+
 static void note_origin(struct slot *s, const struct origin_found *f)
 {
 	mem_free(s->env);
@@ -90,7 +121,7 @@ static void key_at(char *out, size_t n, const struct schema_row *row, unsigned i
 }
 
 /* Of "a[].b" and "a[].c" the row before says how many there are, and c has its default. */
-static bool fill_gap(const struct loading *l, enum cfg id, unsigned i, struct origin_found *f)
+static bool fill_gap(const struct loading *l, enum cfg id, struct origin_found *f)
 {
 	const struct schema_row *row = schema_row(id);
 	const char *index = strstr(row->key, "[]");
@@ -98,10 +129,32 @@ static bool fill_gap(const struct loading *l, enum cfg id, unsigned i, struct or
 
 	if (index == NULL || row->dflt[0] == '\0' ||
 	    strncmp(row->key, before, (size_t)(index + 2 - row->key)) != 0 ||
-	    i >= l->c->slot[id - 1].v.n)
+	    l->c->slot[id].v.n >= l->c->slot[id - 1].v.n)
 		return false;
 	*f = (struct origin_found){ .value = row->dflt };
 	return true;
+}
+
+/* Of "a[].c" an item whose "a[].b", in the row before, is there and empty: it is left out, and so
+   is what stands beside it. */
+static bool is_left_out(const struct loading *l, enum cfg id, unsigned i)
+{
+	const char *index = strstr(schema_row(id)->key, "[]");
+	char key[LIST_KEY_BYTES];
+	struct origin_found f;
+	char *full = NULL;
+	bool empty;
+
+	if (index == NULL || id == 0 ||
+	    strncmp(schema_row(id - 1)->key, schema_row(id)->key,
+		    (size_t)(index + 2 - schema_row(id)->key)) != 0)
+		return false;
+	key_at(key, sizeof(key), schema_row(id - 1), i);
+	if (!resolve_find(l->r, key, &f) || resolve_expand(l->r, f.value, &full, NULL) < 0)
+		return false;
+	empty = full[0] == '\0';
+	mem_free_secret(full);
+	return empty;
 }
 
 /* key[0], key[1], ... up to the first that is missing. */
@@ -114,14 +167,25 @@ static int take_items(const struct loading *l, enum cfg id)
 	int rc = 1;
 
 	for (i = 0; i <= VALUE_LIST_MAX; i++) {
+		size_t before = s->v.n;
 		int one;
 
+		if (is_left_out(l, id, i))
+			continue;
 		key_at(key, sizeof(key), schema_row(id), i);
 		if (resolve_find(l->r, key, &f))
 			note_origin(s, &f);
-		else if (!fill_gap(l, id, i, &f))
+		else if (!fill_gap(l, id, &f))
 			break;
 		one = take_text(l, id, NULL, f.value);
+		if (one == 0 && schema_is_pattern(schema_row(id)) && s->v.n > before + 1) {
+			struct err e = { 0 };
+
+			/* What stands beside it would be another one's. */
+			one = err_set(&e, ERR_CONFIG,
+				      "is more than one; write an item of the list for each");
+			complain(l, id, &e);
+		}
 		if (one < 0)
 			return one;
 		rc = one == 0 ? 0 : rc;
@@ -158,6 +222,7 @@ static void load_map(const struct loading *l, enum cfg id)
 		note_origin(s, &f);
 		mem_free(s->key);
 		s->key = mem_strdup(key);
+		doubt(l, id, &f);
 		(void)take_text(l, id, key + n, f.value);
 	}
 	s->set = s->v.n > 0;
@@ -181,6 +246,7 @@ static void load_row(const struct loading *l, enum cfg id)
 		s->key = mem_strdup(key);
 	if ((row->type != TYPE_LIST || !schema_is_pattern(row)) && resolve_find(l->r, key, &f)) {
 		note_origin(s, &f);
+		doubt(l, id, &f);
 		value_reset(&s->v);
 		rc = take_text(l, id, NULL, f.value);
 	} else if (row->type == TYPE_LIST) {

@@ -2,9 +2,13 @@
 #include "supervisor/config/origin.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
@@ -113,7 +117,9 @@ static bool find(const struct resolver *r, const char *key, struct origin_found 
 	if (v != NULL)
 		*out = (struct origin_found){ .value = v->value, .env = v->full };
 	else if (node != NULL)
-		*out = (struct origin_found){ .value = node->value, .line = node->line };
+		*out = (struct origin_found){ .value = node->value,
+					      .line = node->line,
+					      .cut = node->cut };
 	return v != NULL || node != NULL;
 }
 
@@ -234,6 +240,79 @@ static size_t length_to(char end, const char *s, size_t n)
 	return n;
 }
 
+/* What was put behind `at`, the caller's, and cut off again. */
+static char *cut_off(struct expansion *x, size_t at)
+{
+	char *s = mem_dup(x->out.data == NULL ? "" : x->out.data + at, x->out.len - at);
+
+	x->out.len = at;
+	return s;
+}
+
+static int read_file(const char *path, char *bytes, size_t *n, struct err *e)
+{
+	/* O_NONBLOCK: a FIFO must not hold us up; it is refused. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat sb;
+	ssize_t got = -1;
+	int rc = 0;
+
+	if (fd >= 0 && fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode))
+		got = read(fd, bytes, RESOLVE_VALUE_MAX_BYTES + 1);
+	if (fd < 0 || got < 0)
+		rc = err_errno(e, fd >= 0 && !S_ISREG(sb.st_mode) ? EINVAL : errno,
+			       "`${file:%.120s}`", path);
+	else if (memchr(bytes, '\0', (size_t)got) != NULL)
+		rc = err_set(e, ERR_CONFIG, "`${file:%.120s}` holds a NUL character; write text",
+			     path);
+	else
+		*n = (size_t)got;
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
+}
+
+/* What stands in a file, without the line's end that editors and `echo` put behind it. Nothing in
+   it is a placeholder. */
+static int take_file(struct expansion *x, const char *path)
+{
+	char *bytes = mem_alloc(RESOLVE_VALUE_MAX_BYTES + 1);
+	size_t n = 0;
+	int rc = read_file(path, bytes, &n, x->e);
+
+	if (n > 0 && bytes[n - 1] == '\n')
+		n -= n > 1 && bytes[n - 2] == '\r' ? 2 : 1;
+	if (rc == 0)
+		rc = append(x, bytes, n);
+	explicit_bzero(bytes, n);
+	mem_free(bytes);
+	return rc;
+}
+
+/* ${file:/path}; 1: it is none. */
+static int replace_file(struct expansion *x, const char *s, size_t n, unsigned depth)
+{
+	static const char prefix[] = "file:";
+	size_t skip = strlen(prefix);
+	size_t at = x->out.len;
+	char *path;
+	int rc;
+
+	if (n <= skip || memcmp(s, prefix, skip) != 0)
+		return 1;
+	rc = expand(x, s + skip, n - skip, depth + 1);
+	if (rc < 0)
+		return rc;
+	path = cut_off(x, at);
+	rc = path[0] == '/'
+		     ? take_file(x, path)
+		     : err_set(x->e, ERR_CONFIG,
+			       "`${file:%.80s}` names no file; write a path that begins with /",
+			       path);
+	mem_free_secret(path);
+	return rc;
+}
+
 /* The inside of one ${...}. */
 static int replace(struct expansion *x, const char *s, size_t n, unsigned depth)
 {
@@ -248,12 +327,14 @@ static int replace(struct expansion *x, const char *s, size_t n, unsigned depth)
 			       "`${%.*s}` leads in a circle or too far; write the value itself",
 			       (int)MIN(n, 80U), s);
 	x->left--;
+	rc = replace_file(x, s, n, depth);
+	if (rc <= 0)
+		return rc;
 	/* The name may be made of placeholders itself: expand it behind `out`, and cut it off. */
 	rc = expand(x, s, name_n, depth + 1);
 	if (rc < 0)
 		return rc;
-	name = mem_dup(x->out.data == NULL ? "" : x->out.data + at, x->out.len - at);
-	x->out.len = at;
+	name = cut_off(x, at);
 	value = strlen(name) > TREE_KEY_MAX_BYTES ? NULL : lookup(x->r, name);
 	if (value != NULL)
 		rc = expand(x, value, strlen(value), depth + 1);
@@ -280,6 +361,13 @@ static int expand(struct expansion *x, const char *text, size_t n, unsigned dept
 
 		if (open == NULL)
 			return append(x, text + i, n - i);
+		if (open > text + i && open[-1] == '\\') { /* \${ stands for itself */
+			rc = append(x, text + i, (size_t)(open - text) - i - 1);
+			if (rc == 0)
+				rc = append(x, open, 2);
+			i = (size_t)(open - text) + 2;
+			continue;
+		}
 		rc = append(x, text + i, (size_t)(open - text) - i);
 		inside = (size_t)(open - text) + 2;
 		len = length_to('}', text + inside, n - inside);
@@ -290,6 +378,21 @@ static int expand(struct expansion *x, const char *text, size_t n, unsigned dept
 		i = inside + len + 1;
 	}
 	return rc;
+}
+
+size_t resolve_shell_default(const char *text, const char **name)
+{
+	const char *s;
+
+	for (s = text; (s = strstr(s, "${")) != NULL; s += 2) {
+		size_t n = strcspn(s + 2, ":${}");
+
+		if (s[2 + n] != ':' || s[3 + n] != '-' || n == 0)
+			continue;
+		*name = s + 2;
+		return n;
+	}
+	return 0;
 }
 
 int resolve_expand(const struct resolver *r, const char *text, char **out, struct err *e)

@@ -6,12 +6,13 @@
  * GRAVITEE. in each spelling of the key; the file; both again for repositories.<key>
  * when the key has one of the scopes of the repositories. Placeholders ${name} and
  * ${name:default} look a name up the same way, then in the plain environment.
- * ${gravitee.home} is GRAVITEE_HOME or, at last, RESOLVE_HOME.
+ * ${gravitee.home} is GRAVITEE_HOME or, at last, RESOLVE_HOME. ${file:/path} is what stands in
+ * a file, for secrets of systemd and Kubernetes. \${ stands for ${ itself, as in Spring.
  *
  * Owns:    its index of the environment; resolver_reset() releases it. The tree and
  *          the environment are borrowed.
- * Blocks:  never.
- * Errors:  ERR_CONFIG with the reason; the texts never hold more than a placeholder's name.
+ * Blocks:  resolve_expand() on the files that ${file:...} names.
+ * Errors:  ERR_CONFIG with the reason, -errno of a file; the texts never hold more than a placeholder's name.
  */
 #pragma once
 
@@ -45,6 +46,7 @@ struct origin_found {
 	const char *value;
 	const char *env; /* the variable; NULL: the file */
 	unsigned line;	 /* in the file */
+	bool cut;	 /* see read.h */
 };
 
 void resolver_init(struct resolver *r, const struct tree *tree, char *const *env);
@@ -59,6 +61,10 @@ bool resolve_find(const struct resolver *r, const char *key, struct origin_found
 bool resolve_below(const struct resolver *r, const char *prefix, size_t *at, char *name, size_t n);
 
 /* *out is `text` with its placeholders replaced, and the caller's; mem_free_secret() it. */
+/* The name in "${name:-...", whose default begins with a hyphen, which a shell means otherwise;
+   its length, 0: there is none. */
+size_t resolve_shell_default(const char *text, const char **name);
+
 int resolve_expand(const struct resolver *r, const char *text, char **out, struct err *e) MUST_USE;
 
 /* One spelling of a key: [0] -> .0, dots -> _, hyphens gone, upper case. FOLDED is of no variable:

@@ -9,6 +9,12 @@
 #include "common/base/str.h"
 #include "supervisor/config/hint.h"
 
+#define MERGES_MAX 64 /* that wait for the end of their mappings */
+
+/* What may stand before a value: YAML's own, which say nothing that the text does not. */
+#define CORE_TAG "tag:yaml.org,2002:"
+static const char core_tags[] = "bool float int map null seq str timestamp";
+
 /* A key as it stands in a mapping that is still open. */
 struct seen {
 	char *key; /* owned */
@@ -21,6 +27,14 @@ struct anchor {
 	size_t first;
 	size_t n;
 	size_t path_len;
+	unsigned line;
+	bool used;
+};
+
+/* `<<: *name` of a mapping that is still open. */
+struct merge {
+	size_t anchor; /* number of it */
+	unsigned line;
 };
 
 struct yaml_reader {
@@ -36,6 +50,8 @@ struct yaml_reader {
 	struct anchor *anchor; /* owned */
 	size_t nanchor;
 	size_t anchor_cap;
+	struct merge merge[MERGES_MAX];
+	size_t nmerge;
 	unsigned documents;
 	size_t twice; /* keys reported as duplicates */
 	bool failed;  /* refused: nothing more is read */
@@ -73,13 +89,74 @@ static void add_node(struct yaml_reader *r, const char *value, size_t n, unsigne
 }
 
 /* `name` NULL: it has none. The nodes from `first` on are what was read at this path. */
-static void add_anchor(struct yaml_reader *r, const yaml_char_t *name, size_t first)
+static void add_anchor(struct yaml_reader *r, const yaml_char_t *name, size_t first, unsigned line)
 {
 	if (name == NULL || r->failed)
 		return;
 	r->anchor = mem_grow(r->anchor, &r->anchor_cap, r->nanchor + 1, sizeof(*r->anchor));
-	r->anchor[r->nanchor++] = (struct anchor){ mem_strdup((const char *)name), first,
-						   r->tree->n - first, r->path.len };
+	r->anchor[r->nanchor++] = (struct anchor){
+		mem_strdup((const char *)name), first, r->tree->n - first, r->path.len, line, false
+	};
+}
+
+/* The last one of that name that is finished; its number, or SIZE_MAX. It may be a password that
+   begins with *, and is not shown. */
+static size_t find_anchor(struct yaml_reader *r, const yaml_event_t *alias)
+{
+	size_t i;
+
+	for (i = r->nanchor; i > 0; i--) {
+		if (strcmp(r->anchor[i - 1].name, (const char *)alias->data.alias.anchor) != 0)
+			continue;
+		r->anchor[i - 1].used = true;
+		return i - 1;
+	}
+	REFUSE(r, line_of(alias),
+	       "a value that begins with * stands for what has the same name behind an & above, "
+	       "and there is none that is finished; if it is a text, write it in quotes");
+	return SIZE_MAX;
+}
+
+/* A value that is meant to be a text loses it. */
+static void refuse_unused(struct yaml_reader *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nanchor && !r->failed; i++)
+		if (!r->anchor[i].used)
+			REFUSE(r, r->anchor[i].line,
+			       "a value that begins with & gives it a name, which nothing uses; if it "
+			       "is a text, write it in quotes, else take the name out");
+}
+
+static const yaml_char_t *tag_of(const yaml_event_t *ev)
+{
+	switch (ev->type) {
+	case YAML_SCALAR_EVENT:
+		return ev->data.scalar.tag;
+	case YAML_SEQUENCE_START_EVENT:
+		return ev->data.sequence_start.tag;
+	case YAML_MAPPING_START_EVENT:
+		return ev->data.mapping_start.tag;
+	default:
+		return NULL;
+	}
+}
+
+static bool tag_is_fine(struct yaml_reader *r, const yaml_event_t *ev)
+{
+	const char *tag = (const char *)tag_of(ev);
+	const char *core;
+
+	if (tag == NULL || str_equal(tag, "!"))
+		return true;
+	core = str_starts(tag, CORE_TAG) ? tag + strlen(CORE_TAG) : "";
+	if (str_lists(core_tags, core, strlen(core)))
+		return true;
+	REFUSE(r, line_of(ev),
+	       "a value that begins with ! has a type that is not known here; if it is a text, "
+	       "write it in quotes");
+	return false;
 }
 
 static bool path_fits(struct yaml_reader *r, unsigned line)
@@ -187,8 +264,7 @@ static bool next(struct yaml_reader *r, yaml_event_t *ev)
 
 static void refuse_alias(struct yaml_reader *r, const yaml_event_t *ev)
 {
-	REFUSE(r, line_of(ev), "`*%s` where a key should be; write the key out",
-	       (const char *)ev->data.alias.anchor);
+	REFUSE(r, line_of(ev), "a * where a key should be; write the key out");
 }
 
 /* Puts the key behind the path of its mapping. */
@@ -203,8 +279,6 @@ static void take_key(struct yaml_reader *r, const yaml_event_t *ev)
 		REFUSE(r, line_of(ev), "a key that is a list or a group; keys are names");
 	} else if (n == 0 || memchr(key, '\0', n) != NULL) {
 		REFUSE(r, line_of(ev), "an empty key; write `name: value`");
-	} else if (strcmp(key, "<<") == 0) {
-		REFUSE(r, line_of(ev), "merge keys (`<<`) are not read; write the keys out");
 	} else {
 		if (r->path.len > 0)
 			buf_addc(&r->path, '.');
@@ -215,6 +289,26 @@ static void take_key(struct yaml_reader *r, const yaml_event_t *ev)
 		r->seen[r->nseen].key = mem_dup(r->path.data, r->path.len);
 		r->seen[r->nseen++].line = line_of(ev);
 	}
+}
+
+/* "abc #def": what is meant as a part of the value may be a comment. By line and column, which
+   count characters: a file that is no UTF-8 is not looked at so closely. */
+static bool has_glued_comment(const struct config_source *in, const yaml_event_t *ev)
+{
+	const char *s = in->bytes;
+	const char *end = s + in->n;
+	size_t left = ev->end_mark.line;
+
+	for (; left > 0 && s < end; s++)
+		left -= *s == '\n' ? 1 : 0;
+	for (left = ev->end_mark.column; left > 0 && s < end && *s != '\n'; left--) {
+		size_t n = str_utf8_len(s, (size_t)(end - s));
+
+		s += MAX(n, 1);
+	}
+	while (s < end && (*s == ' ' || *s == '\t'))
+		s++;
+	return end - s > 1 && s[0] == '#' && strchr(" \t\r\n#-=", s[1]) == NULL;
 }
 
 static void take_scalar(struct yaml_reader *r, const yaml_event_t *ev)
@@ -228,33 +322,113 @@ static void take_scalar(struct yaml_reader *r, const yaml_event_t *ev)
 		return;
 	}
 	add_node(r, value, n, line_of(ev));
-	add_anchor(r, ev->data.scalar.anchor, first);
+	if (!r->failed && ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+		r->tree->node[first].cut = has_glued_comment(r->in, ev);
+	add_anchor(r, ev->data.scalar.anchor, first, line_of(ev));
+}
+
+/* The name at the front of what is below `base`. */
+static size_t name_len(const char *key, size_t base)
+{
+	const char *s = key + base + (key[base] == '.' ? 1 : 0);
+
+	return (size_t)(s - key) + strcspn(s, ".[");
+}
+
+/* A mapping whose nodes are those from `first` to `end` has a key of the path's name. */
+static bool is_taken(struct yaml_reader *r, size_t base, size_t first, size_t end)
+{
+	const char *path = buf_cstr(&r->path);
+	size_t n = name_len(path, base);
+	size_t i;
+
+	for (i = first; i < end; i++) {
+		const char *key = r->tree->node[i].key;
+
+		if (name_len(key, base) == n && memcmp(key, path, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What the anchor stands for, to the path that is read; the nodes that are there already, from
+   `first` on, win. */
+static void copy_anchor(struct yaml_reader *r, const struct merge *m, size_t first)
+{
+	const struct anchor a = r->anchor[m->anchor];
+	size_t base = r->path.len;
+	size_t end = r->tree->n;
+	size_t i;
+
+	for (i = a.first; i < a.first + a.n && !r->failed; i++) {
+		/* By value: add_node() may move the array. */
+		const struct node from = r->tree->node[i];
+		const char *below = from.key + a.path_len;
+
+		r->path.len = base;
+		buf_adds(&r->path, below + (base == 0 && below[0] == '.' ? 1 : 0));
+		if (!is_taken(r, base, first, end) && path_fits(r, m->line))
+			add_node(r, from.value, strlen(from.value), m->line);
+	}
+	r->path.len = base;
 }
 
 /* Copies what the anchor stands for; an anchor that is still open is not known yet. */
 static void take_alias(struct yaml_reader *r, const yaml_event_t *ev)
 {
-	const char *name = (const char *)ev->data.alias.anchor;
-	const struct anchor *a = NULL;
-	size_t base = r->path.len;
-	size_t i;
+	size_t found = find_anchor(r, ev);
 
-	for (i = r->nanchor; i > 0 && a == NULL; i--)
-		if (strcmp(r->anchor[i - 1].name, name) == 0)
-			a = &r->anchor[i - 1];
-	if (a == NULL) {
-		REFUSE(r, line_of(ev), "`*%s` has no finished `&%s` above it", name, name);
+	if (found != SIZE_MAX)
+		copy_anchor(r, &(struct merge){ found, line_of(ev) }, r->tree->n);
+}
+
+/* --- merge keys --- */
+
+/* One of `<<: *a` or `<<: [*a, *b]`; what it brings is known when its mapping ends. */
+static void note_merge(struct yaml_reader *r, const yaml_event_t *ev)
+{
+	size_t found;
+
+	if (ev->type != YAML_ALIAS_EVENT) {
+		REFUSE(r, line_of(ev), "`<<` takes *name, or a list of them: [*a, *b]");
 		return;
 	}
-	for (i = a->first; i < a->first + a->n && !r->failed; i++) {
-		/* By value: add_node() may move the array. */
-		const struct node from = r->tree->node[i];
-
-		r->path.len = base;
-		buf_adds(&r->path, from.key + a->path_len);
-		if (path_fits(r, line_of(ev)))
-			add_node(r, from.value, strlen(from.value), line_of(ev));
+	found = find_anchor(r, ev);
+	if (r->failed)
+		return;
+	if (r->nmerge == MERGES_MAX) {
+		REFUSE(r, line_of(ev), "more than %d merge keys (`<<`) at once; write keys out",
+		       MERGES_MAX);
+		return;
 	}
+	r->merge[r->nmerge++] = (struct merge){ found, line_of(ev) };
+}
+
+static void take_merge(struct yaml_reader *r, const yaml_event_t *value)
+{
+	yaml_event_t ev;
+	bool more = true;
+
+	if (value->type != YAML_SEQUENCE_START_EVENT) {
+		note_merge(r, value);
+		return;
+	}
+	while (more && next(r, &ev)) {
+		more = ev.type != YAML_SEQUENCE_END_EVENT;
+		if (more)
+			note_merge(r, &ev);
+		yaml_event_delete(&ev);
+	}
+}
+
+/* The keys of the mapping itself win, then those of the merge that stands first. */
+static void end_merges(struct yaml_reader *r, size_t first_merge, size_t first_node)
+{
+	size_t i;
+
+	for (i = first_merge; i < r->nmerge && !r->failed; i++)
+		copy_anchor(r, &r->merge[i], first_node);
+	r->nmerge = first_merge;
 }
 
 static void take_container(struct yaml_reader *r, const yaml_event_t *start);
@@ -262,24 +436,33 @@ static void take_container(struct yaml_reader *r, const yaml_event_t *start);
 /* What begins with `ev`, where r->path says. */
 static void take_value(struct yaml_reader *r, const yaml_event_t *ev)
 {
-	if (ev->type == YAML_SCALAR_EVENT)
+	if (ev->type == YAML_SCALAR_EVENT && tag_is_fine(r, ev))
 		take_scalar(r, ev);
+	else if (r->failed)
+		return;
 	else if (ev->type == YAML_ALIAS_EVENT)
 		take_alias(r, ev);
 	else if (r->depth == TREE_DEPTH_MAX)
 		REFUSE(r, line_of(ev), "nested deeper than %d levels", TREE_DEPTH_MAX);
-	else
+	else if (tag_is_fine(r, ev))
 		take_container(r, ev);
 }
 
 static void take_member(struct yaml_reader *r, const yaml_event_t *key)
 {
+	bool merge = key->type == YAML_SCALAR_EVENT &&
+		     key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+		     str_equal((const char *)key->data.scalar.value, "<<");
 	yaml_event_t value;
 
-	take_key(r, key);
+	if (!merge)
+		take_key(r, key);
 	if (!next(r, &value))
 		return;
-	take_value(r, &value);
+	if (merge)
+		take_merge(r, &value);
+	else
+		take_value(r, &value);
 	yaml_event_delete(&value);
 }
 
@@ -297,6 +480,7 @@ static void take_container(struct yaml_reader *r, const yaml_event_t *start)
 	size_t path_len = r->path.len;
 	size_t first_node = r->tree->n;
 	size_t first_key = r->nseen;
+	size_t first_merge = r->nmerge;
 	unsigned index = 0;
 	bool more = true;
 	yaml_event_t ev;
@@ -315,10 +499,11 @@ static void take_container(struct yaml_reader *r, const yaml_event_t *start)
 	if (r->failed)
 		return;
 	end_keys(r, first_key);
+	end_merges(r, first_merge, first_node);
 	if (r->tree->n == first_node && r->depth > 0)
 		add_node(r, "", 0, line_of(start)); /* [] and {} */
 	add_anchor(r, map ? start->data.mapping_start.anchor : start->data.sequence_start.anchor,
-		   first_node);
+		   first_node, line_of(start));
 }
 
 static void take_root(struct yaml_reader *r, const yaml_event_t *ev)
@@ -358,6 +543,7 @@ static void parse(struct yaml_reader *r)
 		take_root(r, &ev);
 		yaml_event_delete(&ev);
 	}
+	refuse_unused(r);
 	yaml_parser_delete(&r->parser);
 }
 

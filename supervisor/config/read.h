@@ -2,9 +2,10 @@
 /*
  * read - a YAML file as a flat list of `a.b.c[0].d` = text, each with its line.
  *
- * The only user of libyaml. Anchors and aliases work, within the same bounds as
- * everything else; merge keys (`<<`), more than one document and keys that are not
- * text are refused. A key that occurs twice is reported as an error with both lines,
+ * The only user of libyaml. Anchors, aliases and merge keys (`<<`) work, within the same
+ * bounds as everything else; more than one document and keys that are not text are refused,
+ * and so is what would lose the text of a value: a type that is not YAML's own, a name that
+ * nothing uses. A key that occurs twice is reported as an error with both lines,
  * but the tree is delivered, so that its other faults are found too.
  *
  * Owns:    the nodes; tree_free() overwrites and releases them.
@@ -25,6 +26,7 @@ struct node {
 	char *key;     /* owned */
 	char *value;   /* owned; "" for an empty value, null, [] and {} */
 	unsigned line; /* from 1 */
+	bool cut;      /* a comment stands so close to it that it may be a part of it */
 };
 
 struct tree {

@@ -115,6 +115,13 @@ static char *node_id(const struct building *b)
 	return b->in->node_id != NULL ? mem_strdup(b->in->node_id) : copy(b->c, CFG_NODE_NAME);
 }
 
+static char *make_address(const char *host, const char *port)
+{
+	bool ipv6 = strchr(host, ':') != NULL;
+
+	return mem_printf("%s%s%s:%s", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+}
+
 /* "host:port" of each; NULL when there is none. */
 static char **make_addresses(const struct config *c, enum cfg host, enum cfg port, size_t *n)
 {
@@ -126,7 +133,7 @@ static char **make_addresses(const struct config *c, enum cfg host, enum cfg por
 
 	CHECK(n_ports >= *n);
 	for (i = 0; i < *n; i++)
-		out[i] = mem_printf("%s:%s", hosts[i], ports[i]);
+		out[i] = make_address(hosts[i], ports[i]);
 	return out;
 }
 
@@ -196,6 +203,7 @@ static ProtobufCMessage *build_elector(const struct building *b)
 static Ipc__Mongo *make_mongo(const struct config *c)
 {
 	Ipc__Mongo *m = message_new(&ipc__mongo__descriptor);
+	char *port;
 
 	/* The connection string wins: what is not used must not restart anybody. */
 	if (!config_is_set(c, CFG_MONGO_URI))
@@ -204,8 +212,9 @@ static Ipc__Mongo *make_mongo(const struct config *c)
 	if (!config_is_set(c, CFG_MONGO_URI) && m->n_hosts == 0) {
 		m->n_hosts = 1;
 		m->hosts = mem_alloc(sizeof(*m->hosts));
-		m->hosts[0] = mem_printf("%s:%" PRId64, config_str(c, CFG_MONGO_HOST),
-					 config_int(c, CFG_MONGO_PORT));
+		port = mem_printf("%" PRId64, config_int(c, CFG_MONGO_PORT));
+		m->hosts[0] = make_address(config_str(c, CFG_MONGO_HOST), port);
+		mem_free(port);
 	}
 	m->entity_max_bytes = (uint64_t)config_int(c, CFG_ENTITY_MAX);
 	if (config_bool(c, CFG_MONGO_SSL))
