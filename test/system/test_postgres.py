@@ -220,6 +220,32 @@ def test_tables_have_a_schema_and_a_prefix(zone):
     assert n.names() == ["API:a"]
 
 
+@pytest.mark.parametrize("where", [
+    "currentSchema=PUBLIC", "currentSchema=nowhere,%20%22public%22", "currentSchema=%22public%22",
+    "options=-c%20search_path%3Dpublic", "options=-c+search_path%3Dpublic&currentSchema=public",
+])
+def test_the_path_to_the_tables_is_read_as_the_driver_reads_it(zone, where):
+    zone.mongo.start()
+    # without it nothing is found
+    zone.mongo.run(f'ALTER ROLE reader IN DATABASE "{zone.mongo.name}" SET search_path = pg_catalog')
+    put_api(zone, "a")
+    n = one_node(zone, start=False)
+    n.config.write_text(zone.config("n1").replace(zone.mongo.uri, zone.mongo.uri + ("&" if "?" in zone.mongo.uri else "?") + where))
+    n.start()
+    names_are(n, "API:a")
+
+
+@pytest.mark.parametrize("where", ["currentSchema=%22PUBLIC%22", "currentSchema=", "currentSchema=nowhere"])
+def test_tables_that_are_not_there_at_first_start_are_named(zone, where):
+    zone.mongo.start()
+    n = one_node(zone, start=False)
+    n.config.write_text(zone.config("n1").replace(zone.mongo.uri, zone.mongo.uri + ("&" if "?" in zone.mongo.uri else "?") + where))
+    n.start()
+    until("named", lambda: "table events_latest" in n.fetcher()["source"] or "table environments" in n.fetcher()["source"]
+          or "or is not there" in n.fetcher()["source"])
+    assert "management.jdbc.schema" in n.fetcher()["source"]
+
+
 def test_tables_of_older_releases_lack_columns_and_tables(zone):
     zone.mongo.start()
     zone.mongo.run("ALTER TABLE subscriptions DROP reference_id, DROP reference_type, DROP configuration; "
