@@ -44,6 +44,7 @@ struct command {
 	enum command_where where;
 	size_t min_args;
 	size_t max_args;
+	bool changes; /* what it did to the daemon, and who asked, is logged */
 };
 
 extern const struct command commands[];

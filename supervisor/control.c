@@ -24,6 +24,8 @@ struct peer {
 	struct chan *chan;
 	uv_timer_t idle;
 	bool allowed;
+	struct ucred who;
+	const struct command *command; /* that was asked for, and changes something; or NULL */
 	enum command_wait waits;
 	bool answered; /* the reply is on its way; nothing more is heard */
 	struct peer *next;
@@ -57,8 +59,17 @@ static void drop(struct peer *p)
 	uv_close((uv_handle_t *)&p->idle, on_timer_closed);
 }
 
+/* Who did what, and what came of it. */
+static void note(const struct peer *p, const Control__Reply *m)
+{
+	if (p->command != NULL)
+		log_note(EV("control"), KV("verb", p->command->verb), KV("uid", p->who.uid),
+			 KV("pid", p->who.pid), KV("code", m->exit_code), KV("err", m->error));
+}
+
 static void reply(struct peer *p, Control__Reply *m)
 {
+	note(p, m);
 	m->last = true;
 	if (chan_send(p->chan, &m->base) != ERR_LIMIT)
 		return;
@@ -75,6 +86,9 @@ static void answer(struct peer *p, const Control__Request *req)
 	Control__Reply m = CONTROL__REPLY__INIT;
 	Control__Status *st;
 
+	p->command = command_find(req->verb);
+	if (p->command != NULL && !p->command->changes)
+		p->command = NULL;
 	if (p->allowed) {
 		p->c->answer(p->c->s, req->verb, (const char *const *)req->args, req->n_args, &r);
 	} else {
@@ -188,16 +202,16 @@ static bool in_group(int fd, gid_t want)
 	return false;
 }
 
-static bool is_allowed(const struct control *c, int fd)
+static bool is_allowed(const struct control *c, int fd, struct ucred *who)
 {
-	struct ucred who;
-	socklen_t len = sizeof(who);
+	socklen_t len = sizeof(*who);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &len) < 0)
 		return false;
-	if (who.uid == 0 || who.uid == geteuid() || who.gid == c->group || in_group(fd, c->group))
+	if (who->uid == 0 || who->uid == geteuid() || who->gid == c->group ||
+	    in_group(fd, c->group))
 		return true;
-	log_warn(EV("control_refused"), KV("uid", who.uid), KV("pid", who.pid));
+	log_warn(EV("control_refused"), KV("uid", who->uid), KV("pid", who->pid));
 	return false;
 }
 
@@ -215,7 +229,7 @@ static void on_connection(void *arg, uv_stream_t *from)
 		return;
 	}
 	p->c = c;
-	p->allowed = is_allowed(c, chan_fd(p->chan));
+	p->allowed = is_allowed(c, chan_fd(p->chan), &p->who);
 	CHECK(uv_timer_init(from->loop, &p->idle) == 0);
 	p->idle.data = p;
 	CHECK(uv_timer_start(&p->idle, on_idle, CONTROL_IDLE_MS, 0) == 0);

@@ -565,7 +565,9 @@ int supervisor_stepdown(struct supervisor *s, struct buf *text, struct err *e)
 			       "this node is alone: there is nobody to step down for");
 	if (s->role.token[0] == '\0')
 		return err_set(e, ERR_STATE, "this node is not the primary");
-	buf_adds(text, "stepping down\n");
+	buf_adds(text,
+		 "stepping down: another node that stands takes the role; where there is none, "
+		 "this node comes back\n");
 	b.reason = reason;
 	return child_send(s->child[SLICE_ELECTOR], &b.base) < 0
 		       ? err_set(e, ERR_STATE, "the elector is down")
@@ -593,9 +595,12 @@ int supervisor_takeover(struct supervisor *s, struct buf *text, struct err *e)
 	if (!s->role.candidate)
 		return err_set(e, ERR_STATE,
 			       "this node never stands for election (zonesync.candidate: false)");
-	if (role_is_primary(&s->role) && !supervisor_sees_java(s))
-		return err_set(e, ERR_STATE,
-			       "this node is the primary, and no Java gateway writes this zone");
+	if (!supervisor_sees_java(s))
+		return err_set(
+			e, ERR_STATE,
+			"no Java gateway writes this zone, or wrote it last: this node stands "
+			"for election as it is, and is %s",
+			role_is_primary(&s->role) ? "the primary" : "not the primary");
 	buf_adds(text, "standing for election, whatever Java gateways do; "
 		       "see `zonesync status`\n");
 	return child_send(s->child[SLICE_ELECTOR], &t.base) < 0

@@ -72,22 +72,39 @@ static const char *second_of(const char *verb, const char *first)
 	return strncmp(verb, first, n) == 0 && verb[n] == ' ' ? verb + n + 1 : NULL;
 }
 
-static int no_verb(const char *word, const char *next, struct err *e)
+static const char *first_of_group(const char *word)
 {
-	const char *near = args_nearest(word);
-	char two[VERB_BYTES];
 	size_t i;
 
-	for (i = 0; i < commands_len; i++) {
-		const char *verb = commands[i].verb;
+	for (i = 0; i < commands_len; i++)
+		if (second_of(commands[i].verb, word) != NULL)
+			return commands[i].verb;
+	return NULL;
+}
 
-		if (second_of(verb, word) == NULL)
-			continue;
-		str_print(two, sizeof(two), "%s %s", word, next == NULL ? "" : next);
-		near = next == NULL ? NULL : args_nearest(two);
-		return err_set(e, ERR_PARSE, "`%s` wants a second word, such as `%s`", word,
-			       near == NULL ? verb : near);
+static int no_second_word(const char *word, const char *next, struct err *e)
+{
+	const char *near = NULL;
+	char two[VERB_BYTES];
+
+	if (next != NULL) {
+		str_print(two, sizeof(two), "%s %s", word, next);
+		near = args_nearest(two);
 	}
+	return err_set(e, ERR_PARSE, "`%s` wants a second word, such as `%s`", word,
+		       near == NULL ? first_of_group(word) : near);
+}
+
+static int no_verb(struct parsing *p, const char *word, const char *next, struct err *e)
+{
+	const char *near = args_nearest(word);
+
+	if (first_of_group(word) != NULL && (next == NULL || next[0] == '-')) {
+		p->out->group = word;
+		return 0;
+	}
+	if (first_of_group(word) != NULL)
+		return no_second_word(word, next, e);
 	if (near != NULL)
 		return err_set(e, ERR_PARSE, "there is no command `%s`; did you mean `%s`?", word,
 			       near);
@@ -111,7 +128,7 @@ static int take_verb(struct parsing *p, struct err *e)
 		return 0;
 	}
 	p->out->command = command_find(word);
-	return p->out->command == NULL ? no_verb(word, next, e) : 0;
+	return p->out->command == NULL ? no_verb(p, word, next, e) : 0;
 }
 
 static int check_words(const struct args *a, struct err *e)
@@ -119,7 +136,7 @@ static int check_words(const struct args *a, struct err *e)
 	const struct command *c = a->command;
 
 	if (c == NULL)
-		return 0;
+		return a->group == NULL ? 0 : no_second_word(a->group, NULL, e);
 	if (a->n_words < c->min_args)
 		return err_set(e, ERR_PARSE, "%s wants %s", c->verb, c->args);
 	if (a->n_words > c->max_args)

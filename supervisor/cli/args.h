@@ -28,6 +28,7 @@ struct args_option {
 
 struct args {
 	const struct command *command; /* NULL: none was given */
+	const char *group; /* the first word of verbs of two, without a second one; NULL: none */
 	const char *word[ARGS_WORDS_MAX];
 	size_t n_words;
 	struct args_option option[ARGS_OPTIONS_MAX];

@@ -67,7 +67,7 @@ static int find_sources(struct logs *l, struct cli *c)
 	control__reply__free_unpacked(r, NULL);
 	if (dir == NULL)
 		return cli_fail(CLI_NO,
-				"the daemon logs to its stderr; see `journalctl -u zonesync`");
+				"the daemon logs to its stderr; see `journalctl -u zonesyncd`");
 	for (i = 0; i < ARRAY_LEN(names); i++)
 		if (only == NULL || str_equal(only, names[i]))
 			l->source[l->n++] =

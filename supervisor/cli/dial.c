@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -50,16 +51,19 @@ void conn_close(struct conn *c)
 /* Until the descriptor is ready, or c->until is reached. */
 static int wait_for(struct conn *c, short what, struct err *e)
 {
-	struct pollfd p = { .fd = c->fd, .events = what };
+	/* A reader of ours that left is told of without a word to write. */
+	struct pollfd p[] = { { .fd = c->fd, .events = what }, { .fd = STDOUT_FILENO } };
 	int rc;
 
 	do {
 		int64_t left = c->until < 0 ? -1 : MAX(c->until - clock_boot_ms(), 0);
 
-		rc = poll(&p, 1, (int)MIN(left, INT32_MAX));
+		rc = poll(p, c->until < 0 ? 2 : 1, (int)MIN(left, INT32_MAX));
 	} while (rc < 0 && errno == EINTR);
 	if (rc == 0)
 		return err_set(e, ERR_TIMEOUT, "no answer in time");
+	if (rc > 0 && p[0].revents == 0)
+		_exit(EXIT_SUCCESS);
 	return rc < 0 ? err_errno(e, errno, "poll") : 0;
 }
 

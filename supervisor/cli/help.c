@@ -6,8 +6,7 @@
 
 #include "common/model/kind.h"
 #include "supervisor/cli/cli.h"
-
-#define HELP_COLUMN 48
+#include "supervisor/cli/print.h"
 
 const struct cli_exit cli_exits[] = {
 	{ CLI_OK, "done; `status`: all is well" },
@@ -27,25 +26,18 @@ const struct cli_exit cli_exits[] = {
 };
 const size_t cli_exits_len = ARRAY_LEN(cli_exits);
 
+#define HELP_INDENT 6
+
 static void help_of(struct buf *out, const struct command *c)
 {
-	size_t from = out->len;
-
-	buf_printf(out, "  %s%s%s", c->verb, c->args[0] == '\0' ? "" : " ", c->args);
-	if (out->len - from + 2 > HELP_COLUMN) {
-		buf_addc(out, '\n');
-		from = out->len;
-	}
-	buf_printf(out, "%*s%s\n", (int)(HELP_COLUMN - (out->len - from)), "", c->help);
+	buf_printf(out, "  %s%s%s\n%*s%s\n", c->verb, c->args[0] == '\0' ? "" : " ", c->args,
+		   HELP_INDENT, "", c->help);
 }
 
 static void help_of_option(struct buf *out, const struct option_row *o)
 {
-	size_t from = out->len;
-
-	buf_printf(out, "  --%s%s%s", o->name, o->arg == NULL ? "" : " ",
-		   o->arg == NULL ? "" : o->arg);
-	buf_printf(out, "%*s%s%s%s\n", (int)(HELP_COLUMN - (out->len - from)), "", o->help,
+	buf_printf(out, "  --%s%s%s\n%*s%s%s%s\n", o->name, o->arg == NULL ? "" : " ",
+		   o->arg == NULL ? "" : o->arg, HELP_INDENT, "", o->help,
 		   o->dflt == NULL ? "" : ", else ", o->dflt == NULL ? "" : o->dflt);
 }
 
@@ -59,27 +51,50 @@ static void help_of_types(struct buf *out)
 	buf_addc(out, '\n');
 }
 
-void help_text(struct buf *out, const struct command *one)
+static void help_of_one(struct buf *out, const struct command *c)
+{
+	buf_printf(out, "usage: zonesync [--socket PATH] %s%s%s\n\n%s\n", c->verb,
+		   c->args[0] == '\0' ? "" : " ", c->args, c->help);
+	if (strstr(c->args, "TYPE") != NULL)
+		help_of_types(out);
+	buf_adds(out, "\nmore in zonesync(1)\n");
+}
+
+static bool is_in(const struct command *c, const char *group)
+{
+	size_t n = group == NULL ? 0 : strlen(group);
+
+	return group == NULL || (strncmp(c->verb, group, n) == 0 && c->verb[n] == ' ');
+}
+
+static void help_of_all(struct buf *out, const char *group)
 {
 	size_t i;
 
-	if (one != NULL) {
-		buf_printf(out, "usage: zonesync [--socket PATH] %s%s%s\n\n%s\n", one->verb,
-			   one->args[0] == '\0' ? "" : " ", one->args, one->help);
-		if (strstr(one->args, "TYPE") != NULL)
-			help_of_types(out);
+	buf_printf(out, "usage: zonesync [--socket PATH] %s%sCOMMAND\n\n",
+		   group == NULL ? "" : group, group == NULL ? "" : " ");
+	for (i = 0; i < commands_len; i++)
+		if (is_in(&commands[i], group))
+			help_of(out, &commands[i]);
+	if (group != NULL) {
 		buf_adds(out, "\nmore in zonesync(1)\n");
 		return;
 	}
-	buf_adds(out, "usage: zonesync [--socket PATH] COMMAND\n\n");
-	for (i = 0; i < commands_len; i++)
-		help_of(out, &commands[i]);
 	help_of(out, &(struct command){ "help", "[COMMAND]", "this, or about one command", AT_CLI,
-					0, 0 });
+					0, 0, false });
 	buf_addc(out, '\n');
 	for (i = 0; i < CLI_OPTION__COUNT; i++)
 		help_of_option(out, &cli_options[i]);
 	buf_adds(out, "\nmore in zonesync(1)\n\nexit codes\n");
 	for (i = 0; i < cli_exits_len; i++)
 		buf_printf(out, "  %3d  %s\n", cli_exits[i].code, cli_exits[i].what);
+}
+
+void help_text(struct buf *out, const struct command *one, const char *group)
+{
+	if (one != NULL)
+		help_of_one(out, one);
+	else
+		help_of_all(out, group);
+	text_wrap(out, one != NULL ? 0 : HELP_INDENT);
 }

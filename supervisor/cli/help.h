@@ -18,5 +18,5 @@ struct cli_exit {
 extern const struct cli_exit cli_exits[];
 extern const size_t cli_exits_len;
 
-/* About one command; NULL: about all. */
-void help_text(struct buf *out, const struct command *one);
+/* About one command; NULL: about all, or those of a group ("config"). */
+void help_text(struct buf *out, const struct command *one, const char *group);

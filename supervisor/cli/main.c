@@ -38,11 +38,11 @@ static const struct {
 	{ "version", verb_version },
 };
 
-static int help(const struct command *one)
+static int help(const struct args *a)
 {
 	struct buf out = { 0 };
 
-	help_text(&out, one);
+	help_text(&out, a->command, a->group);
 	cli_print(&out);
 	return CLI_OK;
 }
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 	if (c.args.version)
 		return verb_version(&c);
 	if (c.args.help)
-		return help(c.args.command);
+		return help(&c.args);
 	if (c.args.command == NULL)
 		return cli_fail(EX_USAGE, "what shall be done? see `zonesync help`");
 	return run(&c);

@@ -33,6 +33,86 @@ void text_clean(struct buf *b, const char *s)
 	}
 }
 
+/* The bytes of one character, and whether it takes a column: what sets a colour takes none. */
+static size_t step_over(const char *s, size_t n, bool *column)
+{
+	size_t len = str_utf8_len(s, n);
+
+	*column = s[0] != '\033';
+	if (!*column)
+		len = (size_t)((const char *)memchr(s, 'm', n) - s) + 1;
+	return MAX(len, 1);
+}
+
+/* How many bytes of a line fit; *n_all when all of it does. */
+static size_t fitting(const char *s, size_t n, size_t columns)
+{
+	size_t used = 0;
+	size_t blank = 0; /* the last one, behind a word */
+	size_t i = 0;
+
+	while (i < n) {
+		bool column;
+		size_t len = step_over(s + i, n - i, &column);
+
+		if (s[i] == ' ' && i > 0 && s[i - 1] != ' ')
+			blank = i;
+		if (column && ++used > columns && blank > 0)
+			return blank;
+		i += len;
+	}
+	return n;
+}
+
+static void wrap_line(struct buf *out, const char *s, size_t n, unsigned indent)
+{
+	size_t width = TEXT_COLUMNS;
+	size_t own = 0; /* blanks that the line begins with are no place to break at */
+
+	while (own < n && s[own] == ' ')
+		own++;
+	buf_add(out, s, own);
+	s += own;
+	n -= own;
+	width -= MIN(own, (size_t)TEXT_COLUMNS / 2);
+	for (;;) {
+		size_t len = fitting(s, n, width);
+
+		buf_add(out, s, len);
+		s += len;
+		n -= len;
+		while (n > 0 && *s == ' ') {
+			s++;
+			n--;
+		}
+		if (n == 0)
+			return;
+		buf_printf(out, "\n%*s", (int)indent, "");
+		width = TEXT_COLUMNS - indent;
+	}
+}
+
+void text_wrap(struct buf *b, unsigned indent)
+{
+	struct buf out = { 0 };
+	size_t at = 0;
+
+	while (at < b->len) {
+		const char *s = b->data + at;
+		const char *end = memchr(s, '\n', b->len - at);
+		size_t n = end == NULL ? b->len - at : (size_t)(end - s);
+
+		wrap_line(&out, s, n, indent);
+		at += n;
+		if (end != NULL) {
+			buf_addc(&out, '\n');
+			at++;
+		}
+	}
+	buf_reset(b);
+	*b = out;
+}
+
 void text_ms(struct buf *b, int64_t ms)
 {
 	int64_t s = ms / 1000;

@@ -18,6 +18,7 @@
 #include "gateway.pb-c.h"
 
 #define TABLE_COLUMNS_MAX 8
+#define TEXT_COLUMNS	  80
 
 enum text_colour { COLOUR_NONE, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED, COLOUR_BOLD };
 
@@ -32,6 +33,10 @@ void text_clean(struct buf *b, const char *s);
 void text_ms(struct buf *b, int64_t ms);   /* "850 ms", "4.2 s", "3m 20s", "2h 5m", "4d 3h" */
 void text_time(struct buf *b, int64_t ms); /* "2026-01-02T03:04:05Z"; "-" for 0 */
 void text_paint(struct buf *b, enum text_colour c, const char *s, bool colour);
+
+/* Breaks what is in `b` at blanks, so that lines are no longer than TEXT_COLUMNS; what follows is
+   indented. A word that is longer stays whole. */
+void text_wrap(struct buf *b, unsigned indent);
 
 void table_cell(struct columns *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void table_print(struct columns *t, struct buf *out); /* and empties it; keeps the columns */

@@ -248,6 +248,7 @@ void status_text(struct buf *out, const Control__Status *st, bool colour)
 		line(out, "http", st->cache->http);
 	add_workers(out, st);
 	add_deaths(out, st);
+	text_wrap(out, LABEL_COLUMNS);
 }
 
 void quarantine_text(struct buf *out, const Control__Status *st)

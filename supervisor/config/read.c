@@ -32,7 +32,7 @@ struct anchor {
 };
 
 /* `<<: *name` of a mapping that is still open. */
-struct merge {
+struct pending_merge {
 	size_t anchor; /* number of it */
 	unsigned line;
 };
@@ -50,7 +50,7 @@ struct yaml_reader {
 	struct anchor *anchor; /* owned */
 	size_t nanchor;
 	size_t anchor_cap;
-	struct merge merge[MERGES_MAX];
+	struct pending_merge merge[MERGES_MAX];
 	size_t nmerge;
 	unsigned documents;
 	size_t twice; /* keys reported as duplicates */
@@ -86,6 +86,7 @@ static void add_node(struct yaml_reader *r, const char *value, size_t n, unsigne
 	node->key = mem_dup(r->path.data, r->path.len);
 	node->value = mem_dup(value, n);
 	node->line = line;
+	node->cut = false;
 }
 
 /* `name` NULL: it has none. The nodes from `first` on are what was read at this path. */
@@ -353,7 +354,7 @@ static bool is_taken(struct yaml_reader *r, size_t base, size_t first, size_t en
 
 /* What the anchor stands for, to the path that is read; the nodes that are there already, from
    `first` on, win. */
-static void copy_anchor(struct yaml_reader *r, const struct merge *m, size_t first)
+static void copy_anchor(struct yaml_reader *r, const struct pending_merge *m, size_t first)
 {
 	const struct anchor a = r->anchor[m->anchor];
 	size_t base = r->path.len;
@@ -379,7 +380,7 @@ static void take_alias(struct yaml_reader *r, const yaml_event_t *ev)
 	size_t found = find_anchor(r, ev);
 
 	if (found != SIZE_MAX)
-		copy_anchor(r, &(struct merge){ found, line_of(ev) }, r->tree->n);
+		copy_anchor(r, &(struct pending_merge){ found, line_of(ev) }, r->tree->n);
 }
 
 /* --- merge keys --- */
@@ -401,7 +402,7 @@ static void note_merge(struct yaml_reader *r, const yaml_event_t *ev)
 		       MERGES_MAX);
 		return;
 	}
-	r->merge[r->nmerge++] = (struct merge){ found, line_of(ev) };
+	r->merge[r->nmerge++] = (struct pending_merge){ found, line_of(ev) };
 }
 
 static void take_merge(struct yaml_reader *r, const yaml_event_t *value)

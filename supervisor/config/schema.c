@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/config/schema.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -160,11 +161,52 @@ bool schema_is_foreign(const char *key)
 	return false;
 }
 
+#define FAR UINT_MAX
+
+/* Part by part, each of which may differ by half of it: whole paths are alike by what is the same
+   in them. FAR: too much, or another number of parts. */
+static unsigned path_distance(const char *key, const char *row)
+{
+	unsigned sum = 0;
+
+	for (;;) {
+		char part[64];
+		char other[64];
+		size_t n = strcspn(key, ".");
+		size_t k = strcspn(row, ".");
+		unsigned d;
+
+		if (n >= sizeof(part) || k >= sizeof(other))
+			return FAR;
+		str_copy(part, n + 1, key);
+		str_copy(other, k + 1, row);
+		d = str_distance(part, other);
+		if (d > n / 2)
+			return FAR;
+		sum += d;
+		if ((key[n] == '.') != (row[k] == '.'))
+			return FAR;
+		if (key[n] != '.')
+			return sum;
+		key += n + 1;
+		row += k + 1;
+	}
+}
+
+/* A level was left out, or is one too many: "distributed-sync.host". */
+static bool is_elsewhere(const char *key, const char *row)
+{
+	const char *last = strrchr(key, '.');
+	const char *other = strrchr(row, '.');
+
+	return last != NULL && other != NULL && strcmp(last, other) == 0 &&
+	       str_distance(key, row) <= MIN(strlen(key) / 3, 6U);
+}
+
 const char *schema_nearest(const char *key)
 {
 	const char *best = NULL;
-	/* A third of the key may differ, but not more than six characters. */
-	unsigned limit = (unsigned)MIN(strlen(key) / 3, 6U);
+	unsigned least = FAR;
 	unsigned i;
 
 	for (i = 0; i < CFG__COUNT; i++) {
@@ -172,12 +214,13 @@ const char *schema_nearest(const char *key)
 
 		if (schema_is_pattern(&rows[i]))
 			continue;
-		d = str_distance(key, rows[i].key);
-		if (d > limit)
-			continue;
-		if (best == NULL || d < limit)
+		d = path_distance(key, rows[i].key);
+		if (best == NULL && d == FAR && is_elsewhere(key, rows[i].key))
 			best = rows[i].key;
-		limit = d;
+		if (d >= least)
+			continue;
+		least = d;
+		best = rows[i].key;
 	}
 	return best;
 }

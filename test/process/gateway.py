@@ -78,6 +78,7 @@ class Gateway:
     def __init__(self, path, answer):
         self.answer = answer
         self.asked = []
+        self.stays = False  # a watch goes on when all its replies were sent
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.bind(str(path))
         self.sock.listen(8)
@@ -108,7 +109,7 @@ class Gateway:
                         r = field(1, body[1][0]) + r
                         f.write(struct.pack(">I", len(r)) + r)
                 f.flush()
-                if BODIES[verb] == "watch":
+                if BODIES[verb] == "watch" and not self.stays:
                     break
 
     def close(self):

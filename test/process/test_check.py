@@ -153,7 +153,7 @@ def test_the_reason_of_a_worker_that_gave_up_is_in_the_status(libexec, daemon):
     daemon.start(wait=False)
     daemon.until(lambda: daemon.worker("fetcher")["state"] == "given up", "given up")
     assert daemon.worker("fetcher")["error"].startswith("management.mongodb.uri: a port is none of")
-    shown = daemon.cli("status", code=1).stdout
+    shown = " ".join(daemon.cli("status", code=1).stdout.split())
     assert "the fetcher cannot work with this configuration: management.mongodb.uri: a port" in shown
     assert "reason=\"management.mongodb.uri: a port is none" in daemon.logs()
     daemon.stop()

@@ -209,6 +209,17 @@ def test_configuration_is_checked_without_a_daemon(tmp_path):
     run("config", "check", tmp_path / "none.yml", code=78)
 
 
+def test_help_knows_groups_of_commands_and_keeps_to_80_columns():
+    for args in (["help", "config"], ["config", "--help"], ["config", "-h"]):
+        text = run(*args).stdout
+        assert "config check" in text and "config sample" in text and "resolve" not in text
+    assert "resolve key" in run("resolve", "--help").stdout
+    for args in (["help"], ["help", "resync"], ["help", "setup"], ["help", "config", "check"]):
+        assert max(map(len, run(*args).stdout.splitlines())) <= 80
+    assert "wants a second word, such as `config check`" in run("config", "chek", code=64).stderr
+    assert "wants a second word" in run("config", code=64).stderr
+
+
 def test_usage_errors_end_with_64():
     assert "did you mean `status`" in run("statsu", code=64).stderr
     assert "see `zonesync help`" in run(code=64).stderr
@@ -301,6 +312,15 @@ def test_watch_prints_changes_and_ends_with_3_on_reset(cache):
     assert "history" in done.stderr
     lines = run(*g.args, "watch", "--json", code=3).stdout.splitlines()
     assert json.loads(lines[0])["position"] == "L:5"
+
+
+def test_watch_ends_when_its_reader_left_though_nothing_changes(cache):
+    g = cache(lambda verb, f: [reply([event("API", "a", revision=5)], position=("L", 5))])
+    g.stays = True
+    p = subprocess.Popen([BUILD / "supervisor/cli/zonesync", *g.args, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert p.stdout.readline() == b"5\tDEPLOY\tAPI\ta\t-\n"
+    p.stdout.close()
+    assert (p.wait(DEADLINE), p.stderr.read()) == (0, b"")
 
 
 def test_watch_says_where_to_go_on_when_the_cache_ends(cache):

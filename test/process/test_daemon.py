@@ -131,6 +131,20 @@ def test_broken_configuration_on_sighup_changes_nothing(daemon):
     daemon.stop()
 
 
+def test_who_did_what_is_logged_once(daemon):
+    daemon.start()
+    daemon.cli("restart", "fetcher")
+    daemon.cli("stepdown", code=1)
+    daemon.cli("reload")
+    daemon.cli("status", code=None)
+    lines = [x for x in daemon.logs().splitlines() if "event=control " in x]
+    assert len(lines) == 3, "what changes nothing is not told"
+    assert f"verb=restart uid={os.getuid()} pid=" in lines[0] and "code=0" in lines[0]
+    assert "verb=stepdown" in lines[1] and "code=1" in lines[1] and "not the primary" in lines[1]
+    assert "verb=reload" in lines[2] and "code=0" in lines[2]
+    daemon.stop()
+
+
 def test_reload_restarts_only_the_workers_whose_part_changed(daemon):
     daemon.start()
     before = pids(daemon)

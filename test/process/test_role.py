@@ -222,7 +222,7 @@ def test_stepdown_reaches_the_elector_of_the_primary_only(daemon):
     assert "not the primary" in done.stderr
     daemon.order("elector", f"held 1 {LONG}")
     daemon.until(lambda: role(daemon) == "primary", "primary")
-    assert daemon.cli("stepdown").stdout == "stepping down\n"
+    assert daemon.cli("stepdown").stdout.startswith("stepping down: ")
     daemon.until_event("elector", "stand-back")
     daemon.stop()
 

@@ -332,6 +332,43 @@ static void status_of_a_bare_daemon_can_be_shown(void **state)
 	buf_reset(&b);
 }
 
+/* Lines of at most 80 columns, broken at blanks; colours take none. */
+static void long_lines_are_broken_between_words(void **state)
+{
+	static const struct {
+		const char *text, *wrapped;
+	} rows[] = {
+		{ "", "" },
+		{ "short\nlines\n", "short\nlines\n" },
+		{ "no end of line", "no end of line" },
+		{ "1234567890 234567890 234567890 234567890 234567890 234567890 234567890 2345678901 x",
+		  "1234567890 234567890 234567890 234567890 234567890 234567890 234567890\n"
+		  "    2345678901 x" },
+		{ "1234567890 234567890 234567890 234567890 234567890 234567890 234567890 234567890\n",
+		  "1234567890 234567890 234567890 234567890 234567890 234567890 234567890 234567890\n" },
+		{ "  1234567890123456789012345678901234567890123456789012345678901234567890123456789 a",
+		  "  1234567890123456789012345678901234567890123456789012345678901234567890123456789\n"
+		  "    a" },
+		{ "\033[31m234567890\033[0m 234567890 234567890 234567890 234567890 234567890 234567890 "
+		  "2345678\n",
+		  "\033[31m234567890\033[0m 234567890 234567890 234567890 234567890 234567890 234567890 "
+		  "2345678\n" },
+		{ "ä234567890 234567890 234567890 234567890 234567890 234567890 234567890 23456789\n",
+		  "ä234567890 234567890 234567890 234567890 234567890 234567890 234567890 23456789\n" },
+	};
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		struct buf b = { 0 };
+
+		buf_adds(&b, rows[i].text);
+		text_wrap(&b, 4);
+		assert_string_equal(buf_cstr(&b), rows[i].wrapped);
+		buf_reset(&b);
+	}
+}
+
 /* --- what programs read: each name, its order and its shape --- */
 
 static void set_daemon(Control__Status *st)
@@ -660,6 +697,7 @@ int main(void)
 		cmocka_unit_test(logs_cut_lines_without_end),
 		cmocka_unit_test(receive_gives_one_message_at_a_time),
 		cmocka_unit_test(status_of_a_bare_daemon_can_be_shown),
+		cmocka_unit_test(long_lines_are_broken_between_words),
 		cmocka_unit_test(status_as_json_is_what_programs_know),
 		cmocka_unit_test(findings_as_json_are_what_programs_know),
 		cmocka_unit_test(an_event_as_json_is_what_programs_know),
