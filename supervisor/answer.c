@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
 #include <sysexits.h>
 
 #include "supervisor/command.h"
@@ -14,8 +15,8 @@ static const struct {
 } answers[] = {
 	{ "stepdown", supervisor_stepdown },	   { "resync", supervisor_resync },
 	{ "compare", supervisor_compare },	   { "takeover", supervisor_takeover },
-	{ "doctor", supervisor_examine },	   { "reload", supervisor_reload },
-	{ "reopen-logs", supervisor_reopen_logs }, { "config show", supervisor_show_config },
+	{ "doctor", supervisor_examine },	   { "reopen-logs", supervisor_reopen_logs },
+	{ "config show", supervisor_show_config },
 };
 
 static int resync_with(struct supervisor *s, const char *const *args, size_t n, struct buf *text)
@@ -25,6 +26,15 @@ static int resync_with(struct supervisor *s, const char *const *args, size_t n, 
 	if (n > (accept ? 2 : 0))
 		return err_set(&why, ERR_PARSE, "resync knows --accept-deletes [SET] only");
 	return supervisor_accept_deletes(s, n == 2 ? args[0] : NULL, text, &why);
+}
+
+static int reload_with(struct supervisor *s, const char *option)
+{
+	static const char zone[] = "--zone=";
+
+	if (option != NULL && !str_starts(option, zone))
+		return err_set(&why, ERR_PARSE, "reload knows --zone ID only");
+	return supervisor_reload(s, option == NULL ? "" : option + strlen(zone), &why);
 }
 
 static int run(struct supervisor *s, const char *verb, const char *const *args, size_t n,
@@ -40,6 +50,8 @@ static int run(struct supervisor *s, const char *verb, const char *const *args, 
 		return 0;
 	if (str_equal(verb, "restart"))
 		return supervisor_restart(s, args[0], &out->text, &why);
+	if (str_equal(verb, "reload"))
+		return reload_with(s, n == 0 ? NULL : args[0]);
 	if (str_equal(verb, "resync") && n > 0)
 		return resync_with(s, args, n, &out->text);
 	for (i = 0; i < ARRAY_LEN(answers); i++)
@@ -52,10 +64,14 @@ void command_run(struct supervisor *s, const char *verb, const char *const *args
 		 struct command_result *out)
 {
 	const struct command *c = command_find(verb);
+	size_t words = 0;
+	size_t i;
 	int rc;
 
 	why = (struct err){ 0 };
-	if (c == NULL || n < c->min_args || n > c->max_args) {
+	for (i = 0; i < n; i++)
+		words += !str_starts(args[i], "--"); /* options travel with them, behind */
+	if (c == NULL || words < c->min_args || words > c->max_args || n > words + 1) {
 		out->exit_code = EX_USAGE;
 		out->error = "the daemon does not know this command; are both of one version?";
 		return;

@@ -21,10 +21,8 @@
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 
-#define BEAT_SHARE  4 /* of the lease's TTL: how often the elector hears of the fetcher */
-#define STOPPING    "the daemon is stopping"
-#define HTTP_SOCKET "http.sock" /* in the run directory */
-#define HTTP_UNIX   "unix:"
+#define BEAT_SHARE 4 /* of the lease's TTL: how often the elector hears of the fetcher */
+#define STOPPING   "the daemon is stopping"
 
 /* Stop order: the fetcher drains, the elector releases, the cache last (zone-protocol 8). */
 static const enum slice_worker stop_order[SLICE__COUNT] = { SLICE_FETCHER, SLICE_ELECTOR,
@@ -87,66 +85,24 @@ static int open_control(struct supervisor *s, struct err *e)
 	return rc;
 }
 
-/* --- the technical API's listener --- */
-
-/* What the configuration asks for, as a text to compare. */
-static char *http_wish(const struct config *c)
+/* Keys that count when the daemon starts: listeners, and whose they are. */
+static void tell_waiting(struct supervisor *s, const struct config *next, struct buf *text)
 {
-	if (!config_bool(c, CFG_HTTP_ENABLED))
-		return mem_strdup("off");
-	if (!config_http_is_tcp(c))
-		return mem_strdup("unix");
-	return mem_printf("%s %s", config_str(c, CFG_HTTP_HOST), config_str(c, CFG_HTTP_PORT));
-}
+	char *wish = http_listen_wish(next);
+	bool http = !str_equal(wish, s->http_wish);
+	bool group = !str_equal(config_str(next, CFG_CONTROL_GROUP),
+				config_str(s->config, CFG_CONTROL_GROUP));
 
-static int open_http(struct supervisor *s, struct err *e)
-{
-	char *path;
-	int rc;
-
-	s->http_wish = http_wish(s->config);
-	if (!config_bool(s->config, CFG_HTTP_ENABLED))
-		return 0;
-	if (config_http_is_tcp(s->config))
-		return listen_tcp(config_str(s->config, CFG_HTTP_HOST),
-				  (uint16_t)config_int(s->config, CFG_HTTP_PORT), &s->http_listener,
-				  &s->http_url, e);
-	path = mem_printf("%s/" HTTP_SOCKET, s->o.path[OPTION_RUN_DIR]);
-	rc = listen_unix(path, &s->http_listener, e);
-	if (rc == 0)
-		s->http_url = mem_printf(HTTP_UNIX "%s", path);
-	mem_free(path);
-	return rc;
-}
-
-/* Of its Unix socket; NULL: it listens on TCP, or nowhere. */
-static const char *http_path(const struct supervisor *s)
-{
-	bool is_unix = s->http_url != NULL && str_starts(s->http_url, HTTP_UNIX);
-
-	return is_unix ? s->http_url + strlen(HTTP_UNIX) : NULL;
-}
-
-static void close_http(struct supervisor *s)
-{
-	if (s->http_listener >= 0)
-		(void)close(s->http_listener);
-	if (http_path(s) != NULL)
-		(void)unlink(http_path(s));
-	mem_free(s->http_url);
-	mem_free(s->http_wish);
-}
-
-/* The listener stays open while caches come and go; so it does with a new configuration. */
-static void tell_http_change(struct supervisor *s, struct buf *text)
-{
-	char *wish = http_wish(s->config);
-
-	if (!str_equal(wish, s->http_wish)) {
+	if (http) {
 		log_warn(EV("restart_needed"), KV("key", "services.core.http"));
 		buf_adds(text,
 			 "services.core.http: enabled, host and port change when the daemon is "
 			 "restarted\n");
+	}
+	if (group) {
+		log_warn(EV("restart_needed"), KV("key", schema_row(CFG_CONTROL_GROUP)->key));
+		buf_printf(text, "%s: changes when the daemon is restarted\n",
+			   schema_row(CFG_CONTROL_GROUP)->key);
 	}
 	mem_free(wish);
 }
@@ -314,7 +270,7 @@ static int remake_sockets(struct supervisor *s, bool all, struct err *e)
 {
 	char *control = mem_printf("%s/control.sock", s->o.path[OPTION_RUN_DIR]);
 	int cache = listen_again(s->cache_socket, s->cache_listener, all, e);
-	int web = listen_again(http_path(s), s->http_listener, all, e);
+	int web = listen_again(http_listen_path(s), s->http_listener, all, e);
 	int rc = 0;
 
 	if (cache > 0 || web > 0)
@@ -417,37 +373,90 @@ static void tell_problems(const struct problems *p)
 	}
 }
 
-static void take_config(struct supervisor *s, struct config *c, struct buf *text)
+static void set_log(const struct config *c)
 {
 	enum log_level level = LOG_NOTE;
+
+	(void)log_level_parse(config_log_level(c, CFG_LOG_SUPERVISOR), &level);
+	log_set(level, str_equal(config_str(c, CFG_LOG_FORMAT), "json") ? LOG_JSON : LOG_LOGFMT);
+}
+
+/* What a change costs is said in zonesync.yml(5). */
+static void take_slice(struct supervisor *s, struct child *c, struct slice *old, struct slice *next,
+		       struct buf *text)
+{
+	bool live = slice_equal_but_log(old, next) && !child_facts(c).given_up;
+	bool same = live && slice_equal(old, next);
+
+	slice_reset(old);
+	*old = *next;
+	child_configure(c, old->msg);
+	if (same)
+		return;
+	log_note(EV("config_changed"), KV("child", child_name(c)), KV("live", live));
+	if (live) {
+		(void)child_send(c, &old->msg->log->base);
+		buf_printf(text, "%s: level and form of its log changed\n", child_name(c));
+		return;
+	}
+	child_forgive(c);
+	if (child_facts(c).wanted)
+		buf_printf(text, "restarting %s: its part changed%s\n", child_name(c),
+			   c != s->child[SLICE_CACHE] && role_is_primary(&s->role)
+				   ? "; the primary role moves, if another node stands"
+				   : "");
+	if (child_state(c) != CHILD_DOWN)
+		child_restart(c, "its configuration changed");
+}
+
+static void take_config(struct supervisor *s, struct config *c, struct buf *text)
+{
 	unsigned i;
 
+	tell_waiting(s, c, text);
 	config_free(&s->config);
 	s->config = c;
-	if (log_level_parse(config_log_level(c, CFG_LOG_SUPERVISOR), &level))
-		log_set_level(level);
+	set_log(c);
 	for (i = 0; i < SLICE__COUNT; i++) {
 		struct slice next = { 0 };
 
 		build_slice(s, c, i, &next);
-		if (slice_equal(&next, &s->slices[i]) && !child_facts(s->child[i]).given_up) {
-			slice_reset(&next);
-			continue;
-		}
-		slice_reset(&s->slices[i]);
-		s->slices[i] = next;
-		child_configure(s->child[i], s->slices[i].msg);
-		child_forgive(s->child[i]);
-		if (child_facts(s->child[i]).wanted)
-			buf_printf(text, "restarting %s: its part changed\n",
-				   child_name(s->child[i]));
-		log_note(EV("config_changed"), KV("child", child_name(s->child[i])));
-		if (child_state(s->child[i]) != CHILD_DOWN)
-			child_restart(s->child[i], "its configuration changed");
+		take_slice(s, s->child[i], &s->slices[i], &next, text);
 	}
-	tell_http_change(s, text);
 	follow_config(s);
 	want_workers(s);
+}
+
+/* By a slip of the pen a node would leave its zone, and what it wrote there would stay. */
+static bool may_enter(struct supervisor *s, const struct config *c, struct buf *text, struct err *e)
+{
+	const char *from = config_str(s->config, CFG_ZONE_ID);
+	const char *to = config_str(c, CFG_ZONE_ID);
+	bool zone = config_bool(c, CFG_SYNC_DISTRIBUTED) &&
+		    config_bool(s->config, CFG_SYNC_DISTRIBUTED);
+	struct problems p = { 0 };
+	struct problem_place at;
+
+	if (!zone || str_equal(from, to))
+		return true;
+	if (str_equal(to, s->reload_zone)) {
+		buf_printf(
+			text,
+			"from the zone `%s` to `%s`; what it wrote stays in Redis, for the nodes "
+			"that are still in it\n",
+			from, to);
+		return true;
+	}
+	config_place(c, CFG_ZONE_ID, &at);
+	problems_add(&p, PROBLEM_ERROR, &at,
+		     "would move this node from the zone `%s` to `%s`, and leave what it wrote in "
+		     "Redis; if that is meant, run `zonesync reload --zone %s`",
+		     from, to, to);
+	tell_problems(&p);
+	problems_show(&p, text);
+	problems_reset(&p);
+	(void)err_set(e, ERR_CONFIG, "%s names another zone", s->o.path[OPTION_CONFIG]);
+	return false;
 }
 
 static void begin_reload(struct supervisor *s);
@@ -471,6 +480,8 @@ static void on_reload(void *arg, struct config *c, const struct problems *p, con
 		tell_problems(p);
 		problems_show(p, &text);
 	}
+	if (c != NULL && !may_enter(s, c, &text, &why))
+		config_free(&c);
 	if (c == NULL) {
 		log_error(EV("reload_refused"), KV("err", err_text(&why)));
 		buf_adds(&text, "the configuration was not changed\n");
@@ -493,11 +504,11 @@ static void begin_reload(struct supervisor *s)
 	s->reload = reload_begin(&o);
 }
 
-int supervisor_reload(struct supervisor *s, struct buf *text, struct err *e)
+int supervisor_reload(struct supervisor *s, const char *zone, struct err *e)
 {
-	UNUSED(text);
 	if (s->stopping)
 		return err_set(e, ERR_STATE, STOPPING);
+	str_copy(s->reload_zone, sizeof(s->reload_zone), zone);
 	if (s->reload != NULL) {
 		s->reload_again = true;
 		return 0;
@@ -626,7 +637,7 @@ static void on_signal(uv_signal_t *h, int sig)
 	log_note(EV("signal"), KV("signal", sig));
 	switch (sig) {
 	case SIGHUP:
-		(void)supervisor_reload(s, &text, &e);
+		(void)!supervisor_reload(s, "", &e);
 		break;
 	case SIGUSR1:
 		(void)supervisor_reopen_logs(s, &text, &e);
@@ -667,7 +678,6 @@ static void start_handles(struct supervisor *s)
 
 static int prepare(struct supervisor *s, struct err *e)
 {
-	enum log_level level = LOG_NOTE;
 	struct problems p = { 0 };
 	struct buf told = { 0 };
 	struct err why = { 0 };
@@ -691,12 +701,11 @@ static int prepare(struct supervisor *s, struct err *e)
 	if (rc == 0)
 		rc = load_node_id(s, e);
 	if (rc == 0) {
-		bool json = str_equal(config_str(s->config, CFG_LOG_FORMAT), "json");
-
-		(void)log_level_parse(config_log_level(s->config, CFG_LOG_SUPERVISOR), &level);
 		if (s->o.path[OPTION_LOG_DIR] != NULL)
 			log_path = mem_printf("%s/supervisor.log", s->o.path[OPTION_LOG_DIR]);
-		if (log_open(log_path, "supervisor", level, json ? LOG_JSON : LOG_LOGFMT, &why) < 0)
+		(void)!log_open(log_path, "supervisor", LOG_NOTE, LOG_LOGFMT, &why);
+		set_log(s->config);
+		if (why.code < 0)
 			log_error(EV("log_open_failed"), KV("err", why.text));
 		mem_free(log_path);
 		tell_shared(s);
@@ -708,7 +717,7 @@ static int prepare(struct supervisor *s, struct err *e)
 		rc = listen_unix(s->cache_socket, &s->cache_listener, e);
 	}
 	if (rc == 0)
-		rc = open_http(s, e);
+		rc = http_listen_open(s, e);
 	return rc;
 }
 
@@ -780,7 +789,7 @@ void supervisor_free(struct supervisor **sp)
 		(void)close(s->cache_listener);
 		(void)unlink(s->cache_socket);
 	}
-	close_http(s);
+	http_listen_close(s);
 	for (i = 0; i < WORK__COUNT; i++)
 		dir_release(&s->dirs[i]);
 	nonces_reset(&s->nonces);

@@ -38,7 +38,8 @@ void supervisor_free(struct supervisor **s);
 
 /* What the control socket may ask for, and what there is to say of it: texts are the caller's. */
 typedef int supervisor_fn(struct supervisor *s, struct buf *text, struct err *e);
-supervisor_fn supervisor_reload; /* control_reloaded() says what came of it */
+/* control_reloaded() says what came of it. `zone`: that it may enter, "": only its own. */
+int supervisor_reload(struct supervisor *s, const char *zone, struct err *e) MUST_USE;
 supervisor_fn supervisor_reopen_logs;
 supervisor_fn supervisor_stepdown;
 supervisor_fn supervisor_examine;

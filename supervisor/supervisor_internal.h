@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * supervisor_internal - what supervisor.c, resync.c, router.c and status.c share, each calling
- * those behind it only. Not for anyone else.
+ * supervisor_internal - what supervisor.c, resync.c, router.c, status.c and http_listen.c share,
+ * each calling those behind it only. Not for anyone else.
  *
  * Owns: see supervisor.h. Blocks: never. Errors: none.
  */
@@ -46,6 +46,7 @@ struct supervisor {
 	int64_t started_ms;
 	struct reload *reload; /* under way; NULL: none */
 	bool reload_again;     /* the file may have changed since it was read */
+	char reload_zone[256]; /* another one that a person says it may enter; "": none */
 	bool stopping;
 	bool announced; /* READY=1 was sent */
 	char notified[300];
@@ -65,3 +66,10 @@ bool supervisor_sees_java(struct supervisor *s);		/* or may, for all we know */
 const Ipc__CacheReport *status_cache(struct supervisor *s);	/* its last one, or NULL */
 const Ipc__FetcherReport *status_fetcher(struct supervisor *s); /* likewise */
 void status_notify(struct supervisor *s);			/* to systemd, when it changed */
+
+/* http_listen.c: the technical API's listener stays open while caches come and go */
+char *
+http_listen_wish(const struct config *c) MUST_USE; /* what it asks for, as a text to compare */
+int http_listen_open(struct supervisor *s, struct err *e) MUST_USE;
+const char *http_listen_path(const struct supervisor *s); /* NULL: it listens on no Unix socket */
+void http_listen_close(struct supervisor *s);

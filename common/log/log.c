@@ -22,7 +22,7 @@
 static struct {
 	atomic_int fd;
 	atomic_int level;
-	enum log_format format;
+	atomic_int format;
 	const char *name;   /* not owned */
 	char *path;	    /* owned; NULL: stderr */
 	struct err trouble; /* why the file at `path` is not the one written to; code 0: it is */
@@ -69,7 +69,7 @@ int log_open(const char *path, const char *name, enum log_level level, enum log_
 	atomic_store(&sink.level, (int)level);
 	sink.path = mem_strdup(path);
 	sink.name = name;
-	sink.format = format;
+	atomic_store(&sink.format, (int)format);
 	sink.trouble = why;
 	if (e != NULL)
 		*e = why;
@@ -144,9 +144,10 @@ void log_close(void)
 	sink.trouble = (struct err){ 0 };
 }
 
-void log_set_level(enum log_level level)
+void log_set(enum log_level level, enum log_format format)
 {
 	atomic_store(&sink.level, (int)level);
+	atomic_store(&sink.format, (int)format);
 }
 
 bool log_level_parse(const char *s, enum log_level *out)
@@ -265,7 +266,7 @@ static void add_fields(struct buf *b, const struct log_kv *kv, unsigned n, bool 
 static void emit(int fd, const char *name, const char *level, const char *event,
 		 const struct log_kv *kv, unsigned n)
 {
-	bool json = sink.format == LOG_JSON;
+	bool json = atomic_load(&sink.format) == LOG_JSON;
 	struct buf b = { 0 };
 
 	buf_adds(&b, json ? "{\"ts\":\"" : "ts=");

@@ -68,7 +68,7 @@ bool log_is_removed(int fd);   /* a file that nobody finds any more */
 const char *log_trouble(void); /* why lines do not go where they should; "" */
 int log_open_file(const char *path, struct err *e) MUST_USE; /* to append to; the descriptor */
 void log_close(void);
-void log_set_level(enum log_level level);
+void log_set(enum log_level level, enum log_format format);
 bool log_level_parse(const char *s, enum log_level *out); /* error warn note debug; info = note */
 const char *log_level_name(enum log_level level);
 

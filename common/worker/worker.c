@@ -301,6 +301,17 @@ static int on_reopen(void *self, const Ipc__Envelope *m, struct err *e)
 	return 0;
 }
 
+static int on_log(void *self, const Ipc__Envelope *m, struct err *e)
+{
+	enum log_level level = LOG_NOTE;
+
+	UNUSED(self);
+	if (!log_level_parse(m->log->level, &level))
+		return err_set(e, ERR_PROTO, "log level %s is unknown", m->log->level);
+	log_set(level, m->log->json ? LOG_JSON : LOG_LOGFMT);
+	return 0;
+}
+
 #define ANYTIME (WORKER_STARTING | WORKER_UP | WORKER_STOPPING)
 
 static const struct route rows[] = {
@@ -308,6 +319,7 @@ static const struct route rows[] = {
 	[IPC__ENVELOPE__BODY_PING] = { FROM_SUPERVISOR, ANYTIME, on_ping },
 	[IPC__ENVELOPE__BODY_STOP] = { FROM_SUPERVISOR, ANYTIME, on_stop },
 	[IPC__ENVELOPE__BODY_REOPEN_LOGS] = { FROM_SUPERVISOR, ANYTIME, on_reopen },
+	[IPC__ENVELOPE__BODY_LOG] = { FROM_SUPERVISOR, ANYTIME, on_log },
 };
 static const struct route_table common_routes = { rows, ARRAY_LEN(rows) };
 

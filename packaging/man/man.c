@@ -262,6 +262,20 @@ static void add_readers(struct buf *out, unsigned who)
 	}
 }
 
+/* What a reload does about it. */
+static const char *cost_of(const struct schema_row *row)
+{
+	if (row->when == CHANGE_AT_START)
+		return "waits for a restart of the daemon";
+	if (row->when == CHANGE_LIVE || (row->who & FOR_WORKERS) == 0)
+		return "takes effect with a reload, and restarts nothing";
+	if ((row->who & (FOR_ELECTOR | FOR_FETCHER)) == 0)
+		return "restarts the cache";
+	return (row->who & FOR_CACHE) != 0
+		       ? "restarts its readers, and may move the primary role"
+		       : "restarts its readers where they run, and may move the primary role";
+}
+
 static void add_key(struct buf *out, const struct schema_row *row)
 {
 	buf_adds(out, ".TP\n");
@@ -289,8 +303,10 @@ static void add_key(struct buf *out, const struct schema_row *row)
 		buf_adds(out, "; required: ");
 		add_font(out, 'B', row->sample, strlen(row->sample));
 	}
-	if (row->status == STATUS_USED)
+	if (row->status == STATUS_USED) {
 		add_readers(out, row->who);
+		buf_printf(out, "; a change %s", cost_of(row));
+	}
 	buf_addc(out, '\n');
 }
 

@@ -114,6 +114,7 @@ int daemon_ask(struct cli *c, Control__Reply **out)
 	const char *args[ARGS_WORDS_MAX + 1];
 	Control__Request req = CONTROL__REQUEST__INIT;
 	struct err e = { 0 };
+	char *zone = NULL;
 	size_t i;
 	int rc;
 
@@ -122,8 +123,11 @@ int daemon_ask(struct cli *c, Control__Reply **out)
 		args[req.n_args++] = c->args.word[i];
 	if (args_has(&c->args, accept_deletes))
 		args[req.n_args++] = accept_deletes;
+	if (args_value(&c->args, "--zone") != NULL)
+		args[req.n_args++] = zone = mem_printf("--zone=%s", args_value(&c->args, "--zone"));
 	req.args = (char **)(uintptr_t)args;
 	rc = ask(c->socket, &req, out, &e);
+	mem_free(zone);
 	return rc == 0 ? 0 : cli_fail(rc, "%s", e.text);
 }
 

@@ -42,6 +42,12 @@ enum schema_status {
 	STATUS__COUNT
 };
 
+enum schema_change {
+	CHANGE_WITH_WORKERS, /* those that read it are restarted; without any, with the reload */
+	CHANGE_LIVE,
+	CHANGE_AT_START /* of the daemon */
+};
+
 /* Whose behaviour the key changes: whose slice it is part of. */
 enum {
 	FOR_SUPERVISOR = 1,
@@ -69,8 +75,9 @@ struct schema_row {
 	enum cfg needs;	     /* not 0: looked at only when this TYPE_BOOL before it is true */
 	const char *part;    /* of a slice, what it fills: "redis.port"; "x=auto": x, when auto */
 	enum cfg unless;     /* not 0: and only where this one is not set */
-	bool old;	     /* an older spelling of another row: not in the sample */
-	const char *sample;  /* the sample file sets it to this; NULL: commented out */
+	enum schema_change when; /* a new value counts */
+	bool old;		 /* an older spelling of another row: not in the sample */
+	const char *sample;	 /* the sample file sets it to this; NULL: commented out */
 };
 
 const struct schema_row *schema_row(enum cfg id);

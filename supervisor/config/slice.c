@@ -312,6 +312,13 @@ static Ipc__Log *make_log(const struct building *b, enum slice_worker worker)
 	return m;
 }
 
+static void pack(struct slice *s)
+{
+	s->n = ipc__configure__get_packed_size(s->msg);
+	s->bytes = mem_alloc(s->n);
+	CHECK(ipc__configure__pack(s->msg, s->bytes) == s->n);
+}
+
 void slice_build(struct slice *out, const struct config *c, enum slice_worker worker,
 		 const struct slice_input *in)
 {
@@ -325,14 +332,25 @@ void slice_build(struct slice *out, const struct config *c, enum slice_worker wo
 	fill(&b, part);
 	message_wrap(&m->base, part);
 	out->msg = m;
-	out->n = ipc__configure__get_packed_size(m);
-	out->bytes = mem_alloc(out->n);
-	CHECK(ipc__configure__pack(m, out->bytes) == out->n);
+	pack(out);
 }
 
 bool slice_equal(const struct slice *a, const struct slice *b)
 {
 	return a->n == b->n && (a->n == 0 || memcmp(a->bytes, b->bytes, a->n) == 0);
+}
+
+bool slice_equal_but_log(const struct slice *a, const struct slice *b)
+{
+	struct slice same = { .msg = message_copy(b->msg) };
+	bool equal;
+
+	message_free(same.msg->log);
+	same.msg->log = message_copy(a->msg->log);
+	pack(&same);
+	equal = slice_equal(a, &same);
+	slice_reset(&same);
+	return equal;
 }
 
 void slice_reset(struct slice *s)

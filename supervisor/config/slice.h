@@ -3,7 +3,8 @@
  * slice - the part of the configuration that one worker gets, as its first message.
  *
  * A worker gets its own section and its own secrets, nothing else. Two slices are equal
- * when their packed bytes are, so a reload restarts only the workers whose part changed.
+ * when their packed bytes are, so a reload restarts only the workers whose part changed; level
+ * and form of the log change in one that runs.
  *
  * Owns:    message and bytes; slice_reset() overwrites the secrets and releases them.
  * Blocks:  never; pure.
@@ -39,6 +40,7 @@ struct slice {
 void slice_build(struct slice *out, const struct config *c, enum slice_worker worker,
 		 const struct slice_input *in);
 bool slice_equal(const struct slice *a, const struct slice *b);
+bool slice_equal_but_log(const struct slice *a, const struct slice *b); /* at least that */
 void slice_reset(struct slice *s);
 
 const char *slice_worker_name(enum slice_worker worker);

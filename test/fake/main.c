@@ -187,6 +187,9 @@ static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 	case IPC__ENVELOPE__BODY_STAND_BACK:
 		fake_note(f, "stand-back");
 		break;
+	case IPC__ENVELOPE__BODY_LOG:
+		fake_note(f, "log level=%s json=%d", m->log->level, m->log->json);
+		break;
 	case IPC__ENVELOPE__BODY_REOPEN_LOGS:
 		fake_note(f, "reopen");
 		break;

@@ -148,22 +148,72 @@ def test_who_did_what_is_logged_once(daemon):
 def test_reload_restarts_only_the_workers_whose_part_changed(daemon):
     daemon.start()
     before = pids(daemon)
-    daemon.configure(level="debug")
+    daemon.configure(extra="  follow: {poll_min: 500}")
     daemon.proc.send_signal(signal.SIGHUP)
     daemon.until_log("event=reloaded")
     daemon.until_event("cache", "ready", n=2)
-    assert "level=debug" in daemon.events("cache", "configure")[1].args
     daemon.until_up()
     after = pids(daemon)
     assert after["cache"] != before["cache"]
     assert (after["elector"], after["fetcher"]) == (before["elector"], before["fetcher"])
-    daemon.configure(level="debug", sync_delay=6000)
+    daemon.configure(extra="  follow: {poll_min: 500}", sync_delay=6000)
     assert "restarting fetcher" in daemon.cli("reload").stdout
     daemon.until_event("fetcher", "ready", n=2)
     daemon.until_up()
     last = pids(daemon)
     assert last["fetcher"] != before["fetcher"]
     assert (last["elector"], last["cache"]) == (after["elector"], after["cache"])
+    daemon.stop()
+
+
+def test_what_is_logged_changes_without_a_restart(daemon):
+    daemon.start()
+    before = pids(daemon)
+    daemon.configure(level="debug")
+    done = daemon.cli("reload")
+    assert "cache: level and form of its log changed" in done.stdout and "restarting" not in done.stdout
+    assert daemon.until_event("cache", "log").args == ["level=debug", "json=0"]
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace("log: {levels: {cache: debug}}", "log: {level: error, format: json}"))
+    daemon.cli("reload")
+    for w in ("elector", "fetcher"):
+        assert daemon.until_event(w, "log").args == ["level=error", "json=1"]
+    assert daemon.until_event("cache", "log", n=2).args == ["level=error", "json=1"]
+    assert pids(daemon) == before
+    daemon.config.write_text(text.replace("log: {levels: {cache: debug}}", "log: {level: warn, format: json}"))
+    daemon.cli("reload")
+    # Who is started later has it, too.
+    daemon.cli("restart", "cache")
+    assert "level=warn" in daemon.until_event("cache", "configure", n=2).args
+    daemon.stop()
+
+
+def test_reload_says_what_waits_for_a_restart_and_what_moves(daemon):
+    daemon.start()
+    daemon.until_event("elector", "stand")
+    daemon.order("elector", "held 1 600000 600000")
+    daemon.until_event("fetcher", "promote")
+    daemon.configure(extra="  control: {group: nogroup}", sync_delay=6000)
+    text = daemon.cli("reload").stdout
+    assert "zonesync.control.group: changes when the daemon is restarted" in text
+    assert "restarting fetcher: its part changed; the primary role moves, if another node stands" in text
+    daemon.stop()
+
+
+def test_another_zone_is_not_entered_by_mistake(daemon):
+    daemon.start()
+    before = pids(daemon)
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace("test-zone", "other"))
+    done = daemon.cli("reload", code=78)
+    assert "zonesync.yml:4: zonesync.zone.id: would move this node from the zone `test-zone` to `other`" in done.stdout
+    assert "zonesync reload --zone other" in done.stdout
+    daemon.cli("reload", "--zone", "third", code=78)
+    assert pids(daemon) == before
+    done = daemon.cli("reload", "--zone", "other")
+    assert "restarting cache" in done.stdout and "what it wrote stays in Redis" in done.stdout
+    daemon.until(lambda: daemon.status()["zone"] == "other", "moved")
+    daemon.cli("reload", "--zone", "other")
     daemon.stop()
 
 
