@@ -135,3 +135,9 @@ def test_man_page_has_each_key_of_the_schema(installed):
 def test_man_page_gives_the_access_list_of_the_readme(installed):
     acl = re.search(r"ACL SETUSER.*", (ROOT / "README.md").read_text()).group()
     assert acl in rendered(installed, "man8/zonesyncd.8")
+
+
+def test_the_interface_for_gateways_has_a_package_of_its_own(installed):
+    proto = (installed / "share/zonesync/gateway.proto").read_text()
+    assert "\npackage zonesync.gateway.v1;\n" in proto
+    assert {"go_package", "java_package", "csharp_namespace"} <= set(re.findall(r"^option (\w+)", proto, re.M))
