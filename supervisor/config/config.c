@@ -33,7 +33,7 @@ const char *config_str(const struct config *c, enum cfg id)
 int64_t config_int(const struct config *c, enum cfg id)
 {
 	CHECK(id < CFG__COUNT && schema_row(id)->type == TYPE_INT);
-	return c->slot[id].v.num;
+	return c->slot[id].v.num == 0 ? schema_row(id)->zero : c->slot[id].v.num;
 }
 
 bool config_bool(const struct config *c, enum cfg id)

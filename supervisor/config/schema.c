@@ -41,7 +41,7 @@ static const char *const foreign[] = {
 	"repositories.analytics", "repositories.gateway", "repositories.keyvalue",
 	"repositories.oauth2", "repositories.otel-logs", "repositories.otel-traces",
 	"repositories.ratelimit", "resources", "secrets", "secure", "security", "server",
-	"servers", "services.alerts", "services.api", "services.bridge", "services.cloud",
+	"servers", "services.alerts", "services.api", "services.apikeyscache", "services.bridge", "services.cloud",
 	"services.core.endpoint", "services.core.ready", "services.dictionaries",
 	"services.dynamic", "services.exchange", "services.federation", "services.health-check",
 	"services.healthcheck", "services.heartbeat", "services.integration", "services.local",

@@ -67,6 +67,7 @@ struct schema_row {
 	unsigned who;	     /* FOR_ bits */
 	int64_t min;	     /* of TYPE_INT */
 	int64_t max;	     /* of TYPE_INT; of the others bytes, 0: VALUE_MAX_BYTES */
+	int64_t zero;	     /* of TYPE_INT: what 0 stands for; 0: itself */
 	const char *unit;    /* of TYPE_INT: "ms", "bytes"; NULL: a bare number */
 	const char *options; /* of TYPE_ENUM: "a|b|c"; "b=a" reads b as a */
 	const char *group;   /* LATER rows of one group share one warning */
