@@ -50,17 +50,6 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static int hex_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static const char *skip_space(const char *p, const char *end)
 {
 	while (p < end && is_space(*p))
@@ -83,7 +72,7 @@ static int hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (i = 0; i < 4; i++) {
-		int d = hex_of(p[i]);
+		int d = str_hex_digit(p[i]);
 
 		if (d < 0)
 			return -1;
