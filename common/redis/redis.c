@@ -3,11 +3,11 @@
 
 #include <stdarg.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/message/message.h"
 #include "common/redis/reply.h"
 #include "common/redis/stream.h"
@@ -67,15 +67,6 @@ struct redis {
 };
 
 static void start(struct redis *r);
-
-static uint32_t any_number(void)
-{
-	uint32_t v = 0;
-
-	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) < 0)
-		v = (uint32_t)clock_boot_us();
-	return v;
-}
 
 static struct redis *self_of(void *data)
 {
@@ -167,7 +158,7 @@ static void lose(struct redis *r, const struct err *why)
 	if (steady)
 		backoff_reset(&r->backoff);
 	else
-		wait_ms = backoff_next_ms(&r->backoff, any_number());
+		wait_ms = backoff_next_ms(&r->backoff, random_number());
 	CHECK(uv_timer_start(&r->retry, on_retry, (uint64_t)wait_ms, 0) == 0);
 	fail_waiting(r, why);
 	if (!r->closing)

@@ -2,10 +2,10 @@
 #include "workers/elector/election.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/message/message.h"
 #include "common/worker/link.h"
 #include "common/zone/java.h"
@@ -39,14 +39,6 @@ struct election {
 
 static void act(struct election *x, unsigned what);
 static void on_timer(uv_timer_t *t);
-
-static uint32_t any_number(void)
-{
-	uint32_t v = 0;
-
-	(void)!getrandom(&v, sizeof(v), GRND_NONBLOCK);
-	return v;
-}
 
 static void arm(struct election *x)
 {
@@ -131,7 +123,7 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 		return;
 	}
 	x->down = (struct err){ 0 };
-	step(x, elector_reply(&x->m, &l, any_number(), clock_boot_ms()));
+	step(x, elector_reply(&x->m, &l, random_number(), clock_boot_ms()));
 }
 
 static void tell_held(struct election *x)
@@ -337,7 +329,7 @@ static void on_wake(void *arg, const char *p, size_t n)
 	struct election *x = arg;
 
 	if (n == 4 && memcmp(p, "free", 4) == 0)
-		step(x, elector_wake(&x->m, any_number(), clock_boot_ms()));
+		step(x, elector_wake(&x->m, random_number(), clock_boot_ms()));
 }
 
 /* --- messages --- */

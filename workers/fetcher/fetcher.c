@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/message/message.h"
 #include "common/worker/link.h"
 #include "workers/fetcher/source/source_db.h"
@@ -157,11 +157,9 @@ static void open_feed(struct fetcher *f)
 
 static void begin_refill(struct fetcher *f)
 {
-	unsigned char raw[16];
-	char lineage[33];
+	char lineage[RANDOM_HEX_BYTES];
 
-	CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-	str_hex(lineage, raw, sizeof(raw));
+	random_hex(lineage);
 	settle_reset(f);
 	removals_zone(f, lineage, NULL);
 	send_refill(f, lineage);

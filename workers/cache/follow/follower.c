@@ -274,14 +274,13 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 {
 	const struct follower *f = (const struct follower *)u;
 	static char redis[ERR_TEXT_BYTES + 8];
-	static char digest[36];
+	static char digest[DIGEST_TEXT_BYTES];
 	bool up = f->down.code == 0;
 
 	str_copy(redis, sizeof(redis), up ? "connected" : "down: ");
 	if (!up)
 		str_copy(redis + 6, sizeof(redis) - 6, f->down.text);
-	(void)snprintf(digest, sizeof(digest), "%08x%08x%08x%08x", f->pos.digest.lane[0],
-		       f->pos.digest.lane[1], f->pos.digest.lane[2], f->pos.digest.lane[3]);
+	digest_text(digest, &f->pos.digest);
 	out->state = (char *)(uintptr_t)follower_mode_name(f->mode);
 	out->lineage = (char *)(uintptr_t)f->pos.lineage;
 	out->revision = f->pos.revision;

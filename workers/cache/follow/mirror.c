@@ -3,10 +3,10 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/log/log.h"
 #include "common/model/guard.h"
 #include "common/zone/search.h"
@@ -517,8 +517,7 @@ static void choose(struct mirror *m, bool other)
 
 void mirror_begin(struct mirror *m, int64_t written_ms, bool other)
 {
-	unsigned char raw[16];
-	char hex[33];
+	char hex[RANDOM_HEX_BYTES];
 
 	CHECK(!mirror_busy(m));
 	m->written_ms = written_ms;
@@ -531,8 +530,7 @@ void mirror_begin(struct mirror *m, int64_t written_ms, bool other)
 	m->before = 0;
 	m->cursor = 0;
 	if (m->what == ROUND_BUILD) {
-		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-		str_hex(hex, raw, sizeof(raw));
+		random_hex(hex);
 		(void)snprintf(m->next_lineage, sizeof(m->next_lineage), MIRROR_LINEAGE "%s", hex);
 	}
 	if (m->what == ROUND_WINDOW)

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/ipc/chan.h"
 #include "common/ipc/listener.h"
 #include "common/message/message.h"
@@ -371,8 +371,7 @@ static void on_connect(void *arg, uv_stream_t *from)
 	const struct chan_hooks h = { k, on_message, on_gone, NULL };
 	struct chan *c = NULL;
 	struct err e = { 0 };
-	unsigned char raw[16];
-	char hex[33];
+	char hex[RANDOM_HEX_BYTES];
 
 	if (chan_accept(&c, from, &h, &e) < 0)
 		return;
@@ -382,8 +381,7 @@ static void on_connect(void *arg, uv_stream_t *from)
 		return;
 	}
 	hang_up(k);
-	CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-	str_hex(hex, raw, sizeof(raw));
+	random_hex(hex);
 	(void)snprintf(k->token, sizeof(k->token), LOCAL_EPOCH "%s", hex);
 	k->chan = c;
 	log_note(EV("publisher"), KV("token", k->token));
@@ -394,12 +392,11 @@ static void on_connect(void *arg, uv_stream_t *from)
 static void report(const struct upstream *u, Ipc__CacheReport *out)
 {
 	const struct intake *k = (const struct intake *)u;
-	static char digest[36];
+	static char digest[DIGEST_TEXT_BYTES];
 	const struct store_position *p = &k->position;
 	bool serving = p->lineage[0] != '\0';
 
-	(void)snprintf(digest, sizeof(digest), "%08x%08x%08x%08x", p->digest.lane[0],
-		       p->digest.lane[1], p->digest.lane[2], p->digest.lane[3]);
+	digest_text(digest, &p->digest);
 	out->state = (char *)(uintptr_t)(k->refilling	   ? "resyncing"
 					 : k->chan == NULL ? "waiting"
 					 : serving	   ? "following"

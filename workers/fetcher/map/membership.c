@@ -56,6 +56,7 @@ enum map_say map_judge(const struct map_unsure *u, const struct map_out *api, bo
 char *map_ctx_members_digest(const struct map_ctx *ctx)
 {
 	struct digest d = { { 0 }, 0 };
+	char text[DIGEST_TEXT_BYTES];
 	struct hash h;
 	const char *api;
 	size_t at = 0;
@@ -65,8 +66,8 @@ char *map_ctx_members_digest(const struct map_ctx *ctx)
 		hash_event(&h, 'D', api, NULL, 0);
 		digest_add(&d, &h);
 	}
-	return mem_printf("%llu:%08x%08x%08x%08x", (unsigned long long)d.count, d.lane[0],
-			  d.lane[1], d.lane[2], d.lane[3]);
+	digest_text(text, &d);
+	return mem_printf("%llu:%s", (unsigned long long)d.count, text);
 }
 
 void membership_reset(struct map_ctx *ctx)
