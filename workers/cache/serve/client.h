@@ -74,8 +74,13 @@ struct serve {
 
 struct page_out;
 
-void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p, char digest[36],
-		   struct store_position *at);
+struct told { /* where the store is, and what that points at */
+	Gateway__Position p;
+	struct store_position at;
+	char digest[DIGEST_TEXT_BYTES];
+};
+
+void tell_position(struct serve *s, struct store_view *v, struct told *out);
 int send_reply(struct client *c, const Gateway__Reply *m) MUST_USE;
 int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *error) MUST_USE;
 

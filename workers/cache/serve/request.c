@@ -98,27 +98,22 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 
 static int on_head(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
-	struct store_position at;
-	Gateway__Position p;
 	Gateway__Reply m = GATEWAY__REPLY__INIT;
-	char digest[36];
+	struct told told;
 
-	fill_position(c->s, v, &p, digest, &at);
+	tell_position(c->s, v, &told);
 	m.id = req->id;
-	m.position = &p;
+	m.position = &told.p;
 	return send_reply(c, &m);
 }
 
 /* --- resolve --- */
 
-_Static_assert((int)RESOLVE_REF_NOT_DEPLOYED == (int)GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED,
-	       "the reasons are numbered alike");
-
 static void fill_match(Gateway__Match *out, const struct resolve_match *m, char *texts)
 {
 	gateway__match__init(out);
-	out->active = m->why == RESOLVE_ACTIVE;
-	out->why = (Gateway__Match__Why)m->why;
+	out->active = m->why == GATEWAY__MATCH__WHY__NONE;
+	out->why = m->why;
 	out->subscription = texts + m->subscription;
 	out->plan = texts + m->plan;
 	out->application = texts + m->application;
@@ -134,11 +129,9 @@ static int send_resolution(struct client *c, struct store_view *v, uint64_t id)
 	const struct resolve_answer *a = &c->s->resolved;
 	Gateway__Match matches[RESOLVE_MATCHES_MAX];
 	Gateway__Match *list[RESOLVE_MATCHES_MAX];
-	struct store_position at;
 	Gateway__Resolution r = GATEWAY__RESOLUTION__INIT;
-	Gateway__Position p;
 	Gateway__Reply m = GATEWAY__REPLY__INIT;
-	char digest[36];
+	struct told told;
 	size_t i;
 
 	for (i = 0; i < a->n; i++) {
@@ -149,9 +142,9 @@ static int send_resolution(struct client *c, struct store_view *v, uint64_t id)
 	r.deployed = a->deployed;
 	r.matches = list;
 	r.n_matches = a->n;
-	fill_position(c->s, v, &p, digest, &at);
+	tell_position(c->s, v, &told);
 	m.id = id;
-	m.position = &p;
+	m.position = &told.p;
 	m.resolution = &r;
 	if (!r.found) {
 		m.code = GATEWAY__CODE__NOT_FOUND;
