@@ -136,7 +136,7 @@ static void on_transaction(void *arg, const struct redis_reply *r, const struct 
 int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn *fn, void *arg)
 {
 	const struct zone_keys *k = zone_conn_keys(z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 	char *second;
 	char *beside;
 
@@ -152,9 +152,9 @@ int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn 
 	CHECK(redis_sendv(zone_conn_redis(z), on_transaction, p, "EXEC", NULL) == 0);
 	second = mem_printf("%s:2", k->probe);
 	beside = mem_printf("%szonesync-probe", k->event_prefix);
-	zone_cmd_begin(z, &c, SCRIPT_PROBE, k->probe, second, beside, NULL);
+	zone_call(z, &c, SCRIPT_PROBE, k->probe, second, beside, NULL);
 	mem_free(second);
 	mem_free(beside);
-	CHECK(zone_cmd_send(z, &c, on_rights, p) == 0);
+	CHECK(zone_send(z, &c, on_rights, p) == 0);
 	return 0;
 }

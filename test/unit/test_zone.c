@@ -763,7 +763,7 @@ static void on_manifest(void *arg, const struct redis_reply *r, const struct err
 static void a_load_learns_what_is_lost(void **state)
 {
 	static const int want[ARRAY_LEN(damages)] = { 0, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1, -1, 0 };
-	struct zone_cmd c;
+	struct redis_cmd c;
 	unsigned i;
 
 	UNUSED(state);
@@ -771,11 +771,11 @@ static void a_load_learns_what_is_lost(void **state)
 	for (i = 0; i < ARRAY_LEN(damages); i++) {
 		do_damage(&damages[i]);
 		replied = false;
-		zone_cmd_begin(zone, &c, SCRIPT_MANIFEST, LOG, NULL);
-		zone_cmd_str(&c, "0");
-		zone_cmd_str(&c, "1000");
-		zone_cmd_str(&c, EVENT);
-		assert_int_equal(zone_cmd_send(zone, &c, on_manifest, NULL), 0);
+		zone_call(zone, &c, SCRIPT_MANIFEST, LOG, NULL);
+		redis_cmd_str(&c, "0");
+		redis_cmd_str(&c, "1000");
+		redis_cmd_str(&c, EVENT);
+		assert_int_equal(zone_send(zone, &c, on_manifest, NULL), 0);
 		kit_until(&kit, &replied);
 		if (learned != want[i])
 			fail_msg("%s: %d", damages[i].what, learned);

@@ -376,12 +376,12 @@ static void on_survey(void *arg, const struct redis_reply *r, const struct err *
 
 static void ask_survey(struct doctor *d)
 {
-	struct zone_cmd c;
+	struct redis_cmd c;
 
-	zone_cmd_begin(d->z, &c, SCRIPT_SURVEY, NULL);
-	zone_cmd_str(&c, d->cursor);
-	zone_cmd_i64(&c, DOCTOR_KEYS);
-	if (zone_cmd_send(d->z, &c, on_survey, d) < 0) {
+	zone_call(d->z, &c, SCRIPT_SURVEY, NULL);
+	redis_cmd_str(&c, d->cursor);
+	redis_cmd_i64(&c, DOCTOR_KEYS);
+	if (zone_send(d->z, &c, on_survey, d) < 0) {
 		add(d, true, "server", "Redis cannot be asked now");
 		finish(d);
 	}

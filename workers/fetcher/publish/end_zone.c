@@ -249,15 +249,15 @@ static void zone_ask_names(struct end *base, bool old, uint64_t after)
 {
 	struct end_zone *e = self_of(base);
 	const struct zone_keys *k = zone_conn_keys(e->z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	if (!zone_conn_is_up(e->z))
 		return;
-	zone_cmd_begin(e->z, &c, SCRIPT_MANIFEST, old ? k->old_log : k->log, NULL);
-	zone_cmd_i64(&c, (int64_t)after);
-	zone_cmd_i64(&c, END_NAMES);
-	zone_cmd_str(&c, k->event_prefix);
-	if (zone_cmd_send(e->z, &c, on_manifest, e) < 0)
+	zone_call(e->z, &c, SCRIPT_MANIFEST, old ? k->old_log : k->log, NULL);
+	redis_cmd_i64(&c, (int64_t)after);
+	redis_cmd_i64(&c, END_NAMES);
+	redis_cmd_str(&c, k->event_prefix);
+	if (zone_send(e->z, &c, on_manifest, e) < 0)
 		cannot_ask(e);
 }
 
@@ -311,19 +311,19 @@ static void zone_ask_found(struct end *base, const char *cursor)
 	struct end_zone *e = self_of(base);
 	const struct zone_keys *k = zone_conn_keys(e->z);
 	struct buf pattern = { 0 };
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	if (!zone_conn_is_up(e->z))
 		return;
 	zone_keys_pattern(&pattern, k->event_prefix);
-	zone_cmd_begin(e->z, &c, SCRIPT_ADOPT, NULL);
-	zone_cmd_str(&c, cursor);
-	zone_cmd_str(&c, buf_cstr(&pattern));
-	zone_cmd_str(&c, k->event_prefix);
-	zone_cmd_str(&c, k->zone);
-	zone_cmd_i64(&c, END_FOUND_BYTES);
+	zone_call(e->z, &c, SCRIPT_ADOPT, NULL);
+	redis_cmd_str(&c, cursor);
+	redis_cmd_str(&c, buf_cstr(&pattern));
+	redis_cmd_str(&c, k->event_prefix);
+	redis_cmd_str(&c, k->zone);
+	redis_cmd_i64(&c, END_FOUND_BYTES);
 	buf_reset(&pattern);
-	if (zone_cmd_send(e->z, &c, on_found, e) < 0)
+	if (zone_send(e->z, &c, on_found, e) < 0)
 		cannot_ask(e);
 }
 
