@@ -132,6 +132,8 @@ bool redis_error_is(const struct redis_reply *r, const char *word); /* "NOSCRIPT
 bool redis_is_nil(const struct redis_reply *r);
 size_t redis_count(const struct redis_reply *r); /* elements of an array; 0 for anything else */
 const struct redis_reply *redis_at(const struct redis_reply *r, size_t i); /* NULL beyond */
+/* Behind a name in a list of names and values; NULL without it. */
+const struct redis_reply *redis_value(const struct redis_reply *list, const char *name);
 const char *redis_str(const struct redis_reply *r, size_t *n); /* NULL when it is no text */
 /* As a C string; false: it is no text, has a NUL, or finds no room. */
 bool redis_copy(const struct redis_reply *r, char *dst, size_t n);

@@ -38,6 +38,16 @@ const struct redis_reply *redis_at(const struct redis_reply *r, size_t i)
 				  : NULL;
 }
 
+const struct redis_reply *redis_value(const struct redis_reply *list, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < redis_count(list); i += 2)
+		if (redis_is(redis_at(list, i), name))
+			return redis_at(list, i + 1);
+	return NULL;
+}
+
 const char *redis_str(const struct redis_reply *r, size_t *n)
 {
 	if (r == NULL ||

@@ -93,7 +93,6 @@ int zone_conn_open(struct zone_conn **out, uv_loop_t *loop, const struct redis_o
 		rc = redis_open(&z->redis, loop, o, &hooks, e);
 	}
 	if (rc < 0) {
-		zone_keys_reset(&z->keys);
 		mem_free(z);
 		return rc;
 	}
@@ -109,7 +108,6 @@ void zone_conn_close(struct zone_conn **zp)
 	if (z == NULL)
 		return;
 	redis_close(&z->redis);
-	zone_keys_reset(&z->keys);
 	mem_free(z);
 }
 

@@ -38,12 +38,9 @@ int follow_suspect(struct zone_conn *z, const char *const *names, size_t n, redi
 /* For people only: a long one is cut. */
 static void words(const struct redis_reply *r, char *dst, size_t n)
 {
-	size_t len = 0;
-	const char *s = redis_str(r, &len);
-	char *copy = s == NULL ? NULL : mem_dup(s, len);
+	const char *s = redis_str(r, NULL);
 
-	str_copy(dst, n, copy == NULL ? "" : copy);
-	mem_free(copy);
+	str_copy(dst, n, s == NULL ? "" : s);
 }
 
 static bool number_or_zero(const struct redis_reply *r, uint64_t *out)

@@ -168,9 +168,9 @@ static void take_modules(struct doctor *d, const struct redis_reply *r)
 	for (i = 0; i < redis_count(r); i++) {
 		const struct redis_reply *m = redis_at(r, i);
 
-		if ((redis_is(search_value(m, "name"), "search") ||
-		     redis_is(search_value(m, "name"), "ft")) &&
-		    redis_u64(search_value(m, "ver"), &v)) {
+		if ((redis_is(redis_value(m, "name"), "search") ||
+		     redis_is(redis_value(m, "name"), "ft")) &&
+		    redis_u64(redis_value(m, "ver"), &v)) {
 			add(d, false, "index", "search module %" PRIu64 ".%" PRIu64 ".%" PRIu64,
 			    v / 10000, v / 100 % 100, v % 100);
 			return;
@@ -205,7 +205,7 @@ static void take_index(struct doctor *d, const struct redis_reply *r)
 		    "(zonesync.redis.search_index), a Java gateway at its start");
 	else if (!search_serves(r, why, sizeof(why)))
 		add(d, true, "index", SEARCH_INDEX " does not serve: %s", why);
-	else if (redis_u64(search_value(r, "hash_indexing_failures"), &n) && n > 0)
+	else if (redis_u64(redis_value(r, "hash_indexing_failures"), &n) && n > 0)
 		add(d, true, "index", SEARCH_INDEX " could not take %" PRIu64 " hashes", n);
 	else
 		add(d, false, "index", SEARCH_INDEX " is there");

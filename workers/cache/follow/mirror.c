@@ -483,7 +483,7 @@ static void on_info(void *arg, const struct redis_reply *r, const struct err *lo
 
 	if (lost != NULL || !m->running || refused(m, r))
 		return;
-	if (!redis_u64(search_value(r, "indexing"), &indexing) || indexing != 0) {
+	if (!redis_u64(redis_value(r, "indexing"), &indexing) || indexing != 0) {
 		(void)err_set(&e, ERR_STATE, "the index is still being built: it is asked again");
 		fail_round(m, &e);
 		return;
