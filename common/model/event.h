@@ -26,6 +26,17 @@ enum action { ACTION_DEPLOY = 'D', ACTION_UNDEPLOY = 'U' };
 #define VERSION_ABSENT	 "absent"
 #define VERSION_ACCEPTED "accepted"
 
+#define LINEAGE_BYTES 40
+#define TOKEN_BYTES   96
+
+/* Where a copy of a zone's events stands: stored with them, in one transaction. */
+struct position {
+	char lineage[LINEAGE_BYTES]; /* "": no data yet */
+	char token[TOKEN_BYTES];     /* newest epoch when they were read */
+	uint64_t revision;
+	struct digest digest; /* of all that is live */
+};
+
 struct event {
 	enum kind kind;
 	enum action action;

@@ -173,7 +173,7 @@ int gen_put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p, s
 	return mdb_put(txn, g->meta, &key, &v, 0);
 }
 
-int gen_seal(struct gen *g, MDB_txn *txn, const struct store_position *after, uint64_t horizon,
+int gen_seal(struct gen *g, MDB_txn *txn, const struct position *after, uint64_t horizon,
 	     struct err *e)
 {
 	struct buf scratch = { 0 };
@@ -249,7 +249,7 @@ static int keep(struct filling *w, struct gen *g, MDB_txn *txn, const struct sto
 	return rc;
 }
 
-static int fill(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after, struct err *e)
+static int fill(void *arg, struct gen *g, MDB_txn *txn, struct position *after, struct err *e)
 {
 	struct filling *w = arg;
 	const struct store_batch *b = w->b;
@@ -270,10 +270,9 @@ static int fill(void *arg, struct gen *g, MDB_txn *txn, struct store_position *a
 	return rc < 0 ? rc : gen_seal(g, txn, after, b->horizon, e);
 }
 
-int gen_write(struct gen *g, gen_fill_fn *fill_it, void *arg, struct store_position *after,
-	      struct err *e)
+int gen_write(struct gen *g, gen_fill_fn *fill_it, void *arg, struct position *after, struct err *e)
 {
-	struct store_position p = { 0 };
+	struct position p = { 0 };
 	uint64_t history = g->history;
 	MDB_txn *txn = NULL;
 	int rc;
@@ -297,7 +296,7 @@ int gen_write(struct gen *g, gen_fill_fn *fill_it, void *arg, struct store_posit
 }
 
 int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
-		struct store_position *after, struct err *e)
+		struct position *after, struct err *e)
 {
 	struct filling w = { .behind = &s->current, .b = b };
 
@@ -330,7 +329,7 @@ static int withdraw_one(struct gen *g, MDB_txn *txn, const struct store_record *
 	return rc < 0 ? rc : 1;
 }
 
-static int fill_withdrawals(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after,
+static int fill_withdrawals(void *arg, struct gen *g, MDB_txn *txn, struct position *after,
 			    struct err *e)
 {
 	struct store_batch *b = arg;
@@ -356,7 +355,7 @@ static int fill_withdrawals(void *arg, struct gen *g, MDB_txn *txn, struct store
 	return rc < 0 ? rc : gen_seal(g, txn, after, 0, e);
 }
 
-int store_withdraw(struct store *s, const struct store_batch *b, struct store_position *after,
+int store_withdraw(struct store *s, const struct store_batch *b, struct position *after,
 		   struct err *e)
 {
 	struct store_batch mine = *b; /* its length is the answer */

@@ -182,7 +182,7 @@ void seal_remove(const struct store *s, uint64_t number)
 static int seal_read(const struct store *s, uint64_t number, struct sealed *out, struct err *e)
 {
 	char *path = gen_file(s, number, SEALED);
-	char text[NUMBER_TEXT + STORE_LINEAGE_BYTES];
+	char text[NUMBER_TEXT + LINEAGE_BYTES];
 	ssize_t n = read_text(path, text, sizeof(text), e);
 	const char *space = n < 2 ? NULL : memchr(text, ' ', (size_t)n);
 	uint64_t said = 0;

@@ -109,12 +109,12 @@ static int read_meta(const struct store *s, const char *name, MDB_val *v)
 	return mdb_get(s->reader, s->current.meta, &key, v);
 }
 
-void store_view_position(const struct store_view *v, struct store_position *out)
+void store_view_position(const struct store_view *v, struct position *out)
 {
 	MDB_val raw;
 
 	if (read_meta(&v->s, "position", &raw) != 0 || !position_decode(out, &raw))
-		*out = (struct store_position){ 0 };
+		*out = (struct position){ 0 };
 }
 
 bool store_view_is_ahead(const struct store_view *v)
@@ -127,7 +127,7 @@ bool store_view_is_ahead(const struct store_view *v)
 #define TOLD_MARK "+%06x"
 #define TOLD_BITS 24
 
-void store_view_told(const struct store_view *v, struct store_position *out)
+void store_view_told(const struct store_view *v, struct position *out)
 {
 	const struct store *s = &v->s;
 	uint64_t mark = 0;

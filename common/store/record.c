@@ -183,7 +183,7 @@ int record_decode(struct store_entry *out, const MDB_val *v, struct err *e)
 	return 0;
 }
 
-void position_encode(struct buf *out, const struct store_position *p)
+void position_encode(struct buf *out, const struct position *p)
 {
 	buf_clear(out);
 	buf_add(out, p, sizeof(*p));
@@ -213,7 +213,7 @@ int gen_read_meta(struct gen *g, MDB_txn *txn)
 	return 0;
 }
 
-bool position_decode(struct store_position *out, const MDB_val *v)
+bool position_decode(struct position *out, const MDB_val *v)
 {
 	if (v->mv_size != sizeof(*out))
 		return false;

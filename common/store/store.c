@@ -350,7 +350,7 @@ void store_close(struct store **sp)
 	mem_free(s);
 }
 
-void store_position(const struct store *s, struct store_position *out)
+void store_position(const struct store *s, struct position *out)
 {
 	*out = s->current.position;
 }

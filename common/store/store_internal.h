@@ -29,7 +29,7 @@ struct gen {
 	MDB_dbi lookups;
 	MDB_dbi meta;
 	uint64_t number;
-	struct store_position position;
+	struct position position;
 	uint64_t history; /* see store_history_start() */
 	struct store_ahead ahead;
 };
@@ -72,20 +72,20 @@ bool record_peek(struct store_entry *out, const MDB_val *v); /* without the chec
 /* Keys that were cut to a hash may collide: the record knows its whole names. `ref` NULL: none. */
 bool entry_is(const struct store_entry *x, const char *id, const char *ref);
 
-void position_encode(struct buf *out, const struct store_position *p);
-bool position_decode(struct store_position *out, const MDB_val *v);
+void position_encode(struct buf *out, const struct position *p);
+bool position_decode(struct position *out, const MDB_val *v);
 
 /* The record, in place of what stands there; `d` is the digest of all. */
 int gen_put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
 	    struct buf *scratch, struct err *e) MUST_USE;
 int gen_put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p, size_t n);
 /* The end of a transaction: tombstones up to `horizon` go, and the position is written. */
-int gen_seal(struct gen *g, MDB_txn *txn, const struct store_position *after, uint64_t horizon,
+int gen_seal(struct gen *g, MDB_txn *txn, const struct position *after, uint64_t horizon,
 	     struct err *e) MUST_USE;
 /* One transaction: `fill` does it all, and says the position after it. */
-typedef int gen_fill_fn(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after,
+typedef int gen_fill_fn(void *arg, struct gen *g, MDB_txn *txn, struct position *after,
 			struct err *e);
-int gen_write(struct gen *g, gen_fill_fn *fill, void *arg, struct store_position *after,
+int gen_write(struct gen *g, gen_fill_fn *fill, void *arg, struct position *after,
 	      struct err *e) MUST_USE;
 
 /* "position" of a generation of this format, and what stands beside it. */

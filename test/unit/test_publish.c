@@ -23,7 +23,7 @@ static char *dir;
 static struct store *st;
 static struct known known;
 static struct {
-	struct store_position after;
+	struct position after;
 	uint64_t effective; /* revisions it took */
 	bool left;	    /* children not yet withdrawn */
 } last;
@@ -85,7 +85,7 @@ static int learn_one(void *arg, const struct store_entry *x)
 static void learn(void)
 {
 	struct store_view *v = NULL;
-	struct store_position p;
+	struct position p;
 	uint64_t at = 0;
 
 	known_reset(&known);
@@ -332,8 +332,8 @@ static int show(void *arg, const struct store_entry *x)
 static void expect(const char *want)
 {
 	struct store_view *v = NULL;
-	struct store_position in_view;
-	struct store_position p;
+	struct position in_view;
+	struct position p;
 	struct buf b = { 0 };
 	struct err e = { 0 };
 
@@ -666,8 +666,8 @@ static void fields_stand_beside_what_they_cover(void **state)
 static void a_page_that_does_not_fit_changes_nothing(void **state)
 {
 	char *big = mem_alloc(2 * SMALL_BYTES);
-	struct store_position before;
-	struct store_position after;
+	struct position before;
+	struct position after;
 	struct err e = { 0 };
 	struct publish_op ops[5];
 

@@ -201,7 +201,7 @@ static void release(const char *token)
 
 static void a_lease_is_won_renewed_and_given_back(void **state)
 {
-	char token[LEASE_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 
 	UNUSED(state);
 	acquire(NONCE_A, NULL, NULL, 0);
@@ -253,8 +253,8 @@ static void a_look_at_the_lease_takes_nothing(void **state)
 
 static void a_lease_is_taken_over_or_broken_by_compare_only(void **state)
 {
-	char first[LEASE_TOKEN_BYTES];
-	char second[LEASE_TOKEN_BYTES];
+	char first[TOKEN_BYTES];
+	char second[TOKEN_BYTES];
 
 	UNUSED(state);
 	acquire(NONCE_A, NULL, NULL, 0);
@@ -1613,7 +1613,7 @@ static void nothing_is_sent_after_the_deadline(void **state)
 
 static void a_newer_lease_ends_the_writer(void **state)
 {
-	char old[LEASE_TOKEN_BYTES];
+	char old[TOKEN_BYTES];
 
 	UNUSED(state);
 	found_zone();
@@ -1649,7 +1649,7 @@ static void batches_of_another_epoch_are_not_taken_for_ours(void **state)
 /* The same process is promoted again while answers are on their way. */
 static void answers_of_an_old_token_are_not_the_new_ones(void **state)
 {
-	char fresh[LEASE_TOKEN_BYTES];
+	char fresh[TOKEN_BYTES];
 
 	UNUSED(state);
 	found_zone();

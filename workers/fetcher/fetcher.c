@@ -270,7 +270,7 @@ static void tell_demoted(struct fetcher *f, char *token)
 static int on_demote(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct fetcher *f = *(struct fetcher **)self;
-	char token[END_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 
 	UNUSED(e);
 	str_copy(token, sizeof(token), f->token);
@@ -322,7 +322,7 @@ static void on_refused(void *arg, const struct err *why)
 static void on_over(void *arg, const struct err *why)
 {
 	struct fetcher *f = arg;
-	char token[END_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 	struct err lost = { 0 };
 	Ipc__TokenLost t = IPC__TOKEN_LOST__INIT;
 
@@ -537,7 +537,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 
 static void finish(struct fetcher *f)
 {
-	char token[END_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 
 	if (uv_is_closing((uv_handle_t *)&f->drain))
 		return;

@@ -56,11 +56,11 @@ static void on_index(void *arg, enum search_verdict v, const char *why)
 		log_warn(EV("index_unfit"), KV("index", SEARCH_INDEX), KV("why", why));
 }
 
-static void on_mirrored(void *arg, const struct store_position *p, bool switched)
+static void on_mirrored(void *arg, const struct position *p, bool switched)
 {
 	struct follower *f = arg;
 
-	replay_position(p, &f->pos);
+	f->pos = *p;
 	if (switched) {
 		log_note(EV("resync_done"), KV("revision", f->pos.revision),
 			 KV("count", f->pos.digest.count),

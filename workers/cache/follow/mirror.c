@@ -28,14 +28,14 @@ struct mirror {
 	bool dropped;		    /* its round is over */
 
 	/* What is known of the zone. */
-	struct store_position pos, next; /* of what serves, and of what is being built */
-	bool renew;			 /* the next round builds */
-	bool all_due;			 /* or reads all */
-	int64_t pause_ms;		 /* between two because numbers differ */
-	int64_t all_ms;			 /* when the last such round began; CLOCK_BOOTTIME */
-	int64_t high_ms;		 /* greatest time read, of the writer's clock */
-	uint64_t aside; /* rows of deployed events that are none, and no record either */
-	uint64_t bad;	/* events of this zone that are none, in the last read of all */
+	struct position pos, next; /* of what serves, and of what is being built */
+	bool renew;		   /* the next round builds */
+	bool all_due;		   /* or reads all */
+	int64_t pause_ms;	   /* between two because numbers differ */
+	int64_t all_ms;		   /* when the last such round began; CLOCK_BOOTTIME */
+	int64_t high_ms;	   /* greatest time read, of the writer's clock */
+	uint64_t aside;		   /* rows of deployed events that are none, and no record either */
+	uint64_t bad;		   /* events of this zone that are none, in the last read of all */
 	struct absent absent;
 
 	/* The round. */
@@ -48,7 +48,7 @@ struct mirror {
 	uint64_t before, bad_now;
 	int64_t seen_ms;
 	struct marks seen, wrong;
-	char next_lineage[STORE_LINEAGE_BYTES];
+	char next_lineage[LINEAGE_BYTES];
 	struct find_page page; /* on its way into the store */
 	uint64_t cursor;
 };
@@ -130,7 +130,7 @@ static void free_baggage(void *data)
 static struct keeper_job *new_job(struct mirror *m, size_t n)
 {
 	struct keeper_job *job = keeper_job_new(KEEPER_WRITE);
-	struct store_position *after = &job->batch.position;
+	struct position *after = &job->batch.position;
 
 	job->data = mem_zalloc(sizeof(struct mirror_baggage));
 	job->free_data = free_baggage;
@@ -141,7 +141,7 @@ static struct keeper_job *new_job(struct mirror *m, size_t n)
 		job->target = STORE_NEXT;
 		job->begin_next = !m->began;
 		if (!m->began)
-			m->next = (struct store_position){ .revision = 0 };
+			m->next = (struct position){ .revision = 0 };
 		m->began = true;
 		*after = m->next;
 		str_copy(after->lineage, sizeof(after->lineage), m->next_lineage);

@@ -46,7 +46,7 @@ struct mirror_round {
 
 struct mirror_hooks {
 	void *arg;
-	void (*applied)(void *arg, const struct store_position *p, bool switched);
+	void (*applied)(void *arg, const struct position *p, bool switched);
 	void (*over)(void *arg, const struct mirror_round *r);
 };
 

@@ -32,19 +32,19 @@ struct intake {
 	size_t parcel_max_bytes;
 	/* The publisher. */
 	struct chan *chan;
-	char token[STORE_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 	struct buf parcel;		     /* a request in the making */
 	Local__Request *queue[INTAKE_QUEUE]; /* owned */
 	size_t n;
 	uint64_t number; /* of the last page that was applied */
 	bool refilling;
-	bool refill_due; /* what is held is damaged, or not wanted: nothing else is taken */
-	struct store_position next; /* of the generation that a refill fills */
-	bool caught;		    /* this publisher has said so, of this lineage */
-	unsigned serial;	    /* of the connection */
-	unsigned job_serial;	    /* of the one the job is of */
+	bool refill_due;      /* what is held is damaged, or not wanted: nothing else is taken */
+	struct position next; /* of the generation that a refill fills */
+	bool caught;	      /* this publisher has said so, of this lineage */
+	unsigned serial;      /* of the connection */
+	unsigned job_serial;  /* of the one the job is of */
 	/* What is told. */
-	struct store_position position;
+	struct position position;
 	bool proven;
 	int64_t applied_ms;
 	uint64_t progress;
@@ -169,7 +169,7 @@ static void answer_page(struct intake *k, Local__Outcome outcome, const char *er
 /* Is it for what it would be written into: the generation that serves, or that of a refill? */
 static bool fits(const struct intake *k, const Local__Page *p)
 {
-	const struct store_position *at = k->refilling ? &k->next : &k->position;
+	const struct position *at = k->refilling ? &k->next : &k->position;
 
 	return p->number == k->number + 1 &&
 	       (p->begins || (p->after == at->revision && str_equal(p->was, at->lineage)));
@@ -189,7 +189,7 @@ static void take_page(struct intake *k, Local__Request *r)
 {
 	bool begins = r->page->begins;
 	bool caught = r->page->caught;
-	struct store_position *to;
+	struct position *to;
 	struct keeper_job *job;
 	const char *wrong;
 
@@ -393,7 +393,7 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 {
 	const struct intake *k = (const struct intake *)u;
 	static char digest[DIGEST_TEXT_BYTES];
-	const struct store_position *p = &k->position;
+	const struct position *p = &k->position;
 	bool serving = p->lineage[0] != '\0';
 
 	digest_text(digest, &p->digest);

@@ -41,7 +41,7 @@ static int add_field(void *arg, const char *field, const char *value)
 	return 0;
 }
 
-void words_state(struct store_view *v, const struct store_position *at, const char *token,
+void words_state(struct store_view *v, const struct position *at, const char *token,
 		 const struct words_sink *to)
 {
 	struct fields f = { .m = LOCAL__STATE__INIT };

@@ -27,9 +27,9 @@ struct pending { /* a watch or a wait that is not over */
 	uint64_t id;
 	bool is_watch;
 	bool payloads;
-	char lineage[STORE_LINEAGE_BYTES]; /* "": any */
-	uint64_t revision;		   /* watch: sent so far; wait: wanted */
-	int64_t until_ms;		   /* wait: boot time */
+	char lineage[LINEAGE_BYTES]; /* "": any */
+	uint64_t revision;	     /* watch: sent so far; wait: wanted */
+	int64_t until_ms;	     /* wait: boot time */
 };
 
 struct client {
@@ -76,7 +76,7 @@ struct page_out;
 
 struct told { /* where the store is, and what that points at */
 	Gateway__Position p;
-	struct store_position at;
+	struct position at;
 	char digest[DIGEST_TEXT_BYTES];
 };
 

@@ -201,7 +201,7 @@ static const struct {
 
 static int answer_request(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
-	struct store_position at;
+	struct position at;
 
 	store_view_position(v, &at);
 	if (at.lineage[0] == '\0' && requests[req->body_case].wants_data)

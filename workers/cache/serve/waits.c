@@ -71,8 +71,8 @@ static int reply_reached(struct client *c, struct store_view *v, uint64_t id, Ga
 
 static int check_wait(struct client *c, struct store_view *v, const struct pending *p)
 {
-	struct store_position at;
-	struct store_position told;
+	struct position at;
+	struct position told;
 
 	store_view_position(v, &at);
 	store_view_told(v, &told);
@@ -89,7 +89,7 @@ static int check_wait(struct client *c, struct store_view *v, const struct pendi
 /* Sends what lies behind the watcher's revision, as long as it reads. */
 static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 {
-	struct store_position at;
+	struct position at;
 	int rc = 0;
 
 	store_view_told(v, &at);
@@ -135,7 +135,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
 	struct pending p = { .id = req->id, .is_watch = true, .payloads = req->watch->payloads };
-	struct store_position at;
+	struct position at;
 	int rc;
 
 	store_view_told(v, &at);

@@ -34,7 +34,7 @@ struct zone_sink {
 	struct zone_conn *z; /* not owned */
 	struct end *base;    /* not owned */
 	char *node;
-	char token[LEASE_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 	int64_t deadline_ms;
 	uint64_t number;  /* of the last page that was taken */
 	uint64_t attempt; /* of any page, under any token */
