@@ -281,12 +281,31 @@ static bool refused(struct mirror *m, const struct redis_reply *r)
 	return true;
 }
 
-static void cannot_ask(struct mirror *m)
+static void cut_round(struct mirror *m, int code, const char *why)
 {
 	struct err e = { 0 };
 
-	(void)err_set(&e, ERR_BUSY, "the index cannot be asked now");
+	(void)err_set(&e, code, "%s", why);
 	fail_round(m, &e);
+}
+
+static void cannot_ask(struct mirror *m)
+{
+	cut_round(m, ERR_BUSY, "the index cannot be asked now");
+}
+
+/* False: there is no number, and no round any more. */
+static bool take_count(struct mirror *m, const struct redis_reply *r, const struct err *lost,
+		       uint64_t *out)
+{
+	struct err e = { 0 };
+
+	if (lost != NULL || !m->running || refused(m, r))
+		return false;
+	if (find_count_parse(r, out, &e) == 0)
+		return true;
+	fail_round(m, &e);
+	return false;
 }
 
 /* The number of all that is deployed, against ours. */
@@ -296,12 +315,8 @@ static void on_level(void *arg, const struct redis_reply *r, const struct err *l
 	struct mirror_round round = { 0 };
 	uint64_t n = 0;
 
-	if (lost != NULL || !m->running || refused(m, r))
+	if (!take_count(m, r, lost, &n))
 		return;
-	if (find_count_parse(r, &n, &round.err) < 0) {
-		fail_round(m, &round.err);
-		return;
-	}
 	round.level = n == m->pos.digest.count + m->aside;
 	/* A count that is cut short by a time limit differs each time: not all the time for that. */
 	if (round.level)
@@ -350,26 +365,17 @@ static void read_whole(struct mirror *m)
 static void on_after(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct mirror *m = arg;
-	struct err e = { 0 };
 	uint64_t after = 0;
-	uint64_t least;
 
-	if (lost != NULL || !m->running || refused(m, r))
+	if (!take_count(m, r, lost, &after))
 		return;
-	if (find_count_parse(r, &after, &e) < 0) {
-		fail_round(m, &e);
-		return;
-	}
 	marks_settle(&m->seen);
 	marks_settle(&m->wrong);
-	least = MIN(m->before, after);
-	if (m->seen.n < least) {
-		(void)err_set(&e, ERR_STATE,
-			      "the index gave fewer events than it counts: it is asked again");
-		fail_round(m, &e);
-		return;
-	}
-	read_whole(m);
+	if (m->seen.n < MIN(m->before, after))
+		cut_round(m, ERR_STATE,
+			  "the index gave fewer events than it counts: it is asked again");
+	else
+		read_whole(m);
 }
 
 /* Each read of all tells of what is there; one in a window is found by the next of them. */
@@ -446,12 +452,8 @@ static void on_before(void *arg, const struct redis_reply *r, const struct err *
 	struct mirror *m = arg;
 	struct mirror_round round = { 0 };
 
-	if (lost != NULL || !m->running || refused(m, r))
+	if (!take_count(m, r, lost, &m->before))
 		return;
-	if (find_count_parse(r, &m->before, &round.err) < 0) {
-		fail_round(m, &round.err);
-		return;
-	}
 	if (m->before == 0 && m->what != ROUND_WINDOW) {
 		round.empty = true;
 		round.level = m->what == ROUND_ALL && m->pos.digest.count == 0;
@@ -478,17 +480,14 @@ static void count_before(struct mirror *m)
 static void on_info(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct mirror *m = arg;
-	struct err e = { 0 };
 	uint64_t indexing = 0;
 
 	if (lost != NULL || !m->running || refused(m, r))
 		return;
-	if (!redis_u64(redis_value(r, "indexing"), &indexing) || indexing != 0) {
-		(void)err_set(&e, ERR_STATE, "the index is still being built: it is asked again");
-		fail_round(m, &e);
-		return;
-	}
-	count_before(m);
+	if (!redis_u64(redis_value(r, "indexing"), &indexing) || indexing != 0)
+		cut_round(m, ERR_STATE, "the index is still being built: it is asked again");
+	else
+		count_before(m);
 }
 
 /* --- rounds --- */

@@ -64,7 +64,7 @@ static struct intake *self_of(struct upstream *u)
 static void drop_queue(struct intake *k)
 {
 	while (k->n > 0)
-		words_request_free(k->queue[--k->n]);
+		local__request__free_unpacked(k->queue[--k->n], NULL);
 	buf_reset(&k->parcel);
 }
 
@@ -195,7 +195,7 @@ static void take_page(struct intake *k, Local__Request *r)
 
 	if (!fits(k, r->page)) {
 		answer_page(k, LOCAL__OUTCOME__LOST, NULL);
-		words_request_free(r);
+		local__request__free_unpacked(r, NULL);
 		return;
 	}
 	job = words_job(r);
@@ -303,7 +303,7 @@ static void next(struct intake *k)
 			protocol_error(k, "an unknown request");
 			break;
 		}
-		words_request_free(r);
+		local__request__free_unpacked(r, NULL);
 	}
 }
 
@@ -322,8 +322,7 @@ static int take_chunk(struct intake *k, const Local__Chunk *c, struct err *e)
 	r = local__request__unpack(NULL, k->parcel.len, (const uint8_t *)k->parcel.data);
 	buf_reset(&k->parcel);
 	if (r == NULL || k->n == INTAKE_QUEUE) {
-		if (r != NULL)
-			words_request_free(r);
+		local__request__free_unpacked(r, NULL);
 		return err_set(e, ERR_PROTO, "more than %d requests at once, or none",
 			       INTAKE_QUEUE);
 	}
@@ -341,8 +340,7 @@ static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 		rc = take_chunk(k, m->chunk, e);
 	else
 		(void)err_set(e, ERR_PROTO, "no chunk of a request");
-	if (m != NULL)
-		words_request_free(m);
+	local__request__free_unpacked(m, NULL);
 	if (rc == 0)
 		next(k);
 	return rc;
@@ -421,21 +419,10 @@ static bool proven(const struct upstream *u)
 	return ((const struct intake *)u)->proven;
 }
 
-static void accept_nothing(struct upstream *u)
-{
-	UNUSED(u); /* what the publisher of this node writes serves at once */
-}
-
 static void resync(struct upstream *u, const char *why)
 {
 	log_note(EV("resync_begin"), KV("why", why));
 	want_refill(self_of(u));
-}
-
-static struct zone_conn *no_zone(struct upstream *u)
-{
-	UNUSED(u);
-	return NULL;
 }
 
 /* A socket of an earlier process of ours may lie there: the run directory is locked. */
@@ -505,8 +492,9 @@ static void close_it(struct upstream *u)
 int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c, struct store *s,
 		struct err *e)
 {
-	static const struct upstream_ops ops = { report,	 proven,  resync,
-						 accept_nothing, no_zone, close_it };
+	static const struct upstream_ops ops = {
+		.report = report, .proven = proven, .resync = resync, .close = close_it
+	};
 	struct intake *k = mem_zalloc(sizeof(*k));
 
 	k->base.ops = &ops;

@@ -31,5 +31,3 @@ void words_written(Local__Outcome outcome, const char *error, const struct words
 
 /* Takes over the request, a page. NULL: malformed. Target and token are the caller's to set. */
 struct keeper_job *words_job(Local__Request *r) MUST_USE;
-
-void words_request_free(void *request);
