@@ -41,7 +41,7 @@ static char *own_file(const struct store *s, const char *name)
 
 /* --- small files --- */
 
-int sync_dir(const char *dir, struct err *e)
+static int sync_dir(const char *dir, struct err *e)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = fd < 0 || fsync(fd) < 0 ? err_errno(e, errno, "sync %s", dir) : 0;

@@ -104,9 +104,7 @@ static int decode(struct store *s, struct store_entry *out, const MDB_val *v, st
 
 static int read_meta(const struct store *s, const char *name, MDB_val *v)
 {
-	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
-
-	return mdb_get(s->reader, s->current.meta, &key, v);
+	return meta_get(&s->current, s->reader, name, v);
 }
 
 void store_view_position(const struct store_view *v, struct position *out)

@@ -130,9 +130,6 @@ void store_adopt(struct store *s);
 /* Frees the slots of dead readers; call every few seconds. */
 void store_tend(struct store *s);
 
-/* Of the current generation. */
-uint64_t store_file_bytes(const struct store *s);
-
 /*
  * Walks everything: records, checksums, all indexes, the digest. ERR_DAMAGED says what
  * is wrong first.

@@ -455,7 +455,6 @@ static void on_before(void *arg, const struct redis_reply *r, const struct err *
 	if (!take_count(m, r, lost, &m->before))
 		return;
 	if (m->before == 0 && m->what != ROUND_WINDOW) {
-		round.empty = true;
 		round.level = m->what == ROUND_ALL && m->pos.digest.count == 0;
 		if (m->what == ROUND_ALL && m->pos.digest.count > 0)
 			(void)err_set(

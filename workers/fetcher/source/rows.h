@@ -16,7 +16,7 @@
  * each has a row: the newest of them counts, as it does for the reference.
  *
  * Owns:    what it remembers of references (their plans), and which rows are set aside.
- * Blocks:  in the database, and in feed_put() and feed_ask().
+ * Blocks:  in the database, and in feed_put_event() and feed_ask().
  * Errors:  those of the database, and ERR_STATE when the feed is stopping; a row that cannot
  *          be read or mapped is quarantined.
  */
