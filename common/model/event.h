@@ -56,8 +56,8 @@ struct event {
 
 void event_reset(struct event *ev);
 
-/* "API:a1:SUBSCRIPTION:s1", appended to `out`. */
-void event_name(struct buf *out, enum kind k, const char *id, const char *ref_id);
+/* "API:a1:SUBSCRIPTION:s1", the caller's. */
+char *event_name(enum kind k, const char *id, const char *ref_id) MUST_USE;
 
 /* The kind and the id in a name whose reference is known (NULL: none). ERR_PARSE: it is no
    such name. *id points into `name`. */

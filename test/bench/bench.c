@@ -184,15 +184,14 @@ static void pump_plain(struct bench *b)
 /* A page is all the sink takes at once; it looks ahead for the next. */
 static void put_event(struct bench *b, struct zone_page *p, struct event *ev, bool forced)
 {
-	struct buf name = { 0 };
+	char *name;
 	struct hash h;
 
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
+	name = event_name(ev->kind, ev->id, ev->ref_id);
 	event_hash(&h, ev);
-	known_set(&b->known, known_put(&b->known, buf_cstr(&name), ev->kind, ev->ref_id), &h,
-		  ev->version);
+	known_set(&b->known, known_put(&b->known, name, ev->kind, ev->ref_id), &h, ev->version);
 	page_deploy(p, &b->known, ev, &h, forced);
-	buf_reset(&name);
+	mem_free(name);
 }
 
 static void pump_fenced(struct bench *b)

@@ -290,12 +290,12 @@ static void make(struct event *ev, enum action a, const char *id, const char *re
 
 static struct known_entry *entry_of(const struct event *ev)
 {
-	struct buf name = { 0 };
+	char *name;
 	struct known_entry *e;
 
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
-	e = known_put(&known, buf_cstr(&name), ev->kind, ev->ref_id);
-	buf_reset(&name);
+	name = event_name(ev->kind, ev->id, ev->ref_id);
+	e = known_put(&known, name, ev->kind, ev->ref_id);
+	mem_free(name);
 	return e;
 }
 

@@ -66,7 +66,6 @@ struct words_names {
 static int add_name(void *arg, const struct store_entry *entry)
 {
 	struct words_names *l = arg;
-	struct buf name = { 0 };
 	Local__Name *m;
 	char *ref;
 
@@ -75,8 +74,7 @@ static int add_name(void *arg, const struct store_entry *entry)
 	ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
 	m = message_new(&local__name__descriptor);
 	m->id = mem_dup(entry->id, entry->id_len);
-	event_name(&name, entry->kind, m->id, ref);
-	m->name = buf_take(&name);
+	m->name = event_name(entry->kind, m->id, ref);
 	m->version = mem_dup(entry->version, entry->version_len);
 	m->kind = mem_strdup(kind_name(entry->kind));
 	m->revision = entry->revision;

@@ -94,7 +94,6 @@ void rows_fine(struct rows *r, enum db_table t, const char *id);
 
 /* Its row cannot be read: it stays as it is. */
 void rows_keep(struct rows *r, enum kind k, const char *id);
-char *rows_name(enum kind k, const char *id, const char *ref) MUST_USE; /* the caller's */
 
 /* After a pass over everything: rows that were set aside and did not come again are gone. */
 void rows_settle(struct rows *r);

@@ -33,7 +33,7 @@ int child_expect(const struct row_page *p, struct row_child *c, struct err *e)
 
 	if (h == HANG_NOTHING)
 		return rc;
-	c->ask.name = rows_name(ev.kind, ev.id, ev.ref_id);
+	c->ask.name = event_name(ev.kind, ev.id, ev.ref_id);
 	c->ask.gone = !live || h == HANG_NO;
 	if (live && h == HANG_NO)
 		c->ask.version_ms = 0; /* what it hangs on may come back to it as it is */

@@ -88,7 +88,7 @@ static void read_row(struct row_page *p, const struct row *row, struct about *v)
 		rows_bad_event(p->r, row, why.text);
 	if (rc < 0 || v->what.outcome == MAP_NOTHING)
 		return;
-	v->ask.name = rows_name(v->what.kind, v->what.id, NULL);
+	v->ask.name = event_name(v->what.kind, v->what.id, NULL);
 	if (!map_own_id(v->what.kind) && !claim(p->r, v->ask.name, row))
 		return;
 	a = entry_of(p->r, &v->what);

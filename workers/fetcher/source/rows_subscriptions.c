@@ -26,7 +26,7 @@ static void take_whole(const struct row_page *p, const char *id, struct json_spa
 		rows_put_as(r, &out, child_version(a, &facts));
 	} else {
 		if (facts.id != NULL)
-			name = rows_name(KIND_SUBSCRIPTION, facts.id, facts.scope);
+			name = event_name(KIND_SUBSCRIPTION, facts.id, facts.scope);
 		rows_quarantine(r, DB_SUBSCRIPTIONS, id, name, why.text);
 	}
 	map_subscription_reset(&facts);

@@ -20,7 +20,7 @@ static void take_row(struct row_page *p, const struct row *row)
 	rc = license ? map_license(page_row(row), &out, &why)
 		     : map_access_point(page_row(row), &out, &why);
 	if (rc < 0) {
-		char *name = rows_name(k, row->id, NULL);
+		char *name = event_name(k, row->id, NULL);
 
 		rows_quarantine(p->r, p->table, row->id, name, why.text);
 		mem_free(name);
