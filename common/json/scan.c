@@ -416,20 +416,6 @@ static bool is_named(struct json_span name, const char *s)
 	return (c == s[0] || c == '\\' || s[0] == '\0') && json_equals(name, s);
 }
 
-struct json_span json_get(struct json_span v, const char *name)
-{
-	struct json_span found = { 0 };
-	struct json_iter it;
-
-	if (json_type(v) != JSON_OBJECT)
-		return found;
-	json_iter_init(&it, v);
-	while (json_next(&it))
-		if (is_named(it.name, name))
-			found = it.value;
-	return found;
-}
-
 void json_pick(struct json_span v, const char *const *names, struct json_span *out, size_t n)
 {
 	struct json_iter it;
@@ -444,6 +430,14 @@ void json_pick(struct json_span v, const char *const *names, struct json_span *o
 		for (i = 0; i < n; i++)
 			if (is_named(it.name, names[i]))
 				out[i] = it.value;
+}
+
+struct json_span json_get(struct json_span v, const char *name)
+{
+	struct json_span found;
+
+	json_pick(v, &name, &found, 1);
+	return found;
 }
 
 static size_t put_utf8(unsigned cp, char *out)

@@ -161,7 +161,7 @@ static void lose(struct redis *r, const struct err *why)
 		wait_ms = backoff_next_ms(&r->backoff, random_number());
 	CHECK(uv_timer_start(&r->retry, on_retry, (uint64_t)wait_ms, 0) == 0);
 	fail_waiting(r, why);
-	if (!r->closing)
+	if (!r->closing && r->hooks.down != NULL)
 		r->hooks.down(r->hooks.arg, why);
 }
 

@@ -90,8 +90,8 @@ typedef void redis_reply_fn(void *arg, const struct redis_reply *r, const struct
 
 struct redis_hooks {
 	void *arg;
-	void (*up)(void *arg);				     /* greeted; commands may be sent */
-	void (*down)(void *arg, const struct err *e);	     /* lost, or could not be made */
+	void (*up)(void *arg);			      /* greeted; commands may be sent */
+	void (*down)(void *arg, const struct err *e); /* lost, or could not be made; may be NULL */
 	void (*message)(void *arg, const char *p, size_t n); /* pub/sub, may be NULL */
 };
 

@@ -1815,10 +1815,10 @@ static void cluster_mode_is_refused(void **state)
 
 	UNUSED(state);
 	seen = (struct probe){ 0 };
-	probe_info(&seen, info, sizeof(info) - 1);
+	probe_info(&seen, info);
 	assert_non_null(strstr(seen.refused, "cluster mode"));
 	seen = (struct probe){ 0 };
-	probe_info(&seen, "cluster_enabled:1", 17);
+	probe_info(&seen, "cluster_enabled:1");
 	assert_non_null(strstr(seen.refused, "cluster mode"));
 }
 

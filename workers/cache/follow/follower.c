@@ -233,12 +233,6 @@ static void on_listener_up(void *arg)
 		look_now(f); /* what was said while nobody listened */
 }
 
-static void on_listener_down(void *arg, const struct err *why)
-{
-	UNUSED(arg);
-	UNUSED(why);
-}
-
 static void on_wake(void *arg, const char *p, size_t n)
 {
 	if (n > 0 && p[0] >= '0' && p[0] <= '9')
@@ -277,9 +271,8 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 	static char digest[DIGEST_TEXT_BYTES];
 	bool up = f->down.code == 0;
 
-	str_copy(redis, sizeof(redis), up ? "connected" : "down: ");
-	if (!up)
-		str_copy(redis + 6, sizeof(redis) - 6, f->down.text);
+	str_print(redis, sizeof(redis), "%s%s",
+		  up ? "connected" : "down: ", up ? "" : f->down.text);
 	digest_text(digest, &f->pos.digest);
 	out->state = (char *)(uintptr_t)follower_mode_name(f->mode);
 	out->lineage = (char *)(uintptr_t)f->pos.lineage;
@@ -321,7 +314,7 @@ int follower_open(struct upstream **out, struct worker *w, const Ipc__CacheConfi
 						 accept_it, zone_of, close_it };
 	struct follower *f = mem_zalloc(sizeof(*f));
 	const struct zone_hooks zh = { f, on_up, on_down };
-	const struct redis_hooks lh = { f, on_listener_up, on_listener_down, on_wake };
+	const struct redis_hooks lh = { f, on_listener_up, NULL, on_wake };
 	const struct mirror_hooks mh = { f, on_mirrored, on_round };
 	struct mirror_about about;
 	struct redis_opts o;

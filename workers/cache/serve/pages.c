@@ -7,21 +7,6 @@
 #include "common/message/message.h"
 #include "workers/cache/serve/client.h"
 
-/* A reply in the making: events and the strings they point to. */
-struct page_out {
-	Gateway__Event *events;
-	Gateway__Event **list;
-	size_t n, bytes;
-	size_t read;				 /* of payloads */
-	struct buf texts[SERVE_PAGE_EVENTS + 1]; /* id, ref, version and payload of each */
-	bool payloads;
-	size_t limit;
-	bool may_be_large;
-	bool tombstones;
-	uint64_t last;	/* revision */
-	uint64_t after; /* a Watch: the revision before its first */
-};
-
 /* An answer that goes out as the client reads: its page holds a large event. */
 struct page_stream {
 	struct page_stream *next;
@@ -120,26 +105,6 @@ void page_free(struct page_out *p)
 	mem_free(p->events);
 	mem_free(p->list);
 	mem_free(p);
-}
-
-void page_leave_tombstones_out(struct page_out *p)
-{
-	p->tombstones = false;
-}
-
-bool page_is_empty(const struct page_out *p)
-{
-	return p->n == 0;
-}
-
-void page_goes_on_after(struct page_out *p, uint64_t revision)
-{
-	p->after = revision;
-}
-
-uint64_t page_last_revision(const struct page_out *p)
-{
-	return p->last;
 }
 
 int add_entry(void *arg, const struct store_entry *entry)

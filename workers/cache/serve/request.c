@@ -17,19 +17,18 @@ static int on_get(struct client *c, struct store_view *v, const Gateway__Request
 	if (!kind_parse(req->get->kind, strlen(req->get->kind), &k))
 		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST, "there is no such type");
 	p = page_new(c, v, true, 0);
-	if (!req->get->tombstones)
-		page_leave_tombstones_out(p);
+	p->tombstones = req->get->tombstones;
 	rc = page_result(p, store_get(v, k, req->get->entity_id, add_entry, p, NULL));
 	m.id = req->id;
 	m.left_out = store_view_left_out(v);
-	if ((rc < 0 && rc != ERR_NOTFOUND) || (rc == 0 && m.left_out > 0 && page_is_empty(p)))
+	if ((rc < 0 && rc != ERR_NOTFOUND) || (rc == 0 && m.left_out > 0 && p->n == 0))
 		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "the record is damaged");
 	else if (rc == PAGE_LARGE)
 		rc = send_later(c, req);
 	else if (rc == PAGE_FULL)
 		rc = send_simple(c, req->id, GATEWAY__CODE__BUSY,
 				 "under several references, too much for one answer: list it");
-	else if (page_is_empty(p))
+	else if (p->n == 0)
 		rc = send_simple(c, req->id, GATEWAY__CODE__NOT_FOUND, "not deployed here");
 	else
 		return send_page(c, p, &m);
@@ -70,7 +69,7 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 				   "there is no such type, or no such place to go on from");
 	}
 	p = page_new(c, v, l->payloads, l->limit);
-	page_leave_tombstones_out(p);
+	p->tombstones = false;
 	if (l->ref[0] != '\0')
 		rc = store_children(v, l->ref, k, &cursor, add_entry, p);
 	else

@@ -107,7 +107,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 		struct told told;
 		int full;
 
-		page_goes_on_after(page, p->revision);
+		page->after = p->revision;
 		full = page_result(page, store_since(v, p->revision, add_entry, page));
 		if (full == PAGE_LARGE) {
 			page_free(page);
@@ -122,9 +122,9 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 		m.id = p->id;
 		m.more = true;
 		m.position = &told.p;
-		p->revision = full == PAGE_FULL ? page_last_revision(page) : told.at.revision;
+		p->revision = full == PAGE_FULL ? page->last : told.at.revision;
 		told.p.revision = p->revision; /* where a watcher may go on from */
-		if (page_is_empty(page))
+		if (page->n == 0)
 			page_free(page);
 		else
 			rc = send_page(c, page, &m);
