@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "common/ipc/text.h"
 #include "common/message/message.h"
 
 #define CHAN_MAGIC  0x4348414eu
@@ -227,7 +226,7 @@ static int send_mended(struct chan *c, const ProtobufCMessage *m)
 	ProtobufCMessage *copy = message_copy(m);
 	int rc;
 
-	text_mend(copy);
+	message_mend(copy);
 	rc = send_packed(c, copy);
 	message_free(copy);
 	return rc;
@@ -235,7 +234,7 @@ static int send_mended(struct chan *c, const ProtobufCMessage *m)
 
 int chan_send(struct chan *c, const ProtobufCMessage *m)
 {
-	return text_ok(m) ? send_packed(c, m) : send_mended(c, m);
+	return message_is_text(m) ? send_packed(c, m) : send_mended(c, m);
 }
 
 static struct chan *chan_new(uv_loop_t *loop, const struct chan_hooks *h)

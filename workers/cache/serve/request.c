@@ -4,7 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/ipc/text.h"
+#include "common/message/message.h"
 #include "workers/cache/serve/client.h"
 
 static int on_get(struct client *c, struct store_view *v, const Gateway__Request *req)
@@ -214,7 +214,7 @@ static int answer(struct client *c, const Gateway__Request *req)
 	struct err e = { 0 };
 	int rc;
 
-	if (!text_ok(&req->base))
+	if (!message_is_text(&req->base))
 		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST,
 				   "there is text that is not UTF-8");
 	if ((size_t)req->body_case >= ARRAY_LEN(requests) || requests[req->body_case].fn == NULL)
