@@ -11,7 +11,6 @@
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
 #include "common/ipc/listener.h"
-#include "common/ipc/text.h"
 #include "common/log/log.h"
 #include "common/message/message.h"
 #include "control.pb-c.h"
@@ -157,7 +156,7 @@ static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 	if (p->answered)
 		return 0;
 	req = control__request__unpack(NULL, n, body);
-	if (req == NULL || !text_ok(&req->base)) {
+	if (req == NULL || !message_is_text(&req->base)) {
 		if (req != NULL)
 			control__request__free_unpacked(req, NULL);
 		return err_set(e, ERR_PROTO, "%zu bytes that are no request", n);

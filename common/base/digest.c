@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/digest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -67,6 +68,12 @@ void digest_sub(struct digest *d, const struct hash *h)
 bool digest_equal(const struct digest *a, const struct digest *b)
 {
 	return a->count == b->count && memcmp(a->lane, b->lane, sizeof(a->lane)) == 0;
+}
+
+void digest_text(char out[DIGEST_TEXT_BYTES], const struct digest *d)
+{
+	(void)snprintf(out, DIGEST_TEXT_BYTES, "%08x%08x%08x%08x", d->lane[0], d->lane[1],
+		       d->lane[2], d->lane[3]);
 }
 
 void hash_texts(unsigned char out[16], const char *const *texts, size_t n)

@@ -40,6 +40,9 @@ void digest_add(struct digest *d, const struct hash *h);
 void digest_sub(struct digest *d, const struct hash *h);
 bool digest_equal(const struct digest *a, const struct digest *b);
 
+#define DIGEST_TEXT_BYTES 33 /* the lanes in hexadecimal, for people and clients */
+void digest_text(char out[DIGEST_TEXT_BYTES], const struct digest *d);
+
 /* 128 bits over texts and their ends, in order: ("ab", "c") is not ("a", "bc"). */
 void hash_texts(unsigned char out[16], const char *const *texts, size_t n);
 

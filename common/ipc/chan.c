@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "common/ipc/text.h"
 #include "common/message/message.h"
 
 #define CHAN_MAGIC  0x4348414eu
@@ -74,6 +73,16 @@ static void die(struct chan *c, const struct err *why)
 	c->hooks.closed(c->hooks.arg, why);
 }
 
+/* What the kernel says ends it: nothing can be sent any more. */
+static void fail(struct chan *c, int rc)
+{
+	struct err e = { 0 };
+
+	c->broken = rc;
+	(void)err_set(&e, rc, "%s", uv_strerror(rc));
+	die(c, &e);
+}
+
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *b)
 {
 	struct chan *c = self_of(h->data);
@@ -102,9 +111,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 	if (c->closing || n == 0)
 		return;
 	if (n < 0) {
-		c->broken = (int)n;
-		(void)err_set(&e, (int)n, "%s", uv_strerror((int)n));
-		die(c, &e);
+		fail(c, (int)n);
 		return;
 	}
 	rc = frame_feed(&c->reader, b->base, (size_t)n, on_frame, c, &e);
@@ -119,7 +126,6 @@ static void on_written(uv_write_t *req, int status)
 {
 	struct frame_write *w = req->data;
 	struct chan *c = w->c;
-	struct err e = { 0 };
 
 	c->writing_bytes -= w->data.len;
 	buf_reset(&w->data);
@@ -127,9 +133,7 @@ static void on_written(uv_write_t *req, int status)
 	if (c->closing)
 		return;
 	if (status < 0) {
-		c->broken = status;
-		(void)err_set(&e, status, "%s", uv_strerror(status));
-		die(c, &e);
+		fail(c, status);
 		return;
 	}
 	if (chan_queued_bytes(c) > 0)
@@ -169,13 +173,10 @@ static void write_out(struct chan *c)
 static void on_flush(uv_prepare_t *p)
 {
 	struct chan *c = self_of(p->data);
-	struct err e = { 0 };
 
 	write_out(c);
-	if (c->broken < 0) {
-		(void)err_set(&e, c->broken, "%s", uv_strerror(c->broken));
-		die(c, &e);
-	}
+	if (c->broken < 0)
+		fail(c, c->broken);
 }
 
 uint64_t chan_taken_bytes(const struct chan *c)
@@ -225,7 +226,7 @@ static int send_mended(struct chan *c, const ProtobufCMessage *m)
 	ProtobufCMessage *copy = message_copy(m);
 	int rc;
 
-	text_mend(copy);
+	message_mend(copy);
 	rc = send_packed(c, copy);
 	message_free(copy);
 	return rc;
@@ -233,7 +234,7 @@ static int send_mended(struct chan *c, const ProtobufCMessage *m)
 
 int chan_send(struct chan *c, const ProtobufCMessage *m)
 {
-	return text_ok(m) ? send_packed(c, m) : send_mended(c, m);
+	return message_is_text(m) ? send_packed(c, m) : send_mended(c, m);
 }
 
 static struct chan *chan_new(uv_loop_t *loop, const struct chan_hooks *h)

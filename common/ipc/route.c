@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/ipc/route.h"
 
-#include "common/ipc/text.h"
+#include "common/message/message.h"
 
 const char *route_name(const Ipc__Envelope *m)
 {
@@ -38,7 +38,7 @@ int route_dispatch(const struct route_to *to, size_t n_to, const uint8_t *body, 
 
 	if (m == NULL)
 		return err_set(e, ERR_PROTO, "%zu bytes that are no envelope", n);
-	text_mend(&m->base);
+	message_mend(&m->base);
 	for (; n_to > 1 && !has_row(to->table, m); n_to--)
 		to++;
 	rc = dispatch(to, m, e);

@@ -35,7 +35,7 @@ struct route_to { /* one who takes messages, and what is so at the moment */
 	void *self;
 };
 
-/* Unpacks, mends the strings (text.h), finds the first of n_to that has a row for the message (or
+/* Unpacks, mends the strings (message_mend()), finds the first of n_to that has a row for the message (or
    the last), checks the row, calls the handler. */
 int route_dispatch(const struct route_to *to, size_t n_to, const uint8_t *body, size_t n,
 		   struct err *e) MUST_USE;

@@ -50,17 +50,6 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static int hex_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static const char *skip_space(const char *p, const char *end)
 {
 	while (p < end && is_space(*p))
@@ -83,7 +72,7 @@ static int hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (i = 0; i < 4; i++) {
-		int d = hex_of(p[i]);
+		int d = str_hex_digit(p[i]);
 
 		if (d < 0)
 			return -1;
@@ -427,20 +416,6 @@ static bool is_named(struct json_span name, const char *s)
 	return (c == s[0] || c == '\\' || s[0] == '\0') && json_equals(name, s);
 }
 
-struct json_span json_get(struct json_span v, const char *name)
-{
-	struct json_span found = { 0 };
-	struct json_iter it;
-
-	if (json_type(v) != JSON_OBJECT)
-		return found;
-	json_iter_init(&it, v);
-	while (json_next(&it))
-		if (is_named(it.name, name))
-			found = it.value;
-	return found;
-}
-
 void json_pick(struct json_span v, const char *const *names, struct json_span *out, size_t n)
 {
 	struct json_iter it;
@@ -455,6 +430,14 @@ void json_pick(struct json_span v, const char *const *names, struct json_span *o
 		for (i = 0; i < n; i++)
 			if (is_named(it.name, names[i]))
 				out[i] = it.value;
+}
+
+struct json_span json_get(struct json_span v, const char *name)
+{
+	struct json_span found;
+
+	json_pick(v, &name, &found, 1);
+	return found;
 }
 
 static size_t put_utf8(unsigned cp, char *out)

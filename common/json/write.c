@@ -4,27 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *escape_of(unsigned char c)
-{
-	switch (c) {
-	case '"':
-		return "\\\"";
-	case '\\':
-		return "\\\\";
-	case '\b':
-		return "\\b";
-	case '\t':
-		return "\\t";
-	case '\n':
-		return "\\n";
-	case '\f':
-		return "\\f";
-	case '\r':
-		return "\\r";
-	default:
-		return NULL;
-	}
-}
+/* The letter that stands for a character behind a backslash; 0: it has none. */
+static const char letters[256] = {
+	['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\t'] = 't',
+	['\n'] = 'n', ['\f'] = 'f',  ['\r'] = 'r',
+};
 
 void json_write_string(struct buf *b, const char *p, size_t n)
 {
@@ -35,15 +19,13 @@ void json_write_string(struct buf *b, const char *p, size_t n)
 	buf_addc(b, '"');
 	for (i = str_plain_run(p, n); i < n; i++, i += str_plain_run(p + i, n - i)) {
 		unsigned char c = (unsigned char)p[i];
-		const char *esc;
 
 		if (c >= 0x20 && c != '"' && c != '\\')
 			continue;
 		buf_add(b, p + from, i - from);
 		from = i + 1;
-		esc = escape_of(c);
-		if (esc != NULL)
-			buf_adds(b, esc);
+		if (letters[c] != 0)
+			buf_add(b, (const char[]){ '\\', letters[c] }, 2);
 		else
 			buf_printf(b, "\\u%04X", c);
 	}

@@ -165,11 +165,6 @@ bool log_level_parse(const char *s, enum log_level *out)
 	return false;
 }
 
-const char *log_level_name(enum log_level level)
-{
-	return level_names[level];
-}
-
 static bool is_plain(const char *s)
 {
 	if (*s == '\0')

@@ -70,7 +70,6 @@ int log_open_file(const char *path, struct err *e) MUST_USE; /* to append to; th
 void log_close(void);
 void log_set(enum log_level level, enum log_format format);
 bool log_level_parse(const char *s, enum log_level *out); /* error warn note debug; info = note */
-const char *log_level_name(enum log_level level);
 
 /* Writes the line when `level` is on. kv[0] is a sentinel, n counts it. */
 void log_emit(enum log_level level, const char *event, const struct log_kv *kv, unsigned n);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/base/str.h"
 
 static void *at(const ProtobufCMessage *m, unsigned offset)
 {
@@ -62,6 +63,39 @@ static bool walk(const ProtobufCMessage *m, unsigned depth, message_fn *fn)
 bool message_walk(const ProtobufCMessage *m, message_fn *fn)
 {
 	return walk(m, 0, fn);
+}
+
+static bool is_utf8(const ProtobufCFieldDescriptor *f, void *value)
+{
+	const char *const *s = value;
+
+	return f->type != PROTOBUF_C_TYPE_STRING || str_is_utf8(*s, strlen(*s));
+}
+
+bool message_is_text(const ProtobufCMessage *m)
+{
+	return message_walk(m, is_utf8);
+}
+
+static bool mend_value(const ProtobufCFieldDescriptor *f, void *value)
+{
+	char **s = value;
+	size_t n;
+	char *mended;
+
+	if (is_utf8(f, value))
+		return true;
+	n = 4 * strlen(*s) + 1;
+	mended = mem_alloc(n);
+	str_mend(mended, n, *s);
+	mem_free(*s); /* protobuf-c's default allocator is malloc, as ours is */
+	*s = mended;
+	return true;
+}
+
+void message_mend(ProtobufCMessage *m)
+{
+	(void)message_walk(m, mend_value);
 }
 
 void message_wrap(ProtobufCMessage *envelope, const ProtobufCMessage *body)

@@ -26,6 +26,14 @@ typedef bool message_fn(const ProtobufCFieldDescriptor *f, void *value);
 /* What `fn` says, or false for one that is nested deeper than MESSAGE_DEPTH_MAX. */
 bool message_walk(const ProtobufCMessage *m, message_fn *fn);
 
+/* Are all its strings UTF-8? protobuf-c does not look, and one that is not is no message to a peer
+   that does. False too for one that is nested deeper. */
+bool message_is_text(const ProtobufCMessage *m);
+
+/* Of an unpacked message: a string that is not is replaced as str_mend() says. What we send is
+   mended, and what a worker sends us: text for people is no reason to end anybody. */
+void message_mend(ProtobufCMessage *m);
+
 /* Sets the field of a oneof that is of the body's type. */
 void message_wrap(ProtobufCMessage *envelope, const ProtobufCMessage *body);
 

@@ -5,6 +5,43 @@
 
 #include "common/base/mem.h"
 
+/* --- types --- */
+
+static const char *const names[KIND__COUNT] = {
+	[KIND_NODE_METADATA] = "NODE_METADATA", [KIND_LICENSE] = "LICENSE",
+	[KIND_ACCESS_POINT] = "ACCESS_POINT",	[KIND_ORGANIZATION] = "ORGANIZATION",
+	[KIND_DICTIONARY] = "DICTIONARY",	[KIND_SHARED_POLICY_GROUP] = "SHARED_POLICY_GROUP",
+	[KIND_AUTHZ_ENTITY] = "AUTHZ_ENTITY",	[KIND_AUTHZ_POLICY] = "AUTHZ_POLICY",
+	[KIND_API_PRODUCT] = "API_PRODUCT",	[KIND_API] = "API",
+	[KIND_SUBSCRIPTION] = "SUBSCRIPTION",	[KIND_API_KEY] = "API_KEY",
+};
+
+const char *kind_name(enum kind k)
+{
+	CHECK(k < KIND__COUNT);
+	return names[k];
+}
+
+bool kind_has_children(enum kind k)
+{
+	return k == KIND_API || k == KIND_API_PRODUCT;
+}
+
+bool kind_parse(const char *s, size_t n, enum kind *out)
+{
+	unsigned i;
+
+	for (i = 0; i < KIND__COUNT; i++) {
+		if (strlen(names[i]) == n && memcmp(names[i], s, n) == 0) {
+			*out = (enum kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- names --- */
+
 #define REF_PREFIX "API:"
 
 void event_reset(struct event *ev)
@@ -16,16 +53,11 @@ void event_reset(struct event *ev)
 	*ev = (struct event){ 0 };
 }
 
-void event_name(struct buf *out, enum kind k, const char *id, const char *ref_id)
+char *event_name(enum kind k, const char *id, const char *ref_id)
 {
-	if (ref_id != NULL) {
-		buf_adds(out, REF_PREFIX);
-		buf_adds(out, ref_id);
-		buf_addc(out, ':');
-	}
-	buf_adds(out, kind_name(k));
-	buf_addc(out, ':');
-	buf_adds(out, id);
+	if (ref_id == NULL)
+		return mem_printf("%s:%s", kind_name(k), id);
+	return mem_printf(REF_PREFIX "%s:%s:%s", ref_id, kind_name(k), id);
 }
 
 const char *action_name(enum action a)
@@ -46,27 +78,23 @@ bool action_parse(const char *s, size_t n, enum action *out)
 
 void event_hash(struct hash *h, const struct event *ev)
 {
-	struct buf name = { 0 };
+	char *name = event_name(ev->kind, ev->id, ev->ref_id);
 
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
-	hash_event(h, (char)ev->action, buf_cstr(&name), ev->payload.data,
+	hash_event(h, (char)ev->action, name, ev->payload.data,
 		   ev->action == ACTION_DEPLOY ? ev->payload.len : 0);
-	buf_reset(&name);
+	mem_free(name);
 }
 
 int event_name_ref(const char *name, enum kind k, const char *id, const char **ref, size_t *ref_len,
 		   struct err *e)
 {
-	struct buf tail = { 0 };
+	char *tail = event_name(k, id, NULL);
 	size_t len = strlen(name);
 	size_t skip = strlen(REF_PREFIX);
-	size_t tail_len;
-	bool ends;
+	size_t tail_len = strlen(tail);
+	bool ends = str_ends(name, tail);
 
-	event_name(&tail, k, id, NULL);
-	tail_len = tail.len;
-	ends = str_ends(name, buf_cstr(&tail));
-	buf_reset(&tail);
+	mem_free(tail);
 	if (ends && len == tail_len) {
 		*ref = NULL;
 		*ref_len = 0;

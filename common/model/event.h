@@ -26,6 +26,17 @@ enum action { ACTION_DEPLOY = 'D', ACTION_UNDEPLOY = 'U' };
 #define VERSION_ABSENT	 "absent"
 #define VERSION_ACCEPTED "accepted"
 
+#define LINEAGE_BYTES 40
+#define TOKEN_BYTES   96
+
+/* Where a copy of a zone's events stands: stored with them, in one transaction. */
+struct position {
+	char lineage[LINEAGE_BYTES]; /* "": no data yet */
+	char token[TOKEN_BYTES];     /* newest epoch when they were read */
+	uint64_t revision;
+	struct digest digest; /* of all that is live */
+};
+
 struct event {
 	enum kind kind;
 	enum action action;
@@ -45,8 +56,8 @@ struct event {
 
 void event_reset(struct event *ev);
 
-/* "API:a1:SUBSCRIPTION:s1", appended to `out`. */
-void event_name(struct buf *out, enum kind k, const char *id, const char *ref_id);
+/* "API:a1:SUBSCRIPTION:s1", the caller's. */
+char *event_name(enum kind k, const char *id, const char *ref_id) MUST_USE;
 
 /* The kind and the id in a name whose reference is known (NULL: none). ERR_PARSE: it is no
    such name. *id points into `name`. */

@@ -3,11 +3,11 @@
 
 #include <stdarg.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/message/message.h"
 #include "common/redis/reply.h"
 #include "common/redis/stream.h"
@@ -67,15 +67,6 @@ struct redis {
 };
 
 static void start(struct redis *r);
-
-static uint32_t any_number(void)
-{
-	uint32_t v = 0;
-
-	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) < 0)
-		v = (uint32_t)clock_boot_us();
-	return v;
-}
 
 static struct redis *self_of(void *data)
 {
@@ -167,10 +158,10 @@ static void lose(struct redis *r, const struct err *why)
 	if (steady)
 		backoff_reset(&r->backoff);
 	else
-		wait_ms = backoff_next_ms(&r->backoff, any_number());
+		wait_ms = backoff_next_ms(&r->backoff, random_number());
 	CHECK(uv_timer_start(&r->retry, on_retry, (uint64_t)wait_ms, 0) == 0);
 	fail_waiting(r, why);
-	if (!r->closing)
+	if (!r->closing && r->hooks.down != NULL)
 		r->hooks.down(r->hooks.arg, why);
 }
 
@@ -235,60 +226,51 @@ static void on_deadline(uv_timer_t *t)
 		return;
 	}
 	if (r->link == LINK_UP && r->o.idle_ping_ms > 0 && r->len == 0 &&
-	    now - r->heard_ms >= r->o.idle_ping_ms) {
-		struct buf b = { 0 };
-
-		redis_wire_begin(&b, 1);
-		redis_wire_str(&b, "PING");
-		if (redis_send(r, &b, NULL, NULL) < 0)
-			r->heard_ms = now;
-		buf_reset(&b);
-	}
+	    now - r->heard_ms >= r->o.idle_ping_ms && redis_sendv(r, NULL, NULL, "PING", NULL) < 0)
+		r->heard_ms = now;
 }
 
-static void enqueue(struct redis *r, const struct buf *wire, redis_reply_fn *fn, void *arg)
+static void enqueue(struct redis *r, const struct redis_cmd *c, redis_reply_fn *fn, void *arg)
 {
 	size_t at = (r->head + r->len) % r->queue_cap;
 
 	CHECK(r->len < r->queue_cap);
 	r->queue[at] = (struct waiting){ fn, arg, GREET_MUST, clock_boot_ms(),
-					 (int64_t)(wire->len >> 20) * MEGABYTE_MS };
+					 (int64_t)(c->words.len >> 20) * MEGABYTE_MS };
 	r->len++;
-	buf_add(&r->out, wire->data, wire->len);
+	buf_addc(&r->out, '*');
+	buf_addi(&r->out, (int64_t)c->n);
+	buf_adds(&r->out, "\r\n");
+	buf_add(&r->out, c->words.data, c->words.len);
 	CHECK(uv_prepare_start(&r->flush, on_flush) == 0);
 }
 
-int redis_send(struct redis *r, const struct buf *wire, redis_reply_fn *fn, void *arg)
+int redis_send(struct redis *r, struct redis_cmd *c, redis_reply_fn *fn, void *arg)
 {
+	int rc = 0;
+
 	if (r == NULL || r->closing || r->link != LINK_UP)
-		return ERR_STATE;
-	if (r->len >= r->o.window)
-		return ERR_BUSY;
-	enqueue(r, wire, fn, arg);
-	return 0;
+		rc = ERR_STATE;
+	else if (r->len >= r->o.window)
+		rc = ERR_BUSY;
+	else
+		enqueue(r, c, fn, arg);
+	buf_reset(&c->words);
+	c->n = 0;
+	return rc;
 }
 
 int redis_sendv(struct redis *r, redis_reply_fn *fn, void *arg, ...)
 {
-	struct buf body = { 0 };
-	struct buf wire = { 0 };
+	struct redis_cmd c = { 0 };
 	const char *s;
-	size_t n = 0;
 	va_list ap;
-	int rc;
 
 	va_start(ap, arg);
-	while ((s = va_arg(ap, const char *)) != NULL) {
-		redis_wire_str(&body, s);
-		n++;
-	}
+	while ((s = va_arg(ap, const char *)) != NULL)
+		redis_cmd_str(&c, s);
 	va_end(ap);
-	redis_wire_begin(&wire, n);
-	buf_add(&wire, body.data, body.len);
-	rc = redis_send(r, &wire, fn, arg);
-	buf_reset(&body);
-	buf_reset(&wire);
-	return rc;
+	return redis_send(r, &c, fn, arg);
 }
 
 static void on_subscribed(void *arg, const struct redis_reply *reply, const struct err *e)
@@ -408,16 +390,15 @@ static void on_data(void *arg, const char *p, size_t n)
 
 static void greet_with(struct redis *r, enum greeting what, const char *const *words, size_t n)
 {
-	struct buf b = { 0 };
+	struct redis_cmd c = { 0 };
 	size_t i;
 
-	redis_wire_begin(&b, n);
 	for (i = 0; i < n; i++)
-		redis_wire_str(&b, words[i]);
-	enqueue(r, &b, NULL, NULL);
+		redis_cmd_str(&c, words[i]);
+	enqueue(r, &c, NULL, NULL);
 	r->queue[(r->head + r->len - 1) % r->queue_cap].greeting = what;
-	explicit_bzero(b.data, b.len);
-	buf_reset(&b);
+	explicit_bzero(c.words.data, c.words.len);
+	buf_reset(&c.words);
 }
 
 static void greet(struct redis *r)

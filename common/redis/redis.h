@@ -90,8 +90,8 @@ typedef void redis_reply_fn(void *arg, const struct redis_reply *r, const struct
 
 struct redis_hooks {
 	void *arg;
-	void (*up)(void *arg);				     /* greeted; commands may be sent */
-	void (*down)(void *arg, const struct err *e);	     /* lost, or could not be made */
+	void (*up)(void *arg);			      /* greeted; commands may be sent */
+	void (*down)(void *arg, const struct err *e); /* lost, or could not be made; may be NULL */
 	void (*message)(void *arg, const char *p, size_t n); /* pub/sub, may be NULL */
 };
 
@@ -100,11 +100,21 @@ int redis_open(struct redis **out, uv_loop_t *loop, const struct redis_opts *o,
 void redis_close(struct redis **r); /* NULL is fine */
 bool redis_is_up(const struct redis *r);
 
+/* A command in the making: its words. `{ 0 }` is empty. */
+struct redis_cmd {
+	struct buf words; /* as RESP has them */
+	size_t n;
+};
+
+void redis_cmd_arg(struct redis_cmd *c, const void *p, size_t n);
+void redis_cmd_str(struct redis_cmd *c, const char *s);
+void redis_cmd_i64(struct redis_cmd *c, int64_t v);
+
 /*
- * Sends a command that stands in `wire` as RESP (redis_wire_*). ERR_STATE when the
+ * Sends the command, which is empty then in any case. ERR_STATE when the
  * connection is down, ERR_BUSY when the window is full: then `fn` is not called.
  */
-int redis_send(struct redis *r, const struct buf *wire, redis_reply_fn *fn, void *arg) MUST_USE;
+int redis_send(struct redis *r, struct redis_cmd *c, redis_reply_fn *fn, void *arg) MUST_USE;
 
 /* The same for a few C strings, ended by NULL. */
 int redis_sendv(struct redis *r, redis_reply_fn *fn, void *arg, ...) MUST_USE
@@ -116,18 +126,14 @@ int redis_subscribe(struct redis *r, const char *channel) MUST_USE;
 /* Closes the connection for a reason of the caller's; it is tried again as after any loss. */
 void redis_fail(struct redis *r, int code, const char *why);
 
-/* RESP writing: a header with the number of arguments, then each of them. */
-void redis_wire_begin(struct buf *b, size_t argc);
-void redis_wire_arg(struct buf *b, const void *p, size_t n);
-void redis_wire_str(struct buf *b, const char *s);
-void redis_wire_i64(struct buf *b, int64_t v);
-
 /* What an answer is; all of them accept NULL. */
 bool redis_is_error(const struct redis_reply *r);
 bool redis_error_is(const struct redis_reply *r, const char *word); /* "NOSCRIPT", "READONLY" */
 bool redis_is_nil(const struct redis_reply *r);
 size_t redis_count(const struct redis_reply *r); /* elements of an array; 0 for anything else */
 const struct redis_reply *redis_at(const struct redis_reply *r, size_t i); /* NULL beyond */
+/* Behind a name in a list of names and values; NULL without it. */
+const struct redis_reply *redis_value(const struct redis_reply *list, const char *name);
 const char *redis_str(const struct redis_reply *r, size_t *n); /* NULL when it is no text */
 /* As a C string; false: it is no text, has a NUL, or finds no room. */
 bool redis_copy(const struct redis_reply *r, char *dst, size_t n);

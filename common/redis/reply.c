@@ -38,6 +38,16 @@ const struct redis_reply *redis_at(const struct redis_reply *r, size_t i)
 				  : NULL;
 }
 
+const struct redis_reply *redis_value(const struct redis_reply *list, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < redis_count(list); i += 2)
+		if (redis_is(redis_at(list, i), name))
+			return redis_at(list, i + 1);
+	return NULL;
+}
+
 const char *redis_str(const struct redis_reply *r, size_t *n)
 {
 	if (r == NULL ||
@@ -91,33 +101,27 @@ bool redis_is(const struct redis_reply *r, const char *s)
 	return p != NULL && strlen(s) == n && memcmp(p, s, n) == 0;
 }
 
-void redis_wire_begin(struct buf *b, size_t argc)
+void redis_cmd_arg(struct redis_cmd *c, const void *p, size_t n)
 {
-	buf_addc(b, '*');
-	buf_addi(b, (int64_t)argc);
-	buf_adds(b, "\r\n");
+	buf_addc(&c->words, '$');
+	buf_addi(&c->words, (int64_t)n);
+	buf_adds(&c->words, "\r\n");
+	buf_add(&c->words, p, n);
+	buf_adds(&c->words, "\r\n");
+	c->n++;
 }
 
-void redis_wire_arg(struct buf *b, const void *p, size_t n)
+void redis_cmd_str(struct redis_cmd *c, const char *s)
 {
-	buf_addc(b, '$');
-	buf_addi(b, (int64_t)n);
-	buf_adds(b, "\r\n");
-	buf_add(b, p, n);
-	buf_adds(b, "\r\n");
+	redis_cmd_arg(c, s, strlen(s));
 }
 
-void redis_wire_str(struct buf *b, const char *s)
-{
-	redis_wire_arg(b, s, strlen(s));
-}
-
-void redis_wire_i64(struct buf *b, int64_t v)
+void redis_cmd_i64(struct redis_cmd *c, int64_t v)
 {
 	struct buf text = { 0 };
 
 	buf_addi(&text, v);
-	redis_wire_arg(b, text.data, text.len);
+	redis_cmd_arg(c, text.data, text.len);
 	buf_reset(&text);
 }
 

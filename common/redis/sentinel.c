@@ -32,10 +32,9 @@ struct locator {
 	bool unknown;	 /* one of this round knows no such master */
 	struct err last; /* why the last one of this round did not answer */
 	enum asking asking;
-	char host[SENTINEL_HOST_BYTES]; /* where the master was found last */
-	uint16_t port;
-	struct redis *link; /* to nodes[0]; NULL: none */
-	uv_timer_t listen;  /* runs until the next one is listened to */
+	struct sentinel_node found; /* where the master was last */
+	struct redis *link;	    /* to nodes[0]; NULL: none */
+	uv_timer_t listen;	    /* runs until the next one is listened to */
 };
 
 static void ask_next(struct locator *s);
@@ -70,26 +69,20 @@ static void to_the_back(struct locator *s)
 	s->nodes[s->n - 1] = first;
 }
 
-static bool has_node(const struct locator *s, const char *host, uint16_t port)
+static bool is_at(const struct sentinel_node *a, const struct sentinel_node *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static void add_node(struct locator *s, const struct sentinel_node *n)
 {
 	size_t i;
 
 	for (i = 0; i < s->n; i++)
-		if (s->nodes[i].port == port && strcmp(s->nodes[i].host, host) == 0)
-			return true;
-	return false;
-}
-
-static void add_node(struct locator *s, const char *host, uint16_t port, bool configured)
-{
-	struct sentinel_node *n;
-
-	if (s->n == SENTINEL_NODES_MAX || has_node(s, host, port))
-		return;
-	n = &s->nodes[s->n++];
-	str_copy(n->host, sizeof(n->host), host);
-	n->port = port;
-	n->configured = configured;
+		if (is_at(&s->nodes[i], n))
+			return;
+	if (s->n < SENTINEL_NODES_MAX)
+		s->nodes[s->n++] = *n;
 }
 
 /* The one that is asked stays the first. */
@@ -104,17 +97,6 @@ static void forget_learned(struct locator *s)
 	s->n = kept;
 }
 
-/* The value of `name` in an array of names and values. */
-static const char *field(const struct redis_reply *r, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < redis_count(r); i += 2)
-		if (redis_is(redis_at(r, i), name))
-			return redis_str(redis_at(r, i + 1), NULL);
-	return NULL;
-}
-
 /* --- questions --- */
 
 static void hang_up(struct locator *s)
@@ -124,18 +106,16 @@ static void hang_up(struct locator *s)
 	s->asking = ASK_NOBODY;
 }
 
-static bool take_address(const struct redis_reply *r, char host[SENTINEL_HOST_BYTES],
-			 uint16_t *port)
+static bool take_address(struct sentinel_node *out, const struct redis_reply *host,
+			 const struct redis_reply *port)
 {
-	const char *name = redis_str(redis_at(r, 0), NULL);
 	uint64_t v = 0;
 
-	if (redis_count(r) != 2 || name == NULL || name[0] == '\0' ||
-	    strlen(name) >= SENTINEL_HOST_BYTES || !redis_u64(redis_at(r, 1), &v) || v == 0 ||
-	    v > 65535)
+	*out = (struct sentinel_node){ .port = 0 };
+	if (!redis_copy(host, out->host, sizeof(out->host)) || out->host[0] == '\0' ||
+	    !redis_u64(port, &v) || v == 0 || v > 65535)
 		return false;
-	str_copy(host, SENTINEL_HOST_BYTES, name);
-	*port = (uint16_t)v;
+	out->port = (uint16_t)v;
 	return true;
 }
 
@@ -150,35 +130,24 @@ static void on_fellows(void *arg, const struct redis_reply *r, const struct err 
 	if (!redis_is_error(r))
 		forget_learned(s);
 	for (i = 0; i < redis_count(r); i++) {
-		const char *ip = field(redis_at(r, i), "ip");
-		const char *port = field(redis_at(r, i), "port");
-		uint64_t v = 0;
+		const struct redis_reply *one = redis_at(r, i);
+		struct sentinel_node n;
 
-		if (ip != NULL && ip[0] != '\0' && strlen(ip) < SENTINEL_HOST_BYTES &&
-		    port != NULL && str_to_u64(port, strlen(port), &v) && v > 0 && v <= 65535)
-			add_node(s, ip, (uint16_t)v, false);
+		if (take_address(&n, redis_value(one, "ip"), redis_value(one, "port")))
+			add_node(s, &n);
 	}
 	CHECK(redis_subscribe(s->link, CHANNEL) == 0);
-}
-
-/* One that was listened to is back, or another is in its place: perhaps news was missed. */
-static void look_again(struct locator *s, const char *host, uint16_t port)
-{
-	if (port == s->port && strcmp(host, s->host) == 0)
-		return;
-	s->hooks.moved(s->hooks.arg);
 }
 
 static void on_master(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct locator *s = arg;
-	char host[SENTINEL_HOST_BYTES];
-	uint16_t port = 0;
+	struct sentinel_node at;
 	bool known;
 
 	if (lost != NULL)
 		return; /* on_down goes on */
-	known = take_address(r, host, &port);
+	known = redis_count(r) == 2 && take_address(&at, redis_at(r, 0), redis_at(r, 1));
 	if (!known && s->asking == ASK_MASTER) {
 		if (redis_is_error(r))
 			(void)err_set(&s->last, ERR_REMOTE, "%s", redis_str(r, NULL));
@@ -195,13 +164,15 @@ static void on_master(void *arg, const struct redis_reply *r, const struct err *
 	if (redis_sendv(s->link, on_fellows, s, "SENTINEL", "SENTINELS", s->master, NULL) < 0)
 		return;
 	if (s->asking == ASK_LISTEN) {
-		look_again(s, host, port);
+		/* One that was listened to is back, or another is in its place: perhaps news was
+		   missed. */
+		if (!is_at(&at, &s->found))
+			s->hooks.moved(s->hooks.arg);
 		return;
 	}
 	s->asking = ASK_LISTEN;
-	str_copy(s->host, sizeof(s->host), host);
-	s->port = port;
-	s->hooks.found(s->hooks.arg, host, port, NULL);
+	s->found = at;
+	s->hooks.found(s->hooks.arg, at.host, at.port, NULL);
 }
 
 static void on_up(void *arg)
@@ -309,15 +280,14 @@ static int open_set(struct locator **out, uv_loop_t *loop, const struct redis_op
 
 	s = mem_zalloc(sizeof(*s));
 	for (i = 0; i < set->n; i++) {
-		char host[SENTINEL_HOST_BYTES];
-		uint16_t port = 0;
+		struct sentinel_node n = { .configured = true };
 
-		if (!sentinel_parse(set->nodes[i], host, &port)) {
+		if (!sentinel_parse(set->nodes[i], n.host, &n.port)) {
 			mem_free(s);
 			return err_set(e, ERR_CONFIG, "`%.60s` is no Sentinel; write host:port",
 				       set->nodes[i]);
 		}
-		add_node(s, host, port, true);
+		add_node(s, &n);
 	}
 	CHECK(s->n > 0);
 	s->loop = loop;

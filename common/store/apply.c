@@ -80,8 +80,9 @@ static int put_indexes(struct gen *g, MDB_txn *txn, const struct event *ev, cons
 	return rc;
 }
 
-int gen_put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
-	    struct buf *scratch, struct err *e)
+/* The record, in place of what stands there; `d` is the digest of all. */
+static int put(struct gen *g, MDB_txn *txn, const struct store_record *r, struct digest *d,
+	       struct buf *scratch, struct err *e)
 {
 	struct key k;
 	struct key other;
@@ -165,34 +166,23 @@ static int purge(struct gen *g, MDB_txn *txn, uint64_t horizon, uint64_t *histor
 	return lmdb_err(e, rc, "purge");
 }
 
-int gen_put_meta(struct gen *g, MDB_txn *txn, const char *name, const void *p, size_t n)
+/* The end of a transaction: tombstones up to `horizon` go, and the position is written. */
+static int seal(struct gen *g, MDB_txn *txn, const struct position *after, uint64_t horizon,
+		struct err *e)
 {
-	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
-	MDB_val v = { n, (void *)(uintptr_t)p };
-
-	return mdb_put(txn, g->meta, &key, &v, 0);
-}
-
-int gen_seal(struct gen *g, MDB_txn *txn, const struct store_position *after, uint64_t horizon,
-	     struct err *e)
-{
-	struct buf scratch = { 0 };
 	uint64_t history = g->history;
 	int rc = 0;
 
 	if (horizon > history)
 		rc = purge(g, txn, horizon, &history, e);
-	if (rc == 0) {
-		position_encode(&scratch, after);
-		rc = lmdb_err(e, gen_put_meta(g, txn, "position", scratch.data, scratch.len),
-			      "write position");
-	}
 	if (rc == 0)
-		rc = lmdb_err(e, gen_put_meta(g, txn, "history", &history, sizeof(history)),
+		rc = lmdb_err(e, meta_put(g, txn, "position", after, sizeof(*after)),
+			      "write position");
+	if (rc == 0)
+		rc = lmdb_err(e, meta_put(g, txn, "history", &history, sizeof(history)),
 			      "write history");
 	if (rc == 0)
 		g->history = history;
-	buf_reset(&scratch);
 	return rc;
 }
 
@@ -212,7 +202,7 @@ static int put_fields(struct gen *g, MDB_txn *txn, const struct store_batch *b, 
 		const struct store_field *f = &b->fields[i];
 		char *name = mem_printf(META_PREFIX "%s", f->field);
 
-		rc = gen_put_meta(g, txn, name, f->value, strlen(f->value));
+		rc = meta_put(g, txn, name, f->value, strlen(f->value));
 		mem_free(name);
 	}
 	return lmdb_err(e, rc, "write a field");
@@ -243,13 +233,13 @@ static int keep(struct filling *w, struct gen *g, MDB_txn *txn, const struct sto
 		ev.payload = (struct buf){ (char *)(uintptr_t)old.payload, old.payload_len, 0 };
 		kept.ev = &ev;
 		kept.updated_ms = old.updated_ms;
-		rc = gen_put(g, txn, &kept, w->d, &w->scratch, e);
+		rc = put(g, txn, &kept, w->d, &w->scratch, e);
 	}
 	mdb_txn_abort(txn_behind);
 	return rc;
 }
 
-static int fill(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after, struct err *e)
+static int fill(void *arg, struct gen *g, MDB_txn *txn, struct position *after, struct err *e)
 {
 	struct filling *w = arg;
 	const struct store_batch *b = w->b;
@@ -262,18 +252,21 @@ static int fill(void *arg, struct gen *g, MDB_txn *txn, struct store_position *a
 	for (i = 0; rc == 0 && i < b->len; i++) {
 		const struct store_record *r = &b->records[i];
 
-		rc = r->keep ? keep(w, g, txn, r, e) : gen_put(g, txn, r, w->d, &w->scratch, e);
+		rc = r->keep ? keep(w, g, txn, r, e) : put(g, txn, r, w->d, &w->scratch, e);
 	}
 	buf_reset(&w->scratch);
 	if (rc == 0)
 		rc = put_fields(g, txn, b, e);
-	return rc < 0 ? rc : gen_seal(g, txn, after, b->horizon, e);
+	return rc < 0 ? rc : seal(g, txn, after, b->horizon, e);
 }
 
-int gen_write(struct gen *g, gen_fill_fn *fill_it, void *arg, struct store_position *after,
-	      struct err *e)
+/* One transaction: `fill_it` does it all, and says the position after it. */
+typedef int fill_fn(void *arg, struct gen *g, MDB_txn *txn, struct position *after, struct err *e);
+
+static int write_it(struct gen *g, fill_fn *fill_it, void *arg, struct position *after,
+		    struct err *e)
 {
-	struct store_position p = { 0 };
+	struct position p = { 0 };
 	uint64_t history = g->history;
 	MDB_txn *txn = NULL;
 	int rc;
@@ -297,11 +290,11 @@ int gen_write(struct gen *g, gen_fill_fn *fill_it, void *arg, struct store_posit
 }
 
 int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
-		struct store_position *after, struct err *e)
+		struct position *after, struct err *e)
 {
 	struct filling w = { .behind = &s->current, .b = b };
 
-	return gen_write(t == STORE_CURRENT ? &s->current : &s->next, fill, &w, after, e);
+	return write_it(t == STORE_CURRENT ? &s->current : &s->next, fill, &w, after, e);
 }
 
 /* --- withdrawals of an epoch that is not served yet --- */
@@ -326,11 +319,11 @@ static int withdraw_one(struct gen *g, MDB_txn *txn, const struct store_record *
 	if (rc < 0 || old.action != ACTION_DEPLOY || !entry_is(&old, r->ev->id, r->ev->ref_id))
 		return rc;
 	tomb.revision = old.revision; /* the log stays as it is */
-	rc = gen_put(g, txn, &tomb, d, scratch, e);
+	rc = put(g, txn, &tomb, d, scratch, e);
 	return rc < 0 ? rc : 1;
 }
 
-static int fill_withdrawals(void *arg, struct gen *g, MDB_txn *txn, struct store_position *after,
+static int fill_withdrawals(void *arg, struct gen *g, MDB_txn *txn, struct position *after,
 			    struct err *e)
 {
 	struct store_batch *b = arg;
@@ -350,17 +343,16 @@ static int fill_withdrawals(void *arg, struct gen *g, MDB_txn *txn, struct store
 		return rc;
 	str_copy(ahead.token, sizeof(ahead.token), b->position.token);
 	if (gone > 0)
-		rc = lmdb_err(e, gen_put_meta(g, txn, "ahead", &ahead, sizeof(ahead)),
-			      "write ahead");
+		rc = lmdb_err(e, meta_put(g, txn, "ahead", &ahead, sizeof(ahead)), "write ahead");
 	b->len = (size_t)gone;
-	return rc < 0 ? rc : gen_seal(g, txn, after, 0, e);
+	return rc < 0 ? rc : seal(g, txn, after, 0, e);
 }
 
-int store_withdraw(struct store *s, const struct store_batch *b, struct store_position *after,
+int store_withdraw(struct store *s, const struct store_batch *b, struct position *after,
 		   struct err *e)
 {
 	struct store_batch mine = *b; /* its length is the answer */
-	int rc = gen_write(&s->current, fill_withdrawals, &mine, after, e);
+	int rc = write_it(&s->current, fill_withdrawals, &mine, after, e);
 
 	if (rc < 0 || mine.len == 0)
 		return rc < 0 ? rc : 0;

@@ -41,12 +41,10 @@ static bool is_told(const struct comparison *c, const struct store_entry *e)
 {
 	char *id = mem_dup(e->id, e->id_len);
 	char *ref = e->ref_len == 0 ? NULL : mem_dup(e->ref, e->ref_len);
-	struct buf name = { 0 };
-	bool told;
+	char *name = event_name(e->kind, id, ref);
+	bool told = table_get(&c->names, name) != NULL;
 
-	event_name(&name, e->kind, id, ref);
-	told = table_get(&c->names, buf_cstr(&name)) != NULL;
-	buf_reset(&name);
+	mem_free(name);
 	mem_free(ref);
 	mem_free(id);
 	return told;

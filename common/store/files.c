@@ -41,7 +41,7 @@ static char *own_file(const struct store *s, const char *name)
 
 /* --- small files --- */
 
-int sync_dir(const char *dir, struct err *e)
+static int sync_dir(const char *dir, struct err *e)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = fd < 0 || fsync(fd) < 0 ? err_errno(e, errno, "sync %s", dir) : 0;
@@ -182,7 +182,7 @@ void seal_remove(const struct store *s, uint64_t number)
 static int seal_read(const struct store *s, uint64_t number, struct sealed *out, struct err *e)
 {
 	char *path = gen_file(s, number, SEALED);
-	char text[NUMBER_TEXT + STORE_LINEAGE_BYTES];
+	char text[NUMBER_TEXT + LINEAGE_BYTES];
 	ssize_t n = read_text(path, text, sizeof(text), e);
 	const char *space = n < 2 ? NULL : memchr(text, ' ', (size_t)n);
 	uint64_t said = 0;

@@ -104,17 +104,15 @@ static int decode(struct store *s, struct store_entry *out, const MDB_val *v, st
 
 static int read_meta(const struct store *s, const char *name, MDB_val *v)
 {
-	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
-
-	return mdb_get(s->reader, s->current.meta, &key, v);
+	return meta_get(&s->current, s->reader, name, v);
 }
 
-void store_view_position(const struct store_view *v, struct store_position *out)
+void store_view_position(const struct store_view *v, struct position *out)
 {
 	MDB_val raw;
 
 	if (read_meta(&v->s, "position", &raw) != 0 || !position_decode(out, &raw))
-		*out = (struct store_position){ 0 };
+		*out = (struct position){ 0 };
 }
 
 bool store_view_is_ahead(const struct store_view *v)
@@ -127,7 +125,7 @@ bool store_view_is_ahead(const struct store_view *v)
 #define TOLD_MARK "+%06x"
 #define TOLD_BITS 24
 
-void store_view_told(const struct store_view *v, struct store_position *out)
+void store_view_told(const struct store_view *v, struct position *out)
 {
 	const struct store *s = &v->s;
 	uint64_t mark = 0;

@@ -31,11 +31,11 @@ struct store_view;
 int store_view_open(struct store *s, struct store_view **out, struct err *e) MUST_USE;
 void store_view_close(struct store_view **v);
 bool store_view_is_ahead(const struct store_view *v); /* see struct store_ahead */
-void store_view_position(const struct store_view *v, struct store_position *out);
+void store_view_position(const struct store_view *v, struct position *out);
 /* The same for clients. Its lineage says too that withdrawals were taken ahead, or that a
    generation took the place of a damaged one: who knows the same revision from before those may
    hold what is gone, or lack what could not be read, and has to look at all of it. */
-void store_view_told(const struct store_view *v, struct store_position *out);
+void store_view_told(const struct store_view *v, struct position *out);
 /* A payload of more ends the walk with STORE_LARGE, before it is read: that costs. */
 void store_view_limit(struct store_view *v, size_t payload_bytes);
 #define STORE_LARGE 2

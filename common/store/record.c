@@ -183,37 +183,39 @@ int record_decode(struct store_entry *out, const MDB_val *v, struct err *e)
 	return 0;
 }
 
-void position_encode(struct buf *out, const struct store_position *p)
-{
-	buf_clear(out);
-	buf_add(out, p, sizeof(*p));
-}
-
-static int get_meta(const struct gen *g, MDB_txn *txn, const char *name, MDB_val *v)
+int meta_get(const struct gen *g, MDB_txn *txn, const char *name, MDB_val *v)
 {
 	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
 
 	return mdb_get(txn, g->meta, &key, v);
 }
 
+int meta_put(const struct gen *g, MDB_txn *txn, const char *name, const void *p, size_t n)
+{
+	MDB_val key = { strlen(name), (void *)(uintptr_t)name };
+	MDB_val v = { n, (void *)(uintptr_t)p };
+
+	return mdb_put(txn, g->meta, &key, &v, 0);
+}
+
 int gen_read_meta(struct gen *g, MDB_txn *txn)
 {
 	MDB_val v;
-	int rc = get_meta(g, txn, "position", &v);
+	int rc = meta_get(g, txn, "position", &v);
 
 	if (rc != 0) /* created and never written */
 		return rc == MDB_NOTFOUND ? 0 : rc;
 	if (!position_decode(&g->position, &v))
 		return MDB_INVALID;
-	if (get_meta(g, txn, "history", &v) == 0 && v.mv_size == sizeof(g->history))
+	if (meta_get(g, txn, "history", &v) == 0 && v.mv_size == sizeof(g->history))
 		memcpy(&g->history, v.mv_data, sizeof(g->history));
-	if (get_meta(g, txn, "ahead", &v) == 0 && v.mv_size == sizeof(g->ahead))
+	if (meta_get(g, txn, "ahead", &v) == 0 && v.mv_size == sizeof(g->ahead))
 		memcpy(&g->ahead, v.mv_data, sizeof(g->ahead));
 	g->ahead.token[sizeof(g->ahead.token) - 1] = '\0';
 	return 0;
 }
 
-bool position_decode(struct store_position *out, const MDB_val *v)
+bool position_decode(struct position *out, const MDB_val *v)
 {
 	if (v->mv_size != sizeof(*out))
 		return false;

@@ -50,17 +50,16 @@ static int open_tables(struct gen *g, bool fresh, struct err *e)
 {
 	static const char format[] = { STORE_FORMAT + '0' };
 	unsigned flags = fresh ? MDB_CREATE : 0;
-	MDB_val name = { 6, (void *)(uintptr_t) "format" };
-	MDB_val v = { sizeof(format), (void *)(uintptr_t)format };
 	MDB_txn *txn = NULL;
+	MDB_val v;
 	int rc = mdb_txn_begin(g->env, NULL, fresh ? 0 : MDB_RDONLY, &txn);
 
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "meta", flags, &g->meta);
 	if (rc == 0 && fresh)
-		rc = mdb_put(txn, g->meta, &name, &v, 0);
+		rc = meta_put(g, txn, "format", format, sizeof(format));
 	if (rc == 0 && !fresh) { /* first: another format may lack a table */
-		rc = mdb_get(txn, g->meta, &name, &v);
+		rc = meta_get(g, txn, "format", &v);
 		if (rc == 0 && (v.mv_size != 1 || memcmp(v.mv_data, format, 1) != 0))
 			rc = MDB_VERSION_MISMATCH;
 	}
@@ -350,7 +349,7 @@ void store_close(struct store **sp)
 	mem_free(s);
 }
 
-void store_position(const struct store *s, struct store_position *out)
+void store_position(const struct store *s, struct position *out)
 {
 	*out = s->current.position;
 }
@@ -425,14 +424,4 @@ void store_tend(struct store *s)
 	int dead = 0;
 
 	(void)mdb_reader_check(s->current.env, &dead);
-}
-
-uint64_t store_file_bytes(const struct store *s)
-{
-	MDB_envinfo info;
-	MDB_stat st;
-
-	(void)mdb_env_info(s->current.env, &info);
-	(void)mdb_env_stat(s->current.env, &st);
-	return (uint64_t)(info.me_last_pgno + 1) * st.ms_psize;
 }

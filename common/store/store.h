@@ -26,9 +26,7 @@
 #include "common/base/err.h"
 #include "common/model/event.h"
 
-#define STORE_FORMAT	    4
-#define STORE_LINEAGE_BYTES 40
-#define STORE_TOKEN_BYTES   96
+#define STORE_FORMAT 4
 /* A file of this name in the directory: who used the store crashed. The next open checks all
    of it first, in a process of its own; without it an open takes milliseconds. What cannot be
    checked in time is served all the same: that a disk is slow says nothing of the data. */
@@ -43,20 +41,12 @@
 
 struct store;
 
-/* What the data is the state of; written in the transaction of the data. */
-struct store_position {
-	char lineage[STORE_LINEAGE_BYTES]; /* "": no data yet */
-	char token[STORE_TOKEN_BYTES];
-	uint64_t revision;
-	struct digest digest; /* kept by the store: of all live records */
-};
-
 /*
  * A newer epoch withdrew names, and the rest of its state is not served yet (zone-protocol 5):
  * how far its withdrawals were taken. No history goes on from such a state.
  */
 struct store_ahead {
-	char token[STORE_TOKEN_BYTES]; /* "": none were */
+	char token[TOKEN_BYTES]; /* "": none were */
 	uint64_t revision;
 };
 
@@ -77,8 +67,8 @@ struct store_batch {
 	size_t len;
 	const struct store_field *fields; /* not owned */
 	size_t n_fields;
-	struct store_position position; /* after it; the digest is computed, not read */
-	uint64_t horizon;		/* tombstones at or below it may be forgotten */
+	struct position position; /* after it; the digest is computed, not read */
+	uint64_t horizon;	  /* tombstones at or below it may be forgotten */
 };
 
 enum store_target { STORE_CURRENT, STORE_NEXT };
@@ -99,7 +89,7 @@ bool store_recovered(const struct store *s);
 bool store_unchecked(const struct store *s);
 
 /* Of the current generation, as last committed. */
-void store_position(const struct store *s, struct store_position *out);
+void store_position(const struct store *s, struct position *out);
 uint64_t store_generation(const struct store *s);
 
 /* Starts, or starts again, the next generation: empty, not synced until the switch. */
@@ -108,14 +98,14 @@ void store_next_drop(struct store *s);
 
 /* One transaction. *after is the position with its new digest. */
 int store_apply(struct store *s, enum store_target t, const struct store_batch *b,
-		struct store_position *after, struct err *e) MUST_USE;
+		struct position *after, struct err *e) MUST_USE;
 
 /*
  * Of the current generation: those of `b` that are live become tombstones where they stand, so
  * that position and log stay, and `b->position` says of what epoch and revision they are. Nothing
  * else of `b` counts. >= 0: how many there were.
  */
-int store_withdraw(struct store *s, const struct store_batch *b, struct store_position *after,
+int store_withdraw(struct store *s, const struct store_batch *b, struct position *after,
 		   struct err *e) MUST_USE;
 void store_ahead(const struct store *s, struct store_ahead *out);
 
@@ -139,9 +129,6 @@ void store_adopt(struct store *s);
 
 /* Frees the slots of dead readers; call every few seconds. */
 void store_tend(struct store *s);
-
-/* Of the current generation. */
-uint64_t store_file_bytes(const struct store *s);
 
 /*
  * Walks everything: records, checksums, all indexes, the digest. ERR_DAMAGED says what

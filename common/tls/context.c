@@ -126,8 +126,9 @@ static int trust(SSL_CTX *ctx, const Ipc__TlsStore *from, struct err *e)
 	rc = keystore_load(&k, from, KEYSTORE_TRUST, e);
 	if (rc < 0)
 		return err_wrap(e, "truststore");
-	for (i = 0; rc == 0 && i < k->n_certs; i++)
-		if (X509_STORE_add_cert(store, k->certs[i].cert) != 1)
+	for (i = 0; rc == 0 && i < k->of[KEYSTORE_TRUST].n; i++)
+		if (X509_STORE_add_cert(store,
+					sk_X509_value(k->of[KEYSTORE_TRUST].v[i].chain, 0)) != 1)
 			rc = tls_openssl_err(e, "truststore");
 	CHECK(X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1);
 	keystore_free(&k);
@@ -136,7 +137,7 @@ static int trust(SSL_CTX *ctx, const Ipc__TlsStore *from, struct err *e)
 
 /* --- who we are --- */
 
-static bool issued_by_one_of(const struct identity *id, const STACK_OF(X509_NAME) * names)
+static bool issued_by_one_of(const struct store_item *id, const STACK_OF(X509_NAME) * names)
 {
 	int i;
 	int j;
@@ -152,16 +153,16 @@ static bool issued_by_one_of(const struct identity *id, const STACK_OF(X509_NAME
 /* The server asked: of several keys take the first whose issuer it named, else the first. */
 static int choose_identity(SSL *ssl, void *arg)
 {
-	const struct keystore *k = arg;
+	const struct store_list *keys = &((const struct keystore *)arg)->of[KEYSTORE_KEYS];
 	const STACK_OF(X509_NAME) *names = SSL_get0_peer_CA_list(ssl);
-	const struct identity *id = &k->ids[0];
+	const struct store_item *id = &keys->v[0];
 	STACK_OF(X509) * rest;
 	size_t i;
 	int ok;
 
-	for (i = 0; i < k->n_ids; i++) {
-		if (issued_by_one_of(&k->ids[i], names)) {
-			id = &k->ids[i];
+	for (i = 0; i < keys->n; i++) {
+		if (issued_by_one_of(&keys->v[i], names)) {
+			id = &keys->v[i];
 			break;
 		}
 	}
@@ -248,20 +249,21 @@ static void show_time(char *out, size_t n, const ASN1_TIME *t)
 
 int tls_context_check_dates(const struct tls_context *c, struct err *e)
 {
+	const struct store_list *keys = c->keys == NULL ? NULL : &c->keys->of[KEYSTORE_KEYS];
 	const char *what = NULL;
 	const X509 *first;
 	char from[32];
 	char to[32];
 	size_t i;
 
-	if (c->keys == NULL || c->keys->n_ids == 0)
+	if (keys == NULL || keys->n == 0)
 		return 0;
-	for (i = c->keys->n_ids; i > 0; i--) { /* the first one is told of */
-		what = out_of_dates(sk_X509_value(c->keys->ids[i - 1].chain, 0));
+	for (i = keys->n; i > 0; i--) { /* the first one is told of */
+		what = out_of_dates(sk_X509_value(keys->v[i - 1].chain, 0));
 		if (what == NULL)
 			return 0;
 	}
-	first = sk_X509_value(c->keys->ids[0].chain, 0);
+	first = sk_X509_value(keys->v[0].chain, 0);
 	show_time(from, sizeof(from), X509_get0_notBefore(first));
 	show_time(to, sizeof(to), X509_get0_notAfter(first));
 	return err_set(

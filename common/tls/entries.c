@@ -35,45 +35,34 @@ bool keystore_wants(const Ipc__TlsStore *from, const char *alias)
 	return from->alias[0] == '\0' || strcasecmp(from->alias, alias) == 0;
 }
 
-int keystore_add_key(struct keystore *k, char *alias, EVP_PKEY *key, STACK_OF(X509) * chain,
-		     struct err *e)
+static void free_item(const struct store_item *item)
 {
-	struct identity id = { alias, key, chain };
+	mem_free(item->alias);
+	EVP_PKEY_free(item->key);
+	sk_X509_pop_free(item->chain, X509_free);
+}
 
-	if (k->n_ids >= KEYSTORE_ENTRIES) {
-		mem_free(alias);
-		EVP_PKEY_free(key);
-		sk_X509_pop_free(chain, X509_free);
-		return err_set(e, ERR_LIMIT, "holds more than %u keys", KEYSTORE_ENTRIES);
+int keystore_add(struct keystore *k, enum keystore_use use, const struct store_item *item,
+		 struct err *e)
+{
+	struct store_list *l = &k->of[use];
+
+	if (l->n >= KEYSTORE_ENTRIES) {
+		free_item(item);
+		return err_set(e, ERR_LIMIT, "holds more than %u %s", KEYSTORE_ENTRIES,
+			       use == KEYSTORE_KEYS ? "keys" : "certificates");
 	}
-	k->ids = mem_grow(k->ids, &k->cap_ids, k->n_ids + 1, sizeof(*k->ids));
-	k->ids[k->n_ids++] = id;
+	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
+	l->v[l->n++] = *item;
 	return 0;
 }
 
 int keystore_add_cert(struct keystore *k, char *alias, X509 *cert, struct err *e)
 {
-	if (k->n_certs >= KEYSTORE_ENTRIES) {
-		mem_free(alias);
-		X509_free(cert);
-		return err_set(e, ERR_LIMIT, "holds more than %u certificates", KEYSTORE_ENTRIES);
-	}
-	k->certs = mem_grow(k->certs, &k->cap_certs, k->n_certs + 1, sizeof(*k->certs));
-	k->certs[k->n_certs++] = (struct trusted){ alias, cert };
-	return 0;
-}
+	const struct store_item item = { alias, NULL, sk_X509_new_null() };
 
-static void free_identity(struct identity *id)
-{
-	mem_free(id->alias);
-	EVP_PKEY_free(id->key);
-	sk_X509_pop_free(id->chain, X509_free);
-}
-
-static void free_trusted(struct trusted *t)
-{
-	mem_free(t->alias);
-	X509_free(t->cert);
+	CHECK(item.chain != NULL && sk_X509_push(item.chain, cert) > 0);
+	return keystore_add(k, KEYSTORE_TRUST, &item, e);
 }
 
 void keystore_free(struct keystore **kp)
@@ -82,14 +71,11 @@ void keystore_free(struct keystore **kp)
 	size_t i;
 
 	*kp = NULL;
-	if (k == NULL)
-		return;
-	for (i = 0; i < k->n_ids; i++)
-		free_identity(&k->ids[i]);
-	for (i = 0; i < k->n_certs; i++)
-		free_trusted(&k->certs[i]);
-	mem_free(k->ids);
-	mem_free(k->certs);
+	for (i = 0; k != NULL && i < ARRAY_LEN(k->of); i++) {
+		while (k->of[i].n > 0)
+			free_item(&k->of[i].v[--k->of[i].n]);
+		mem_free(k->of[i].v);
+	}
 	mem_free(k);
 }
 
@@ -102,17 +88,14 @@ static void add_name(struct buf *names, const char *alias)
 			   alias[0] == '\0' ? "(no name)" : alias);
 }
 
-static int no_such_entry(const struct keystore *k, enum keystore_use use, const char *alias,
-			 struct err *e)
+static int no_such_entry(const struct store_list *l, const char *alias, struct err *e)
 {
 	struct buf names = { 0 };
 	size_t i;
 	int rc;
 
-	for (i = 0; use == KEYSTORE_KEYS && i < k->n_ids; i++)
-		add_name(&names, k->ids[i].alias);
-	for (i = 0; use == KEYSTORE_TRUST && i < k->n_certs; i++)
-		add_name(&names, k->certs[i].alias);
+	for (i = 0; i < l->n; i++)
+		add_name(&names, l->v[i].alias);
 	rc = err_set(e, ERR_CONFIG, "holds no entry named %.60s; it has: %s", alias,
 		     buf_cstr(&names));
 	buf_reset(&names);
@@ -121,60 +104,48 @@ static int no_such_entry(const struct keystore *k, enum keystore_use use, const 
 
 int keystore_choose(struct keystore *k, enum keystore_use use, const char *alias, struct err *e)
 {
-	size_t n = use == KEYSTORE_KEYS ? k->n_ids : k->n_certs;
-	size_t i;
+	struct store_list *l = &k->of[use];
+	struct store_item chosen;
+	size_t i = 0;
 
-	for (i = 0; i < n; i++)
-		if (strcasecmp(use == KEYSTORE_KEYS ? k->ids[i].alias : k->certs[i].alias, alias) ==
-		    0)
-			break;
-	if (i == n)
-		return no_such_entry(k, use, alias, e);
-	if (use == KEYSTORE_KEYS) {
-		struct identity id = k->ids[i];
-
-		k->ids[i] = k->ids[0];
-		k->ids[0] = id;
-		while (k->n_ids > 1)
-			free_identity(&k->ids[--k->n_ids]);
-	} else {
-		struct trusted t = k->certs[i];
-
-		k->certs[i] = k->certs[0];
-		k->certs[0] = t;
-		while (k->n_certs > 1)
-			free_trusted(&k->certs[--k->n_certs]);
-	}
+	while (i < l->n && strcasecmp(l->v[i].alias, alias) != 0)
+		i++;
+	if (i == l->n)
+		return no_such_entry(l, alias, e);
+	chosen = l->v[i];
+	l->v[i] = l->v[0];
+	l->v[0] = chosen;
+	while (l->n > 1)
+		free_item(&l->v[--l->n]);
 	return 0;
 }
 
 /* --- as PEM --- */
 
-static int write_key(BIO *bio, const struct identity *id)
+static int write_item(BIO *bio, const struct store_item *item)
 {
 	int i;
 
-	if (PEM_write_bio_PrivateKey(bio, id->key, NULL, NULL, 0, NULL, NULL) != 1)
+	if (item->key != NULL &&
+	    PEM_write_bio_PrivateKey(bio, item->key, NULL, NULL, 0, NULL, NULL) != 1)
 		return ERR_CONFIG;
-	for (i = 0; i < sk_X509_num(id->chain); i++)
-		if (PEM_write_bio_X509(bio, sk_X509_value(id->chain, i)) != 1)
+	for (i = 0; i < sk_X509_num(item->chain); i++)
+		if (PEM_write_bio_X509(bio, sk_X509_value(item->chain, i)) != 1)
 			return ERR_CONFIG;
 	return 0;
 }
 
 int keystore_pem(const struct keystore *k, enum keystore_use use, struct buf *out, struct err *e)
 {
+	size_t n_items = use == KEYSTORE_KEYS ? 1 : k->of[use].n;
 	BIO *bio = BIO_new(BIO_s_secmem());
 	char *p = NULL;
 	int rc = bio == NULL ? ERR_CONFIG : 0;
 	long n = 0;
 	size_t i;
 
-	if (rc == 0 && use == KEYSTORE_KEYS)
-		rc = write_key(bio, &k->ids[0]);
-	for (i = 0; rc == 0 && use == KEYSTORE_TRUST && i < k->n_certs; i++)
-		if (PEM_write_bio_X509(bio, k->certs[i].cert) != 1)
-			rc = ERR_CONFIG;
+	for (i = 0; rc == 0 && i < n_items; i++)
+		rc = write_item(bio, &k->of[use].v[i]);
 	if (rc == 0) {
 		n = BIO_get_mem_data(bio, &p);
 		buf_reserve(out, (size_t)n);

@@ -58,33 +58,19 @@ static char *take_text(struct jks_cursor *c)
 	return s;
 }
 
-/* The password as Java hashes it: UTF-16, big-endian. */
-static void utf16(struct buf *out, const char *s)
+/* The password as Java hashes it: UTF-16, big-endian. For free_utf16(). */
+static struct buf utf16(const char *s)
 {
-	size_t left = strlen(s);
+	unsigned char *p = NULL;
+	int n = 0;
 
-	/* No growth later: it would leave copies of the secret behind. */
-	buf_reserve(out, 2 * left + 2);
-	while (left > 0) {
-		size_t n = MAX(str_utf8_len(s, left), 1U);
-		unsigned char c = (unsigned char)s[0];
-		uint32_t v = n == 1 ? c : n == 2 ? c & 0x1fU : n == 3 ? c & 0x0fU : c & 0x07U;
-		size_t i;
+	CHECK(OPENSSL_utf82uni(s, (int)strlen(s), &p, &n) != NULL);
+	return (struct buf){ (char *)p, (size_t)n - 2, (size_t)n }; /* but for its NUL */
+}
 
-		for (i = 1; i < n; i++)
-			v = v << 6 | ((unsigned char)s[i] & 0x3fU);
-		if (v >= 0x10000) {
-			uint32_t high = 0xd800 + ((v - 0x10000) >> 10);
-
-			buf_addc(out, (char)(high >> 8));
-			buf_addc(out, (char)(high & 0xff));
-			v = 0xdc00 + ((v - 0x10000) & 0x3ff);
-		}
-		buf_addc(out, (char)(v >> 8));
-		buf_addc(out, (char)(v & 0xff));
-		s += n;
-		left -= n;
-	}
+static void free_utf16(struct buf *b)
+{
+	OPENSSL_clear_free(b->data, b->cap);
 }
 
 static struct buf lend(const void *p, size_t n)
@@ -108,8 +94,8 @@ static void sha1(uint8_t out[SHA_DIGEST_LENGTH], const struct buf piece[3])
 /* Salt, the key xored with a stream of SHA-1 sums, and a sum over the plain key. */
 static int decrypt(const char *password, const uint8_t *p, size_t n, struct buf *out)
 {
-	struct buf pw = { 0 };
 	uint8_t sum[SHA_DIGEST_LENGTH];
+	struct buf pw;
 	size_t len;
 	size_t i;
 	int rc = 0;
@@ -117,7 +103,7 @@ static int decrypt(const char *password, const uint8_t *p, size_t n, struct buf 
 	if (n < SALT_BYTES + SHA_DIGEST_LENGTH)
 		return ERR_PARSE;
 	len = n - SALT_BYTES - SHA_DIGEST_LENGTH;
-	utf16(&pw, password);
+	pw = utf16(password);
 	memcpy(sum, p, SALT_BYTES);
 	buf_reserve(out, len + 1);
 	for (i = 0; i < len; i++) {
@@ -129,7 +115,7 @@ static int decrypt(const char *password, const uint8_t *p, size_t n, struct buf 
 	if (CRYPTO_memcmp(sum, p + n - SHA_DIGEST_LENGTH, SHA_DIGEST_LENGTH) != 0)
 		rc = ERR_CONFIG;
 	explicit_bzero(sum, sizeof(sum));
-	tls_wipe(&pw);
+	free_utf16(&pw);
 	return rc;
 }
 
@@ -225,7 +211,7 @@ static int take_key_entry(struct keystore *k, struct jks_cursor *c, const Ipc__T
 	if (rc == 0 && keys && keystore_wants(from, alias))
 		rc = read_key(tls_key_password(from), p, n, &key, e);
 	if (rc == 0)
-		return keystore_add_key(k, alias, key, chain, e);
+		return keystore_add(k, KEYSTORE_KEYS, &(struct store_item){ alias, key, chain }, e);
 	sk_X509_pop_free(chain, X509_free);
 	mem_free(alias);
 	return rc;
@@ -248,13 +234,12 @@ static int take_cert_entry(struct keystore *k, struct jks_cursor *c, uint32_t ve
 
 static int check_sum(const char *password, const uint8_t *p, size_t n, struct err *e)
 {
+	struct buf pw = utf16(password);
 	uint8_t sum[SHA_DIGEST_LENGTH];
-	struct buf pw = { 0 };
 
-	utf16(&pw, password);
 	sha1(sum, (struct buf[3]){ pw, lend(PHRASE, sizeof(PHRASE) - 1),
 				   lend(p, n - SHA_DIGEST_LENGTH) });
-	tls_wipe(&pw);
+	free_utf16(&pw);
 	if (CRYPTO_memcmp(sum, p + n - SHA_DIGEST_LENGTH, SHA_DIGEST_LENGTH) == 0)
 		return 0;
 	return err_set(e, ERR_CONFIG, "wrong password, or the file is damaged");

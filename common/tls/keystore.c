@@ -61,14 +61,14 @@ static int check_form(enum form form, const char *type, struct err *e)
 
 /* --- checking that there is something to use --- */
 
-static int check_keys(const struct keystore *k, struct err *e)
+static int check_keys(const struct store_list *keys, struct err *e)
 {
 	size_t i;
 
-	if (k->n_ids == 0)
+	if (keys->n == 0)
 		return err_set(e, ERR_CONFIG, "holds no private key; a keystore needs one");
-	for (i = 0; i < k->n_ids; i++) {
-		const struct identity *id = &k->ids[i];
+	for (i = 0; i < keys->n; i++) {
+		const struct store_item *id = &keys->v[i];
 
 		if (sk_X509_num(id->chain) == 0)
 			return err_set(e, ERR_CONFIG, "the key %.60s has no certificate",
@@ -86,15 +86,16 @@ static int check_keys(const struct keystore *k, struct err *e)
 
 static int finish(struct keystore *k, enum keystore_use use, const char *alias, struct err *e)
 {
+	const struct store_list *keys = &k->of[KEYSTORE_KEYS];
 	int rc = 0;
 
-	if (use == KEYSTORE_TRUST && k->n_certs == 0)
+	if (use == KEYSTORE_TRUST && k->of[use].n == 0)
 		return err_set(e, ERR_CONFIG, "holds no trusted certificate%s",
-			       k->n_ids == 0 ? "" : ", only keys; import the CA into it");
-	if (alias[0] != '\0' && (use == KEYSTORE_TRUST || k->n_ids > 0))
+			       keys->n == 0 ? "" : ", only keys; import the CA into it");
+	if (alias[0] != '\0' && (use == KEYSTORE_TRUST || keys->n > 0))
 		rc = keystore_choose(k, use, alias, e);
 	if (rc == 0 && use == KEYSTORE_KEYS)
-		rc = check_keys(k, e);
+		rc = check_keys(keys, e);
 	return rc;
 }
 
@@ -158,20 +159,24 @@ static int parse(struct keystore *k, const Ipc__TlsStore *from, enum keystore_us
 	return rc;
 }
 
-int keystore_parse(struct keystore **out, const Ipc__TlsStore *from, enum keystore_use use,
-		   const uint8_t *bytes, size_t n, struct err *e)
+/* `rc` is that of the reading. */
+static int hand_out(struct keystore **out, struct keystore *k, int rc)
 {
-	struct keystore *k = mem_zalloc(sizeof(*k));
-	int rc = parse(k, from, use, bytes, n, e);
-
-	if (rc == 0)
-		rc = finish(k, use, from->alias, e);
 	ERR_clear_error();
 	if (rc < 0)
 		keystore_free(&k);
 	else
 		*out = k;
 	return rc;
+}
+
+int keystore_parse(struct keystore **out, const Ipc__TlsStore *from, enum keystore_use use,
+		   const uint8_t *bytes, size_t n, struct err *e)
+{
+	struct keystore *k = mem_zalloc(sizeof(*k));
+	int rc = parse(k, from, use, bytes, n, e);
+
+	return hand_out(out, k, rc < 0 ? rc : finish(k, use, from->alias, e));
 }
 
 static int load_file(struct keystore **out, const Ipc__TlsStore *from, enum keystore_use use,
@@ -217,14 +222,7 @@ static int load_pairs(struct keystore **out, const Ipc__TlsStore *from, struct e
 			     from->n_certs, from->n_keys);
 	for (i = 0; rc == 0 && i < from->n_certs; i++)
 		rc = load_pair(k, from, i, e);
-	if (rc == 0)
-		rc = finish(k, KEYSTORE_KEYS, "", e);
-	ERR_clear_error();
-	if (rc < 0)
-		keystore_free(&k);
-	else
-		*out = k;
-	return rc;
+	return hand_out(out, k, rc < 0 ? rc : finish(k, KEYSTORE_KEYS, "", e));
 }
 
 /* The reference's words, so that people find them again. */

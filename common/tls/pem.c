@@ -133,5 +133,6 @@ int pem_read_key(struct keystore *k, const Ipc__TlsStore *from, const struct buf
 		sk_X509_pop_free(chain, X509_free);
 		return rc;
 	}
-	return keystore_add_key(k, mem_strdup(""), pkey, chain, e);
+	return keystore_add(k, KEYSTORE_KEYS, &(struct store_item){ mem_strdup(""), pkey, chain },
+			    e);
 }

@@ -325,8 +325,7 @@ static int add_identity(struct der_walk *w, struct p12_key *key, struct keystore
 {
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	X509 *x = leaf_of(w, key);
-	EVP_PKEY *pkey = key->key;
-	char *alias = key->alias;
+	const struct store_item item = { key->alias, key->key, chain };
 
 	CHECK(chain != NULL);
 	while (x != NULL && sk_X509_num(chain) < (int)KEYSTORE_CHAIN) {
@@ -335,7 +334,7 @@ static int add_identity(struct der_walk *w, struct p12_key *key, struct keystore
 	}
 	key->key = NULL;
 	key->alias = NULL;
-	return keystore_add_key(k, alias, pkey, chain, e);
+	return keystore_add(k, KEYSTORE_KEYS, &item, e);
 }
 
 static int add_all(struct der_walk *w, struct keystore *k, struct err *e)

@@ -21,24 +21,17 @@
 
 #include "common/tls/keystore.h"
 
-struct identity {
-	char *alias;		/* owned; "": none */
-	EVP_PKEY *key;		/* owned; NULL: not asked for, and not decrypted */
-	STACK_OF(X509) * chain; /* owned; the key's certificate first */
-};
-
-struct trusted {
-	char *alias; /* owned; "": none */
-	X509 *cert;  /* owned */
+struct store_item {		/* all of it owned */
+	char *alias;		/* "": none */
+	EVP_PKEY *key;		/* NULL: not asked for, and not decrypted; or a certificate only */
+	STACK_OF(X509) * chain; /* the key's certificate first; or the one that is trusted */
 };
 
 struct keystore {
-	struct identity *ids; /* owned */
-	size_t n_ids;
-	size_t cap_ids;
-	struct trusted *certs; /* owned */
-	size_t n_certs;
-	size_t cap_certs;
+	struct store_list {
+		struct store_item *v; /* owned */
+		size_t n, cap;
+	} of[2]; /* KEYSTORE_KEYS, KEYSTORE_TRUST */
 };
 
 struct tls_context {
@@ -50,8 +43,8 @@ struct tls_context {
 };
 
 /* Both take what they are given, also when they fail (ERR_LIMIT). */
-int keystore_add_key(struct keystore *k, char *alias, EVP_PKEY *key, STACK_OF(X509) * chain,
-		     struct err *e) MUST_USE;
+int keystore_add(struct keystore *k, enum keystore_use use, const struct store_item *item,
+		 struct err *e) MUST_USE;
 int keystore_add_cert(struct keystore *k, char *alias, X509 *cert, struct err *e) MUST_USE;
 
 /* Keeps the entry named `alias` (Java ignores case) and lets the others go. */

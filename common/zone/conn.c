@@ -93,7 +93,6 @@ int zone_conn_open(struct zone_conn **out, uv_loop_t *loop, const struct redis_o
 		rc = redis_open(&z->redis, loop, o, &hooks, e);
 	}
 	if (rc < 0) {
-		zone_keys_reset(&z->keys);
 		mem_free(z);
 		return rc;
 	}
@@ -109,69 +108,34 @@ void zone_conn_close(struct zone_conn **zp)
 	if (z == NULL)
 		return;
 	redis_close(&z->redis);
-	zone_keys_reset(&z->keys);
 	mem_free(z);
 }
 
 /* --- calls --- */
 
-void zone_cmd_begin(struct zone_conn *z, struct zone_cmd *c, enum script s, ...)
+void zone_call(struct zone_conn *z, struct redis_cmd *c, enum script s, ...)
 {
-	struct buf keys = { 0 };
 	const char *key;
-	size_t n = 0;
+	int64_t n = 0;
 	va_list ap;
 
-	CHECK(z->sha[s][0] != '\0');
 	va_start(ap, s);
-	while ((key = va_arg(ap, const char *)) != NULL) {
-		redis_wire_str(&keys, key);
+	while (va_arg(ap, const char *) != NULL)
 		n++;
-	}
 	va_end(ap);
-	*c = (struct zone_cmd){ 0 };
-	redis_wire_str(&c->body, "EVALSHA");
-	redis_wire_str(&c->body, z->sha[s]);
-	redis_wire_i64(&c->body, (int64_t)n);
-	buf_add(&c->body, keys.data, keys.len);
-	c->argc = 3 + n;
-	buf_reset(&keys);
+	*c = (struct redis_cmd){ 0 };
+	redis_cmd_str(c, "EVALSHA");
+	redis_cmd_str(c, z->sha[s]);
+	redis_cmd_i64(c, n);
+	va_start(ap, s);
+	while ((key = va_arg(ap, const char *)) != NULL)
+		redis_cmd_str(c, key);
+	va_end(ap);
 }
 
-void zone_cmd_arg(struct zone_cmd *c, const void *p, size_t n)
+int zone_send(struct zone_conn *z, struct redis_cmd *c, redis_reply_fn *fn, void *arg)
 {
-	redis_wire_arg(&c->body, p, n);
-	c->argc++;
-}
-
-void zone_cmd_str(struct zone_cmd *c, const char *s)
-{
-	zone_cmd_arg(c, s, strlen(s));
-}
-
-void zone_cmd_i64(struct zone_cmd *c, int64_t v)
-{
-	redis_wire_i64(&c->body, v);
-	c->argc++;
-}
-
-void zone_cmd_wire(struct zone_cmd *c, struct buf *out)
-{
-	redis_wire_begin(out, c->argc);
-	buf_add(out, c->body.data, c->body.len);
-	buf_reset(&c->body);
-	*c = (struct zone_cmd){ 0 };
-}
-
-int zone_cmd_send(struct zone_conn *z, struct zone_cmd *c, redis_reply_fn *fn, void *arg)
-{
-	struct buf wire = { 0 };
-	int rc;
-
-	zone_cmd_wire(c, &wire);
-	rc = z->up ? redis_send(z->redis, &wire, fn, arg) : ERR_STATE;
-	buf_reset(&wire);
-	return rc;
+	return redis_send(z->up ? z->redis : NULL, c, fn, arg);
 }
 
 int zone_check(struct zone_conn *z, const struct redis_reply *r, const struct err *lost,

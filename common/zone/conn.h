@@ -32,20 +32,11 @@ bool zone_conn_is_up(const struct zone_conn *z);
 const struct zone_keys *zone_conn_keys(const struct zone_conn *z);
 struct redis *zone_conn_redis(struct zone_conn *z); /* for plain commands */
 
-/* A script call in the making: keys first, then arguments. */
-struct zone_cmd {
-	struct buf body;
-	size_t argc;
-};
-
-/* Keys are given in order and ended by NULL. The scripts must have been loaded once. */
-void zone_cmd_begin(struct zone_conn *z, struct zone_cmd *c, enum script s, ...)
+/* A call of a script: its keys, in order and ended by NULL; the arguments are the caller's. */
+void zone_call(struct zone_conn *z, struct redis_cmd *c, enum script s, ...)
 	__attribute__((sentinel));
-void zone_cmd_arg(struct zone_cmd *c, const void *p, size_t n);
-void zone_cmd_str(struct zone_cmd *c, const char *s);
-void zone_cmd_i64(struct zone_cmd *c, int64_t v);
-void zone_cmd_wire(struct zone_cmd *c, struct buf *out); /* whole bytes; resets the command */
-int zone_cmd_send(struct zone_conn *z, struct zone_cmd *c, redis_reply_fn *fn, void *arg) MUST_USE;
+/* As redis_send(); ERR_STATE too while the scripts are being loaded. */
+int zone_send(struct zone_conn *z, struct redis_cmd *c, redis_reply_fn *fn, void *arg) MUST_USE;
 
 /*
  * 0 when the reply is an answer. `lost` is what the callback got. May lose the

@@ -75,7 +75,7 @@ int find_more(struct zone_conn *z, uint64_t cursor, unsigned rows, redis_reply_f
 
 int find_count_parse(const struct redis_reply *r, uint64_t *out, struct err *e)
 {
-	const struct redis_reply *total = search_value(r, "total_results");
+	const struct redis_reply *total = redis_value(r, "total_results");
 
 	if (!redis_u64(total != NULL ? total : redis_at(r, 0), out))
 		return err_set(e, ERR_PROTO, "the index answered with no number");
@@ -119,20 +119,20 @@ static const char *parse_event(const struct redis_reply *row, const char *name, 
 	size_t n = 0;
 	struct json_span whole;
 
-	f->ev.id = dup_text(search_value(row, "id"));
+	f->ev.id = dup_text(redis_value(row, "id"));
 	if (f->ev.id == NULL)
 		return "it has no id";
-	s = redis_str(search_value(row, "type"), &n);
+	s = redis_str(redis_value(row, "type"), &n);
 	if (s == NULL || !kind_parse(s, n, &f->ev.kind))
 		return "its type is not known";
-	s = redis_str(search_value(row, "syncAction"), &n);
+	s = redis_str(redis_value(row, "syncAction"), &n);
 	if (s == NULL || !action_parse(s, n, &f->ev.action))
 		return "its syncAction is not known";
 	if (event_name_ref(name, f->ev.kind, f->ev.id, &ref, &ref_len, NULL) < 0)
 		return "its key is not that of its type and id";
 	if (ref != NULL)
 		f->ev.ref_id = mem_dup(ref, ref_len);
-	s = redis_str(search_value(row, "payload"), &n);
+	s = redis_str(redis_value(row, "payload"), &n);
 	if (f->ev.action == ACTION_DEPLOY) {
 		if (s == NULL || n == 0)
 			return "it has no payload";
@@ -168,17 +168,17 @@ static char *name_of(const struct redis_reply *key)
 static void parse_row(const struct redis_reply *r, const struct zone_keys *k, uint64_t max_bytes,
 		      struct found *f)
 {
-	const struct redis_reply *named = search_value(r, "extra_attributes");
+	const struct redis_reply *named = redis_value(r, "extra_attributes");
 	const struct redis_reply *row = named != NULL ? named : r;
 	size_t n = 0;
-	const char *action = redis_str(search_value(row, "syncAction"), &n);
+	const char *action = redis_str(redis_value(row, "syncAction"), &n);
 
 	f->live = action != NULL && n == 6 && strncasecmp(action, "DEPLOY", n) == 0;
-	f->updated_ms = milliseconds(search_value(row, "updatedAt"));
-	f->key = dup_text(search_value(row, "__key"));
-	f->other = !redis_is(search_value(row, "clusterId"), k->zone);
+	f->updated_ms = milliseconds(redis_value(row, "updatedAt"));
+	f->key = dup_text(redis_value(row, "__key"));
+	f->other = !redis_is(redis_value(row, "clusterId"), k->zone);
 	if (f->key == NULL) {
-		f->key = name_of(search_value(row, "__key"));
+		f->key = name_of(redis_value(row, "__key"));
 		f->wrong = "its key is no text";
 	} else if (f->other) {
 		f->wrong = "it is of another zone";
@@ -193,7 +193,7 @@ int find_page_parse(const struct redis_reply *r, const struct zone_keys *k, uint
 		    struct find_page *out, struct err *e)
 {
 	const struct redis_reply *top = redis_at(r, 0);
-	const struct redis_reply *named = search_value(top, "results");
+	const struct redis_reply *named = redis_value(top, "results");
 	struct find_page p = { 0 };
 	size_t i;
 

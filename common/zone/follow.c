@@ -10,44 +10,37 @@
 int follow_read(struct zone_conn *z, const struct follow_ask *a, redis_reply_fn *fn, void *arg)
 {
 	const struct zone_keys *k = zone_conn_keys(z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 
-	if (!zone_conn_is_up(z))
-		return ERR_STATE;
-	zone_cmd_begin(z, &c, SCRIPT_READ, k->meta, k->log, k->epochs, k->lease, NULL);
-	zone_cmd_i64(&c, (int64_t)a->behind->revision);
-	zone_cmd_i64(&c, FOLLOW_PAGE_BYTES);
-	zone_cmd_i64(&c, a->events);
-	zone_cmd_str(&c, a->behind->token);
-	zone_cmd_str(&c, k->event_prefix);
-	zone_cmd_str(&c, a->served);
-	return zone_cmd_send(z, &c, fn, arg);
+	zone_call(z, &c, SCRIPT_READ, k->meta, k->log, k->epochs, k->lease, NULL);
+	redis_cmd_i64(&c, (int64_t)a->behind->revision);
+	redis_cmd_i64(&c, FOLLOW_PAGE_BYTES);
+	redis_cmd_i64(&c, a->events);
+	redis_cmd_str(&c, a->behind->token);
+	redis_cmd_str(&c, k->event_prefix);
+	redis_cmd_str(&c, a->served);
+	return zone_send(z, &c, fn, arg);
 }
 
 int follow_suspect(struct zone_conn *z, const char *const *names, size_t n, redis_reply_fn *fn,
 		   void *arg)
 {
-	struct zone_cmd c;
+	struct redis_cmd c;
 	size_t i;
 
-	if (!zone_conn_is_up(z))
-		return ERR_STATE;
-	zone_cmd_begin(z, &c, SCRIPT_SUSPECT, zone_conn_keys(z)->suspect, NULL);
-	zone_cmd_i64(&c, FOLLOW_SUSPECTS);
+	zone_call(z, &c, SCRIPT_SUSPECT, zone_conn_keys(z)->suspect, NULL);
+	redis_cmd_i64(&c, FOLLOW_SUSPECTS);
 	for (i = 0; i < n; i++)
-		zone_cmd_str(&c, names[i]);
-	return zone_cmd_send(z, &c, fn, arg);
+		redis_cmd_str(&c, names[i]);
+	return zone_send(z, &c, fn, arg);
 }
 
 /* For people only: a long one is cut. */
 static void words(const struct redis_reply *r, char *dst, size_t n)
 {
-	size_t len = 0;
-	const char *s = redis_str(r, &len);
-	char *copy = s == NULL ? NULL : mem_dup(s, len);
+	const char *s = redis_str(r, NULL);
 
-	str_copy(dst, n, copy == NULL ? "" : copy);
-	mem_free(copy);
+	str_copy(dst, n, s == NULL ? "" : s);
 }
 
 static bool number_or_zero(const struct redis_reply *r, uint64_t *out)

@@ -13,19 +13,10 @@
 #include "common/zone/conn.h"
 #include "common/zone/lease.h"
 
-#define FOLLOW_PAGE_BYTES    (1U << 20)
-#define FOLLOW_PAGE_EVENTS   1024 /* more than the children one call withdraws, and their parent */
-#define FOLLOW_LINEAGE_BYTES 40
-#define FOLLOW_UNREAD_BYTES  4500   /* of names; more are none that a primary of ours writes */
-#define FOLLOW_LAG_MS	     120000 /* of polls where the zone does not say it, and at most */
-
-/* Where a follower stands: stored with the data, in one transaction. */
-struct position {
-	char lineage[FOLLOW_LINEAGE_BYTES]; /* "": no data yet */
-	char token[LEASE_TOKEN_BYTES];	    /* newest epoch when the page was read */
-	uint64_t revision;
-	struct digest digest;
-};
+#define FOLLOW_PAGE_BYTES   (1U << 20)
+#define FOLLOW_PAGE_EVENTS  1024   /* more than the children one call withdraws, and their parent */
+#define FOLLOW_UNREAD_BYTES 4500   /* of names; more are none that a primary of ours writes */
+#define FOLLOW_LAG_MS	    120000 /* of polls where the zone does not say it, and at most */
 
 enum completeness {
 	ZONE_FILLING, /* a refill is under way, or was not finished */
@@ -34,10 +25,10 @@ enum completeness {
 };
 
 struct head {
-	char lineage[FOLLOW_LINEAGE_BYTES]; /* "": nobody ever filled this zone */
-	char token[LEASE_TOKEN_BYTES];	    /* newest epoch */
-	char caught[LEASE_TOKEN_BYTES];	    /* newest token that settled everything */
-	char lease[LEASE_TOKEN_BYTES];	    /* who holds the lease now, "" nobody */
+	char lineage[LINEAGE_BYTES]; /* "": nobody ever filled this zone */
+	char token[TOKEN_BYTES];     /* newest epoch */
+	char caught[TOKEN_BYTES];    /* newest token that settled everything */
+	char lease[TOKEN_BYTES];     /* who holds the lease now, "" nobody */
 	uint64_t lease_seq;
 	uint64_t revision;
 	uint64_t horizon; /* greatest purged tombstone */
@@ -104,7 +95,7 @@ enum verdict follow_judge(const struct head *h, const struct position *own, cons
  * looked at all of the source.
  */
 struct looks { /* at the head of one token */
-	char token[LEASE_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 	int64_t since_ms; /* boot time of the first */
 	bool late;	  /* a poll that begins now reads nothing older than the first look */
 	uint64_t polls;	  /* at the first that was late */

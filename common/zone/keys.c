@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/zone/keys.h"
 
+#include <stdio.h>
 #include <string.h>
-
-#include "common/base/mem.h"
 
 static int check_id(const char *zone, struct err *e)
 {
@@ -19,48 +18,33 @@ static int check_id(const char *zone, struct err *e)
 	return 0;
 }
 
+static void ours(zone_key out, const char *zone, const char *part)
+{
+	(void)snprintf(out, sizeof(zone_key), "zonesync:{%s}:%s", zone, part);
+}
+
 int zone_keys_init(struct zone_keys *k, const char *zone, struct err *e)
 {
 	int rc = check_id(zone, e);
 
 	if (rc < 0)
 		return rc;
-	k->zone = mem_strdup(zone);
-	k->event_prefix = mem_printf("distributed_event:%s:", zone);
-	k->state = mem_printf("distributed_sync_state:%s", zone);
-	k->lease = mem_printf("zonesync:{%s}:lease", zone);
-	k->meta = mem_printf("zonesync:{%s}:meta", zone);
-	k->epochs = mem_printf("zonesync:{%s}:epochs", zone);
-	k->log = mem_printf("zonesync:{%s}:log", zone);
-	k->old_log = mem_printf("zonesync:{%s}:log:old", zone);
-	k->cursor = mem_printf("zonesync:{%s}:cursor", zone);
-	k->suspect = mem_printf("zonesync:{%s}:suspect", zone);
-	k->wake = mem_printf("zonesync:{%s}:wake", zone);
-	k->nodes = mem_printf("zonesync:{%s}:nodes", zone);
-	k->turn = mem_printf("zonesync:{%s}:turn", zone);
-	k->probe = mem_printf("zonesync:{%s}:probe", zone);
-	k->ours = mem_printf("zonesync:{%s}:", zone);
+	str_copy(k->zone, sizeof(k->zone), zone);
+	(void)snprintf(k->event_prefix, sizeof(zone_key), "distributed_event:%s:", zone);
+	(void)snprintf(k->state, sizeof(zone_key), "distributed_sync_state:%s", zone);
+	ours(k->lease, zone, "lease");
+	ours(k->meta, zone, "meta");
+	ours(k->epochs, zone, "epochs");
+	ours(k->log, zone, "log");
+	ours(k->old_log, zone, "log:old");
+	ours(k->cursor, zone, "cursor");
+	ours(k->suspect, zone, "suspect");
+	ours(k->wake, zone, "wake");
+	ours(k->nodes, zone, "nodes");
+	ours(k->turn, zone, "turn");
+	ours(k->probe, zone, "probe");
+	ours(k->ours, zone, "");
 	return 0;
-}
-
-void zone_keys_reset(struct zone_keys *k)
-{
-	mem_free(k->zone);
-	mem_free(k->event_prefix);
-	mem_free(k->state);
-	mem_free(k->lease);
-	mem_free(k->meta);
-	mem_free(k->epochs);
-	mem_free(k->log);
-	mem_free(k->old_log);
-	mem_free(k->cursor);
-	mem_free(k->suspect);
-	mem_free(k->wake);
-	mem_free(k->nodes);
-	mem_free(k->turn);
-	mem_free(k->probe);
-	mem_free(k->ours);
-	*k = (struct zone_keys){ 0 };
 }
 
 void zone_keys_pattern(struct buf *out, const char *prefix)

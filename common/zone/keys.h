@@ -10,7 +10,7 @@
  * The members of the log are event names (model/event.h), not whole keys: it saves the
  * prefix a million times.
  *
- * Owns:    the strings; zone_keys_reset() releases them.
+ * Owns:    nothing; fixed buffers.
  * Blocks:  never; pure.
  * Errors:  ERR_CONFIG for an id that cannot be one.
  */
@@ -26,27 +26,28 @@
 #define ZONE_FORMAT	  "2.0"
 #define ZONE_FORMAT_MAJOR 2
 
+typedef char zone_key[ZONE_ID_MAX_BYTES + 40];
+
 struct zone_keys {
-	char *zone;
-	char *event_prefix; /* "distributed_event:<zone>:" */
-	char *state;
-	char *lease;
-	char *meta;
-	char *epochs;
-	char *log;
-	char *old_log; /* set aside while a refill runs */
-	char *cursor;
-	char *suspect;
-	char *wake;
-	char *nodes; /* hash: node id -> report */
-	char *turn;  /* the attempt at a page that is under way */
-	char *probe;
-	char *ours; /* what all but the first two begin with */
+	zone_key zone;
+	zone_key event_prefix; /* "distributed_event:<zone>:" */
+	zone_key state;
+	zone_key lease;
+	zone_key meta;
+	zone_key epochs;
+	zone_key log;
+	zone_key old_log; /* set aside while a refill runs */
+	zone_key cursor;
+	zone_key suspect;
+	zone_key wake;
+	zone_key nodes; /* hash: node id -> report */
+	zone_key turn;	/* the attempt at a page that is under way */
+	zone_key probe;
+	zone_key ours; /* what all but the first two begin with */
 };
 
 /* Refuses an empty or too long id, '}' and control characters. */
 int zone_keys_init(struct zone_keys *k, const char *zone, struct err *e) MUST_USE;
-void zone_keys_reset(struct zone_keys *k);
 
 /* The glob pattern of all keys with a prefix, in which nothing is special. */
 void zone_keys_pattern(struct buf *out, const char *prefix);

@@ -7,49 +7,43 @@ int lease_acquire(struct zone_conn *z, const struct lease_ask *a, redis_reply_fn
 {
 	const struct zone_keys *k = zone_conn_keys(z);
 	struct buf all = { 0 };
-	struct zone_cmd c;
+	struct redis_cmd c;
 	size_t i;
 
-	if (!zone_conn_is_up(z))
-		return ERR_STATE;
-	zone_cmd_begin(z, &c, SCRIPT_ACQUIRE, k->lease, k->meta, k->epochs, NULL);
-	zone_cmd_str(&c, a->nonce);
-	zone_cmd_i64(&c, a->ttl_ms);
-	zone_cmd_str(&c, a->holder);
-	zone_cmd_i64(&c, ZONE_FORMAT_MAJOR);
+	zone_call(z, &c, SCRIPT_ACQUIRE, k->lease, k->meta, k->epochs, NULL);
+	redis_cmd_str(&c, a->nonce);
+	redis_cmd_i64(&c, a->ttl_ms);
+	redis_cmd_str(&c, a->holder);
+	redis_cmd_i64(&c, ZONE_FORMAT_MAJOR);
 	zone_keys_pattern(&all, k->ours);
-	zone_cmd_str(&c, buf_cstr(&all));
+	redis_cmd_str(&c, buf_cstr(&all));
 	buf_reset(&all);
-	zone_cmd_str(&c, a->break_token);
-	zone_cmd_i64(&c, (int64_t)a->break_seq);
+	redis_cmd_str(&c, a->break_token);
+	redis_cmd_i64(&c, (int64_t)a->break_seq);
 	for (i = 0; i < a->previous_len; i++)
-		zone_cmd_str(&c, a->previous[i]);
-	return zone_cmd_send(z, &c, fn, arg);
+		redis_cmd_str(&c, a->previous[i]);
+	return zone_send(z, &c, fn, arg);
 }
 
 int lease_renew(struct zone_conn *z, const char *token, uint32_t ttl_ms, redis_reply_fn *fn,
 		void *arg)
 {
-	struct zone_cmd c;
+	struct redis_cmd c;
 
-	if (!zone_conn_is_up(z))
-		return ERR_STATE;
-	zone_cmd_begin(z, &c, SCRIPT_RENEW, zone_conn_keys(z)->lease, NULL);
-	zone_cmd_str(&c, token);
-	zone_cmd_i64(&c, ttl_ms);
-	return zone_cmd_send(z, &c, fn, arg);
+	zone_call(z, &c, SCRIPT_RENEW, zone_conn_keys(z)->lease, NULL);
+	redis_cmd_str(&c, token);
+	redis_cmd_i64(&c, ttl_ms);
+	return zone_send(z, &c, fn, arg);
 }
 
 int lease_release(struct zone_conn *z, const char *token, redis_reply_fn *fn, void *arg)
 {
-	struct zone_cmd c;
+	struct redis_cmd c;
 
-	if (!zone_conn_is_up(z))
-		return ERR_STATE;
-	zone_cmd_begin(z, &c, SCRIPT_RELEASE, zone_conn_keys(z)->lease, NULL);
-	zone_cmd_str(&c, token);
-	zone_cmd_str(&c, zone_conn_keys(z)->wake);
-	return zone_cmd_send(z, &c, fn, arg);
+	zone_call(z, &c, SCRIPT_RELEASE, zone_conn_keys(z)->lease, NULL);
+	redis_cmd_str(&c, token);
+	redis_cmd_str(&c, zone_conn_keys(z)->wake);
+	return zone_send(z, &c, fn, arg);
 }
 
 int lease_parse(const struct redis_reply *r, struct lease_reply *out, struct err *e)

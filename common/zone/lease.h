@@ -8,9 +8,9 @@
  */
 #pragma once
 
+#include "common/model/event.h"
 #include "common/zone/conn.h"
 
-#define LEASE_TOKEN_BYTES  96
 #define LEASE_HOLDER_BYTES 128
 #define LEASE_PREVIOUS_MAX 4
 #define LEASE_NONCE_BYTES  33 /* 32 hexadecimal digits and NUL */
@@ -25,10 +25,10 @@ enum lease_answer {
 
 struct lease_reply {
 	enum lease_answer answer;
-	char token[LEASE_TOKEN_BYTES]; /* ours when held, the holder's when busy */
-	uint64_t seq;		       /* busy: grows with each renewal */
-	int64_t left_ms;	       /* busy: -1 no expiry */
-	int64_t ttl_ms;		       /* busy: the holder's own TTL */
+	char token[TOKEN_BYTES]; /* ours when held, the holder's when busy */
+	uint64_t seq;		 /* busy: grows with each renewal */
+	int64_t left_ms;	 /* busy: -1 no expiry */
+	int64_t ttl_ms;		 /* busy: the holder's own TTL */
 	char holder[LEASE_HOLDER_BYTES];
 };
 

@@ -6,49 +6,40 @@
 #include "common/base/mem.h"
 
 /* The value behind "name:" at the start of a line; false when there is none. */
-static bool info_value(const char *info, size_t n, const char *name, char *out, size_t out_n)
+static bool info_value(const char *info, const char *name, char *out, size_t n)
 {
 	size_t len = strlen(name);
-	const char *end = info + n;
 	const char *p = info;
 
-	while (p < end) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t line = nl == NULL ? (size_t)(end - p) : (size_t)(nl - p);
+	while ((p = strstr(p, name)) != NULL) {
+		bool begins = p == info || p[-1] == '\n';
 
-		if (line > 0 && p[line - 1] == '\r')
-			line--;
-		if (line > len && memcmp(p, name, len) == 0 && p[len] == ':') {
-			size_t v = MIN(line - len - 1, out_n - 1);
-
-			memcpy(out, p + len + 1, v);
-			out[v] = '\0';
-			return true;
-		}
-		if (nl == NULL)
-			break;
-		p = nl + 1;
+		p += len;
+		if (!begins || *p != ':')
+			continue;
+		str_print(out, n, "%.*s", (int)strcspn(p + 1, "\r\n"), p + 1);
+		return true;
 	}
 	return false;
 }
 
-void probe_info(struct probe *p, const char *info, size_t n)
+void probe_info(struct probe *p, const char *info)
 {
 	char v[64];
 	uint64_t limit = 0;
 
-	if ((info_value(info, n, "redis_mode", v, sizeof(v)) && str_equal(v, "cluster")) ||
-	    (info_value(info, n, "cluster_enabled", v, sizeof(v)) && str_equal(v, "1")))
+	if ((info_value(info, "redis_mode", v, sizeof(v)) && str_equal(v, "cluster")) ||
+	    (info_value(info, "cluster_enabled", v, sizeof(v)) && str_equal(v, "1")))
 		str_copy(
 			p->refused, sizeof(p->refused),
 			"this Redis runs in cluster mode, where the reference's keys cannot work (no "
 			"hash tag); use a standalone server or Sentinel");
-	else if (info_value(info, n, "role", v, sizeof(v)) && !str_equal(v, "master"))
+	else if (info_value(info, "role", v, sizeof(v)) && !str_equal(v, "master"))
 		str_copy(p->refused, sizeof(p->refused),
 			 "this Redis is a replica; connect to the master");
-	if (info_value(info, n, "maxmemory", v, sizeof(v)))
+	if (info_value(info, "maxmemory", v, sizeof(v)))
 		(void)str_to_u64(v, strlen(v), &limit);
-	if (limit == 0 || !info_value(info, n, "maxmemory_policy", v, sizeof(v)))
+	if (limit == 0 || !info_value(info, "maxmemory_policy", v, sizeof(v)))
 		return;
 	if (str_starts(v, "allkeys-"))
 		str_print(p->barred, sizeof(p->barred),
@@ -76,15 +67,14 @@ static void answered(struct probe *p)
 static void on_info(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct probe *p = arg;
-	size_t n = 0;
-	const char *s = redis_str(r, &n);
+	const char *s = redis_str(r, NULL);
 	char v[8];
 
 	if (lost != NULL)
 		return;
 	if (s != NULL && !redis_is_error(r)) {
-		probe_info(p, s, n);
-		p->aof_off = info_value(s, n, "aof_enabled", v, sizeof(v)) && v[0] == '0';
+		probe_info(p, s);
+		p->aof_off = info_value(s, "aof_enabled", v, sizeof(v)) && v[0] == '0';
 	}
 	answered(p);
 }
@@ -136,7 +126,7 @@ static void on_transaction(void *arg, const struct redis_reply *r, const struct 
 int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn *fn, void *arg)
 {
 	const struct zone_keys *k = zone_conn_keys(z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 	char *second;
 	char *beside;
 
@@ -152,9 +142,9 @@ int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn 
 	CHECK(redis_sendv(zone_conn_redis(z), on_transaction, p, "EXEC", NULL) == 0);
 	second = mem_printf("%s:2", k->probe);
 	beside = mem_printf("%szonesync-probe", k->event_prefix);
-	zone_cmd_begin(z, &c, SCRIPT_PROBE, k->probe, second, beside, NULL);
+	zone_call(z, &c, SCRIPT_PROBE, k->probe, second, beside, NULL);
 	mem_free(second);
 	mem_free(beside);
-	CHECK(zone_cmd_send(z, &c, on_rights, p) == 0);
+	CHECK(zone_send(z, &c, on_rights, p) == 0);
 	return 0;
 }

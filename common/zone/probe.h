@@ -34,7 +34,7 @@ struct probe {
 };
 
 /* Judges the text of INFO. */
-void probe_info(struct probe *p, const char *info, size_t n);
+void probe_info(struct probe *p, const char *info);
 
 /* Asks the server, then calls `fn` once; not at all when the connection is lost. */
 int probe_server(struct zone_conn *z, struct probe *p, bool candidate, probe_fn *fn,

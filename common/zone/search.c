@@ -15,19 +15,9 @@ static const struct {
 	{ "updatedAt", "NUMERIC" },
 };
 
-const struct redis_reply *search_value(const struct redis_reply *list, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < redis_count(list); i += 2)
-		if (redis_is(redis_at(list, i), name))
-			return redis_at(list, i + 1);
-	return NULL;
-}
-
 static bool has_prefix(const struct redis_reply *definition)
 {
-	const struct redis_reply *list = search_value(definition, "prefixes");
+	const struct redis_reply *list = redis_value(definition, "prefixes");
 	size_t i;
 
 	for (i = 0; i < redis_count(list); i++)
@@ -42,27 +32,27 @@ static const struct redis_reply *attribute(const struct redis_reply *list, const
 	size_t i;
 
 	for (i = 0; i < redis_count(list); i++)
-		if (redis_is(search_value(redis_at(list, i), "attribute"), name))
+		if (redis_is(redis_value(redis_at(list, i), "attribute"), name))
 			return redis_at(list, i);
 	return NULL;
 }
 
 bool search_serves(const struct redis_reply *info, char *why, size_t n)
 {
-	const struct redis_reply *definition = search_value(info, "index_definition");
-	const struct redis_reply *list = search_value(info, "attributes");
+	const struct redis_reply *definition = redis_value(info, "index_definition");
+	const struct redis_reply *list = redis_value(info, "attributes");
 	size_t i;
 
-	if (!redis_is(search_value(definition, "key_type"), "HASH") || !has_prefix(definition) ||
-	    search_value(definition, "filter") != NULL) {
+	if (!redis_is(redis_value(definition, "key_type"), "HASH") || !has_prefix(definition) ||
+	    redis_value(definition, "filter") != NULL) {
 		str_print(why, n, "it is not over all hashes below " EVENTS);
 		return false;
 	}
 	for (i = 0; i < ARRAY_LEN(fields); i++) {
 		const struct redis_reply *a = attribute(list, fields[i].name);
 
-		if (!redis_is(search_value(a, "identifier"), fields[i].name) ||
-		    !redis_is(search_value(a, "type"), fields[i].type)) {
+		if (!redis_is(redis_value(a, "identifier"), fields[i].name) ||
+		    !redis_is(redis_value(a, "type"), fields[i].type)) {
 			str_print(why, n, "%s is no %s in it", fields[i].name, fields[i].type);
 			return false;
 		}

@@ -35,9 +35,6 @@ struct search {
 	void *arg;
 };
 
-/* The value behind a name in a list of both; NULL without one. */
-const struct redis_reply *search_value(const struct redis_reply *list, const char *name);
-
 /* True when the reference's queries find what they look for in an index of this FT.INFO. */
 bool search_serves(const struct redis_reply *info, char *why, size_t n);
 

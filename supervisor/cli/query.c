@@ -71,8 +71,7 @@ static int receive(struct query *q, Gateway__Reply **out, struct err *e)
 	r = gateway__reply__unpack(NULL, n, body);
 	/* Id 0 is about the connection: why it ends. */
 	if (r == NULL || (r->id != q->id && (r->id != 0 || r->code == GATEWAY__CODE__OK))) {
-		if (r != NULL)
-			gateway__reply__free_unpacked(r, NULL);
+		gateway__reply__free_unpacked(r, NULL);
 		return err_set(e, ERR_PROTO, "%zu bytes that are no answer", n);
 	}
 	*out = r;

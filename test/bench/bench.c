@@ -136,7 +136,7 @@ static void on_plain(void *arg, const struct redis_reply *r, const struct err *l
 	pump_plain(b);
 }
 
-static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
+static void put_plain(struct bench *b, uint64_t i, struct redis_cmd *c)
 {
 	const char *const f[] = { "clusterId", "plain", "type", "API_KEY", "syncAction", "DEPLOY" };
 	struct stamp st = { .revision = i + 1,
@@ -149,35 +149,32 @@ static void put_plain(struct bench *b, uint64_t i, struct buf *wire)
 
 	name_of(id, i);
 	(void)snprintf(key, sizeof(key), "distributed_event:plain:API:api-1:API_KEY:%s", id);
-	redis_wire_begin(wire, 16);
-	redis_wire_str(wire, "HSET");
-	redis_wire_str(wire, key);
+	redis_cmd_str(c, "HSET");
+	redis_cmd_str(c, key);
 	for (k = 0; k < ARRAY_LEN(f); k++)
-		redis_wire_str(wire, f[k]);
-	redis_wire_str(wire, "id");
-	redis_wire_str(wire, id);
-	redis_wire_str(wire, "updatedAt");
-	redis_wire_i64(wire, 1755700000000);
-	redis_wire_str(wire, "payload");
-	redis_wire_arg(wire, b->payload, PAYLOAD_BYTES);
+		redis_cmd_str(c, f[k]);
+	redis_cmd_str(c, "id");
+	redis_cmd_str(c, id);
+	redis_cmd_str(c, "updatedAt");
+	redis_cmd_i64(c, 1755700000000);
+	redis_cmd_str(c, "payload");
+	redis_cmd_arg(c, b->payload, PAYLOAD_BYTES);
 	stamp_write(&stamp, &st);
-	redis_wire_str(wire, STAMP_FIELD);
-	redis_wire_arg(wire, stamp.data, stamp.len);
+	redis_cmd_str(c, STAMP_FIELD);
+	redis_cmd_arg(c, stamp.data, stamp.len);
 	buf_reset(&stamp);
 }
 
 static void pump_plain(struct bench *b)
 {
-	struct buf wire = { 0 };
+	struct redis_cmd c = { 0 };
 
 	while (b->sent < b->to && b->sent - b->answered < PLAIN_WINDOW) {
-		buf_clear(&wire);
 		vary(b, b->sent);
-		put_plain(b, b->sent, &wire);
-		CHECK(redis_send(zone_conn_redis(b->z), &wire, on_plain, b) == 0);
+		put_plain(b, b->sent, &c);
+		CHECK(redis_send(zone_conn_redis(b->z), &c, on_plain, b) == 0);
 		b->sent++;
 	}
-	buf_reset(&wire);
 	if (b->answered == b->to)
 		end_slice(b);
 }
@@ -187,15 +184,14 @@ static void pump_plain(struct bench *b)
 /* A page is all the sink takes at once; it looks ahead for the next. */
 static void put_event(struct bench *b, struct zone_page *p, struct event *ev, bool forced)
 {
-	struct buf name = { 0 };
+	char *name;
 	struct hash h;
 
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
+	name = event_name(ev->kind, ev->id, ev->ref_id);
 	event_hash(&h, ev);
-	known_set(&b->known, known_put(&b->known, buf_cstr(&name), ev->kind, ev->ref_id), &h,
-		  ev->version);
+	known_set(&b->known, known_put(&b->known, name, ev->kind, ev->ref_id), &h, ev->version);
 	page_deploy(p, &b->known, ev, &h, forced);
-	buf_reset(&name);
+	mem_free(name);
 }
 
 static void pump_fenced(struct bench *b)

@@ -4,7 +4,7 @@
 
 #include "common/ipc/frame.h"
 #include "common/ipc/route.h"
-#include "common/ipc/text.h"
+#include "common/message/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -12,7 +12,7 @@ static int handle(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	UNUSED(self);
 	UNUSED(e);
-	CHECK(route_name(m)[0] != '\0' && text_ok(&m->base));
+	CHECK(route_name(m)[0] != '\0' && message_is_text(&m->base));
 	CHECK(ipc__envelope__get_packed_size(m) <= 2 * FRAME_MAX_BYTES);
 	return 0;
 }

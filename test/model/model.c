@@ -92,7 +92,7 @@ struct node {
 	struct position pos, next;
 	bool live[NAMES], next_live[NAMES];
 	bool lost[NAMES]; /* was live here, and was withdrawn */
-	char ahead[LEASE_TOKEN_BYTES];
+	char ahead[TOKEN_BYTES];
 	bool building;
 	struct looks looks;
 };
@@ -129,9 +129,9 @@ static uint64_t dice(struct world *w, uint64_t n)
 		}                                                                                  \
 	} while (0)
 
-static void token_of(char out[LEASE_TOKEN_BYTES], uint64_t epoch)
+static void token_of(char out[TOKEN_BYTES], uint64_t epoch)
 {
-	(void)snprintf(out, LEASE_TOKEN_BYTES, "%" PRIu64 ":n", epoch);
+	(void)snprintf(out, TOKEN_BYTES, "%" PRIu64 ":n", epoch);
 	if (epoch == 0)
 		out[0] = '\0';
 }

@@ -167,26 +167,18 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 
 const char *kit_ask(struct kit *k, ...)
 {
-	struct buf body = { 0 };
-	struct buf wire = { 0 };
+	struct redis_cmd c = { 0 };
 	const char *s;
-	size_t n = 0;
 	va_list ap;
 
 	va_start(ap, k);
-	while ((s = va_arg(ap, const char *)) != NULL) {
-		redis_wire_str(&body, s);
-		n++;
-	}
+	while ((s = va_arg(ap, const char *)) != NULL)
+		redis_cmd_str(&c, s);
 	va_end(ap);
-	redis_wire_begin(&wire, n);
-	buf_add(&wire, body.data, body.len);
 	kit_until(k, &admin_up);
 	buf_clear(&answer);
 	answered = false;
-	assert_int_equal(redis_send(k->admin, &wire, on_answer, NULL), 0);
+	assert_int_equal(redis_send(k->admin, &c, on_answer, NULL), 0);
 	kit_until(k, &answered);
-	buf_reset(&body);
-	buf_reset(&wire);
 	return buf_cstr(&answer);
 }

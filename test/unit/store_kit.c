@@ -33,10 +33,10 @@ void store_kit_damage(const char *dir, const char *text)
 	mem_free(command);
 }
 
-struct store_position store_kit_told(struct store *s)
+struct position store_kit_told(struct store *s)
 {
 	struct store_view *v = NULL;
-	struct store_position p;
+	struct position p;
 
 	assert_int_equal(store_view_open(s, &v, NULL), 0);
 	store_view_told(v, &p);

@@ -12,5 +12,5 @@
 char *store_kit_make(void); /* not there yet: store_open() makes it */
 /* Changes each place where `text` stands in a generation; the store may be open. */
 void store_kit_damage(const char *dir, const char *text);
-struct store_position store_kit_told(struct store *s); /* what clients are told */
+struct position store_kit_told(struct store *s); /* what clients are told */
 void store_kit_remove(char **dir); /* with all that is in it; the store is closed before */

@@ -47,14 +47,14 @@ struct item {
 };
 
 /* Revisions as they come, from `first` on; what `with` does with them. */
-typedef int with_fn(const struct store_batch *b, struct store_position *after);
+typedef int with_fn(const struct store_batch *b, struct position *after);
 
 static int give(const struct item *v, size_t n, uint64_t first, const char *token, with_fn *with)
 {
 	struct event *ev = mem_zalloc(n * sizeof(*ev));
 	struct store_record *r = mem_zalloc(n * sizeof(*r));
 	struct store_batch b = { .records = r, .len = n, .position = { .lineage = "l" } };
-	struct store_position after;
+	struct position after;
 	size_t i;
 	int rc;
 
@@ -79,17 +79,17 @@ static int give(const struct item *v, size_t n, uint64_t first, const char *toke
 	return rc;
 }
 
-static int serve(const struct store_batch *b, struct store_position *after)
+static int serve(const struct store_batch *b, struct position *after)
 {
 	return store_apply(st, STORE_CURRENT, b, after, NULL);
 }
 
-static int build(const struct store_batch *b, struct store_position *after)
+static int build(const struct store_batch *b, struct position *after)
 {
 	return store_apply(st, STORE_NEXT, b, after, NULL);
 }
 
-static int take(const struct store_batch *b, struct store_position *after)
+static int take(const struct store_batch *b, struct position *after)
 {
 	return store_withdraw(st, b, after, NULL);
 }
@@ -118,8 +118,8 @@ static void withdrawals_leave_position_and_log_as_they_are(void **state)
 	static const struct item gone[] = { { KIND_API_KEY, "k1", "a", NULL },
 					    { KIND_API_KEY, "never", "a", NULL },
 					    { KIND_API, "c", NULL, NULL } };
-	struct store_position before;
-	struct store_position after;
+	struct position before;
+	struct position after;
 	struct store_ahead ahead;
 	struct err e = { 0 };
 
@@ -165,7 +165,7 @@ static void clients_are_told_another_position_with_each_withdrawal(void **state)
 {
 	static const struct item one[] = { { KIND_API_KEY, "k1", "a", NULL } };
 	static const struct item two[] = { { KIND_API_KEY, "k2", "b", NULL } };
-	struct store_position p[3];
+	struct position p[3];
 
 	UNUSED(state);
 	assert_int_equal(give(sample, ARRAY_LEN(sample), 11, "5:a", serve), 0);

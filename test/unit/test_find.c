@@ -86,7 +86,6 @@ static int parse(void *arg, const struct redis_reply *r)
 
 	assert_int_equal(zone_keys_init(&k, "z", &e), 0);
 	p->rc = find_page_parse(r, &k, 100, &p->page, &e);
-	zone_keys_reset(&k);
 	return 0;
 }
 

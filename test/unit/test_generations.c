@@ -115,7 +115,7 @@ static void put(enum store_target t, unsigned n)
 	struct store_batch b = { .records = &r,
 				 .len = 1,
 				 .position = { .lineage = "l1", .token = "1:a", .revision = n } };
-	struct store_position after;
+	struct position after;
 
 	ev.id = mem_printf("%u", n);
 	event_hash(&r.hash, &ev);
@@ -548,7 +548,7 @@ static void count_call(void *arg)
 static void a_failed_write_of_a_meta_page_asks_for_another_process(void **state)
 {
 	struct store_view *v = NULL;
-	struct store_position after;
+	struct position after;
 	struct store_batch b = { .len = 0 };
 	unsigned called = 0;
 

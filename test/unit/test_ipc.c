@@ -18,7 +18,7 @@
 #include "common/ipc/chan.h"
 #include "common/ipc/listener.h"
 #include "common/ipc/route.h"
-#include "common/ipc/text.h"
+#include "common/message/message.h"
 
 /* --- frame --- */
 
@@ -628,7 +628,7 @@ static int got_text(void *arg, const uint8_t *body, size_t n, struct err *e)
 {
 	Ipc__Envelope *m = ipc__envelope__unpack(NULL, n, body);
 
-	assert_true(m != NULL && text_ok(&m->base));
+	assert_true(m != NULL && message_is_text(&m->base));
 	assert_int_equal(texts_of(arg, m, e), 0);
 	ipc__envelope__free_unpacked(m, NULL);
 	return 0;
@@ -663,7 +663,7 @@ static void route_mends_text_that_is_not_utf8_at_any_depth(void **state)
 
 	UNUSED(state);
 	fill(&b);
-	assert_false(text_ok(&b.stand.base) || text_ok(&b.report.base));
+	assert_false(message_is_text(&b.stand.base) || message_is_text(&b.report.base));
 	assert_int_equal(dispatch(&text_routes, 1, 1, wire, pack(&b.stand, wire), &got, NULL), 0);
 	assert_int_equal(dispatch(&text_routes, 1, 1, wire, pack(&b.report, wire), &got, NULL), 0);
 	assert_string_equal(buf_cstr(&got), "good|bad \\xc0\\x80|bad \\xc0\\x80|");

@@ -211,7 +211,7 @@ static void put(enum kind k, const char *id, const char *ref, const char *payloa
 	struct store_batch b = { .records = &r,
 				 .len = 1,
 				 .position = { .lineage = "l", .revision = revision } };
-	struct store_position after;
+	struct position after;
 	struct err e = { 0 };
 
 	buf_adds(&ev.payload, payload == NULL ? "" : payload);

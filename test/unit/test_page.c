@@ -143,8 +143,11 @@ static void send(struct zone_page *p, bool forced)
 
 static void name_of(struct buf *b, const struct event *ev)
 {
+	char *name = event_name(ev->kind, ev->id, ev->ref_id);
+
 	buf_clear(b);
-	event_name(b, ev->kind, ev->id, ev->ref_id);
+	buf_adds(b, name);
+	mem_free(name);
 }
 
 static struct event make(enum action a, enum kind k, const char *id, const char *ref)

@@ -23,7 +23,7 @@ static char *dir;
 static struct store *st;
 static struct known known;
 static struct {
-	struct store_position after;
+	struct position after;
 	uint64_t effective; /* revisions it took */
 	bool left;	    /* children not yet withdrawn */
 } last;
@@ -63,18 +63,18 @@ static int learn_one(void *arg, const struct store_entry *x)
 	char *id = mem_dup(x->id, x->id_len);
 	char *ref = x->ref_len == 0 ? NULL : mem_dup(x->ref, x->ref_len);
 	char *version = mem_dup(x->version, x->version_len);
-	struct buf name = { 0 };
+	char *name;
 	struct known_entry *e;
 
-	event_name(&name, x->kind, id, ref);
-	e = known_put(&known, buf_cstr(&name), x->kind, ref);
+	name = event_name(x->kind, id, ref);
+	e = known_put(&known, name, x->kind, ref);
 	if (x->action == ACTION_DEPLOY)
 		known_set(&known, e, &x->hash, version);
 	else
 		known_withdraw(&known, e, version);
 	known_learn(&known, e, &x->hash, x->revision);
 	*(uint64_t *)arg = x->revision;
-	buf_reset(&name);
+	mem_free(name);
 	mem_free(version);
 	mem_free(ref);
 	mem_free(id);
@@ -85,7 +85,7 @@ static int learn_one(void *arg, const struct store_entry *x)
 static void learn(void)
 {
 	struct store_view *v = NULL;
-	struct store_position p;
+	struct position p;
 	uint64_t at = 0;
 
 	known_reset(&known);
@@ -202,24 +202,24 @@ static void withdraw_word(struct zone_page *p, const struct publish_op *o, struc
 static void say(struct zone_page *p, const struct publish_op *o)
 {
 	struct event ev = { .kind = o->kind };
-	struct buf name = { 0 };
+	char *name;
 	struct known_entry *e;
 
 	ev.id = mem_strdup(o->id);
 	ev.ref_id = mem_strdup(o->ref);
 	ev.version = mem_strdup(o->version);
-	event_name(&name, o->kind, o->id, o->ref);
-	e = known_get(&known, buf_cstr(&name));
+	name = event_name(o->kind, o->id, o->ref);
+	e = known_get(&known, name);
 	if (e == NULL && o->what <= PUBLISH_WITHDRAW)
-		e = known_put(&known, buf_cstr(&name), o->kind, o->ref);
+		e = known_put(&known, name, o->kind, o->ref);
 	if (o->what == PUBLISH_PUT || o->what == PUBLISH_FORCE) {
 		put_word(p, o, e, &ev);
 	} else if (o->what == PUBLISH_WITHDRAW) {
 		withdraw_word(p, o, e, &ev);
 	} else if (o->what == PUBLISH_KEEP) {
-		page_keep(p, &known, buf_cstr(&name));
+		page_keep(p, &known, name);
 	} else if (o->what == PUBLISH_PURGE) {
-		page_purge(p, &known, buf_cstr(&name), o->number);
+		page_purge(p, &known, name, o->number);
 	} else if (o->what == PUBLISH_META) {
 		page_field(p, PAGE_META, o->field, o->value);
 	} else {
@@ -227,7 +227,7 @@ static void say(struct zone_page *p, const struct publish_op *o)
 		known_withdraw_children(&known, o->ref);
 		last.left = !page_children(p, &known, o->ref);
 	}
-	buf_reset(&name);
+	mem_free(name);
 	event_reset(&ev);
 }
 
@@ -332,8 +332,8 @@ static int show(void *arg, const struct store_entry *x)
 static void expect(const char *want)
 {
 	struct store_view *v = NULL;
-	struct store_position in_view;
-	struct store_position p;
+	struct position in_view;
+	struct position p;
 	struct buf b = { 0 };
 	struct err e = { 0 };
 
@@ -666,8 +666,8 @@ static void fields_stand_beside_what_they_cover(void **state)
 static void a_page_that_does_not_fit_changes_nothing(void **state)
 {
 	char *big = mem_alloc(2 * SMALL_BYTES);
-	struct store_position before;
-	struct store_position after;
+	struct position before;
+	struct position after;
 	struct err e = { 0 };
 	struct publish_op ops[5];
 

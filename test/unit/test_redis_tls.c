@@ -358,13 +358,11 @@ static void nothing_is_lost_while_a_write_is_on_its_way(void **state)
 	all_came = false;
 	assert_int_equal(kill(g.kit.pid, SIGSTOP), 0);
 	for (i = 0; i < MANY; i++) {
-		struct buf wire = { 0 };
+		struct redis_cmd c = { 0 };
 
-		redis_wire_begin(&wire, 2);
-		redis_wire_str(&wire, "ECHO");
-		redis_wire_arg(&wire, data + i, BIG);
-		assert_int_equal(redis_send(g.client, &wire, on_echo, data + i), 0);
-		buf_reset(&wire);
+		redis_cmd_str(&c, "ECHO");
+		redis_cmd_arg(&c, data + i, BIG);
+		assert_int_equal(redis_send(g.client, &c, on_echo, data + i), 0);
 		if (i % 3 == 0)
 			(void)uv_run(&g.kit.loop, UV_RUN_NOWAIT);
 	}

@@ -14,6 +14,7 @@
 #include "workers/cache/serve/resolve.h"
 
 #define MAP_BYTES (64ULL << 20)
+#define WHY(x)	  GATEWAY__MATCH__WHY__##x
 #define NOW	  5000
 #define KEY(more)                                                                                                                             \
 	"{\"id\":\"k\",\"key\":\"secret\",\"api\":\"a\",\"plan\":\"old\",\"subscription\":\"s\",\"application\":\"app\",\"active\":true" more \
@@ -60,7 +61,7 @@ static void put_at(enum kind k, const char *id, const char *ref, const char *pay
 	struct store_batch b = { .records = &r,
 				 .len = 1,
 				 .position = { .lineage = "l", .revision = revision } };
-	struct store_position after;
+	struct position after;
 	struct err e = { 0 };
 
 	buf_adds(&ev.payload, payload == NULL ? "" : payload);
@@ -121,26 +122,26 @@ static void each_thing_against_a_key_is_named(void **state)
 		const char *key, *sub;
 		int why;
 	} cases[] = {
-		{ KEY(""), SUB(ACCEPTED), RESOLVE_ACTIVE },
-		{ KEY(",\"revoked\":true,\"paused\":true"), SUB(ACCEPTED), RESOLVE_KEY_REVOKED },
-		{ KEY(",\"paused\":true"), SUB(ACCEPTED), RESOLVE_KEY_PAUSED },
-		{ KEY(",\"expireAt\":5000"), SUB(ACCEPTED), RESOLVE_KEY_EXPIRED },
-		{ KEY(",\"expireAt\":0"), SUB(ACCEPTED), RESOLVE_KEY_EXPIRED },
-		{ KEY(",\"expireAt\":-1"), SUB(ACCEPTED), RESOLVE_KEY_EXPIRED },
-		{ KEY(",\"expireAt\":5001"), SUB(ACCEPTED), RESOLVE_ACTIVE },
-		{ KEY(",\"expireAt\":null,\"revoked\":null"), SUB(ACCEPTED), RESOLVE_ACTIVE },
-		{ KEY(",\"active\":false"), SUB(ACCEPTED), RESOLVE_KEY_INACTIVE },
-		{ KEY(",\"active\":null"), SUB(ACCEPTED), RESOLVE_KEY_INACTIVE },
-		{ KEY(""), NULL, RESOLVE_SUBSCRIPTION_UNKNOWN },
-		{ KEY(""), "no JSON", RESOLVE_SUBSCRIPTION_UNKNOWN },
-		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":\"soon\""), RESOLVE_SUBSCRIPTION_UNKNOWN },
-		{ KEY(""), SUB(""), RESOLVE_SUBSCRIPTION_NOT_ACCEPTED },
-		{ KEY(""), SUB(",\"status\":\"PAUSED\""), RESOLVE_SUBSCRIPTION_NOT_ACCEPTED },
-		{ KEY(""), SUB(",\"status\":\"accepted\""), RESOLVE_SUBSCRIPTION_NOT_ACCEPTED },
-		{ KEY(""), SUB(ACCEPTED ",\"startingAt\":5001"), RESOLVE_SUBSCRIPTION_NOT_STARTED },
-		{ KEY(""), SUB(ACCEPTED ",\"startingAt\":5000"), RESOLVE_ACTIVE },
-		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":5000"), RESOLVE_SUBSCRIPTION_ENDED },
-		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":5001"), RESOLVE_ACTIVE },
+		{ KEY(""), SUB(ACCEPTED), WHY(NONE) },
+		{ KEY(",\"revoked\":true,\"paused\":true"), SUB(ACCEPTED), WHY(KEY_REVOKED) },
+		{ KEY(",\"paused\":true"), SUB(ACCEPTED), WHY(KEY_PAUSED) },
+		{ KEY(",\"expireAt\":5000"), SUB(ACCEPTED), WHY(KEY_EXPIRED) },
+		{ KEY(",\"expireAt\":0"), SUB(ACCEPTED), WHY(KEY_EXPIRED) },
+		{ KEY(",\"expireAt\":-1"), SUB(ACCEPTED), WHY(KEY_EXPIRED) },
+		{ KEY(",\"expireAt\":5001"), SUB(ACCEPTED), WHY(NONE) },
+		{ KEY(",\"expireAt\":null,\"revoked\":null"), SUB(ACCEPTED), WHY(NONE) },
+		{ KEY(",\"active\":false"), SUB(ACCEPTED), WHY(KEY_INACTIVE) },
+		{ KEY(",\"active\":null"), SUB(ACCEPTED), WHY(KEY_INACTIVE) },
+		{ KEY(""), NULL, WHY(SUBSCRIPTION_UNKNOWN) },
+		{ KEY(""), "no JSON", WHY(SUBSCRIPTION_UNKNOWN) },
+		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":\"soon\""), WHY(SUBSCRIPTION_UNKNOWN) },
+		{ KEY(""), SUB(""), WHY(SUBSCRIPTION_NOT_ACCEPTED) },
+		{ KEY(""), SUB(",\"status\":\"PAUSED\""), WHY(SUBSCRIPTION_NOT_ACCEPTED) },
+		{ KEY(""), SUB(",\"status\":\"accepted\""), WHY(SUBSCRIPTION_NOT_ACCEPTED) },
+		{ KEY(""), SUB(ACCEPTED ",\"startingAt\":5001"), WHY(SUBSCRIPTION_NOT_STARTED) },
+		{ KEY(""), SUB(ACCEPTED ",\"startingAt\":5000"), WHY(NONE) },
+		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":5000"), WHY(SUBSCRIPTION_ENDED) },
+		{ KEY(""), SUB(ACCEPTED ",\"endingAt\":5001"), WHY(NONE) },
 		/* What cannot be read as what it should be is no match: nobody passes on it. */
 		{ KEY(",\"revoked\":\"no\""), SUB(ACCEPTED), -1 },
 		{ KEY(",\"paused\":0"), SUB(ACCEPTED), -1 },
@@ -168,7 +169,7 @@ static void an_answer_names_everything_a_gateway_needs(void **state)
 	put(KIND_API, "a", NULL, "{}");
 	put_at(KIND_API_KEY, "k", "a", KEY(",\"expireAt\":7000"), 42);
 	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED ",\"endingAt\":6000"));
-	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_int_equal(why_key(), WHY(NONE));
 	assert_true(answer.deployed);
 	assert_string_equal(text_at(answer.match[0].subscription), "s");
 	assert_string_equal(text_at(answer.match[0].plan), "p"); /* the subscription's */
@@ -177,16 +178,16 @@ static void an_answer_names_everything_a_gateway_needs(void **state)
 	assert_int_equal(answer.match[0].expire_ms, 6000);
 	assert_int_equal(answer.match[0].updated_ms, 42);
 	assert_int_equal(answer.match[0].revision, 2);
-	assert_int_equal(why_client(), RESOLVE_ACTIVE);
+	assert_int_equal(why_client(), WHY(NONE));
 	assert_string_equal(text_at(answer.match[0].subscription), "s");
 	assert_string_equal(text_at(answer.match[0].key_id), "");
 	put(KIND_SUBSCRIPTION, "s", "a", NULL);
-	assert_int_equal(why_key(), RESOLVE_SUBSCRIPTION_UNKNOWN);
+	assert_int_equal(why_key(), WHY(SUBSCRIPTION_UNKNOWN));
 	assert_string_equal(text_at(answer.match[0].plan), "old"); /* what the key knows */
 	put(KIND_API, "a", NULL, NULL);
 	put(KIND_SUBSCRIPTION, "s", "a", SUB(ACCEPTED));
-	assert_int_equal(why_key(), RESOLVE_REF_NOT_DEPLOYED);
-	assert_int_equal(why_client(), RESOLVE_REF_NOT_DEPLOYED);
+	assert_int_equal(why_key(), WHY(REF_NOT_DEPLOYED));
+	assert_int_equal(why_client(), WHY(REF_NOT_DEPLOYED));
 	assert_false(answer.deployed);
 }
 
@@ -236,7 +237,7 @@ static void a_crowd_under_one_key_is_bounded(void **state)
 	}
 	assert_int_equal(store_switch(st, NULL), 0);
 	store_adopt(st);
-	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_int_equal(why_key(), WHY(NONE));
 	assert_int_equal(answer.n, RESOLVE_MATCHES_MAX);
 	assert_string_equal(text_at(answer.match[0].key_id), "k0500");
 	assert_string_equal(text_at(answer.match[1].key_id), "k0999"); /* the last looked at */
@@ -266,12 +267,12 @@ static void a_product_is_joined_to_its_apis(void **state)
 	put_product("p", "\"a\",\"b\"");
 	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ACCEPTED));
 	put(KIND_API_KEY, "pk", "p", PRODUCT_KEY("pk", "p"));
-	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_int_equal(why_key(), WHY(NONE));
 	assert_int_equal(answer.n, 1);
 	assert_string_equal(text_at(answer.match[0].product), "p");
 	assert_string_equal(text_at(answer.match[0].key_id), "pk");
 	assert_string_equal(text_at(answer.match[0].plan), "pp");
-	assert_int_equal(why_client(), RESOLVE_ACTIVE);
+	assert_int_equal(why_client(), WHY(NONE));
 	assert_string_equal(text_at(answer.match[0].product), "p");
 	ask_of(KIND_API, "b", LOOKUP_KEY, "secret");
 	assert_int_equal(answer.n, 1);
@@ -279,7 +280,7 @@ static void a_product_is_joined_to_its_apis(void **state)
 	assert_int_equal(answer.n, 0);
 	ask_of(KIND_API_PRODUCT, "p", LOOKUP_KEY, "secret"); /* the product itself is asked */
 	assert_int_equal(answer.n, 1);
-	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	assert_int_equal(answer.match[0].why, WHY(NONE));
 	assert_string_equal(text_at(answer.match[0].product), "");
 	/* With the plan of the question. */
 	ask(LOOKUP_CLIENT, "c", "pp");
@@ -287,17 +288,17 @@ static void a_product_is_joined_to_its_apis(void **state)
 	ask(LOOKUP_CLIENT, "c", "p");
 	assert_int_equal(answer.n, 0);
 	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ",\"status\":\"PAUSED\""));
-	assert_int_equal(why_key(), RESOLVE_SUBSCRIPTION_NOT_ACCEPTED);
+	assert_int_equal(why_key(), WHY(SUBSCRIPTION_NOT_ACCEPTED));
 	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ACCEPTED));
 	put(KIND_API, "a", NULL, NULL);
-	assert_int_equal(why_key(), RESOLVE_REF_NOT_DEPLOYED);
+	assert_int_equal(why_key(), WHY(REF_NOT_DEPLOYED));
 	put(KIND_API, "a", NULL, "{}");
 	/* The API leaves the product; the product is withdrawn. */
 	put_product("p", "\"b\"");
 	assert_int_equal(why_key(), -1);
 	assert_int_equal(why_client(), -1);
 	put_product("p", "\"b\",\"a\"");
-	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_int_equal(why_key(), WHY(NONE));
 	put(KIND_API_PRODUCT, "p", NULL, NULL);
 	assert_int_equal(why_key(), -1);
 }
@@ -325,7 +326,7 @@ static void an_api_goes_before_its_products_and_those_by_their_ids(void **state)
 	assert_string_equal(text_at(answer.match[0].key_id), "pk");
 	assert_string_equal(text_at(answer.match[1].key_id), "qk");
 	assert_string_equal(text_at(answer.match[2].key_id), "k");
-	assert_int_equal(answer.match[2].why, RESOLVE_KEY_REVOKED);
+	assert_int_equal(answer.match[2].why, WHY(KEY_REVOKED));
 }
 
 static void what_is_a_products_is_none_of_an_api_of_its_id(void **state)
@@ -335,13 +336,13 @@ static void what_is_a_products_is_none_of_an_api_of_its_id(void **state)
 	put(KIND_SUBSCRIPTION, "ps", "a", PRODUCT_SUB("a", ACCEPTED));
 	put(KIND_API_KEY, "pk", "a", PRODUCT_KEY("pk", "a"));
 	assert_int_equal(why_client(), -1);
-	assert_int_equal(why_key(), RESOLVE_SUBSCRIPTION_UNKNOWN);
+	assert_int_equal(why_key(), WHY(SUBSCRIPTION_UNKNOWN));
 	put(KIND_SUBSCRIPTION, "ps", "a",
 	    "{\"id\":\"ps\",\"api\":\"a\",\"plan\":\"p\"" ACCEPTED "}");
-	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_int_equal(why_key(), WHY(NONE));
 	put_product("a", "\"b\"");
 	ask_of(KIND_API_PRODUCT, "a", LOOKUP_KEY, "secret");
-	assert_int_equal(answer.match[0].why, RESOLVE_SUBSCRIPTION_UNKNOWN);
+	assert_int_equal(answer.match[0].why, WHY(SUBSCRIPTION_UNKNOWN));
 }
 
 static void products_beyond_the_limit_are_not_looked_at(void **state)
@@ -396,7 +397,7 @@ static void whatever_is_deployed_is_found(void **state)
 	p = mem_printf(SUB(",\"metadata\":\"%s\"" ACCEPTED), large);
 	put(KIND_SUBSCRIPTION, "s", "a", p);
 	mem_free(p);
-	assert_int_equal(why_client(), RESOLVE_ACTIVE);
+	assert_int_equal(why_client(), WHY(NONE));
 	p = mem_printf("{\"id\":\"k\",\"key\":\"%s\",\"api\":\"a\",\"subscription\":\"s\","
 		       "\"active\":true,\"x\":\"%s\"}",
 		       key, large);
@@ -404,7 +405,7 @@ static void whatever_is_deployed_is_found(void **state)
 	mem_free(p);
 	ask(LOOKUP_KEY, key, "");
 	assert_int_equal(answer.n, 1);
-	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	assert_int_equal(answer.match[0].why, WHY(NONE));
 	/* A product of 3 MiB that holds 20,000 APIs, ours the last. */
 	put(KIND_API_KEY, "k", "a", NULL);
 	put(KIND_SUBSCRIPTION, "s", "a", NULL);
@@ -414,7 +415,7 @@ static void whatever_is_deployed_is_found(void **state)
 	put_product("p", buf_cstr(&apis));
 	put(KIND_SUBSCRIPTION, "ps", "p", PRODUCT_SUB("p", ACCEPTED));
 	put(KIND_API_KEY, "pk", "p", PRODUCT_KEY("pk", "p"));
-	assert_int_equal(why_key(), RESOLVE_ACTIVE);
+	assert_int_equal(why_key(), WHY(NONE));
 	assert_string_equal(text_at(answer.match[0].product), "p");
 	buf_reset(&apis);
 	mem_free(large);
@@ -443,9 +444,9 @@ static void what_one_question_looks_at_is_bounded(void **state)
 	put(KIND_API_KEY, "qk", "q", PRODUCT_KEY("qk", "q"));
 	assert_int_equal(store_switch(st, NULL), 0);
 	store_adopt(st);
-	assert_int_equal(why_key(), RESOLVE_SUBSCRIPTION_UNKNOWN);
+	assert_int_equal(why_key(), WHY(SUBSCRIPTION_UNKNOWN));
 	ask_of(KIND_API_PRODUCT, "q", LOOKUP_KEY, "secret");
-	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	assert_int_equal(answer.match[0].why, WHY(NONE));
 	resolve_reset(&answer);
 }
 
@@ -474,7 +475,7 @@ static void a_damaged_record_refuses_no_other(void **state)
 	store_kit_damage(dir, "broken1");
 	assert_int_equal(ask_key(), 0);
 	assert_int_equal(answer.n, 1);
-	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	assert_int_equal(answer.match[0].why, WHY(NONE));
 	put(KIND_API_KEY, "k", "a", KEY(",\"revoked\":true"));
 	assert_int_equal(ask_key(), ERR_DAMAGED);
 	put(KIND_API_KEY, "k", "a", NULL);
@@ -489,7 +490,7 @@ static void a_damaged_record_refuses_no_other(void **state)
 	assert_int_equal(ask_key(), ERR_DAMAGED);
 	put(KIND_API_KEY, "k", "a", KEY(""));
 	assert_int_equal(ask_key(), 0);
-	assert_int_equal(answer.match[0].why, RESOLVE_ACTIVE);
+	assert_int_equal(answer.match[0].why, WHY(NONE));
 	resolve_reset(&answer);
 }
 

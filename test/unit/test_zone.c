@@ -201,7 +201,7 @@ static void release(const char *token)
 
 static void a_lease_is_won_renewed_and_given_back(void **state)
 {
-	char token[LEASE_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 
 	UNUSED(state);
 	acquire(NONCE_A, NULL, NULL, 0);
@@ -253,8 +253,8 @@ static void a_look_at_the_lease_takes_nothing(void **state)
 
 static void a_lease_is_taken_over_or_broken_by_compare_only(void **state)
 {
-	char first[LEASE_TOKEN_BYTES];
-	char second[LEASE_TOKEN_BYTES];
+	char first[TOKEN_BYTES];
+	char second[TOKEN_BYTES];
 
 	UNUSED(state);
 	acquire(NONCE_A, NULL, NULL, 0);
@@ -290,12 +290,12 @@ static void make(struct event *ev, enum action a, const char *id, const char *re
 
 static struct known_entry *entry_of(const struct event *ev)
 {
-	struct buf name = { 0 };
+	char *name;
 	struct known_entry *e;
 
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
-	e = known_put(&known, buf_cstr(&name), ev->kind, ev->ref_id);
-	buf_reset(&name);
+	name = event_name(ev->kind, ev->id, ev->ref_id);
+	e = known_put(&known, name, ev->kind, ev->ref_id);
+	mem_free(name);
 	return e;
 }
 
@@ -763,7 +763,7 @@ static void on_manifest(void *arg, const struct redis_reply *r, const struct err
 static void a_load_learns_what_is_lost(void **state)
 {
 	static const int want[ARRAY_LEN(damages)] = { 0, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1, -1, 0 };
-	struct zone_cmd c;
+	struct redis_cmd c;
 	unsigned i;
 
 	UNUSED(state);
@@ -771,11 +771,11 @@ static void a_load_learns_what_is_lost(void **state)
 	for (i = 0; i < ARRAY_LEN(damages); i++) {
 		do_damage(&damages[i]);
 		replied = false;
-		zone_cmd_begin(zone, &c, SCRIPT_MANIFEST, LOG, NULL);
-		zone_cmd_str(&c, "0");
-		zone_cmd_str(&c, "1000");
-		zone_cmd_str(&c, EVENT);
-		assert_int_equal(zone_cmd_send(zone, &c, on_manifest, NULL), 0);
+		zone_call(zone, &c, SCRIPT_MANIFEST, LOG, NULL);
+		redis_cmd_str(&c, "0");
+		redis_cmd_str(&c, "1000");
+		redis_cmd_str(&c, EVENT);
+		assert_int_equal(zone_send(zone, &c, on_manifest, NULL), 0);
 		kit_until(&kit, &replied);
 		if (learned != want[i])
 			fail_msg("%s: %d", damages[i].what, learned);
@@ -1613,7 +1613,7 @@ static void nothing_is_sent_after_the_deadline(void **state)
 
 static void a_newer_lease_ends_the_writer(void **state)
 {
-	char old[LEASE_TOKEN_BYTES];
+	char old[TOKEN_BYTES];
 
 	UNUSED(state);
 	found_zone();
@@ -1649,7 +1649,7 @@ static void batches_of_another_epoch_are_not_taken_for_ours(void **state)
 /* The same process is promoted again while answers are on their way. */
 static void answers_of_an_old_token_are_not_the_new_ones(void **state)
 {
-	char fresh[LEASE_TOKEN_BYTES];
+	char fresh[TOKEN_BYTES];
 
 	UNUSED(state);
 	found_zone();
@@ -1815,10 +1815,10 @@ static void cluster_mode_is_refused(void **state)
 
 	UNUSED(state);
 	seen = (struct probe){ 0 };
-	probe_info(&seen, info, sizeof(info) - 1);
+	probe_info(&seen, info);
 	assert_non_null(strstr(seen.refused, "cluster mode"));
 	seen = (struct probe){ 0 };
-	probe_info(&seen, "cluster_enabled:1", 17);
+	probe_info(&seen, "cluster_enabled:1");
 	assert_non_null(strstr(seen.refused, "cluster mode"));
 }
 
@@ -1923,7 +1923,6 @@ static void zone_ids_that_cannot_be_keys_are_refused(void **state)
 	assert_int_equal(zone_keys_init(&k, "a}b", NULL), ERR_CONFIG);
 	assert_int_equal(zone_keys_init(&k, "a\nb", NULL), ERR_CONFIG);
 	assert_int_equal(zone_keys_init(&k, huge + 1, NULL), 0);
-	zone_keys_reset(&k);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "common/zone/java.h"
 #include "common/zone/probe.h"
 #include "common/zone/search.h"
@@ -40,8 +41,8 @@ struct doctor {
 	size_t n_clusters;
 	bool more_clusters;
 	size_t n_states;
-	Ipc__Finding *list[FINDINGS_MAX];
-	size_t n;
+	Ipc__Examined *found; /* owned; NULL: no run is under way */
+	size_t cap;
 };
 
 /* --- findings --- */
@@ -56,7 +57,7 @@ static void add(struct doctor *d, bool bad, const char *topic, const char *fmt, 
 	va_list ap;
 	char *p;
 
-	if (d->n == FINDINGS_MAX)
+	if (d->found->n_findings == FINDINGS_MAX)
 		return;
 	va_start(ap, fmt);
 	str_vprint(text, sizeof(text), fmt, ap);
@@ -65,21 +66,20 @@ static void add(struct doctor *d, bool bad, const char *topic, const char *fmt, 
 	for (p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
 			*p = '?';
-	f = mem_zalloc(sizeof(*f));
-	ipc__finding__init(f);
+	f = message_new(&ipc__finding__descriptor);
 	f->bad = bad;
 	f->topic = mem_strdup(topic);
 	f->text = mem_strdup(text);
-	d->list[d->n++] = f;
+	d->found->findings = mem_grow(d->found->findings, &d->cap, d->found->n_findings + 1,
+				      sizeof(Ipc__Finding *));
+	d->found->findings[d->found->n_findings++] = f;
 }
 
 static void forget(struct doctor *d)
 {
-	while (d->n > 0) {
-		mem_free(d->list[--d->n]->topic);
-		mem_free(d->list[d->n]->text);
-		mem_free(d->list[d->n]);
-	}
+	message_free(d->found);
+	d->found = NULL;
+	d->cap = 0;
 	while (d->n_clusters > 0)
 		mem_free(d->clusters[--d->n_clusters].id);
 	d->more_clusters = false;
@@ -89,12 +89,8 @@ static void forget(struct doctor *d)
 
 static void finish(struct doctor *d)
 {
-	Ipc__Examined m = IPC__EXAMINED__INIT;
-
-	m.findings = d->list;
-	m.n_findings = d->n;
 	d->running = false;
-	d->done(d->arg, &m);
+	d->done(d->arg, d->found);
 	forget(d);
 }
 
@@ -168,9 +164,9 @@ static void take_modules(struct doctor *d, const struct redis_reply *r)
 	for (i = 0; i < redis_count(r); i++) {
 		const struct redis_reply *m = redis_at(r, i);
 
-		if ((redis_is(search_value(m, "name"), "search") ||
-		     redis_is(search_value(m, "name"), "ft")) &&
-		    redis_u64(search_value(m, "ver"), &v)) {
+		if ((redis_is(redis_value(m, "name"), "search") ||
+		     redis_is(redis_value(m, "name"), "ft")) &&
+		    redis_u64(redis_value(m, "ver"), &v)) {
 			add(d, false, "index", "search module %" PRIu64 ".%" PRIu64 ".%" PRIu64,
 			    v / 10000, v / 100 % 100, v % 100);
 			return;
@@ -205,7 +201,7 @@ static void take_index(struct doctor *d, const struct redis_reply *r)
 		    "(zonesync.redis.search_index), a Java gateway at its start");
 	else if (!search_serves(r, why, sizeof(why)))
 		add(d, true, "index", SEARCH_INDEX " does not serve: %s", why);
-	else if (redis_u64(search_value(r, "hash_indexing_failures"), &n) && n > 0)
+	else if (redis_u64(redis_value(r, "hash_indexing_failures"), &n) && n > 0)
 		add(d, true, "index", SEARCH_INDEX " could not take %" PRIu64 " hashes", n);
 	else
 		add(d, false, "index", SEARCH_INDEX " is there");
@@ -376,12 +372,12 @@ static void on_survey(void *arg, const struct redis_reply *r, const struct err *
 
 static void ask_survey(struct doctor *d)
 {
-	struct zone_cmd c;
+	struct redis_cmd c;
 
-	zone_cmd_begin(d->z, &c, SCRIPT_SURVEY, NULL);
-	zone_cmd_str(&c, d->cursor);
-	zone_cmd_i64(&c, DOCTOR_KEYS);
-	if (zone_cmd_send(d->z, &c, on_survey, d) < 0) {
+	zone_call(d->z, &c, SCRIPT_SURVEY, NULL);
+	redis_cmd_str(&c, d->cursor);
+	redis_cmd_i64(&c, DOCTOR_KEYS);
+	if (zone_send(d->z, &c, on_survey, d) < 0) {
 		add(d, true, "server", "Redis cannot be asked now");
 		finish(d);
 	}
@@ -431,6 +427,7 @@ void doctor_begin(struct doctor *d, bool candidate)
 	if (d->running && clock_boot_ms() - d->begun_ms < DOCTOR_STUCK_MS)
 		return;
 	forget(d);
+	d->found = message_new(&ipc__examined__descriptor);
 	d->running = true;
 	d->step = 0;
 	d->steps = 0;

@@ -29,8 +29,8 @@ enum keeper_what {
 struct keeper_job {
 	enum keeper_what what;
 	enum store_target target;
-	struct page page;		/* APPLY: owned */
-	struct store_position position; /* APPLY: after it */
+	struct page page;	  /* APPLY: owned */
+	struct position position; /* APPLY: after it */
 	uint64_t horizon;
 	uint64_t withdraw_above; /* APPLY to the next: withdrawals above it are also taken where it
 				    is served; UINT64_MAX: none are */
@@ -45,10 +45,10 @@ struct keeper_job {
 	/* Results. */
 	int rc;
 	struct err err;
-	struct store_position after;
+	struct position after;
 	unsigned damaged; /* events that were left out */
 	int withdrawn;	  /* of what is served, which is at `served` now */
-	struct store_position served;
+	struct position served;
 	struct store_difference difference;
 };
 

@@ -94,10 +94,11 @@ static int on_resync(void *self, const Ipc__Envelope *m, struct err *e)
 	struct cache *c = self;
 
 	UNUSED(e);
-	if (m->resync->accept_deletes)
-		c->upstream->ops->accept(c->upstream);
-	else
+	if (!m->resync->accept_deletes)
 		c->upstream->ops->resync(c->upstream, "asked by a person");
+	else if (c->upstream->ops->accept != NULL)
+		c->upstream->ops->accept(c->upstream);
+	c->upstream->ops->resync(c->upstream, "asked by a person");
 	return 0;
 }
 
@@ -146,6 +147,7 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 {
 	struct cache *c = arg;
 	const Ipc__CacheConfig *cc = conf->cache;
+	struct zone_conn *z;
 	struct budget room;
 	char aside[200];
 	int rc;
@@ -171,7 +173,8 @@ static int configure(void *arg, struct worker *w, const Ipc__Configure *conf, st
 	if (rc == 0)
 		rc = open_http(c, cc, room.http, e);
 	if (rc == 0) {
-		c->doctor = doctor_create(c->upstream->ops->zone(c->upstream), on_examined, c);
+		z = c->upstream->ops->zone == NULL ? NULL : c->upstream->ops->zone(c->upstream);
+		c->doctor = doctor_create(z, on_examined, c);
 		c->upstream->changed = on_changed;
 		c->upstream->changed_arg = c;
 		CHECK(uv_async_init(worker_loop(w), &c->damaged, mend) == 0);

@@ -23,9 +23,9 @@ struct upstream_ops {
 	bool (*proven)(
 		const struct upstream *u); /* the store is at the head, and it is all there */
 	void (*resync)(struct upstream *u, const char *why);
+	/* These two are NULL where this node is alone: what its publisher writes serves at once. */
 	void (*accept)(struct upstream *u); /* a person: what is missing upstream may go here */
-	struct zone_conn *(*zone)(
-		struct upstream *u); /* the connection; NULL: this node is alone */
+	struct zone_conn *(*zone)(struct upstream *u);
 	void (*close)(struct upstream *u);
 };
 

@@ -2,10 +2,10 @@
 #include "workers/elector/election.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/message/message.h"
 #include "common/worker/link.h"
 #include "common/zone/java.h"
@@ -39,14 +39,6 @@ struct election {
 
 static void act(struct election *x, unsigned what);
 static void on_timer(uv_timer_t *t);
-
-static uint32_t any_number(void)
-{
-	uint32_t v = 0;
-
-	(void)!getrandom(&v, sizeof(v), GRND_NONBLOCK);
-	return v;
-}
 
 static void arm(struct election *x)
 {
@@ -131,7 +123,7 @@ static void on_answer(void *arg, const struct redis_reply *r, const struct err *
 		return;
 	}
 	x->down = (struct err){ 0 };
-	step(x, elector_reply(&x->m, &l, any_number(), clock_boot_ms()));
+	step(x, elector_reply(&x->m, &l, random_number(), clock_boot_ms()));
 }
 
 static void tell_held(struct election *x)
@@ -326,18 +318,12 @@ static void on_listener_up(void *arg)
 		redis_fail(x->listener, ERR_STATE, "cannot subscribe");
 }
 
-static void on_listener_down(void *arg, const struct err *why)
-{
-	UNUSED(arg);
-	UNUSED(why); /* the other connection tells the same story */
-}
-
 static void on_wake(void *arg, const char *p, size_t n)
 {
 	struct election *x = arg;
 
 	if (n == 4 && memcmp(p, "free", 4) == 0)
-		step(x, elector_wake(&x->m, any_number(), clock_boot_ms()));
+		step(x, elector_wake(&x->m, random_number(), clock_boot_ms()));
 }
 
 /* --- messages --- */
@@ -412,7 +398,8 @@ int election_open(struct election **out, struct worker *w, const Ipc__Configure 
 {
 	struct election *x = mem_zalloc(sizeof(*x));
 	const struct zone_hooks z = { x, on_up, on_down };
-	const struct redis_hooks l = { x, on_listener_up, on_listener_down, on_wake };
+	/* That it is lost the other connection tells too. */
+	const struct redis_hooks l = { x, on_listener_up, NULL, on_wake };
 	const Ipc__ElectorConfig *ec = c->elector;
 	struct redis_opts o;
 	int rc;
@@ -458,9 +445,8 @@ void election_report(struct election *x, Ipc__Report *out)
 	r.token = x->m.token;
 	r.holder = x->m.state == ELECTOR_HELD ? x->holder : x->m.seen.holder;
 	r.ttl_ms = x->m.seen.left_ms;
-	str_copy(redis, sizeof(redis), up ? "connected" : "down: ");
-	if (!up)
-		str_copy(redis + 6, sizeof(redis) - 6, x->down.text);
+	str_print(redis, sizeof(redis), "%s%s",
+		  up ? "connected" : "down: ", up ? "" : x->down.text);
 	r.redis = redis;
 	r.error = up ? (char *)(uintptr_t) "" : x->down.text;
 	r.unfit = x->down.code == ERR_CONFIG;

@@ -41,14 +41,14 @@ struct elector {
 	char nonce[LEASE_NONCE_BYTES];
 	char previous[LEASE_PREVIOUS_MAX][LEASE_NONCE_BYTES];
 	size_t previous_len;
-	char token[LEASE_TOKEN_BYTES]; /* ours; "" unless held or leaving */
-	bool up;		       /* Redis is reachable and fit for candidacy */
-	bool asking;		       /* a request is out */
-	bool woken;		       /* the lease was released meanwhile */
-	bool barred;		       /* a Java primary writes the zone: it is not fought */
-	int64_t sent_ms;	       /* when it was sent */
-	int64_t good_ms;	       /* when the last granted one was sent */
-	int64_t next_ms;	       /* when to look again */
+	char token[TOKEN_BYTES]; /* ours; "" unless held or leaving */
+	bool up;		 /* Redis is reachable and fit for candidacy */
+	bool asking;		 /* a request is out */
+	bool woken;		 /* the lease was released meanwhile */
+	bool barred;		 /* a Java primary writes the zone: it is not fought */
+	int64_t sent_ms;	 /* when it was sent */
+	int64_t good_ms;	 /* when the last granted one was sent */
+	int64_t next_ms;	 /* when to look again */
 
 	bool unready;	 /* the source is not known to be there: others go first */
 	int64_t free_ms; /* since when nobody has held the lease; 0: somebody does */

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/message/message.h"
 #include "common/worker/link.h"
 #include "workers/fetcher/source/source_db.h"
@@ -157,11 +157,9 @@ static void open_feed(struct fetcher *f)
 
 static void begin_refill(struct fetcher *f)
 {
-	unsigned char raw[16];
-	char lineage[33];
+	char lineage[RANDOM_HEX_BYTES];
 
-	CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-	str_hex(lineage, raw, sizeof(raw));
+	random_hex(lineage);
 	settle_reset(f);
 	removals_zone(f, lineage, NULL);
 	send_refill(f, lineage);
@@ -272,7 +270,7 @@ static void tell_demoted(struct fetcher *f, char *token)
 static int on_demote(void *self, const Ipc__Envelope *m, struct err *e)
 {
 	struct fetcher *f = *(struct fetcher **)self;
-	char token[END_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 
 	UNUSED(e);
 	str_copy(token, sizeof(token), f->token);
@@ -324,7 +322,7 @@ static void on_refused(void *arg, const struct err *why)
 static void on_over(void *arg, const struct err *why)
 {
 	struct fetcher *f = arg;
-	char token[END_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 	struct err lost = { 0 };
 	Ipc__TokenLost t = IPC__TOKEN_LOST__INIT;
 
@@ -539,7 +537,7 @@ int fetcher_open(struct fetcher **out, struct worker *w, const Ipc__Configure *c
 
 static void finish(struct fetcher *f)
 {
-	char token[END_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 
 	if (uv_is_closing((uv_handle_t *)&f->drain))
 		return;

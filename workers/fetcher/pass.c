@@ -129,15 +129,11 @@ static bool lacks_products(struct fetcher *f)
 
 static void take_event(struct fetcher *f, struct feed_item *i)
 {
-	struct buf b = { 0 };
-	struct known_entry *e;
-	const char *name;
+	char *name = event_name(i->ev.kind, i->ev.id, i->ev.ref_id);
+	struct known_entry *e = known_get(&f->known, name);
 
-	event_name(&b, i->ev.kind, i->ev.id, i->ev.ref_id);
-	name = buf_cstr(&b);
-	e = known_get(&f->known, name);
 	if (i->ev.action == ACTION_DEPLOY && is_too_large(f, name, i)) {
-		buf_reset(&b);
+		mem_free(name);
 		return;
 	}
 	if (i->ev.action == ACTION_DEPLOY) {
@@ -159,7 +155,7 @@ static void take_event(struct fetcher *f, struct feed_item *i)
 		else
 			removals_withdraw(f, name, &i->ev);
 	}
-	buf_reset(&b);
+	mem_free(name);
 }
 
 /* What the zone holds of each: the source reads the rows of the others. */

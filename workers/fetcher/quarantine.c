@@ -55,13 +55,13 @@ void quarantine_keep(struct fetcher *f, const char *name)
 /* Is its event's name known? That of node metadata is not in a document that cannot be read. */
 static bool touch_by_id(struct fetcher *f, enum kind k, const char *id)
 {
-	struct buf name = { 0 };
+	char *name;
 
 	if (id[0] == '\0' || k == KIND_SUBSCRIPTION || k == KIND_API_KEY || k == KIND_NODE_METADATA)
 		return false;
-	event_name(&name, k, id, NULL);
-	quarantine_keep(f, buf_cstr(&name));
-	buf_reset(&name);
+	name = event_name(k, id, NULL);
+	quarantine_keep(f, name);
+	mem_free(name);
 	return true;
 }
 

@@ -66,27 +66,24 @@ static const enum kind parents[] = { KIND_API, KIND_API_PRODUCT };
 /* Is what a child refers to held too, or about to be? Then it goes, or stays, with it. */
 static bool parent_is_held(const struct fetcher *f, const char *ref)
 {
-	struct buf name = { 0 };
 	bool held = false;
 	unsigned i;
 
 	for (i = 0; ref != NULL && !held && i < ARRAY_LEN(parents); i++) {
-		buf_clear(&name);
-		event_name(&name, parents[i], ref, NULL);
-		held = table_get(&f->removals.held, buf_cstr(&name)) != NULL;
+		char *name = event_name(parents[i], ref, NULL);
+
+		held = table_get(&f->removals.held, name) != NULL;
+		mem_free(name);
 	}
-	buf_reset(&name);
 	return held;
 }
 
 static struct known_entry *live_reference(const struct fetcher *f, enum kind k, const char *id)
 {
-	struct known_entry *e;
-	struct buf name = { 0 };
+	char *name = event_name(k, id, NULL);
+	struct known_entry *e = known_get(&f->known, name);
 
-	event_name(&name, k, id, NULL);
-	e = known_get(&f->known, buf_cstr(&name));
-	buf_reset(&name);
+	mem_free(name);
 	return e != NULL && known_live(e) ? e : NULL;
 }
 
@@ -386,16 +383,15 @@ static void let_go(struct fetcher *f, enum kind k, bool whole, const char *versi
 	}
 	while (n-- > 0) {
 		struct held *h = go[n];
-		struct buf name = { 0 };
+		char *name = event_name(h->ev.kind, h->ev.id, h->ev.ref_id);
 
-		event_name(&name, h->ev.kind, h->ev.id, h->ev.ref_id);
-		(void)table_del(&f->removals.held, buf_cstr(&name));
-		log_note(EV("removed"), KV("name", name.data));
+		(void)table_del(&f->removals.held, name);
+		log_note(EV("removed"), KV("name", name));
 		mem_free(h->ev.version);
 		h->ev.version = mem_strdup(version);
-		withdraw(f, name.data, &h->ev);
+		withdraw(f, name, &h->ev);
 		held_free(h);
-		buf_reset(&name);
+		mem_free(name);
 	}
 	mem_free(go);
 }

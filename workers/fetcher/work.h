@@ -52,10 +52,10 @@ struct fetcher {
 
 	enum fetch_state state;
 	enum refill refill;
-	char token[END_TOKEN_BYTES]; /* "": not promoted */
-	int64_t promoted_ms;	     /* boot time */
-	struct known known;	     /* of the zone */
-	uint32_t pass;		     /* number of the full pass under way or last */
+	char token[TOKEN_BYTES]; /* "": not promoted */
+	int64_t promoted_ms;	 /* boot time */
+	struct known known;	 /* of the zone */
+	uint32_t pass;		 /* number of the full pass under way or last */
 
 	struct learn learn;
 	struct reading reading;

@@ -41,8 +41,9 @@ static int walk_one(void *arg, const struct store_entry *entry)
 {
 	struct absent *a = arg;
 	struct absent_names *n = &a->names;
-	struct buf name = { 0 };
 	struct absent_one one = { .kind = entry->kind };
+	char *name;
+	char *key;
 
 	a->walked = entry->revision;
 	if (a->told++ >= ABSENT_WALK)
@@ -55,10 +56,11 @@ static int walk_one(void *arg, const struct store_entry *entry)
 	a->live[entry->kind]++;
 	one.id = mem_dup(entry->id, entry->id_len);
 	one.ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
-	buf_adds(&name, a->prefix);
-	event_name(&name, entry->kind, one.id, one.ref);
-	one.mark = marks_hash(buf_cstr(&name));
-	buf_reset(&name);
+	name = event_name(entry->kind, one.id, one.ref);
+	key = mem_printf("%s%s", a->prefix, name);
+	one.mark = marks_hash(key);
+	mem_free(key);
+	mem_free(name);
 	a->kept_wrong += marks_have(a->wrong, one.mark);
 	if (marks_have(a->seen, one.mark)) {
 		mem_free(one.id);

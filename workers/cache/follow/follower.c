@@ -56,11 +56,11 @@ static void on_index(void *arg, enum search_verdict v, const char *why)
 		log_warn(EV("index_unfit"), KV("index", SEARCH_INDEX), KV("why", why));
 }
 
-static void on_mirrored(void *arg, const struct store_position *p, bool switched)
+static void on_mirrored(void *arg, const struct position *p, bool switched)
 {
 	struct follower *f = arg;
 
-	replay_position(p, &f->pos);
+	f->pos = *p;
 	if (switched) {
 		log_note(EV("resync_done"), KV("revision", f->pos.revision),
 			 KV("count", f->pos.digest.count),
@@ -233,12 +233,6 @@ static void on_listener_up(void *arg)
 		look_now(f); /* what was said while nobody listened */
 }
 
-static void on_listener_down(void *arg, const struct err *why)
-{
-	UNUSED(arg);
-	UNUSED(why);
-}
-
 static void on_wake(void *arg, const char *p, size_t n)
 {
 	if (n > 0 && p[0] >= '0' && p[0] <= '9')
@@ -274,14 +268,12 @@ static void report(const struct upstream *u, Ipc__CacheReport *out)
 {
 	const struct follower *f = (const struct follower *)u;
 	static char redis[ERR_TEXT_BYTES + 8];
-	static char digest[36];
+	static char digest[DIGEST_TEXT_BYTES];
 	bool up = f->down.code == 0;
 
-	str_copy(redis, sizeof(redis), up ? "connected" : "down: ");
-	if (!up)
-		str_copy(redis + 6, sizeof(redis) - 6, f->down.text);
-	(void)snprintf(digest, sizeof(digest), "%08x%08x%08x%08x", f->pos.digest.lane[0],
-		       f->pos.digest.lane[1], f->pos.digest.lane[2], f->pos.digest.lane[3]);
+	str_print(redis, sizeof(redis), "%s%s",
+		  up ? "connected" : "down: ", up ? "" : f->down.text);
+	digest_text(digest, &f->pos.digest);
 	out->state = (char *)(uintptr_t)follower_mode_name(f->mode);
 	out->lineage = (char *)(uintptr_t)f->pos.lineage;
 	out->revision = f->pos.revision;
@@ -322,7 +314,7 @@ int follower_open(struct upstream **out, struct worker *w, const Ipc__CacheConfi
 						 accept_it, zone_of, close_it };
 	struct follower *f = mem_zalloc(sizeof(*f));
 	const struct zone_hooks zh = { f, on_up, on_down };
-	const struct redis_hooks lh = { f, on_listener_up, on_listener_down, on_wake };
+	const struct redis_hooks lh = { f, on_listener_up, NULL, on_wake };
 	const struct mirror_hooks mh = { f, on_mirrored, on_round };
 	struct mirror_about about;
 	struct redis_opts o;

@@ -3,10 +3,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 
 #define TELL_MS 1000 /* between two words to the zone */
 #define WAIT_MS 50   /* between two looks at a head that lets nothing be read */
@@ -89,20 +89,12 @@ static void on_poll(uv_timer_t *t)
 	look_now(t->data);
 }
 
-static uint32_t any_number(void)
-{
-	uint32_t v = 0;
-
-	(void)!getrandom(&v, sizeof(v), GRND_NONBLOCK);
-	return v;
-}
-
 void look_in(struct follower *f, int64_t ms)
 {
 	const struct look *l = &f->look;
 
 	if (ms == 0)
-		ms = l->poll_min_ms + any_number() % (l->poll_max_ms - l->poll_min_ms + 1);
+		ms = l->poll_min_ms + random_number() % (l->poll_max_ms - l->poll_min_ms + 1);
 	CHECK(uv_timer_start(&f->poll, on_poll, (uint64_t)ms, 0) == 0);
 }
 

@@ -3,10 +3,10 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/log/log.h"
 #include "common/model/guard.h"
 #include "common/zone/search.h"
@@ -28,14 +28,14 @@ struct mirror {
 	bool dropped;		    /* its round is over */
 
 	/* What is known of the zone. */
-	struct store_position pos, next; /* of what serves, and of what is being built */
-	bool renew;			 /* the next round builds */
-	bool all_due;			 /* or reads all */
-	int64_t pause_ms;		 /* between two because numbers differ */
-	int64_t all_ms;			 /* when the last such round began; CLOCK_BOOTTIME */
-	int64_t high_ms;		 /* greatest time read, of the writer's clock */
-	uint64_t aside; /* rows of deployed events that are none, and no record either */
-	uint64_t bad;	/* events of this zone that are none, in the last read of all */
+	struct position pos, next; /* of what serves, and of what is being built */
+	bool renew;		   /* the next round builds */
+	bool all_due;		   /* or reads all */
+	int64_t pause_ms;	   /* between two because numbers differ */
+	int64_t all_ms;		   /* when the last such round began; CLOCK_BOOTTIME */
+	int64_t high_ms;	   /* greatest time read, of the writer's clock */
+	uint64_t aside;		   /* rows of deployed events that are none, and no record either */
+	uint64_t bad;		   /* events of this zone that are none, in the last read of all */
 	struct absent absent;
 
 	/* The round. */
@@ -48,7 +48,7 @@ struct mirror {
 	uint64_t before, bad_now;
 	int64_t seen_ms;
 	struct marks seen, wrong;
-	char next_lineage[STORE_LINEAGE_BYTES];
+	char next_lineage[LINEAGE_BYTES];
 	struct find_page page; /* on its way into the store */
 	uint64_t cursor;
 };
@@ -130,7 +130,7 @@ static void free_baggage(void *data)
 static struct keeper_job *new_job(struct mirror *m, size_t n)
 {
 	struct keeper_job *job = keeper_job_new(KEEPER_WRITE);
-	struct store_position *after = &job->batch.position;
+	struct position *after = &job->batch.position;
 
 	job->data = mem_zalloc(sizeof(struct mirror_baggage));
 	job->free_data = free_baggage;
@@ -141,7 +141,7 @@ static struct keeper_job *new_job(struct mirror *m, size_t n)
 		job->target = STORE_NEXT;
 		job->begin_next = !m->began;
 		if (!m->began)
-			m->next = (struct store_position){ .revision = 0 };
+			m->next = (struct position){ .revision = 0 };
 		m->began = true;
 		*after = m->next;
 		str_copy(after->lineage, sizeof(after->lineage), m->next_lineage);
@@ -281,12 +281,31 @@ static bool refused(struct mirror *m, const struct redis_reply *r)
 	return true;
 }
 
-static void cannot_ask(struct mirror *m)
+static void cut_round(struct mirror *m, int code, const char *why)
 {
 	struct err e = { 0 };
 
-	(void)err_set(&e, ERR_BUSY, "the index cannot be asked now");
+	(void)err_set(&e, code, "%s", why);
 	fail_round(m, &e);
+}
+
+static void cannot_ask(struct mirror *m)
+{
+	cut_round(m, ERR_BUSY, "the index cannot be asked now");
+}
+
+/* False: there is no number, and no round any more. */
+static bool take_count(struct mirror *m, const struct redis_reply *r, const struct err *lost,
+		       uint64_t *out)
+{
+	struct err e = { 0 };
+
+	if (lost != NULL || !m->running || refused(m, r))
+		return false;
+	if (find_count_parse(r, out, &e) == 0)
+		return true;
+	fail_round(m, &e);
+	return false;
 }
 
 /* The number of all that is deployed, against ours. */
@@ -296,12 +315,8 @@ static void on_level(void *arg, const struct redis_reply *r, const struct err *l
 	struct mirror_round round = { 0 };
 	uint64_t n = 0;
 
-	if (lost != NULL || !m->running || refused(m, r))
+	if (!take_count(m, r, lost, &n))
 		return;
-	if (find_count_parse(r, &n, &round.err) < 0) {
-		fail_round(m, &round.err);
-		return;
-	}
 	round.level = n == m->pos.digest.count + m->aside;
 	/* A count that is cut short by a time limit differs each time: not all the time for that. */
 	if (round.level)
@@ -350,26 +365,17 @@ static void read_whole(struct mirror *m)
 static void on_after(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct mirror *m = arg;
-	struct err e = { 0 };
 	uint64_t after = 0;
-	uint64_t least;
 
-	if (lost != NULL || !m->running || refused(m, r))
+	if (!take_count(m, r, lost, &after))
 		return;
-	if (find_count_parse(r, &after, &e) < 0) {
-		fail_round(m, &e);
-		return;
-	}
 	marks_settle(&m->seen);
 	marks_settle(&m->wrong);
-	least = MIN(m->before, after);
-	if (m->seen.n < least) {
-		(void)err_set(&e, ERR_STATE,
-			      "the index gave fewer events than it counts: it is asked again");
-		fail_round(m, &e);
-		return;
-	}
-	read_whole(m);
+	if (m->seen.n < MIN(m->before, after))
+		cut_round(m, ERR_STATE,
+			  "the index gave fewer events than it counts: it is asked again");
+	else
+		read_whole(m);
 }
 
 /* Each read of all tells of what is there; one in a window is found by the next of them. */
@@ -446,14 +452,9 @@ static void on_before(void *arg, const struct redis_reply *r, const struct err *
 	struct mirror *m = arg;
 	struct mirror_round round = { 0 };
 
-	if (lost != NULL || !m->running || refused(m, r))
+	if (!take_count(m, r, lost, &m->before))
 		return;
-	if (find_count_parse(r, &m->before, &round.err) < 0) {
-		fail_round(m, &round.err);
-		return;
-	}
 	if (m->before == 0 && m->what != ROUND_WINDOW) {
-		round.empty = true;
 		round.level = m->what == ROUND_ALL && m->pos.digest.count == 0;
 		if (m->what == ROUND_ALL && m->pos.digest.count > 0)
 			(void)err_set(
@@ -478,17 +479,14 @@ static void count_before(struct mirror *m)
 static void on_info(void *arg, const struct redis_reply *r, const struct err *lost)
 {
 	struct mirror *m = arg;
-	struct err e = { 0 };
 	uint64_t indexing = 0;
 
 	if (lost != NULL || !m->running || refused(m, r))
 		return;
-	if (!redis_u64(search_value(r, "indexing"), &indexing) || indexing != 0) {
-		(void)err_set(&e, ERR_STATE, "the index is still being built: it is asked again");
-		fail_round(m, &e);
-		return;
-	}
-	count_before(m);
+	if (!redis_u64(redis_value(r, "indexing"), &indexing) || indexing != 0)
+		cut_round(m, ERR_STATE, "the index is still being built: it is asked again");
+	else
+		count_before(m);
 }
 
 /* --- rounds --- */
@@ -517,8 +515,7 @@ static void choose(struct mirror *m, bool other)
 
 void mirror_begin(struct mirror *m, int64_t written_ms, bool other)
 {
-	unsigned char raw[16];
-	char hex[33];
+	char hex[RANDOM_HEX_BYTES];
 
 	CHECK(!mirror_busy(m));
 	m->written_ms = written_ms;
@@ -531,8 +528,7 @@ void mirror_begin(struct mirror *m, int64_t written_ms, bool other)
 	m->before = 0;
 	m->cursor = 0;
 	if (m->what == ROUND_BUILD) {
-		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-		str_hex(hex, raw, sizeof(raw));
+		random_hex(hex);
 		(void)snprintf(m->next_lineage, sizeof(m->next_lineage), MIRROR_LINEAGE "%s", hex);
 	}
 	if (m->what == ROUND_WINDOW)

@@ -37,7 +37,6 @@ struct mirror;
 
 struct mirror_round {
 	struct err err;	    /* code 0: it went well */
-	bool empty;	    /* the index holds nothing of this zone */
 	bool no_index;	    /* there is none */
 	bool cut;	    /* it ended before all was read */
 	bool level;	    /* everything read, and the numbers agree */
@@ -46,7 +45,7 @@ struct mirror_round {
 
 struct mirror_hooks {
 	void *arg;
-	void (*applied)(void *arg, const struct store_position *p, bool switched);
+	void (*applied)(void *arg, const struct position *p, bool switched);
 	void (*over)(void *arg, const struct mirror_round *r);
 };
 

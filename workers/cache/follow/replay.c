@@ -35,20 +35,6 @@ static const char *switch_text(enum switch_verdict v)
 	return v < ARRAY_LEN(texts) && texts[v] != NULL ? texts[v] : "";
 }
 
-static void to_store(const struct position *p, struct store_position *out)
-{
-	*out = (struct store_position){ .revision = p->revision, .digest = p->digest };
-	str_copy(out->lineage, sizeof(out->lineage), p->lineage);
-	str_copy(out->token, sizeof(out->token), p->token);
-}
-
-void replay_position(const struct store_position *p, struct position *out)
-{
-	*out = (struct position){ .revision = p->revision, .digest = p->digest };
-	str_copy(out->lineage, sizeof(out->lineage), p->lineage);
-	str_copy(out->token, sizeof(out->token), p->token);
-}
-
 /* When they cannot be told, they are found again at the next resync. */
 static void suspect(struct follower *f, const char *const *names, size_t n)
 {
@@ -326,7 +312,7 @@ static void apply(struct follower *f, struct page *page)
 	suspect(f, damaged, n);
 	job = keeper_job_new(KEEPER_APPLY);
 	job->target = follower_into(f);
-	to_store(p, &job->position);
+	job->position = *p;
 	str_copy(job->position.token, sizeof(job->position.token), page->head.token);
 	job->position.revision = page->len > 0 ? page->events[page->len - 1].revision
 					       : page->head.revision;
@@ -335,7 +321,7 @@ static void apply(struct follower *f, struct page *page)
 		job->withdraw_above = follow_withdrawals_above(&page->head, f->pos.lineage);
 	job->page = *page;
 	*page = (struct page){ 0 };
-	replay_position(&job->position, &after);
+	after = job->position;
 	keeper_do(f->keeper, job);
 	/* Meanwhile Redis makes the next page. */
 	if (after.revision < f->head.revision && zone_conn_is_up(f->z))
@@ -453,7 +439,7 @@ void replay_judge(struct follower *f, struct page *page)
 static void withdrew(struct follower *f, const struct keeper_job *job)
 {
 	store_ahead(f->store, &f->replay.ahead);
-	replay_position(&job->served, &f->pos);
+	f->pos = job->served;
 	f->replay.doubtful = NOT_COMPARED;
 	log_warn(EV("withdrawn_ahead"), KV("names", (uint64_t)job->withdrawn),
 		 KV("revision", f->replay.ahead.revision));
@@ -462,16 +448,14 @@ static void withdrew(struct follower *f, const struct keeper_job *job)
 
 void replay_applied(struct follower *f, const struct keeper_job *job)
 {
-	struct position p;
 	bool had_data = f->pos.lineage[0] != '\0';
 
-	replay_position(&job->after, &p);
 	if (job->target == STORE_NEXT) {
-		f->next = p;
+		f->next = job->after;
 		if (job->withdrawn > 0)
 			withdrew(f, job);
 	} else {
-		f->pos = p;
+		f->pos = job->after;
 		follower_changed(f, !had_data);
 	}
 	next_step(f);
@@ -503,10 +487,7 @@ void replay_switched(struct follower *f)
 
 void replay_open(struct follower *f)
 {
-	struct store_position p;
-
-	store_position(f->store, &p);
-	replay_position(&p, &f->pos);
+	store_position(f->store, &f->pos);
 	store_ahead(f->store, &f->replay.ahead);
 }
 

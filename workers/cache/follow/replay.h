@@ -22,16 +22,16 @@ struct keeper_job;
 struct replay {
 	struct store_ahead ahead; /* withdrawals taken beyond the position that serves */
 	/* The resync under way. */
-	uint64_t begun_horizon;		     /* of the zone */
-	bool other_history;		     /* than what serves, which nothing goes on from */
-	bool named;			     /* it found damage and told it */
-	struct looks looks;		     /* what was seen of the source's polls since */
-	enum switch_verdict waits;	     /* why it does not serve yet */
-	size_t lacks;			     /* so many names were gone at the last comparison, */
-	char lacking[48];		     /* of a type that is halved: "7 of 9 API_KEY"; */
-	size_t doubtful;		     /* so many differed; SIZE_MAX: there was none yet */
-	int64_t compared_ms;		     /* boot time: when that was to decide */
-	char accepted[FOLLOW_LINEAGE_BYTES]; /* whose state a person let serve, whatever is gone */
+	uint64_t begun_horizon;	      /* of the zone */
+	bool other_history;	      /* than what serves, which nothing goes on from */
+	bool named;		      /* it found damage and told it */
+	struct looks looks;	      /* what was seen of the source's polls since */
+	enum switch_verdict waits;    /* why it does not serve yet */
+	size_t lacks;		      /* so many names were gone at the last comparison, */
+	char lacking[48];	      /* of a type that is halved: "7 of 9 API_KEY"; */
+	size_t doubtful;	      /* so many differed; SIZE_MAX: there was none yet */
+	int64_t compared_ms;	      /* boot time: when that was to decide */
+	char accepted[LINEAGE_BYTES]; /* whose state a person let serve, whatever is gone */
 	/* The next one. */
 	bool owed; /* asked for by a person, or because of damage */
 	char why[64];
@@ -58,4 +58,3 @@ void replay_abandon(struct follower *f); /* the resync */
 void replay_broke(struct follower *f);	 /* it could not be written: not at once again */
 void replay_went_well(struct follower *f);
 void replay_report(const struct follower *f, Ipc__CacheReport *out); /* valid until the next one */
-void replay_position(const struct store_position *p, struct position *out);

@@ -9,16 +9,12 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/message/message.h"
 #include "workers/cache/http/http_route.h"
 
 #define BLOCK_BYTES 32768 /* asked of a body at a time */
 #define SWEEP_MS    500
 #define REALM	    "gravitee.io"
-
-struct user {
-	char *name;	/* owned */
-	char *password; /* owned */
-};
 
 struct http_client {
 	struct http *h;
@@ -33,10 +29,8 @@ struct http {
 	char *node_id; /* owned, of `about` */
 	char *zone;    /* owned, of `about` */
 	struct MHD_Daemon *daemon;
-	struct user *users;
-	size_t n_users;
-	bool open;	/* a Unix socket: its mode says who may ask */
-	bool anonymous; /* TCP without authentication */
+	Ipc__HttpConfig *config; /* owned */
+	bool open; /* a Unix socket: its mode says who may ask; else, if anonymous, anybody */
 	int64_t idle_ms;
 	struct http_client *clients;
 	size_t n;
@@ -89,9 +83,9 @@ static bool is_user(const struct http *h, const char *name, const char *password
 	bool found = false;
 	size_t i;
 
-	for (i = 0; i < h->n_users; i++) { /* all of them: how long it takes tells no name */
-		bool same_name = same_secret(name, h->users[i].name);
-		bool same_password = same_secret(password, h->users[i].password);
+	for (i = 0; i < h->config->n_users; i++) { /* all: how long it takes tells no name */
+		bool same_name = same_secret(name, h->config->users[i]->name);
+		bool same_password = same_secret(password, h->config->users[i]->password);
 
 		found |= same_name && same_password;
 	}
@@ -112,7 +106,7 @@ static bool may_ask(struct http *h, struct MHD_Connection *mc)
 	char *name;
 	bool ok;
 
-	if (h->open || h->anonymous)
+	if (h->open || h->config->anonymous)
 		return true;
 	name = MHD_basic_auth_get_username_password(mc, &password);
 	ok = name != NULL && password != NULL && is_user(h, name, password);
@@ -169,7 +163,7 @@ static void answer_api(struct http *h, const char *id, struct reply *r)
 	struct err e = { 0 };
 	int rc;
 
-	if (h->anonymous && !h->open) {
+	if (h->config->anonymous && !h->open) {
 		refuse(r, MHD_HTTP_FORBIDDEN,
 		       "definitions may hold secrets and are not served on TCP without "
 		       "authentication; set services.core.http.authentication.type to basic, or use "
@@ -503,20 +497,6 @@ static int start(struct http *h, struct worker *w, struct err *e)
 
 /* --- life --- */
 
-static void take_config(struct http *h, const Ipc__HttpConfig *c)
-{
-	size_t i;
-
-	h->anonymous = c->anonymous;
-	h->idle_ms = c->idle_timeout_ms == 0 ? HTTP_IDLE_MS : c->idle_timeout_ms;
-	h->n_users = c->n_users;
-	h->users = mem_zalloc((c->n_users + 1) * sizeof(*h->users));
-	for (i = 0; i < c->n_users; i++) {
-		h->users[i].name = mem_strdup(c->users[i]->name);
-		h->users[i].password = mem_strdup(c->users[i]->password);
-	}
-}
-
 int http_open(struct http **out, struct worker *w, unsigned max, const Ipc__HttpConfig *c,
 	      const struct http_about *about, struct err *e)
 {
@@ -526,7 +506,8 @@ int http_open(struct http **out, struct worker *w, unsigned max, const Ipc__Http
 
 	*out = h;
 	h->max = max;
-	take_config(h, c);
+	h->config = message_copy(c);
+	h->idle_ms = c->idle_timeout_ms == 0 ? HTTP_IDLE_MS : c->idle_timeout_ms;
 	h->node_id = mem_strdup(about->node_id);
 	h->zone = mem_strdup(about->zone);
 	h->about = *about;
@@ -540,13 +521,7 @@ int http_open(struct http **out, struct worker *w, unsigned max, const Ipc__Http
 
 static void release(struct http *h)
 {
-	size_t i;
-
-	for (i = 0; i < h->n_users; i++) {
-		mem_free(h->users[i].name);
-		mem_free_secret(h->users[i].password);
-	}
-	mem_free(h->users);
+	message_free(h->config);
 	mem_free(h->node_id);
 	mem_free(h->zone);
 	mem_free(h);

@@ -7,28 +7,6 @@
 #include "common/json/write.h"
 #include "common/store/reader.h"
 
-/* Texts of servers are not always UTF-8. */
-static void add_text(struct buf *out, const char *name, const char *text)
-{
-	struct buf clean = { 0 };
-	size_t left = strlen(text);
-
-	while (left > 0) {
-		size_t n = str_utf8_len(text, left);
-
-		if (n == 0)
-			buf_addc(&clean, '?');
-		else
-			buf_add(&clean, text, n);
-		n = MAX(n, 1);
-		text += n;
-		left -= n;
-	}
-	json_write_name(out, name);
-	json_write_string(out, clean.data, clean.len);
-	buf_reset(&clean);
-}
-
 static void report_of(const struct http_about *a, Ipc__CacheReport *r)
 {
 	ipc__cache_report__init(r);
@@ -51,11 +29,11 @@ static const char *trouble(const Ipc__CacheReport *r)
 void http_node(const struct http_about *a, struct buf *out)
 {
 	buf_addc(out, '{');
-	add_text(out, "id", a->node_id);
-	add_text(out, "name", a->node);
+	json_add_shown(out, "id", a->node_id);
+	json_add_shown(out, "name", a->node);
 	json_open(out, "metadata", '{');
-	add_text(out, "node.id", a->node_id);
-	add_text(out, "zone", a->zone);
+	json_add_shown(out, "node.id", a->node_id);
+	json_add_shown(out, "zone", a->zone);
 	buf_addc(out, '}');
 	json_open(out, "version", '{');
 	json_add_str(out, "product", "zonesync");
@@ -66,7 +44,7 @@ void http_node(const struct http_about *a, struct buf *out)
 void http_error(struct buf *out, unsigned status, const char *message)
 {
 	buf_addc(out, '{');
-	add_text(out, "message", message);
+	json_add_shown(out, "message", message);
 	json_add_i64(out, "http_status", status);
 	buf_adds(out, "}\n");
 }
@@ -91,7 +69,7 @@ static bool probe_sync(const Ipc__CacheReport *r, struct buf *out)
 		json_add_str(out, "message", "not ready");
 	json_add_bool(out, "stale", !r->proven);
 	if (!r->proven)
-		add_text(out, "reason", trouble(r)[0] != '\0' ? trouble(r) : r->state);
+		json_add_shown(out, "reason", trouble(r)[0] != '\0' ? trouble(r) : r->state);
 	return r->serving;
 }
 
@@ -99,7 +77,7 @@ static bool probe_redis(const Ipc__CacheReport *r, struct buf *out)
 {
 	json_add_bool(out, "healthy", is_connected(r));
 	if (!is_connected(r))
-		add_text(out, "message", r->redis);
+		json_add_shown(out, "message", r->redis);
 	return is_connected(r);
 }
 
@@ -186,12 +164,12 @@ bool http_sync(const struct http_about *a, struct buf *out)
 	json_add_i64(out, "nextSyncTime", r.read_ms == 0 ? -1 : r.read_ms);
 	json_add_bool(out, "lastOnError", trouble(&r)[0] != '\0');
 	if (trouble(&r)[0] != '\0')
-		add_text(out, "lastErrorMessage", trouble(&r));
+		json_add_shown(out, "lastErrorMessage", trouble(&r));
 	else
 		json_add_null(out, "lastErrorMessage");
 	json_add_u64(out, "totalOnErrors", r.errors);
 	json_add_str(out, "state", r.state);
-	add_text(out, "lineage", r.lineage);
+	json_add_shown(out, "lineage", r.lineage);
 	json_add_u64(out, "revision", r.revision);
 	json_add_u64(out, "headRevision", r.head_revision);
 	json_add_u64(out, "count", r.count);

@@ -5,15 +5,6 @@
 
 #include "common/base/cdefs.h"
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool http_decode(const char *s, size_t n, struct buf *out)
 {
 	size_t start = out->len;
@@ -23,8 +14,8 @@ bool http_decode(const char *s, size_t n, struct buf *out)
 		char c = s[i];
 
 		if (c == '%') {
-			int high = i + 2 < n ? digit(s[i + 1]) : -1;
-			int low = i + 2 < n ? digit(s[i + 2]) : -1;
+			int high = i + 2 < n ? str_hex_digit(s[i + 1]) : -1;
+			int low = i + 2 < n ? str_hex_digit(s[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return false;

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/ipc/chan.h"
 #include "common/ipc/listener.h"
 #include "common/message/message.h"
@@ -32,19 +32,19 @@ struct intake {
 	size_t parcel_max_bytes;
 	/* The publisher. */
 	struct chan *chan;
-	char token[STORE_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 	struct buf parcel;		     /* a request in the making */
 	Local__Request *queue[INTAKE_QUEUE]; /* owned */
 	size_t n;
 	uint64_t number; /* of the last page that was applied */
 	bool refilling;
-	bool refill_due; /* what is held is damaged, or not wanted: nothing else is taken */
-	struct store_position next; /* of the generation that a refill fills */
-	bool caught;		    /* this publisher has said so, of this lineage */
-	unsigned serial;	    /* of the connection */
-	unsigned job_serial;	    /* of the one the job is of */
+	bool refill_due;      /* what is held is damaged, or not wanted: nothing else is taken */
+	struct position next; /* of the generation that a refill fills */
+	bool caught;	      /* this publisher has said so, of this lineage */
+	unsigned serial;      /* of the connection */
+	unsigned job_serial;  /* of the one the job is of */
 	/* What is told. */
-	struct store_position position;
+	struct position position;
 	bool proven;
 	int64_t applied_ms;
 	uint64_t progress;
@@ -64,7 +64,7 @@ static struct intake *self_of(struct upstream *u)
 static void drop_queue(struct intake *k)
 {
 	while (k->n > 0)
-		words_request_free(k->queue[--k->n]);
+		local__request__free_unpacked(k->queue[--k->n], NULL);
 	buf_reset(&k->parcel);
 }
 
@@ -169,7 +169,7 @@ static void answer_page(struct intake *k, Local__Outcome outcome, const char *er
 /* Is it for what it would be written into: the generation that serves, or that of a refill? */
 static bool fits(const struct intake *k, const Local__Page *p)
 {
-	const struct store_position *at = k->refilling ? &k->next : &k->position;
+	const struct position *at = k->refilling ? &k->next : &k->position;
 
 	return p->number == k->number + 1 &&
 	       (p->begins || (p->after == at->revision && str_equal(p->was, at->lineage)));
@@ -189,13 +189,13 @@ static void take_page(struct intake *k, Local__Request *r)
 {
 	bool begins = r->page->begins;
 	bool caught = r->page->caught;
-	struct store_position *to;
+	struct position *to;
 	struct keeper_job *job;
 	const char *wrong;
 
 	if (!fits(k, r->page)) {
 		answer_page(k, LOCAL__OUTCOME__LOST, NULL);
-		words_request_free(r);
+		local__request__free_unpacked(r, NULL);
 		return;
 	}
 	job = words_job(r);
@@ -303,7 +303,7 @@ static void next(struct intake *k)
 			protocol_error(k, "an unknown request");
 			break;
 		}
-		words_request_free(r);
+		local__request__free_unpacked(r, NULL);
 	}
 }
 
@@ -322,8 +322,7 @@ static int take_chunk(struct intake *k, const Local__Chunk *c, struct err *e)
 	r = local__request__unpack(NULL, k->parcel.len, (const uint8_t *)k->parcel.data);
 	buf_reset(&k->parcel);
 	if (r == NULL || k->n == INTAKE_QUEUE) {
-		if (r != NULL)
-			words_request_free(r);
+		local__request__free_unpacked(r, NULL);
 		return err_set(e, ERR_PROTO, "more than %d requests at once, or none",
 			       INTAKE_QUEUE);
 	}
@@ -341,8 +340,7 @@ static int on_message(void *arg, const uint8_t *body, size_t n, struct err *e)
 		rc = take_chunk(k, m->chunk, e);
 	else
 		(void)err_set(e, ERR_PROTO, "no chunk of a request");
-	if (m != NULL)
-		words_request_free(m);
+	local__request__free_unpacked(m, NULL);
 	if (rc == 0)
 		next(k);
 	return rc;
@@ -371,8 +369,7 @@ static void on_connect(void *arg, uv_stream_t *from)
 	const struct chan_hooks h = { k, on_message, on_gone, NULL };
 	struct chan *c = NULL;
 	struct err e = { 0 };
-	unsigned char raw[16];
-	char hex[33];
+	char hex[RANDOM_HEX_BYTES];
 
 	if (chan_accept(&c, from, &h, &e) < 0)
 		return;
@@ -382,8 +379,7 @@ static void on_connect(void *arg, uv_stream_t *from)
 		return;
 	}
 	hang_up(k);
-	CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-	str_hex(hex, raw, sizeof(raw));
+	random_hex(hex);
 	(void)snprintf(k->token, sizeof(k->token), LOCAL_EPOCH "%s", hex);
 	k->chan = c;
 	log_note(EV("publisher"), KV("token", k->token));
@@ -394,12 +390,11 @@ static void on_connect(void *arg, uv_stream_t *from)
 static void report(const struct upstream *u, Ipc__CacheReport *out)
 {
 	const struct intake *k = (const struct intake *)u;
-	static char digest[36];
-	const struct store_position *p = &k->position;
+	static char digest[DIGEST_TEXT_BYTES];
+	const struct position *p = &k->position;
 	bool serving = p->lineage[0] != '\0';
 
-	(void)snprintf(digest, sizeof(digest), "%08x%08x%08x%08x", p->digest.lane[0],
-		       p->digest.lane[1], p->digest.lane[2], p->digest.lane[3]);
+	digest_text(digest, &p->digest);
 	out->state = (char *)(uintptr_t)(k->refilling	   ? "resyncing"
 					 : k->chan == NULL ? "waiting"
 					 : serving	   ? "following"
@@ -424,21 +419,10 @@ static bool proven(const struct upstream *u)
 	return ((const struct intake *)u)->proven;
 }
 
-static void accept_nothing(struct upstream *u)
-{
-	UNUSED(u); /* what the publisher of this node writes serves at once */
-}
-
 static void resync(struct upstream *u, const char *why)
 {
 	log_note(EV("resync_begin"), KV("why", why));
 	want_refill(self_of(u));
-}
-
-static struct zone_conn *no_zone(struct upstream *u)
-{
-	UNUSED(u);
-	return NULL;
 }
 
 /* A socket of an earlier process of ours may lie there: the run directory is locked. */
@@ -508,8 +492,9 @@ static void close_it(struct upstream *u)
 int intake_open(struct upstream **out, struct worker *w, const Ipc__CacheConfig *c, struct store *s,
 		struct err *e)
 {
-	static const struct upstream_ops ops = { report,	 proven,  resync,
-						 accept_nothing, no_zone, close_it };
+	static const struct upstream_ops ops = {
+		.report = report, .proven = proven, .resync = resync, .close = close_it
+	};
 	struct intake *k = mem_zalloc(sizeof(*k));
 
 	k->base.ops = &ops;

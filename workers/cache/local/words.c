@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
+#include "common/message/message.h"
 
 #define PAGE_NAMES    1000
 #define PAGE_BYTES    (FRAME_MAX_BYTES / 2)
@@ -16,91 +17,72 @@
 
 /* --- answers --- */
 
-struct fields {
-	Local__State m;
-	char *mapping; /* owned; NULL: none */
-	Local__Field *cursors;
+struct words_fields {
+	Local__State *m;
 	size_t cap;
 };
 
 static int add_field(void *arg, const char *field, const char *value)
 {
-	struct fields *f = arg;
+	struct words_fields *s = arg;
 	Local__Field *c;
 
 	if (str_equal(field, MAPPING_FIELD)) {
-		mem_free(f->mapping);
-		f->mapping = mem_strdup(value);
-	} else {
-		f->cursors = mem_grow(f->cursors, &f->cap, f->m.n_cursors + 1, sizeof(*c));
-		c = &f->cursors[f->m.n_cursors++];
-		local__field__init(c);
-		c->field = mem_strdup(field);
-		c->value = mem_strdup(value);
+		s->m->mapping = mem_strdup(value);
+		return 0;
 	}
+	c = message_new(&local__field__descriptor);
+	c->field = mem_strdup(field);
+	c->value = mem_strdup(value);
+	s->m->cursors =
+		mem_grow(s->m->cursors, &s->cap, s->m->n_cursors + 1, sizeof(Local__Field *));
+	s->m->cursors[s->m->n_cursors++] = c;
 	return 0;
 }
 
-void words_state(struct store_view *v, const struct store_position *at, const char *token,
+void words_state(struct store_view *v, const struct position *at, const char *token,
 		 const struct words_sink *to)
 {
-	struct fields f = { .m = LOCAL__STATE__INIT };
-	Local__Field **list;
-	size_t i;
+	struct words_fields s = { .m = message_new(&local__state__descriptor) };
 
 	if (at != NULL) {
-		CHECK(store_meta(v, add_field, &f) == 0);
-		f.m.lineage = (char *)(uintptr_t)at->lineage;
-		f.m.revision = at->revision;
+		CHECK(store_meta(v, add_field, &s) == 0);
+		s.m->lineage = mem_strdup(at->lineage);
+		s.m->revision = at->revision;
 	}
-	list = mem_alloc((f.m.n_cursors + 1) * sizeof(*list));
-	for (i = 0; i < f.m.n_cursors; i++)
-		list[i] = &f.cursors[i];
-	f.m.cursors = list;
-	f.m.token = (char *)(uintptr_t)token;
-	if (f.mapping != NULL)
-		f.m.mapping = f.mapping;
-	to->send(to->arg, &f.m.base);
-	for (i = 0; i < f.m.n_cursors; i++) {
-		mem_free(f.cursors[i].field);
-		mem_free(f.cursors[i].value);
-	}
-	mem_free(f.mapping);
-	mem_free(f.cursors);
-	mem_free(list);
+	s.m->token = mem_strdup(token);
+	to->send(to->arg, &s.m->base);
+	message_free(s.m);
 }
 
 struct words_names {
-	Local__Name *v;
-	size_t n, cap, bytes;
+	Local__NamesPage *m;
+	size_t cap, bytes;
 	size_t read;
 	uint64_t last; /* revision */
-	bool more;
 	bool damaged;
 };
 
 static int add_name(void *arg, const struct store_entry *entry)
 {
 	struct words_names *l = arg;
-	struct buf name = { 0 };
 	Local__Name *m;
 	char *ref;
 
-	if (l->n == PAGE_NAMES || l->bytes > PAGE_BYTES || l->read > PAGE_READ)
+	if (l->m->n_names == PAGE_NAMES || l->bytes > PAGE_BYTES || l->read > PAGE_READ)
 		return 1;
 	ref = entry->ref_len == 0 ? NULL : mem_dup(entry->ref, entry->ref_len);
-	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
-	m = &l->v[l->n++];
-	local__name__init(m);
+	m = message_new(&local__name__descriptor);
 	m->id = mem_dup(entry->id, entry->id_len);
-	event_name(&name, entry->kind, m->id, ref);
-	m->name = buf_take(&name);
+	m->name = event_name(entry->kind, m->id, ref);
 	m->version = mem_dup(entry->version, entry->version_len);
-	m->kind = (char *)(uintptr_t)kind_name(entry->kind);
+	m->kind = mem_strdup(kind_name(entry->kind));
 	m->revision = entry->revision;
 	m->updated_ms = entry->updated_ms;
 	m->hash.len = HASH_BYTES;
 	m->hash.data = mem_dup(entry->hash.b, HASH_BYTES);
+	l->m->names = mem_grow(l->m->names, &l->cap, l->m->n_names + 1, sizeof(Local__Name *));
+	l->m->names[l->m->n_names++] = m;
 	l->last = entry->revision;
 	l->read += entry->payload_len;
 	l->bytes += 64 + strlen(m->name) + strlen(m->id) + strlen(m->version);
@@ -108,50 +90,22 @@ static int add_name(void *arg, const struct store_entry *entry)
 	return 0;
 }
 
-static void read_names(struct store_view *v, struct words_names *l)
-{
-	int rc = store_since(v, l->last, add_name, l);
-
-	while (rc == ERR_DAMAGED) {
-		l->damaged = true;
-		l->last = store_next_revision(v, l->last);
-		rc = store_since(v, l->last, add_name, l);
-	}
-	l->more = rc != 0;
-}
-
-static void send_names(const struct words_names *l, const struct words_sink *to)
-{
-	Local__NamesPage page = LOCAL__NAMES_PAGE__INIT;
-	Local__Name **list = mem_alloc((l->n + 1) * sizeof(*list));
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		list[i] = &l->v[i];
-	page.names = list;
-	page.n_names = l->n;
-	page.last = !l->more;
-	to->send(to->arg, &page.base);
-	mem_free(list);
-}
-
 bool words_names(struct store_view *v, uint64_t after, bool passing, const struct words_sink *to)
 {
-	struct words_names l = { .last = after };
+	struct words_names l = { .m = message_new(&local__names_page__descriptor), .last = after };
+	int rc = store_since(v, l.last, add_name, &l);
 	bool sent;
-	size_t i;
 
-	read_names(v, &l);
+	while (rc == ERR_DAMAGED) {
+		l.damaged = true;
+		l.last = store_next_revision(v, l.last);
+		rc = store_since(v, l.last, add_name, &l);
+	}
+	l.m->last = rc == 0;
 	sent = passing || !l.damaged;
 	if (sent)
-		send_names(&l, to);
-	for (i = 0; i < l.n; i++) {
-		mem_free(l.v[i].id);
-		mem_free(l.v[i].name);
-		mem_free(l.v[i].version);
-		mem_free(l.v[i].hash.data);
-	}
-	mem_free(l.v);
+		to->send(to->arg, &l.m->base);
+	message_free(l.m);
 	return sent;
 }
 
@@ -185,7 +139,7 @@ static void free_baggage(void *data)
 {
 	struct words_baggage *b = data;
 
-	words_request_free(b->request);
+	local__request__free_unpacked(b->request, NULL);
 	mem_free(b->events);
 	mem_free(b);
 }
@@ -220,11 +174,6 @@ static size_t take_fields(const Local__Page *p, struct store_field *out)
 			out[n++] = (struct store_field){ f->field, f->value };
 	}
 	return n;
-}
-
-void words_request_free(void *request)
-{
-	local__request__free_unpacked(request, NULL);
 }
 
 struct keeper_job *words_job(Local__Request *r)

@@ -19,7 +19,7 @@ struct words_sink {
 };
 
 /* `at` NULL: nothing is held that this publisher could go on with. */
-void words_state(struct store_view *v, const struct store_position *at, const char *token,
+void words_state(struct store_view *v, const struct position *at, const char *token,
 		 const struct words_sink *to);
 
 /* A page of what is held behind a revision. Damaged records are passed over if `passing`, for
@@ -31,5 +31,3 @@ void words_written(Local__Outcome outcome, const char *error, const struct words
 
 /* Takes over the request, a page. NULL: malformed. Target and token are the caller's to set. */
 struct keeper_job *words_job(Local__Request *r) MUST_USE;
-
-void words_request_free(void *request);

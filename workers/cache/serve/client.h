@@ -27,9 +27,9 @@ struct pending { /* a watch or a wait that is not over */
 	uint64_t id;
 	bool is_watch;
 	bool payloads;
-	char lineage[STORE_LINEAGE_BYTES]; /* "": any */
-	uint64_t revision;		   /* watch: sent so far; wait: wanted */
-	int64_t until_ms;		   /* wait: boot time */
+	char lineage[LINEAGE_BYTES]; /* "": any */
+	uint64_t revision;	     /* watch: sent so far; wait: wanted */
+	int64_t until_ms;	     /* wait: boot time */
 };
 
 struct client {
@@ -72,10 +72,28 @@ struct serve {
 
 /* --- pages.c --- */
 
-struct page_out;
+/* A reply in the making: events and the strings they point to. */
+struct page_out {
+	Gateway__Event *events;
+	Gateway__Event **list;
+	size_t n, bytes;
+	size_t read;				 /* of payloads */
+	struct buf texts[SERVE_PAGE_EVENTS + 1]; /* id, ref, version and payload of each */
+	bool payloads;
+	size_t limit;
+	bool may_be_large;
+	bool tombstones;
+	uint64_t last;	/* revision */
+	uint64_t after; /* a Watch: the revision before its first */
+};
 
-void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p, char digest[36],
-		   struct store_position *at);
+struct told { /* where the store is, and what that points at */
+	Gateway__Position p;
+	struct position at;
+	char digest[DIGEST_TEXT_BYTES];
+};
+
+void tell_position(struct serve *s, struct store_view *v, struct told *out);
 int send_reply(struct client *c, const Gateway__Reply *m) MUST_USE;
 int send_simple(struct client *c, uint64_t id, Gateway__Code code, const char *error) MUST_USE;
 
@@ -88,10 +106,6 @@ struct page_out *page_new(const struct client *c, struct store_view *v, bool pay
 /* What a walk with add_entry() returned; PAGE_LARGE only of an empty page: send_later(). */
 int page_result(const struct page_out *p, int rc);
 void page_free(struct page_out *p);
-void page_leave_tombstones_out(struct page_out *p);
-bool page_is_empty(const struct page_out *p);
-void page_goes_on_after(struct page_out *p, uint64_t revision); /* of a Watch */
-uint64_t page_last_revision(const struct page_out *p);
 int add_entry(void *page, const struct store_entry *entry); /* a store_each_fn */
 
 /* Takes the page. */

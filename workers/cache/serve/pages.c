@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -9,33 +7,15 @@
 #include "common/message/message.h"
 #include "workers/cache/serve/client.h"
 
-/* A reply in the making: events and the strings they point to. */
-struct page_out {
-	Gateway__Event *events;
-	Gateway__Event **list;
-	size_t n, bytes;
-	size_t read;				 /* of payloads */
-	struct buf texts[SERVE_PAGE_EVENTS + 1]; /* id, ref, version and payload of each */
-	bool payloads;
-	size_t limit;
-	bool may_be_large;
-	bool tombstones;
-	uint64_t last;	/* revision */
-	uint64_t after; /* a Watch: the revision before its first */
-};
-
 /* An answer that goes out as the client reads: its page holds a large event. */
 struct page_stream {
 	struct page_stream *next;
 	struct page_out *page;	   /* owned; NULL: it is not begun */
 	Gateway__Request *request; /* owned; of one that is not begun */
 	uint64_t id;
-	char *next_name; /* owned; of a List */
-	bool more;	 /* further replies follow the last chunk: a Watch */
-	bool has_position;
-	bool proven;
-	struct store_position at;
-	char digest[36];
+	char *next_name;       /* owned; of a List */
+	bool more;	       /* further replies follow the last chunk: a Watch */
+	Gateway__Position *at; /* owned; NULL: none is told */
 	unsigned left_out;
 	size_t event;  /* of the page */
 	size_t offset; /* in its payload */
@@ -43,23 +23,16 @@ struct page_stream {
 
 /* --- replies --- */
 
-static void position_of(struct store_position *at, char *digest, Gateway__Position *p)
+void tell_position(struct serve *s, struct store_view *v, struct told *out)
 {
-	gateway__position__init(p);
-	p->lineage = at->lineage;
-	p->revision = at->revision;
-	p->count = at->digest.count;
-	p->digest = digest;
-}
-
-void fill_position(struct serve *s, struct store_view *v, Gateway__Position *p, char digest[36],
-		   struct store_position *at)
-{
-	store_view_told(v, at);
-	(void)snprintf(digest, 36, "%08x%08x%08x%08x", at->digest.lane[0], at->digest.lane[1],
-		       at->digest.lane[2], at->digest.lane[3]);
-	position_of(at, digest, p);
-	p->proven = s->upstream->ops->proven(s->upstream);
+	store_view_told(v, &out->at);
+	digest_text(out->digest, &out->at.digest);
+	gateway__position__init(&out->p);
+	out->p.lineage = out->at.lineage;
+	out->p.revision = out->at.revision;
+	out->p.count = out->at.digest.count;
+	out->p.digest = out->digest;
+	out->p.proven = s->upstream->ops->proven(s->upstream);
 }
 
 void count_unread(struct client *c)
@@ -134,26 +107,6 @@ void page_free(struct page_out *p)
 	mem_free(p);
 }
 
-void page_leave_tombstones_out(struct page_out *p)
-{
-	p->tombstones = false;
-}
-
-bool page_is_empty(const struct page_out *p)
-{
-	return p->n == 0;
-}
-
-void page_goes_on_after(struct page_out *p, uint64_t revision)
-{
-	p->after = revision;
-}
-
-uint64_t page_last_revision(const struct page_out *p)
-{
-	return p->last;
-}
-
 int add_entry(void *arg, const struct store_entry *entry)
 {
 	struct page_out *p = arg;
@@ -221,6 +174,7 @@ static void stream_pop(struct client *c)
 		large_ended(c->s, t->page->bytes);
 	page_free(t->page);
 	message_free(t->request);
+	message_free(t->at);
 	mem_free(t->next_name);
 	mem_free(t);
 }
@@ -252,12 +206,11 @@ static int send_chunk(struct client *c, struct page_stream *t)
 	m.next = t->next_name;
 	m.left_out = t->left_out;
 	m.more = t->more || t->event < t->page->n;
-	if (t->has_position) {
-		position_of(&t->at, t->digest, &p);
+	if (t->at != NULL) {
+		p = *t->at;
 		if (t->event < t->page->n) /* up to what is there whole */
 			p.revision = t->event == 0 ? t->page->after
 						   : t->page->list[t->event - 1]->revision;
-		p.proven = t->proven;
 		m.position = &p;
 	}
 	return send_reply(c, &m);
@@ -297,14 +250,7 @@ static int begin_stream(struct client *c, struct page_out *p, const Gateway__Rep
 	t->more = m->more;
 	t->next_name = mem_strdup(m->next);
 	t->left_out = m->left_out;
-	if (m->position != NULL) {
-		t->has_position = true;
-		str_copy(t->at.lineage, sizeof(t->at.lineage), m->position->lineage);
-		t->at.revision = m->position->revision;
-		t->at.digest.count = m->position->count;
-		t->proven = m->position->proven;
-		str_copy(t->digest, sizeof(t->digest), m->position->digest);
-	}
+	t->at = message_copy(m->position);
 	t->next = c->streams; /* before those that are not begun */
 	c->streams = t;
 	c->n_streams++;

@@ -4,7 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/ipc/text.h"
+#include "common/message/message.h"
 #include "workers/cache/serve/client.h"
 
 static int on_get(struct client *c, struct store_view *v, const Gateway__Request *req)
@@ -17,19 +17,18 @@ static int on_get(struct client *c, struct store_view *v, const Gateway__Request
 	if (!kind_parse(req->get->kind, strlen(req->get->kind), &k))
 		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST, "there is no such type");
 	p = page_new(c, v, true, 0);
-	if (!req->get->tombstones)
-		page_leave_tombstones_out(p);
+	p->tombstones = req->get->tombstones;
 	rc = page_result(p, store_get(v, k, req->get->entity_id, add_entry, p, NULL));
 	m.id = req->id;
 	m.left_out = store_view_left_out(v);
-	if ((rc < 0 && rc != ERR_NOTFOUND) || (rc == 0 && m.left_out > 0 && page_is_empty(p)))
+	if ((rc < 0 && rc != ERR_NOTFOUND) || (rc == 0 && m.left_out > 0 && p->n == 0))
 		rc = send_simple(c, req->id, GATEWAY__CODE__UNAVAILABLE, "the record is damaged");
 	else if (rc == PAGE_LARGE)
 		rc = send_later(c, req);
 	else if (rc == PAGE_FULL)
 		rc = send_simple(c, req->id, GATEWAY__CODE__BUSY,
 				 "under several references, too much for one answer: list it");
-	else if (page_is_empty(p))
+	else if (p->n == 0)
 		rc = send_simple(c, req->id, GATEWAY__CODE__NOT_FOUND, "not deployed here");
 	else
 		return send_page(c, p, &m);
@@ -70,7 +69,7 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 				   "there is no such type, or no such place to go on from");
 	}
 	p = page_new(c, v, l->payloads, l->limit);
-	page_leave_tombstones_out(p);
+	p->tombstones = false;
 	if (l->ref[0] != '\0')
 		rc = store_children(v, l->ref, k, &cursor, add_entry, p);
 	else
@@ -98,27 +97,22 @@ static int on_list(struct client *c, struct store_view *v, const Gateway__Reques
 
 static int on_head(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
-	struct store_position at;
-	Gateway__Position p;
 	Gateway__Reply m = GATEWAY__REPLY__INIT;
-	char digest[36];
+	struct told told;
 
-	fill_position(c->s, v, &p, digest, &at);
+	tell_position(c->s, v, &told);
 	m.id = req->id;
-	m.position = &p;
+	m.position = &told.p;
 	return send_reply(c, &m);
 }
 
 /* --- resolve --- */
 
-_Static_assert((int)RESOLVE_REF_NOT_DEPLOYED == (int)GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED,
-	       "the reasons are numbered alike");
-
 static void fill_match(Gateway__Match *out, const struct resolve_match *m, char *texts)
 {
 	gateway__match__init(out);
-	out->active = m->why == RESOLVE_ACTIVE;
-	out->why = (Gateway__Match__Why)m->why;
+	out->active = m->why == GATEWAY__MATCH__WHY__NONE;
+	out->why = m->why;
 	out->subscription = texts + m->subscription;
 	out->plan = texts + m->plan;
 	out->application = texts + m->application;
@@ -134,11 +128,9 @@ static int send_resolution(struct client *c, struct store_view *v, uint64_t id)
 	const struct resolve_answer *a = &c->s->resolved;
 	Gateway__Match matches[RESOLVE_MATCHES_MAX];
 	Gateway__Match *list[RESOLVE_MATCHES_MAX];
-	struct store_position at;
 	Gateway__Resolution r = GATEWAY__RESOLUTION__INIT;
-	Gateway__Position p;
 	Gateway__Reply m = GATEWAY__REPLY__INIT;
-	char digest[36];
+	struct told told;
 	size_t i;
 
 	for (i = 0; i < a->n; i++) {
@@ -149,9 +141,9 @@ static int send_resolution(struct client *c, struct store_view *v, uint64_t id)
 	r.deployed = a->deployed;
 	r.matches = list;
 	r.n_matches = a->n;
-	fill_position(c->s, v, &p, digest, &at);
+	tell_position(c->s, v, &told);
 	m.id = id;
-	m.position = &p;
+	m.position = &told.p;
 	m.resolution = &r;
 	if (!r.found) {
 		m.code = GATEWAY__CODE__NOT_FOUND;
@@ -208,7 +200,7 @@ static const struct {
 
 static int answer_request(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
-	struct store_position at;
+	struct position at;
 
 	store_view_position(v, &at);
 	if (at.lineage[0] == '\0' && requests[req->body_case].wants_data)
@@ -222,7 +214,7 @@ static int answer(struct client *c, const Gateway__Request *req)
 	struct err e = { 0 };
 	int rc;
 
-	if (!text_ok(&req->base))
+	if (!message_is_text(&req->base))
 		return send_simple(c, req->id, GATEWAY__CODE__BAD_REQUEST,
 				   "there is text that is not UTF-8");
 	if ((size_t)req->body_case >= ARRAY_LEN(requests) || requests[req->body_case].fn == NULL)

@@ -68,9 +68,9 @@ static bool read_time(struct json_span v, int64_t *out)
 
 /* --- what stands against it --- */
 
-static void object(struct resolve_match *m, enum resolve_why why)
+static void object(struct resolve_match *m, Gateway__Match__Why why)
 {
-	if (m->why == RESOLVE_ACTIVE)
+	if (m->why == GATEWAY__MATCH__WHY__NONE)
 		m->why = why;
 }
 
@@ -89,11 +89,11 @@ static bool judge_subscription(struct resolve_match *m, const struct json_span *
 	if (!read_time(v[M_STARTING], &starting) || !read_time(v[M_ENDING], &ending))
 		return false;
 	if (!json_equals(v[M_STATUS], "ACCEPTED"))
-		object(m, RESOLVE_SUBSCRIPTION_NOT_ACCEPTED);
+		object(m, GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_ACCEPTED);
 	if (starting > now_ms)
-		object(m, RESOLVE_SUBSCRIPTION_NOT_STARTED);
+		object(m, GATEWAY__MATCH__WHY__SUBSCRIPTION_NOT_STARTED);
 	if (!json_is_null(v[M_ENDING]) && ending <= now_ms)
-		object(m, RESOLVE_SUBSCRIPTION_ENDED);
+		object(m, GATEWAY__MATCH__WHY__SUBSCRIPTION_ENDED);
 	expire(m, ending);
 	return true;
 }
@@ -109,13 +109,13 @@ static bool judge_key(struct resolve_match *m, const struct json_span *v, int64_
 	    !read_flag(v[M_PAUSED], &paused) || !read_flag(v[M_ACTIVE], &active))
 		return false;
 	if (revoked)
-		object(m, RESOLVE_KEY_REVOKED);
+		object(m, GATEWAY__MATCH__WHY__KEY_REVOKED);
 	if (paused)
-		object(m, RESOLVE_KEY_PAUSED);
+		object(m, GATEWAY__MATCH__WHY__KEY_PAUSED);
 	if (!json_is_null(v[M_EXPIRE]) && at <= now_ms)
-		object(m, RESOLVE_KEY_EXPIRED);
+		object(m, GATEWAY__MATCH__WHY__KEY_EXPIRED);
 	if (!active)
-		object(m, RESOLVE_KEY_INACTIVE);
+		object(m, GATEWAY__MATCH__WHY__KEY_INACTIVE);
 	expire(m, at);
 	return true;
 }
@@ -139,7 +139,7 @@ static int follow_subscription(struct resolve_work *w, struct resolve_match *m)
 		return rc;
 	if (rc < 0 || x.action != ACTION_DEPLOY ||
 	    json_check(x.payload, x.payload_len, &doc, NULL) < 0) {
-		object(m, RESOLVE_SUBSCRIPTION_UNKNOWN);
+		object(m, GATEWAY__MATCH__WHY__SUBSCRIPTION_UNKNOWN);
 		return 0;
 	}
 	json_pick(doc, members, v, M__COUNT);
@@ -147,7 +147,7 @@ static int follow_subscription(struct resolve_work *w, struct resolve_match *m)
 	if (!add_text(texts, v[M_PLAN], &plan) ||
 	    json_is_null(v[M_PRODUCT]) != (w->ref_kind == KIND_API) ||
 	    !judge_subscription(m, v, w->ask->now_ms))
-		object(m, RESOLVE_SUBSCRIPTION_UNKNOWN);
+		object(m, GATEWAY__MATCH__WHY__SUBSCRIPTION_UNKNOWN);
 	else if (texts->data[plan] != '\0')
 		m->plan = plan;
 	return 0;
@@ -157,9 +157,9 @@ static int follow_subscription(struct resolve_work *w, struct resolve_match *m)
 
 static bool is_better(const struct resolve_match *a, const struct resolve_match *b)
 {
-	bool active = a->why == RESOLVE_ACTIVE;
+	bool active = a->why == GATEWAY__MATCH__WHY__NONE;
 
-	if (active != (b->why == RESOLVE_ACTIVE))
+	if (active != (b->why == GATEWAY__MATCH__WHY__NONE))
 		return active;
 	if (a->precedence != b->precedence)
 		return a->precedence < b->precedence;
@@ -212,7 +212,7 @@ static int read_match(struct resolve_work *w, const struct store_entry *x, struc
 	else if (!judge_subscription(m, v, ask->now_ms))
 		return 0;
 	if (!w->out->deployed)
-		object(m, RESOLVE_REF_NOT_DEPLOYED);
+		object(m, GATEWAY__MATCH__WHY__REF_NOT_DEPLOYED);
 	return rc < 0 ? rc : 1;
 }
 
@@ -310,7 +310,7 @@ int resolve(struct store_view *v, const struct resolve_ask *ask, struct resolve_
 		rc = look_under_products(&w);
 	/* What is left out may be what was asked for: an active match is enough, no other is. */
 	if (rc >= 0 && store_view_left_out(v) > 0 &&
-	    (out->n == 0 || out->match[0].why != RESOLVE_ACTIVE))
+	    (out->n == 0 || out->match[0].why != GATEWAY__MATCH__WHY__NONE))
 		rc = ERR_DAMAGED;
 	return rc < 0 ? rc : 0;
 }

@@ -17,25 +17,13 @@
 #pragma once
 
 #include "common/store/reader.h"
+#include "gateway.pb-c.h"
 
 #define RESOLVE_MATCHES_MAX  16		 /* in an answer: the best */
 #define RESOLVE_HITS_MAX     1000	 /* events looked at; more under one key are an attack */
 #define RESOLVE_BYTES_MAX    (64U << 20) /* of their payloads: another is read below it */
 #define RESOLVE_TEXT_MAX     1024	 /* bytes of a plan, an application, an id in the answer */
 #define RESOLVE_PRODUCTS_MAX 64 /* of one API that are looked at, in the order of their ids */
-
-enum resolve_why { /* the numbers are gateway.proto's */
-		   RESOLVE_ACTIVE,
-		   RESOLVE_KEY_REVOKED,
-		   RESOLVE_KEY_PAUSED,
-		   RESOLVE_KEY_EXPIRED,
-		   RESOLVE_KEY_INACTIVE,
-		   RESOLVE_SUBSCRIPTION_UNKNOWN,
-		   RESOLVE_SUBSCRIPTION_NOT_ACCEPTED,
-		   RESOLVE_SUBSCRIPTION_NOT_STARTED,
-		   RESOLVE_SUBSCRIPTION_ENDED,
-		   RESOLVE_REF_NOT_DEPLOYED
-};
 
 struct resolve_ask {
 	enum lookup_by by;
@@ -47,7 +35,7 @@ struct resolve_ask {
 };
 
 struct resolve_match {
-	enum resolve_why why;
+	Gateway__Match__Why why;			/* NONE: it is active */
 	size_t subscription, plan, application, key_id; /* where they begin in `texts` */
 	size_t product;	     /* the same; 0: found under the reference itself */
 	unsigned precedence; /* 0: the reference itself, then its products in their order */

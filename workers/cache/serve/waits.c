@@ -55,15 +55,13 @@ static void forget(struct client *c, size_t i)
 
 static int reply_reached(struct client *c, struct store_view *v, uint64_t id, Gateway__Code code)
 {
-	struct store_position at;
-	Gateway__Position p;
 	Gateway__Reply m = GATEWAY__REPLY__INIT;
-	char digest[36];
+	struct told told;
 
-	fill_position(c->s, v, &p, digest, &at);
+	tell_position(c->s, v, &told);
 	m.id = id;
 	m.code = code;
-	m.position = &p;
+	m.position = &told.p;
 	m.error = (char *)(uintptr_t)(code == GATEWAY__CODE__RESET
 					      ? "the history is another, begins later or is damaged"
 				      : code == GATEWAY__CODE__TIMEOUT ? "not reached in time"
@@ -73,8 +71,8 @@ static int reply_reached(struct client *c, struct store_view *v, uint64_t id, Ga
 
 static int check_wait(struct client *c, struct store_view *v, const struct pending *p)
 {
-	struct store_position at;
-	struct store_position told;
+	struct position at;
+	struct position told;
 
 	store_view_position(v, &at);
 	store_view_told(v, &told);
@@ -91,7 +89,7 @@ static int check_wait(struct client *c, struct store_view *v, const struct pendi
 /* Sends what lies behind the watcher's revision, as long as it reads. */
 static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 {
-	struct store_position at;
+	struct position at;
 	int rc = 0;
 
 	store_view_told(v, &at);
@@ -105,12 +103,11 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 	while (rc == 0 && p->revision < at.revision && c->streams == NULL &&
 	       chan_queued_bytes(c->chan) < pump_bytes(c)) {
 		struct page_out *page = page_new(c, v, p->payloads, 0);
-		Gateway__Position pos;
 		Gateway__Reply m = GATEWAY__REPLY__INIT;
-		char digest[36];
+		struct told told;
 		int full;
 
-		page_goes_on_after(page, p->revision);
+		page->after = p->revision;
 		full = page_result(page, store_since(v, p->revision, add_entry, page));
 		if (full == PAGE_LARGE) {
 			page_free(page);
@@ -121,13 +118,13 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 			page_free(page); /* it would be a gap; a List has all others */
 			return reply_reached(c, v, p->id, GATEWAY__CODE__RESET);
 		}
-		fill_position(c->s, v, &pos, digest, &at);
+		tell_position(c->s, v, &told);
 		m.id = p->id;
 		m.more = true;
-		m.position = &pos;
-		p->revision = full == PAGE_FULL ? page_last_revision(page) : at.revision;
-		pos.revision = p->revision; /* where a watcher may go on from */
-		if (page_is_empty(page))
+		m.position = &told.p;
+		p->revision = full == PAGE_FULL ? page->last : told.at.revision;
+		told.p.revision = p->revision; /* where a watcher may go on from */
+		if (page->n == 0)
 			page_free(page);
 		else
 			rc = send_page(c, page, &m);
@@ -138,7 +135,7 @@ static int pump_watch(struct client *c, struct store_view *v, struct pending *p)
 int on_watch(struct client *c, struct store_view *v, const Gateway__Request *req)
 {
 	struct pending p = { .id = req->id, .is_watch = true, .payloads = req->watch->payloads };
-	struct store_position at;
+	struct position at;
 	int rc;
 
 	store_view_told(v, &at);

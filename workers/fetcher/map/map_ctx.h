@@ -23,8 +23,6 @@ struct map_ctx {
 	struct table members;  /* API id -> how many products have it */
 };
 
-void membership_reset(struct map_ctx *ctx);
-
 /* The names of an environment and its organization; of one that is not known none: what the
    row itself says of them stays (storage 3.5). */
 void map_write_names(const struct map_ctx *ctx, struct json_span environment, struct buf *b);

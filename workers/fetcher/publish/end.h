@@ -17,8 +17,6 @@
 #include "ipc.pb-c.h"
 #include "workers/fetcher/publish/page.h"
 
-#define END_TOKEN_BYTES 96
-
 struct worker;
 struct end;
 

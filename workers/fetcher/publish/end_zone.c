@@ -33,12 +33,13 @@ static struct end_zone *self_of(struct end *e)
 	return (struct end_zone *)e;
 }
 
-static char *text_of(const struct redis_reply *r)
+/* Borrowed, as the reply is; "" of what is no text. */
+static const char *text_of(const struct redis_reply *r)
 {
 	size_t n = 0;
 	const char *s = redis_str(r, &n);
 
-	return s == NULL || memchr(s, '\0', n) != NULL ? mem_strdup("") : mem_dup(s, n);
+	return s == NULL || memchr(s, '\0', n) != NULL ? "" : s;
 }
 
 static void refused(struct end_zone *e, const struct err *why)
@@ -108,7 +109,7 @@ static void on_cursors(void *arg, const struct redis_reply *r, const struct err 
 		return; /* the next answer says so too */
 	e->cursors = mem_zalloc((n + 1) * sizeof(*e->cursors));
 	for (i = 0; i < n; i++)
-		e->cursors[e->n_cursors++] = text_of(redis_at(r, i));
+		e->cursors[e->n_cursors++] = mem_strdup(text_of(redis_at(r, i)));
 }
 
 static void on_java(void *arg, const struct redis_reply *r, const struct err *lost)
@@ -138,7 +139,6 @@ static void on_mapping(void *arg, const struct redis_reply *r, const struct err 
 	struct err why = { 0 };
 	const char **fields;
 	size_t i;
-	char *mapping;
 
 	if (e->asked > 0)
 		e->asked--;
@@ -150,19 +150,17 @@ static void on_mapping(void *arg, const struct redis_reply *r, const struct err 
 	}
 	if (!e->whole_head)
 		return;
-	mapping = text_of(r);
 	fields = mem_zalloc((e->n_cursors + 2) * sizeof(*fields));
 	s.n_cursors = e->n_cursors / 2;
 	for (i = 0; i < s.n_cursors; i++) {
 		fields[i] = e->cursors[2 * i];
 		fields[s.n_cursors + i] = e->cursors[2 * i + 1];
 	}
-	s.mapping = mapping;
+	s.mapping = text_of(r);
 	s.cursor_fields = fields;
 	s.cursor_values = fields + s.n_cursors;
 	e->base.hooks.state(e->base.hooks.arg, &s);
 	mem_free(fields);
-	mem_free(mapping);
 }
 
 static void zone_ask_state(struct end *base)
@@ -196,23 +194,20 @@ static bool stamp_of(const struct redis_reply *r, struct stamp *out)
 	return stamp_read(out, p, n);
 }
 
-/* A stamp of another revision than the log's is as good as none. */
-static void name_of(const struct redis_reply *one, char *texts[4], struct end_name *out)
+/* A stamp of another revision than the log's is as good as none. Its version is at its end, which
+   a NUL follows. */
+static void name_of(const struct redis_reply *one, struct end_name *out)
 {
 	struct stamp st;
 	uint64_t revision = 0;
 	bool whole = redis_u64(redis_at(one, 1), &revision) && stamp_of(redis_at(one, 2), &st) &&
 		     st.revision == revision;
 
-	texts[0] = text_of(redis_at(one, 0));
-	texts[1] = whole ? mem_dup(st.version, st.version_len) : mem_strdup("");
-	texts[2] = text_of(redis_at(one, 3));
-	texts[3] = text_of(redis_at(one, 4));
-	*out = (struct end_name){ .name = texts[0],
+	*out = (struct end_name){ .name = text_of(redis_at(one, 0)),
 				  .revision = revision,
-				  .version = texts[1],
-				  .kind = texts[2],
-				  .id = texts[3] };
+				  .version = whole ? st.version : "",
+				  .kind = text_of(redis_at(one, 3)),
+				  .id = text_of(redis_at(one, 4)) };
 	if (whole)
 		out->hash = st.hash;
 	(void)redis_i64(redis_at(one, 5), &out->updated_ms);
@@ -223,9 +218,8 @@ static void on_manifest(void *arg, const struct redis_reply *r, const struct err
 	struct end_zone *e = arg;
 	size_t n = redis_count(r);
 	struct end_name *v;
-	char *(*texts)[4];
 	struct err why = { 0 };
-	size_t i, k;
+	size_t i;
 
 	if (lost != NULL)
 		return;
@@ -234,14 +228,9 @@ static void on_manifest(void *arg, const struct redis_reply *r, const struct err
 		return;
 	}
 	v = mem_zalloc((n + 1) * sizeof(*v));
-	texts = mem_zalloc((n + 1) * sizeof(*texts));
 	for (i = 0; i < n; i++)
-		name_of(redis_at(r, i), texts[i], &v[i]);
+		name_of(redis_at(r, i), &v[i]);
 	e->base.hooks.names(e->base.hooks.arg, v, n, n < END_NAMES);
-	for (i = 0; i < n; i++)
-		for (k = 0; k < ARRAY_LEN(texts[i]); k++)
-			mem_free(texts[i][k]);
-	mem_free(texts);
 	mem_free(v);
 }
 
@@ -249,15 +238,15 @@ static void zone_ask_names(struct end *base, bool old, uint64_t after)
 {
 	struct end_zone *e = self_of(base);
 	const struct zone_keys *k = zone_conn_keys(e->z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	if (!zone_conn_is_up(e->z))
 		return;
-	zone_cmd_begin(e->z, &c, SCRIPT_MANIFEST, old ? k->old_log : k->log, NULL);
-	zone_cmd_i64(&c, (int64_t)after);
-	zone_cmd_i64(&c, END_NAMES);
-	zone_cmd_str(&c, k->event_prefix);
-	if (zone_cmd_send(e->z, &c, on_manifest, e) < 0)
+	zone_call(e->z, &c, SCRIPT_MANIFEST, old ? k->old_log : k->log, NULL);
+	redis_cmd_i64(&c, (int64_t)after);
+	redis_cmd_i64(&c, END_NAMES);
+	redis_cmd_str(&c, k->event_prefix);
+	if (zone_send(e->z, &c, on_manifest, e) < 0)
 		cannot_ask(e);
 }
 
@@ -269,10 +258,8 @@ static void on_found(void *arg, const struct redis_reply *r, const struct err *l
 	const struct redis_reply *list = redis_at(r, 1);
 	size_t n = redis_count(list);
 	struct end_found *v;
-	char *(*texts)[4];
 	struct err why = { 0 };
-	char *cursor;
-	size_t i, k;
+	size_t i;
 
 	if (lost != NULL)
 		return;
@@ -281,28 +268,19 @@ static void on_found(void *arg, const struct redis_reply *r, const struct err *l
 		return;
 	}
 	v = mem_zalloc((n + 1) * sizeof(*v));
-	texts = mem_zalloc((n + 1) * sizeof(*texts));
 	for (i = 0; i < n; i++) {
 		const struct redis_reply *one = redis_at(list, i);
 		struct stamp st;
 
-		for (k = 0; k < ARRAY_LEN(texts[i]); k++)
-			texts[i][k] = text_of(redis_at(one, k));
-		v[i] = (struct end_found){ .name = texts[i][0],
-					   .id = texts[i][1],
-					   .kind = texts[i][2],
-					   .action = texts[i][3] };
+		v[i] = (struct end_found){ .name = text_of(redis_at(one, 0)),
+					   .id = text_of(redis_at(one, 1)),
+					   .kind = text_of(redis_at(one, 2)),
+					   .action = text_of(redis_at(one, 3)) };
 		if (stamp_of(redis_at(one, 4), &st))
 			v[i].hash = st.hash;
 		v[i].payload = redis_str(redis_at(one, 5), &v[i].payload_len);
 	}
-	cursor = text_of(redis_at(r, 0));
-	e->base.hooks.found(e->base.hooks.arg, v, n, cursor);
-	mem_free(cursor);
-	for (i = 0; i < n; i++)
-		for (k = 0; k < ARRAY_LEN(texts[i]); k++)
-			mem_free(texts[i][k]);
-	mem_free(texts);
+	e->base.hooks.found(e->base.hooks.arg, v, n, text_of(redis_at(r, 0)));
 	mem_free(v);
 }
 
@@ -311,19 +289,19 @@ static void zone_ask_found(struct end *base, const char *cursor)
 	struct end_zone *e = self_of(base);
 	const struct zone_keys *k = zone_conn_keys(e->z);
 	struct buf pattern = { 0 };
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	if (!zone_conn_is_up(e->z))
 		return;
 	zone_keys_pattern(&pattern, k->event_prefix);
-	zone_cmd_begin(e->z, &c, SCRIPT_ADOPT, NULL);
-	zone_cmd_str(&c, cursor);
-	zone_cmd_str(&c, buf_cstr(&pattern));
-	zone_cmd_str(&c, k->event_prefix);
-	zone_cmd_str(&c, k->zone);
-	zone_cmd_i64(&c, END_FOUND_BYTES);
+	zone_call(e->z, &c, SCRIPT_ADOPT, NULL);
+	redis_cmd_str(&c, cursor);
+	redis_cmd_str(&c, buf_cstr(&pattern));
+	redis_cmd_str(&c, k->event_prefix);
+	redis_cmd_str(&c, k->zone);
+	redis_cmd_i64(&c, END_FOUND_BYTES);
 	buf_reset(&pattern);
-	if (zone_cmd_send(e->z, &c, on_found, e) < 0)
+	if (zone_send(e->z, &c, on_found, e) < 0)
 		cannot_ask(e);
 }
 
@@ -333,14 +311,12 @@ static void on_suspects(void *arg, const struct redis_reply *r, const struct err
 {
 	struct end_zone *e = arg;
 	size_t n = lost != NULL ? 0 : redis_count(r);
-	char **names = mem_zalloc((n + 1) * sizeof(*names));
+	const char **names = mem_zalloc((n + 1) * sizeof(*names));
 	size_t i;
 
 	for (i = 0; i < n; i++)
 		names[i] = text_of(redis_at(r, i));
-	e->base.hooks.suspects(e->base.hooks.arg, (const char *const *)names, n);
-	for (i = 0; i < n; i++)
-		mem_free(names[i]);
+	e->base.hooks.suspects(e->base.hooks.arg, names, n);
 	mem_free(names);
 }
 

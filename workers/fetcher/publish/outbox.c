@@ -92,10 +92,8 @@ void outbox_add(struct outbox *b, struct event *ev, const struct hash *h, enum o
 {
 	struct outbox_item *i = mem_zalloc(sizeof(*i));
 	struct outbox_item *old;
-	struct buf name = { 0 };
 
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
-	i->name = buf_take(&name);
+	i->name = event_name(ev->kind, ev->id, ev->ref_id);
 	if (ev->ref_id != NULL || kind_has_children(ev->kind))
 		i->group = mem_strdup(ev->ref_id != NULL ? ev->ref_id : ev->id);
 	else

@@ -99,12 +99,10 @@ static struct page_record *add(struct zone_page *p, const struct known_entry *e,
 
 static struct known_entry *entry_of(struct known *k, const struct event *ev)
 {
-	struct buf name = { 0 };
-	struct known_entry *e;
+	char *name = event_name(ev->kind, ev->id, ev->ref_id);
+	struct known_entry *e = known_get(k, name);
 
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
-	e = known_get(k, buf_cstr(&name));
-	buf_reset(&name);
+	mem_free(name);
 	return e;
 }
 

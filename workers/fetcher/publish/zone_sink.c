@@ -34,7 +34,7 @@ struct zone_sink {
 	struct zone_conn *z; /* not owned */
 	struct end *base;    /* not owned */
 	char *node;
-	char token[LEASE_TOKEN_BYTES];
+	char token[TOKEN_BYTES];
 	int64_t deadline_ms;
 	uint64_t number;  /* of the last page that was taken */
 	uint64_t attempt; /* of any page, under any token */
@@ -131,30 +131,27 @@ static bool is_void(struct zone_sink *s, const struct err *lost)
 	return lost != NULL || s->over;
 }
 
-static void ask(struct zone_sink *s, struct zone_cmd *c, redis_reply_fn *fn)
+static void ask(struct zone_sink *s, struct redis_cmd *c, redis_reply_fn *fn)
 {
-	struct buf wire = { 0 };
 	struct redis *r = zone_conn_redis(s->z);
 
-	zone_cmd_wire(c, &wire);
-	if (redis_send(r, &wire, fn, s) == 0)
+	if (redis_send(r, c, fn, s) == 0)
 		s->out++;
 	else if (zone_conn_is_up(s->z))
 		redis_fail(r, ERR_BUSY, "too much is under way");
-	buf_reset(&wire);
 }
 
-static void begin_cmd(struct zone_cmd *c, const char *name, const char *key)
+static void begin_cmd(struct redis_cmd *c, const char *name, const char *key)
 {
-	*c = (struct zone_cmd){ 0 };
-	zone_cmd_str(c, name);
+	*c = (struct redis_cmd){ 0 };
+	redis_cmd_str(c, name);
 	if (key != NULL)
-		zone_cmd_str(c, key);
+		redis_cmd_str(c, key);
 }
 
-static void add_u64(struct zone_cmd *c, uint64_t v)
+static void add_u64(struct redis_cmd *c, uint64_t v)
 {
-	zone_cmd_i64(c, (int64_t)v);
+	redis_cmd_i64(c, (int64_t)v);
 }
 
 /* --- the look --- */
@@ -258,16 +255,16 @@ static void ask_turn(struct zone_sink *s)
 {
 	const struct zone_keys *k = zone_conn_keys(s->z);
 	char *turn = mem_printf("%s:%" PRIu64, s->token, ++s->attempt);
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	begin_cmd(&c, "SET", k->turn);
-	zone_cmd_str(&c, turn);
-	zone_cmd_str(&c, "PX");
-	zone_cmd_str(&c, TURN_MS);
+	redis_cmd_str(&c, turn);
+	redis_cmd_str(&c, "PX");
+	redis_cmd_str(&c, TURN_MS);
 	ask(s, &c, on_turn);
 	mem_free(turn);
 	begin_cmd(&c, "WATCH", k->turn);
-	zone_cmd_str(&c, k->meta);
+	redis_cmd_str(&c, k->meta);
 	ask(s, &c, on_turn);
 }
 
@@ -275,7 +272,7 @@ static void look(struct zone_sink *s)
 {
 	static const char *const fields[] = { "token", "lineage", "batch", "rev" };
 	const struct zone_keys *k = zone_conn_keys(s->z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 	size_t i;
 
 	s->look = LOOK_OUT;
@@ -284,11 +281,11 @@ static void look(struct zone_sink *s)
 	ask_turn(s);
 	/* The lease is read, not watched: each renewal would call the page off. */
 	begin_cmd(&c, "HGET", k->lease);
-	zone_cmd_str(&c, "token");
+	redis_cmd_str(&c, "token");
 	ask(s, &c, on_lease);
 	begin_cmd(&c, "HMGET", k->meta);
 	for (i = 0; i < ARRAY_LEN(fields); i++)
-		zone_cmd_str(&c, fields[i]);
+		redis_cmd_str(&c, fields[i]);
 	ask(s, &c, on_meta);
 	begin_cmd(&c, "LLEN", k->epochs);
 	ask(s, &c, on_turn);
@@ -316,50 +313,50 @@ static void on_queued(void *arg, const struct redis_reply *r, const struct err *
 }
 
 /* A command of the page; what it answers inside EXEC is of that record. */
-static void put(struct zone_sink *s, struct zone_cmd *c, size_t record)
+static void put(struct zone_sink *s, struct redis_cmd *c, size_t record)
 {
 	s->index = mem_grow(s->index, &s->cap_index, s->n_index + 1, sizeof(*s->index));
 	s->index[s->n_index++] = record;
 	ask(s, c, on_queued);
 }
 
-static void add_stamp(struct zone_cmd *c, const struct page_record *r)
+static void add_stamp(struct redis_cmd *c, const struct page_record *r)
 {
 	struct stamp st = { r->hash, r->revision, r->what == RECORD_KEEP, r->ev.version,
 			    strlen(r->ev.version) };
 	struct buf b = { 0 };
 
-	zone_cmd_str(c, STAMP_FIELD);
+	redis_cmd_str(c, STAMP_FIELD);
 	stamp_write(&b, &st);
-	zone_cmd_arg(c, b.data, b.len);
+	redis_cmd_arg(c, b.data, b.len);
 	buf_reset(&b);
 }
 
 /* A tombstone has every field but the payload: a reader finds it whole, whatever was lost. */
-static void add_fields(const struct zone_sink *s, struct zone_cmd *c, const struct page_record *r)
+static void add_fields(const struct zone_sink *s, struct redis_cmd *c, const struct page_record *r)
 {
-	zone_cmd_str(c, "clusterId");
-	zone_cmd_str(c, zone_conn_keys(s->z)->zone);
-	zone_cmd_str(c, "id");
-	zone_cmd_str(c, r->ev.id);
+	redis_cmd_str(c, "clusterId");
+	redis_cmd_str(c, zone_conn_keys(s->z)->zone);
+	redis_cmd_str(c, "id");
+	redis_cmd_str(c, r->ev.id);
 	if (r->ev.action == ACTION_DEPLOY) {
-		zone_cmd_str(c, "payload");
-		zone_cmd_arg(c, r->ev.payload.data, r->ev.payload.len);
+		redis_cmd_str(c, "payload");
+		redis_cmd_arg(c, r->ev.payload.data, r->ev.payload.len);
 	}
-	zone_cmd_str(c, "type");
-	zone_cmd_str(c, kind_name(r->ev.kind));
-	zone_cmd_str(c, "syncAction");
-	zone_cmd_str(c, action_name(r->ev.action));
+	redis_cmd_str(c, "type");
+	redis_cmd_str(c, kind_name(r->ev.kind));
+	redis_cmd_str(c, "syncAction");
+	redis_cmd_str(c, action_name(r->ev.action));
 	/* A reader of the reference looks at a window of this: that of when it can be seen. */
-	zone_cmd_str(c, "updatedAt");
-	zone_cmd_i64(c, s->found.now_ms);
+	redis_cmd_str(c, "updatedAt");
+	redis_cmd_i64(c, s->found.now_ms);
 }
 
 static void put_record(struct zone_sink *s, size_t i)
 {
 	const struct page_record *r = &s->page.records[i];
 	char *key = mem_printf("%s%s", zone_conn_keys(s->z)->event_prefix, r->name);
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	if (r->what == RECORD_FORGET || r->damaged) {
 		begin_cmd(&c, "DEL", key);
@@ -378,7 +375,7 @@ static void put_record(struct zone_sink *s, size_t i)
 static void put_log(struct zone_sink *s)
 {
 	const struct zone_keys *k = zone_conn_keys(s->z);
-	struct zone_cmd add, gone;
+	struct redis_cmd add, gone;
 	size_t n_add = 0;
 	size_t n_gone = 0;
 	size_t i;
@@ -389,11 +386,11 @@ static void put_log(struct zone_sink *s)
 		const struct page_record *r = &s->page.records[i];
 
 		if (r->what == RECORD_FORGET) {
-			zone_cmd_str(&gone, r->name);
+			redis_cmd_str(&gone, r->name);
 			n_gone++;
 		} else if (r->what != RECORD_VERSION) {
 			add_u64(&add, r->revision);
-			zone_cmd_str(&add, r->name);
+			redis_cmd_str(&add, r->name);
 			n_add++;
 		}
 	}
@@ -401,13 +398,13 @@ static void put_log(struct zone_sink *s)
 		put(s, &add, NO_RECORD);
 	if (n_gone > 0)
 		put(s, &gone, NO_RECORD);
-	buf_reset(&add.body);
-	buf_reset(&gone.body);
+	buf_reset(&add.words);
+	buf_reset(&gone.words);
 }
 
 static void put_del(struct zone_sink *s, const char *key)
 {
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	begin_cmd(&c, "DEL", key);
 	put(s, &c, NO_RECORD);
@@ -417,7 +414,7 @@ static void put_del(struct zone_sink *s, const char *key)
 static void put_mended(struct zone_sink *s)
 {
 	const struct zone_keys *k = zone_conn_keys(s->z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 	size_t n = 0;
 	size_t i;
 
@@ -430,17 +427,17 @@ static void put_mended(struct zone_sink *s)
 	begin_cmd(&c, "SREM", k->suspect);
 	for (i = 0; i < s->page.n; i++) {
 		if (s->page.records[i].what == RECORD_WRITE) {
-			zone_cmd_str(&c, s->page.records[i].name);
+			redis_cmd_str(&c, s->page.records[i].name);
 			n++;
 		}
 	}
 	if (s->page.corrects) {
-		zone_cmd_str(&c, "*");
+		redis_cmd_str(&c, "*");
 		n++;
 	}
 	if (n > 0)
 		put(s, &c, NO_RECORD);
-	buf_reset(&c.body);
+	buf_reset(&c.words);
 }
 
 /* The digest is built anew from an empty log; what the old one named is kept aside until the
@@ -449,22 +446,22 @@ static void put_refill(struct zone_sink *s)
 {
 	const struct zone_keys *k = zone_conn_keys(s->z);
 	const struct sink_found *f = &s->found;
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	if (f->bad_old)
 		put_del(s, k->old_log);
 	if (f->has_log && f->has_old) {
 		begin_cmd(&c, "ZUNIONSTORE", k->old_log);
-		zone_cmd_str(&c, "2");
-		zone_cmd_str(&c, k->old_log);
-		zone_cmd_str(&c, k->log);
+		redis_cmd_str(&c, "2");
+		redis_cmd_str(&c, k->old_log);
+		redis_cmd_str(&c, k->log);
 		/* The greater score: a sum could meet another member's. */
-		zone_cmd_str(&c, "AGGREGATE");
-		zone_cmd_str(&c, "MAX");
+		redis_cmd_str(&c, "AGGREGATE");
+		redis_cmd_str(&c, "MAX");
 		put(s, &c, NO_RECORD);
 	} else if (f->has_log) {
 		begin_cmd(&c, "RENAME", k->log);
-		zone_cmd_str(&c, k->old_log);
+		redis_cmd_str(&c, k->old_log);
 		put(s, &c, NO_RECORD);
 	}
 	if (f->bad_log || (f->has_log && f->has_old))
@@ -474,7 +471,7 @@ static void put_refill(struct zone_sink *s)
 
 static void put_cursors(struct zone_sink *s)
 {
-	struct zone_cmd c;
+	struct redis_cmd c;
 	size_t n = 0;
 	size_t i;
 
@@ -484,46 +481,46 @@ static void put_cursors(struct zone_sink *s)
 
 		if (f->where != PAGE_CURSOR)
 			continue;
-		zone_cmd_str(&c, f->field);
-		zone_cmd_str(&c, f->value);
+		redis_cmd_str(&c, f->field);
+		redis_cmd_str(&c, f->value);
 		n++;
 	}
 	if (n > 0)
 		put(s, &c, NO_RECORD);
-	buf_reset(&c.body);
+	buf_reset(&c.words);
 }
 
-static void add_pair(struct zone_cmd *c, const char *field, const char *value)
+static void add_pair(struct redis_cmd *c, const char *field, const char *value)
 {
-	zone_cmd_str(c, field);
-	zone_cmd_str(c, value);
+	redis_cmd_str(c, field);
+	redis_cmd_str(c, value);
 }
 
 /* What Java gateways read (storage 1.7): from -1, so that one which takes over reads all. */
 static void put_sync_state(struct zone_sink *s)
 {
 	const struct zone_keys *k = zone_conn_keys(s->z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	begin_cmd(&c, "HSET", k->state);
 	add_pair(&c, "clusterId", k->zone);
 	add_pair(&c, "nodeId", s->node);
 	add_pair(&c, "nodeVersion", JAVA_OURS);
 	add_pair(&c, "from", "-1");
-	zone_cmd_str(&c, "to");
-	zone_cmd_i64(&c, s->found.now_ms);
+	redis_cmd_str(&c, "to");
+	redis_cmd_i64(&c, s->found.now_ms);
 	put(s, &c, NO_RECORD);
 }
 
-static void add_sums(struct zone_cmd *c, const struct zone_page *p)
+static void add_sums(struct redis_cmd *c, const struct zone_page *p)
 {
 	static const char *const lanes[] = { "d0", "d1", "d2", "d3" };
 	size_t i;
 
-	zone_cmd_str(c, "count");
+	redis_cmd_str(c, "count");
 	add_u64(c, p->sums.count);
 	for (i = 0; i < ARRAY_LEN(lanes); i++) {
-		zone_cmd_str(c, lanes[i]);
+		redis_cmd_str(c, lanes[i]);
 		add_u64(c, p->sums.lane[i]);
 	}
 }
@@ -531,15 +528,15 @@ static void add_sums(struct zone_cmd *c, const struct zone_page *p)
 static void put_meta(struct zone_sink *s)
 {
 	const struct zone_page *p = &s->page;
-	struct zone_cmd c;
+	struct redis_cmd c;
 	size_t i;
 
 	begin_cmd(&c, "HSET", zone_conn_keys(s->z)->meta);
-	zone_cmd_str(&c, "batch");
+	redis_cmd_str(&c, "batch");
 	add_u64(&c, p->number);
-	zone_cmd_str(&c, "rev");
+	redis_cmd_str(&c, "rev");
 	add_u64(&c, p->revision);
-	zone_cmd_str(&c, "horizon");
+	redis_cmd_str(&c, "horizon");
 	add_u64(&c, p->horizon);
 	add_sums(&c, p);
 	if (p->begins) {
@@ -567,7 +564,7 @@ static void on_exec(void *arg, const struct redis_reply *r, const struct err *lo
 static void send_page(struct zone_sink *s)
 {
 	const struct zone_keys *k = zone_conn_keys(s->z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 	size_t i;
 
 	s->look = LOOK_NONE;
@@ -701,13 +698,13 @@ static void on_read_back(void *arg, const struct redis_reply *r, const struct er
 static void read_back(struct zone_sink *s)
 {
 	const struct zone_keys *k = zone_conn_keys(s->z);
-	struct zone_cmd c;
+	struct redis_cmd c;
 
 	s->sent = true;
-	zone_cmd_begin(s->z, &c, SCRIPT_MANIFEST, k->log, NULL);
+	zone_call(s->z, &c, SCRIPT_MANIFEST, k->log, NULL);
 	add_u64(&c, s->page.base);
 	add_u64(&c, s->page.n + 1);
-	zone_cmd_str(&c, k->event_prefix);
+	redis_cmd_str(&c, k->event_prefix);
 	ask(s, &c, on_read_back);
 }
 

@@ -48,7 +48,7 @@ static size_t size_of(const struct feed_item *i)
 	return sizeof(*i) + i->ev.payload.len;
 }
 
-struct feed_item *feed_item_new(enum feed_type type)
+static struct feed_item *feed_item_new(enum feed_type type)
 {
 	struct feed_item *i = mem_zalloc(sizeof(*i));
 
@@ -76,6 +76,38 @@ bool feed_stopping(struct feed *f)
 int feed_stopped(struct feed *f, struct err *e)
 {
 	return feed_stopping(f) ? err_set(e, ERR_STATE, "the source is stopping") : 0;
+}
+
+/* The mutex is held. */
+static void append(struct feed *f, struct feed_item *i)
+{
+	if (f->last == NULL)
+		f->first = i;
+	else
+		f->last->next = i;
+	f->last = i;
+	f->len++;
+	f->bytes += size_of(i);
+}
+
+/* Takes it; blocks until there is room. */
+static void put(struct feed *f, struct feed_item *i)
+{
+	size_t n = size_of(i);
+
+	uv_mutex_lock(&f->mutex);
+	while (!atomic_load(&f->stop) && f->len > 0 &&
+	       (f->len >= FEED_ITEMS || f->bytes + n > FEED_BYTES))
+		uv_cond_wait(&f->room, &f->mutex);
+	if (atomic_load(&f->stop)) {
+		uv_mutex_unlock(&f->mutex);
+		feed_item_free(i);
+		return;
+	}
+	append(f, i);
+	uv_mutex_unlock(&f->mutex);
+	atomic_store(&f->heard_ms, clock_boot_ms());
+	(void)uv_async_send(&f->async);
 }
 
 void feed_whole(struct feed *f)
@@ -106,38 +138,7 @@ void feed_lag(struct feed *f, int64_t lag_ms)
 	f->lag_ms = lag_ms;
 	i = feed_item_new(FEED_LAG);
 	i->lag_ms = lag_ms;
-	feed_put(f, i);
-}
-
-/* The mutex is held. */
-static void append(struct feed *f, struct feed_item *i)
-{
-	if (f->last == NULL)
-		f->first = i;
-	else
-		f->last->next = i;
-	f->last = i;
-	f->len++;
-	f->bytes += size_of(i);
-}
-
-void feed_put(struct feed *f, struct feed_item *i)
-{
-	size_t n = size_of(i);
-
-	uv_mutex_lock(&f->mutex);
-	while (!atomic_load(&f->stop) && f->len > 0 &&
-	       (f->len >= FEED_ITEMS || f->bytes + n > FEED_BYTES))
-		uv_cond_wait(&f->room, &f->mutex);
-	if (atomic_load(&f->stop)) {
-		uv_mutex_unlock(&f->mutex);
-		feed_item_free(i);
-		return;
-	}
-	append(f, i);
-	uv_mutex_unlock(&f->mutex);
-	atomic_store(&f->heard_ms, clock_boot_ms());
-	(void)uv_async_send(&f->async);
+	put(f, i);
 }
 
 void feed_put_event(struct feed *f, struct event *ev, enum feed_by by)
@@ -148,7 +149,7 @@ void feed_put_event(struct feed *f, struct event *ev, enum feed_by by)
 	i->ev = *ev;
 	*ev = (struct event){ 0 };
 	event_hash(&i->hash, &i->ev);
-	feed_put(f, i);
+	put(f, i);
 }
 
 void feed_say(struct feed *f, enum feed_type type, const char *where, const char *text)
@@ -157,7 +158,7 @@ void feed_say(struct feed *f, enum feed_type type, const char *where, const char
 
 	i->where = mem_strdup(where);
 	i->text = mem_strdup(text);
-	feed_put(f, i);
+	put(f, i);
 }
 
 void feed_quarantine(struct feed *f, const struct feed_bad *b)
@@ -169,7 +170,7 @@ void feed_quarantine(struct feed *f, const struct feed_bad *b)
 	i->id = mem_strdup(b->id);
 	i->where = mem_strdup(b->where);
 	i->text = mem_strdup(b->why);
-	feed_put(f, i);
+	put(f, i);
 }
 
 void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text)
@@ -179,7 +180,7 @@ void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text)
 	i->blocks = kinds;
 	i->rows = least;
 	i->text = mem_strdup(text);
-	feed_put(f, i);
+	put(f, i);
 }
 
 /* Puts a question, and waits for its answer. */
@@ -288,7 +289,7 @@ static void one_pass(struct feed *f, enum pass_kind what)
 
 	i->pass = what;
 	i->at_ms = clock_boot_ms();
-	feed_put(f, i);
+	put(f, i);
 	i = feed_item_new(FEED_END);
 	f->whole = what != PASS_DELTA;
 	rc = f->source->ops->pass(f->source, what, f, &e);
@@ -303,7 +304,7 @@ static void one_pass(struct feed *f, enum pass_kind what)
 	f->failed = rc < 0;
 	if (f->failed)
 		want(f, (int)what);
-	feed_put(f, i);
+	put(f, i);
 }
 
 static enum pass_kind next_pass(struct feed *f, bool first)

@@ -7,7 +7,7 @@
  * reading, nothing piles up.
  *
  * Owns:    the thread, the queue, the source.
- * Blocks:  on the source's thread only: feed_put() until there is room, feed_ask() until
+ * Blocks:  on the source's thread only: feed_put_*() until there is room, feed_ask() until
  *          the loop has answered. feed_close() lets go at once; what is left ends by
  *          itself, or ends the process when the source does not come back (FEED_STUCK_MS).
  * Threads: what is "for sources" on the source's thread; the rest on the loop.
@@ -124,8 +124,6 @@ void feed_want(struct feed *f, enum pass_kind what); /* asks for such a pass; fo
 int64_t feed_heard_ms(struct feed *f); /* boot time of the last sign of life of the thread */
 
 /* --- for sources --- */
-struct feed_item *feed_item_new(enum feed_type type) MUST_USE;
-void feed_put(struct feed *f, struct feed_item *i); /* takes it */
 void feed_whole(struct feed *f);   /* the pass under way looks at all of the source */
 void feed_partial(struct feed *f); /* it does not: what it does not name may well be there */
 void feed_notify(struct feed *f, const char *text); /* puts a NOTIFY when it says another thing */

@@ -16,7 +16,7 @@
  * each has a row: the newest of them counts, as it does for the reference.
  *
  * Owns:    what it remembers of references (their plans), and which rows are set aside.
- * Blocks:  in the database, and in feed_put() and feed_ask().
+ * Blocks:  in the database, and in feed_put_event() and feed_ask().
  * Errors:  those of the database, and ERR_STATE when the feed is stopping; a row that cannot
  *          be read or mapped is quarantined.
  */
@@ -94,7 +94,6 @@ void rows_fine(struct rows *r, enum db_table t, const char *id);
 
 /* Its row cannot be read: it stays as it is. */
 void rows_keep(struct rows *r, enum kind k, const char *id);
-char *rows_name(enum kind k, const char *id, const char *ref) MUST_USE; /* the caller's */
 
 /* After a pass over everything: rows that were set aside and did not come again are gone. */
 void rows_settle(struct rows *r);

@@ -153,14 +153,6 @@ int page_look_up(struct row_page *p, const struct row_lookup *l, page_fn *take, 
 
 /* --- items --- */
 
-char *rows_name(enum kind k, const char *id, const char *ref)
-{
-	struct buf b = { 0 };
-
-	event_name(&b, k, id, ref);
-	return buf_take(&b);
-}
-
 void rows_put(struct rows *r, struct map_out *out)
 {
 	if (out->outcome == MAP_EVENT)
@@ -187,7 +179,7 @@ void rows_withdraw(struct rows *r, const struct event *what, int64_t version_ms)
 
 void rows_keep(struct rows *r, enum kind k, const char *id)
 {
-	char *name = rows_name(k, id, NULL);
+	char *name = event_name(k, id, NULL);
 
 	feed_say(r->feed, FEED_KEPT, name, NULL);
 	mem_free(name);

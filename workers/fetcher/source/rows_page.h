@@ -5,8 +5,7 @@
  *	rows_page           queries, a page of rows that is looked at together, items
  *	rows_refs           what is remembered of a reference: an API, or an API product
  *	rows_children       subscriptions, and keys with one of them: what hangs on a reference
- *	rows_keys, rows_subscriptions, rows_events, rows_whole       a page of a table
- *	rows                which of these has a table
+ *	rows_tables         events, tables that are small, and which page is of which table
  *
  * No query runs within another: rows that need one are kept until theirs has ended. What does
  * not fit into a page is read again, by its id.
@@ -122,28 +121,6 @@ int rows_ref_plans(const struct row_page *p, enum kind k, const char *id, struct
 
 /* --- rows_children.c --- */
 
-struct row_child {
-	const struct map_subscription *sub; /* not owned */
-	const struct map_key *key;	    /* not owned; NULL: it is the subscription */
-	size_t row;			    /* of the page */
-	struct feed_ask ask;		    /* name owned; NULL: nothing is to be said of it */
-	bool maybe;			    /* the plans of its reference are not known */
-	bool kept;			    /* the reference cannot be read: it stays as it is */
-	bool wanted;			    /* to be mapped */
-};
-
-/* What should be in the zone of it. */
-int child_expect(const struct row_page *p, struct row_child *c, struct err *e) MUST_USE;
-/* Asks what is there, and withdraws, keeps, or wants each. */
-int children_judge(const struct row_page *p, struct row_child *v, size_t n, struct err *e) MUST_USE;
-enum kind child_scope(const struct map_subscription *s); /* what it hangs on */
-/* Those that are pushed to are written anew with their API. */
-int64_t child_version(const struct ref *a, const struct map_subscription *s);
-
-/* --- pages --- */
-
-page_fn rows_events_page, rows_subscriptions_page, rows_keys_page;
-page_fn rows_whole_page; /* licenses, access points */
+page_fn rows_subscriptions_page, rows_keys_page;
 /* In a delta: looks at all subscriptions of the reference, and their keys. */
 int rows_children(struct rows *r, const char *ref, struct err *e) MUST_USE;
-void rows_events_settle(struct rows *r); /* forgets rows that were not met in this pass */

@@ -161,7 +161,7 @@ void rows_bad_event(struct rows *r, const struct row *row, const char *why)
 	char *name = NULL;
 
 	if (map_event_about(r->ctx, page_row(row), &about, NULL) == 0 && about.outcome == MAP_EVENT)
-		name = rows_name(about.kind, about.id, NULL);
+		name = event_name(about.kind, about.id, NULL);
 	rows_quarantine(r, DB_EVENTS, row->id, name, why);
 	mem_free(about.id);
 	mem_free(name);
@@ -232,7 +232,7 @@ static int learn_row(void *arg, const struct db_row *row, struct err *e)
 
 	UNUSED(e);
 	if (row->bad != NULL) {
-		char *name = rows_name(KIND_API, row->id, NULL);
+		char *name = event_name(KIND_API, row->id, NULL);
 
 		rows_quarantine(r, DB_EVENTS, row->id, name, row->bad);
 		mem_free(name);
@@ -251,7 +251,7 @@ static int learn_row(void *arg, const struct db_row *row, struct err *e)
 /* Only what the zone holds live has children there: its own row may be on its way. */
 static int is_live(struct rows *r, enum kind k, const char *id, bool *live, struct err *e)
 {
-	struct feed_ask ask = { .name = rows_name(k, id, NULL), .gone = true };
+	struct feed_ask ask = { .name = event_name(k, id, NULL), .gone = true };
 	struct feed_ask *one = &ask;
 	int rc = feed_ask(r->feed, &one, 1, e);
 

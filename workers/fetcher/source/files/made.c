@@ -13,18 +13,16 @@ bool made_has(const struct made *m, const char *name)
 /* Where it stands, or where it is put: *added. */
 static size_t place_of(struct made *m, const struct event *ev, bool *added)
 {
-	struct buf name = { 0 };
-	uintptr_t at;
+	char *name = event_name(ev->kind, ev->id, ev->ref_id);
+	uintptr_t at = (uintptr_t)table_get(&m->names, name);
 
-	event_name(&name, ev->kind, ev->id, ev->ref_id);
-	at = (uintptr_t)table_get(&m->names, buf_cstr(&name));
 	*added = at == 0;
 	if (*added) {
 		m->v = mem_grow(m->v, &m->cap, m->n + 1, sizeof(*m->v));
 		at = ++m->n;
-		(void)table_set(&m->names, name.data, (void *)at);
+		(void)table_set(&m->names, name, (void *)at);
 	}
-	buf_reset(&name);
+	mem_free(name);
 	return at - 1;
 }
 

@@ -9,7 +9,7 @@
  * API that a product gains or loses is mapped again.
  *
  * Owns:    the documents, the mapping context.
- * Blocks:  in feed_put() and feed_ask().
+ * Blocks:  in feed_put_event() and feed_ask().
  * Errors:  none: what cannot be mapped becomes a quarantine item.
  */
 #pragma once

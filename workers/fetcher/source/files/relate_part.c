@@ -114,15 +114,14 @@ void relate_publish(struct relate *r, struct doc *doc, struct made *m, enum left
 {
 	const size_t most = m->n + doc->names.n + 1;
 	struct map_ids names = { mem_alloc(most * sizeof(char *)), 0, most };
-	struct buf b = { 0 };
 	size_t i;
 
 	for (i = 0; i < m->n; i++) {
-		buf_clear(&b);
-		event_name(&b, m->v[i].ev.kind, m->v[i].ev.id, m->v[i].ev.ref_id);
-		map_ids_add(&names, buf_cstr(&b));
+		char *name = event_name(m->v[i].ev.kind, m->v[i].ev.id, m->v[i].ev.ref_id);
+
+		map_ids_add(&names, name);
+		mem_free(name);
 	}
-	buf_reset(&b);
 	for (i = 0; i < doc->names.n; i++) {
 		if (made_has(m, doc->names.v[i]))
 			continue;

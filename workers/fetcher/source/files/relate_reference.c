@@ -13,17 +13,15 @@ static bool is_refused(struct relate *r, const struct doc *doc)
 	const struct doc *twin = relate_twin(r, doc);
 	struct feed_ask ask = { .gone = true };
 	struct feed_ask *one = &ask;
-	struct buf name = { 0 };
 
 	if (doc->dir == DIR_APIS)
 		return twin != NULL && twin->deployed;
 	if (doc->names.n > 0 || twin != NULL)
 		return doc->names.n == 0;
-	event_name(&name, KIND_API, doc->id, NULL);
-	ask.name = (char *)(uintptr_t)buf_cstr(&name);
+	ask.name = event_name(KIND_API, doc->id, NULL);
 	if (feed_ask(r->feed, &one, 1, NULL) < 0)
 		ask.verdict = ASK_SAME;
-	buf_reset(&name);
+	mem_free(ask.name);
 	return ask.verdict == ASK_OTHER;
 }
 
