@@ -585,6 +585,79 @@ static void quiet_files_say_nothing(void **state)
 	}
 }
 
+/* Names that the reference's files of 4.5 to 4.13 and its official chart have, commented ones too. */
+static void keys_of_the_gateway_are_passed_over(void **state)
+{
+	static const char *const rows[] = {
+		"alerts.a.b",
+		"api.a.b",
+		"cache.a.b",
+		"classloader.a.b",
+		"cluster.hazelcast.a",
+		"ds.mongodb.host",
+		"edge.a.b",
+		"el.a.b",
+		"gamma.enabled",
+		"geoip.a.b",
+		"gracefulShutdown.a",
+		"groovy.a.b",
+		"handlers.a.b",
+		"http.port",
+		"kafka.a.b",
+		"node.logging.mdc",
+		"plugins.path",
+		"policy.api-key.header",
+		"ratelimit.type",
+		"reporters.a.b",
+		"secrets.kubernetes.enabled",
+		"services.bridge.a",
+		"services.apikeyscache.delay",
+		"services.health.threshold.cpu",
+		"services.healthcheck.jitterInMs",
+		"services.heartbeat.delay",
+		"services.metrics.prometheus.enabled",
+		"services.monitoring.delay",
+		"services.opentelemetry.enabled",
+		"system.a.b",
+		"tcp.a.b",
+		"vertx.a.b",
+		"repositories.ratelimit.mongodb.uri",
+		"repositories.management.mongodb.socketKeepAlive",
+		"management.mongodb.connectionsPerHost",
+		"management.mongodb.writeConcern",
+	};
+	struct problems p = { 0 };
+	size_t i;
+
+	UNUSED(state);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		char *yaml = mem_printf("%s%s: true\n", BASE, rows[i]);
+		struct config *c = NULL;
+
+		assert_int_equal(load(&c, yaml, NULL, &p), 0);
+		print_all(&p);
+		assert_int_equal(p.n, 0);
+		config_free(&c);
+		mem_free(yaml);
+	}
+}
+
+static void no_limit_of_the_reference_is_the_longest(void **state)
+{
+	struct config *c = must_load(BASE
+				     "distributed-sync.redis.tcp.connectTimeout: 0\n"
+				     "management.mongodb: {connectTimeout: 0, socketTimeout: 0, "
+				     "serverSelectionTimeout: 0}\n",
+				     NULL);
+
+	UNUSED(state);
+	assert_int_equal(config_int(c, CFG_REDIS_CONNECT_TIMEOUT), 300000);
+	assert_int_equal(config_int(c, CFG_MONGO_CONNECT_TIMEOUT), 600000);
+	assert_int_equal(config_int(c, CFG_MONGO_SOCKET_TIMEOUT), 600000);
+	assert_int_equal(config_int(c, CFG_MONGO_SELECTION_TIMEOUT), 600000);
+	config_free(&c);
+}
+
 static void environment_wins_in_every_spelling(void **state)
 {
 	static const struct {
@@ -1672,6 +1745,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(zone_id_follows_the_protocol),
 		cmocka_unit_test(unknown_keys_are_warned_about_with_the_nearest),
 		cmocka_unit_test(quiet_files_say_nothing),
+		cmocka_unit_test(keys_of_the_gateway_are_passed_over),
+		cmocka_unit_test(no_limit_of_the_reference_is_the_longest),
 		cmocka_unit_test(environment_wins_in_every_spelling),
 		cmocka_unit_test(variables_that_are_nearly_right_are_named),
 		cmocka_unit_test(settings_that_would_mean_another_server_are_refused),
