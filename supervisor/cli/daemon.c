@@ -100,8 +100,9 @@ int daemon_status(const char *socket, Control__Reply **out, struct err *e)
 		return rc;
 	CHECK(r != NULL);
 	if (r->exit_code != 0 || r->status == NULL) {
-		rc = r->exit_code != 0 ? r->exit_code : EX_PROTOCOL;
-		(void)err_set(e, ERR_REMOTE, "%s", r->error);
+		rc = r->exit_code != 0 ? r->exit_code : daemon_explain(socket, ERR_PROTO, e);
+		if (r->exit_code != 0)
+			(void)err_set(e, ERR_REMOTE, "%s", r->error);
 		control__reply__free_unpacked(r, NULL);
 		return rc;
 	}
