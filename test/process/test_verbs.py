@@ -206,6 +206,13 @@ def test_the_triggers_are_those_of_the_configured_database(tmp_path):
     assert "'o'dd'" not in made + taken, "a name is quoted, whatever is in it"
 
 
+def test_a_schema_may_be_written_and_empty(tmp_path):
+    f = tmp_path / "z.yml"
+    f.write_text(JDBC.format(type="jdbc").replace("o'dd", ""))
+    done = run("setup", "postgres-notify", f)
+    assert "set_config('search_path', '', false)" in done.stdout and done.stderr == ""
+
+
 @pytest.mark.parametrize("type", ["mongodb", "file"])
 def test_triggers_are_for_a_postgresql_only(tmp_path, type):
     f = tmp_path / "z.yml"
