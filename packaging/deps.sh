@@ -9,6 +9,7 @@ PACKAGING_PACKAGES=(build-essential debhelper) # and these, to make a package
 TEST_PACKAGES=(libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 default-jre-headless openssl pgbouncer postgresql
 	universal-ctags groff-base mandoc python3-psycopg2 python3-pymongo python3-pytest python3-pytest-xdist python3-venv
 	python3-yaml) # and these, to test it
+ANALYSIS_PACKAGES=(clang-tidy-14 cppcheck gcovr) # and these, for test/run --analyze and --coverage alone
 
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi

@@ -411,8 +411,10 @@ bool json_next(struct json_iter *it)
 /* Most names differ in their first character. */
 static bool is_named(struct json_span name, const char *s)
 {
-	char c = name.p[1];
+	char c;
 
+	CHECK(name.p != NULL); /* an object's members have names */
+	c = name.p[1];
 	return (c == s[0] || c == '\\' || s[0] == '\0') && json_equals(name, s);
 }
 

@@ -55,7 +55,9 @@ int log_open_file(const char *path, struct err *e)
 	int fd =
 		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0640);
 
-	return fd >= 0 ? fd : err_errno(e, errno, "log file %s", path);
+	if (fd < 0)
+		return err_errno(e, errno, "log file %s", path);
+	return fd;
 }
 
 int log_open(const char *path, const char *name, enum log_level level, enum log_format format,

@@ -315,7 +315,9 @@ static int withdraw_one(struct gen *g, MDB_txn *txn, const struct store_record *
 	rc = mdb_get(txn, g->events, &key, &v);
 	if (rc == MDB_NOTFOUND)
 		return 0;
-	rc = rc == 0 ? record_decode(&old, &v, e) : lmdb_err(e, rc, "withdraw");
+	if (rc != 0)
+		return lmdb_err(e, rc, "withdraw");
+	rc = record_decode(&old, &v, e);
 	if (rc < 0 || old.action != ACTION_DEPLOY || !entry_is(&old, r->ev->id, r->ev->ref_id))
 		return rc;
 	tomb.revision = old.revision; /* the log stays as it is */

@@ -187,6 +187,7 @@ static int load_file(struct keystore **out, const Ipc__TlsStore *from, enum keys
 
 	if (rc < 0)
 		return rc;
+	CHECK(b.data != NULL); /* of an empty file too */
 	rc = keystore_parse(out, from, use, (const uint8_t *)b.data, b.len, e);
 	tls_wipe(&b);
 	return rc < 0 ? err_wrap(e, "%s", from->path) : 0;

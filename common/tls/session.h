@@ -19,7 +19,7 @@
 #include "common/base/str.h"
 #include "common/tls/context.h"
 
-#define TLS_EOF		 -4095
+#define TLS_EOF		 (-4095)
 #define TLS_ANSWER_BYTES 65536 /* to what is TLS's own, such as new keys, in a connection's life */
 
 struct tls_session; /* opaque */

@@ -98,9 +98,11 @@ int daemon_status(const char *socket, Control__Reply **out, struct err *e)
 	rc = ask(socket, &req, &r, e);
 	if (rc != 0)
 		return rc;
+	CHECK(r != NULL);
 	if (r->exit_code != 0 || r->status == NULL) {
-		rc = r->exit_code != 0 ? r->exit_code : EX_PROTOCOL;
-		(void)err_set(e, ERR_REMOTE, "%s", r->error);
+		rc = r->exit_code != 0 ? r->exit_code : daemon_explain(socket, ERR_PROTO, e);
+		if (r->exit_code != 0)
+			(void)err_set(e, ERR_REMOTE, "%s", r->error);
 		control__reply__free_unpacked(r, NULL);
 		return rc;
 	}
@@ -139,6 +141,7 @@ int verb_daemon(struct cli *c)
 
 	if (rc != 0)
 		return rc;
+	CHECK(reply != NULL);
 	buf_adds(&text, reply->text);
 	cli_print(&text);
 	rc = reply->exit_code;

@@ -122,6 +122,7 @@ int query_run(struct query *q, const ProtobufCMessage *body, query_fn *fn, void 
 		rc = receive(q, &r, e);
 		if (rc < 0)
 			break;
+		CHECK(r != NULL);
 		rc = code_of(r, e);
 		more = r->more || q->timeout_ms < 0;
 		rc = fn(arg, r, rc, e);

@@ -157,7 +157,7 @@ static void add_current_schema(struct buf *out, const char *s)
 /* E: good whatever standard_conforming_strings says. */
 static void add_literal(struct buf *out, const char *s, size_t n)
 {
-	if (memchr(s, '\\', n) != NULL)
+	if (n > 0 && memchr(s, '\\', n) != NULL) /* nothing may be NULL */
 		buf_addc(out, 'E');
 	add_quoted(out, s, n, "'\\");
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -43,12 +42,8 @@ static bool from_hex(const char *s, struct buf *out)
 
 	if (n % 2 != 0 || n > 2 * 1024 || strspn(s, "0123456789abcdef") != n)
 		return false;
-	for (i = 0; i < n; i += 2) {
-		unsigned v = 0;
-
-		(void)sscanf(s + i, "%2x", &v);
-		buf_addc(out, (char)v);
-	}
+	for (i = 0; i < n; i += 2)
+		buf_addc(out, (char)(str_hex_digit(s[i]) << 4 | str_hex_digit(s[i + 1])));
 	return true;
 }
 

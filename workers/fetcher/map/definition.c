@@ -269,7 +269,7 @@ static int read_api(struct json_span payload, struct map_plans *p, struct err *e
 {
 	struct json_span def = json_get(payload, "definition");
 	bool v4 = definition_says_v4(def) || json_type(json_get(def, "proxy")) != JSON_OBJECT;
-	enum definition_kind kind;
+	enum definition_kind kind = DEFINITION_V2;
 	int rc;
 
 	if (json_type(def) != JSON_OBJECT)

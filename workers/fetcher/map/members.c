@@ -80,7 +80,7 @@ int member_take_ids(struct json_span list, const char *what, const char *each, s
 		    struct err *e)
 {
 	struct json_iter it;
-	char *id;
+	char *id = NULL;
 	int rc = 0;
 
 	if (!json_is_null(list) && json_type(list) != JSON_ARRAY)
@@ -108,7 +108,7 @@ int member_take_ms(struct json_span v, const char *what, int64_t otherwise, int6
 int member_take_updated(struct json_span updated, struct json_span created, int64_t *out,
 			struct err *e)
 {
-	int64_t otherwise;
+	int64_t otherwise = 0;
 	int rc = member_take_ms(created, "createdAt", 0, &otherwise, e);
 
 	if (rc == 0)

@@ -237,7 +237,7 @@ int organization_write(const struct map_ctx *ctx, const struct event_row *row, s
 {
 	struct json_span created = row->created_at;
 	struct buf *b = &out->ev.payload;
-	int64_t ms;
+	int64_t ms = 0;
 	int rc;
 
 	buf_adds(b, "{\"definition\":{");

@@ -82,9 +82,10 @@ struct end_ops {
 	/* All there is, step by step from "0"; NULL where nobody else can have written. */
 	void (*ask_found)(struct end *e, const char *cursor);
 	bool (*ask_suspects)(struct end *e); /* false: not now, or there are none */
-	void (*settle_suspect)(struct end *e, const char *name); /* it may be named again */
-	void (*fail)(struct end *e, const struct err *why);	 /* closes; it comes up again */
-	void (*begin)(struct end *e, const char *token);	 /* to write with */
+	/* It may be named again. NULL where there are never any. */
+	void (*settle_suspect)(struct end *e, const char *name);
+	void (*fail)(struct end *e, const struct err *why); /* closes; it comes up again */
+	void (*begin)(struct end *e, const char *token);    /* to write with */
 	void (*extend)(struct end *e, int64_t deadline_boot_ms);
 	bool (*is_free)(const struct end *e); /* for a page */
 	/* Takes the page over. `more`: the next one follows at once. */

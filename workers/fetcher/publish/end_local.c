@@ -385,12 +385,6 @@ static bool local_ask_suspects(struct end *e)
 	return false; /* the cache proves its own records, and rebuilds a store that fails */
 }
 
-static void local_settle_suspect(struct end *e, const char *name)
-{
-	UNUSED(e);
-	UNUSED(name);
-}
-
 static void local_fail(struct end *base, const struct err *why)
 {
 	if (self_of(base)->chan != NULL)
@@ -419,7 +413,7 @@ int end_local_open(struct end **out, struct worker *w, const Ipc__FetcherConfig 
 		   const struct end_hooks *h, struct err *e)
 {
 	static const struct end_ops ops = { local_is_up,   local_ask_state,    local_ask_names,
-					    NULL,	   local_ask_suspects, local_settle_suspect,
+					    NULL,	   local_ask_suspects, NULL,
 					    local_fail,	   local_begin,	       local_extend,
 					    local_is_free, local_write,	       local_retry,
 					    local_close };

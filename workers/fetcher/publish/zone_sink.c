@@ -624,12 +624,12 @@ static bool find_failed(struct zone_sink *s, const struct redis_reply *r)
 								  : &s->page.records[s->index[i]];
 		int64_t added = 0;
 
-		if (redis_is_error(one) && of == NULL)
-			broken = true;
+		if (of == NULL)
+			broken = broken || redis_is_error(one);
 		else if (redis_is_error(one))
 			of->damaged = true;
 		/* A field that was not there: no more of it may be. */
-		else if (of != NULL && of->what != RECORD_WRITE && redis_i64(one, &added))
+		else if (of->what != RECORD_WRITE && redis_i64(one, &added))
 			of->damaged = added > 0 && !of->bare;
 	}
 	return broken;

@@ -177,6 +177,7 @@ static bool is_doubtful(struct rows *r, const struct map_out *out, int64_t versi
 		rows_keep(r, KIND_API, out->ev.id);
 		rows_unreadable(r, KIND_API, out->ev.id);
 	} else if (say == MAP_LOST) {
+		CHECK(a != NULL);
 		r->products.holds = true;
 		ref_set(a, REF_LOST, version_ms);
 	}

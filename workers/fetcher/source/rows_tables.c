@@ -176,6 +176,7 @@ static void judge(struct row_page *p, const struct row *row, const struct about 
 	enum feed_verdict verdict = v->ask.verdict;
 
 	if (v->lost) {
+		CHECK(a != NULL);
 		if (verdict == ASK_SAME)
 			a->state = REF_OFF; /* it is not there any more */
 		else

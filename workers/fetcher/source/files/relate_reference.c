@@ -170,6 +170,7 @@ void relate_product(struct relate *r, struct doc *doc, struct json_span row, int
 	if (map_product(r, row, modified_ms, &out, &e) < 0) {
 		relate_quarantine(r, doc, e.text);
 	} else {
+		CHECK(out.ev.id != NULL);
 		if (r->products.doubt)
 			docs_mark_dir(&r->docs, DIR_APIS);
 		relate_reference(r, doc, relate_owner(r, relate_text(&out.ev.payload), "DEFAULT"),
