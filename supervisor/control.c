@@ -2,7 +2,6 @@
 #include "supervisor/control.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -14,6 +13,7 @@
 #include "common/log/log.h"
 #include "common/message/message.h"
 #include "control.pb-c.h"
+#include "supervisor/listen.h"
 #include "supervisor/supervisor.h"
 
 #define GROUPS_MAX 256
@@ -240,22 +240,6 @@ static void on_connection(void *arg, uv_stream_t *from)
 	}
 }
 
-static int set_group(struct control *c, const char *name, struct err *e)
-{
-	struct group *g;
-
-	c->group = getegid();
-	if (name[0] == '\0')
-		return 0;
-	g = getgrnam(name);
-	if (g == NULL)
-		return err_set(e, ERR_CONFIG, "zonesync.control.group: there is no group %s", name);
-	if (chown(c->path, (uid_t)-1, g->gr_gid) < 0)
-		return err_errno(e, errno, "give %s to group %s", c->path, name);
-	c->group = g->gr_gid;
-	return 0;
-}
-
 int control_open(struct control **out, const struct control_opts *o, struct err *e)
 {
 	struct control *c = mem_zalloc(sizeof(*c));
@@ -266,7 +250,7 @@ int control_open(struct control **out, const struct control_opts *o, struct err 
 	c->answer = o->answer;
 	c->path = mem_strdup(o->path);
 	c->listener = listener_create(o->loop, &hooks);
-	rc = set_group(c, o->group, e);
+	rc = listen_give(c->path, "zonesync.control.group", o->group, &c->group, e);
 	if (rc == 0)
 		rc = uv_pipe_open(listener_pipe(c->listener), o->fd);
 	if (rc == 0)

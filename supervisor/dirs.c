@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/base/str.h"
 
 static int check(const struct dir *d, int fd, struct err *e)
 {
@@ -41,10 +45,13 @@ static int lock(const struct dir *d, int fd, struct err *e)
 
 int dir_take(struct dir *d, struct err *e)
 {
+	bool made;
 	int fd;
 	int rc;
 
-	if (mkdir(d->path, d->mode) < 0 && errno != EEXIST)
+	/* Whatever the umask is. */
+	made = mkdir(d->path, d->mode) == 0;
+	if ((made && chmod(d->path, d->mode) < 0) || (!made && errno != EEXIST))
 		return err_errno(e, errno, "create %s", d->path);
 	fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -82,4 +89,30 @@ bool dir_is_shared(const struct dir *d)
 	struct stat sb;
 
 	return d->fd >= 0 && fstat(d->fd, &sb) == 0 && (sb.st_mode & S_IWGRP) != 0;
+}
+
+int dir_node_id(const char *state_dir, char id[RANDOM_HEX_BYTES], struct err *e)
+{
+	char *path = mem_printf("%s/node-id", state_dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char kept[RANDOM_HEX_BYTES] = "";
+	const size_t len = RANDOM_HEX_BYTES - 1;
+	ssize_t n = fd < 0 ? -1 : read(fd, kept, len);
+	bool is_kept = n == (ssize_t)len && strspn(kept, "0123456789abcdef") == len;
+	int rc = 0;
+
+	if (fd < 0) {
+		rc = err_errno(e, errno, "%s", path);
+	} else if (is_kept && id[0] == '\0') {
+		str_copy(id, RANDOM_HEX_BYTES, kept);
+	} else if (!is_kept || !str_equal(kept, id)) {
+		if (id[0] == '\0')
+			random_hex(id);
+		if (pwrite(fd, id, len, 0) != (ssize_t)len)
+			rc = err_errno(e, errno == 0 ? ENOSPC : errno, "write %s", path);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	mem_free(path);
+	return rc;
 }

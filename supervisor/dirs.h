@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "common/base/err.h"
+#include "common/base/random.h"
 
 struct dir {
 	const char *path;   /* not owned */
@@ -31,3 +32,7 @@ int dir_take(struct dir *d, struct err *e) MUST_USE;
 void dir_release(struct dir *d);
 bool dir_is_there(const struct dir *d);	 /* the one that was taken is the one at `path` */
 bool dir_is_shared(const struct dir *d); /* its group may write */
+
+/* An id of this installation, made once and kept in the state directory. One that is known is
+   written again where it is gone. */
+int dir_node_id(const char *state_dir, char id[RANDOM_HEX_BYTES], struct err *e) MUST_USE;

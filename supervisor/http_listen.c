@@ -19,6 +19,14 @@ char *http_listen_wish(const struct config *c)
 	return mem_printf("%s %s", config_str(c, CFG_HTTP_HOST), config_str(c, CFG_HTTP_PORT));
 }
 
+int http_listen_give(const struct supervisor *s, const char *path, struct err *e)
+{
+	gid_t group;
+
+	return listen_give(path, "zonesync.gateway.group", config_str(s->config, CFG_GATEWAY_GROUP),
+			   &group, e);
+}
+
 int http_listen_open(struct supervisor *s, struct err *e)
 {
 	char *path;
@@ -33,6 +41,8 @@ int http_listen_open(struct supervisor *s, struct err *e)
 				  &s->http_url, e);
 	path = mem_printf("%s/" HTTP_SOCKET, s->o.path[OPTION_RUN_DIR]);
 	rc = listen_unix(path, &s->http_listener, e);
+	if (rc == 0)
+		rc = http_listen_give(s, path, e);
 	if (rc == 0)
 		s->http_url = mem_printf(HTTP_UNIX "%s", path);
 	mem_free(path);

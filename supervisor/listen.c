@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,22 @@ int listen_unix(const char *path, int *out, struct err *e)
 		return rc;
 	}
 	*out = fd;
+	return 0;
+}
+
+int listen_give(const char *path, const char *key, const char *group, gid_t *out, struct err *e)
+{
+	struct group *g = group[0] == '\0' ? NULL : getgrnam(group);
+
+	*out = g == NULL ? getegid() : g->gr_gid;
+	if (group[0] == '\0')
+		return 0;
+	if (g == NULL)
+		return err_set(e, ERR_CONFIG, "%s: there is no group %s", key, group);
+	if (chown(path, (uid_t)-1, g->gr_gid) < 0)
+		return err_errno(e, errno,
+				 "%s: give %s to group %s, which the daemon's user must be in", key,
+				 path, group);
 	return 0;
 }
 

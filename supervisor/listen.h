@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/base/err.h"
 
@@ -16,6 +17,11 @@
 
 /* Mode 0660. Takes the place of what a daemon before us left there. */
 int listen_unix(const char *path, int *out, struct err *e) MUST_USE;
+
+/* Gives the socket to a group; "": it stays the daemon's own. ERR_CONFIG, with the key: there is
+   none of that name. *out is whose it is. */
+int listen_give(const char *path, const char *key, const char *group, gid_t *out,
+		struct err *e) MUST_USE;
 
 /*
  * `host` is an address of this host, or localhost: 127.0.0.1. *url is where it listens, the

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,34 +28,6 @@ static const enum slice_worker stop_order[SLICE__COUNT] = { SLICE_FETCHER, SLICE
 							    SLICE_CACHE };
 
 /* --- directories, identity --- */
-
-/* An id of this installation, made once. */
-static int load_node_id(struct supervisor *s, struct err *e)
-{
-	char *path = mem_printf("%s/node-id", s->o.path[OPTION_STATE_DIR]);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	char kept[33] = "";
-	unsigned char raw[16];
-	ssize_t n = fd < 0 ? -1 : read(fd, kept, 32);
-	bool is_kept = n == 32 && strspn(kept, "0123456789abcdef") == 32;
-	int rc = 0;
-
-	if (fd < 0) {
-		rc = err_errno(e, errno, "%s", path);
-	} else if (is_kept && s->node_id[0] == '\0') {
-		str_copy(s->node_id, sizeof(s->node_id), kept);
-	} else if (!is_kept || !str_equal(kept, s->node_id)) {
-		CHECK(getrandom(raw, sizeof(raw), 0) == (ssize_t)sizeof(raw));
-		if (s->node_id[0] == '\0')
-			str_hex(s->node_id, raw, sizeof(raw));
-		if (pwrite(fd, s->node_id, 32, 0) != 32)
-			rc = err_errno(e, errno == 0 ? ENOSPC : errno, "write %s", path);
-	}
-	if (fd >= 0)
-		(void)close(fd);
-	mem_free(path);
-	return rc;
-}
 
 static void tell_shared(struct supervisor *s)
 {
@@ -90,8 +61,8 @@ static void tell_waiting(struct supervisor *s, const struct config *next, struct
 {
 	char *wish = http_listen_wish(next);
 	bool http = !str_equal(wish, s->http_wish);
-	bool group = !str_equal(config_str(next, CFG_CONTROL_GROUP),
-				config_str(s->config, CFG_CONTROL_GROUP));
+	static const enum cfg groups[] = { CFG_CONTROL_GROUP, CFG_GATEWAY_GROUP };
+	size_t i;
 
 	if (http) {
 		log_warn(EV("restart_needed"), KV("key", "services.core.http"));
@@ -99,10 +70,13 @@ static void tell_waiting(struct supervisor *s, const struct config *next, struct
 			 "services.core.http: enabled, host and port change when the daemon is "
 			 "restarted\n");
 	}
-	if (group) {
-		log_warn(EV("restart_needed"), KV("key", schema_row(CFG_CONTROL_GROUP)->key));
-		buf_printf(text, "%s: changes when the daemon is restarted\n",
-			   schema_row(CFG_CONTROL_GROUP)->key);
+	for (i = 0; i < ARRAY_LEN(groups); i++) {
+		const char *key = schema_row(groups[i])->key;
+
+		if (str_equal(config_str(next, groups[i]), config_str(s->config, groups[i])))
+			continue;
+		log_warn(EV("restart_needed"), KV("key", key));
+		buf_printf(text, "%s: changes when the daemon is restarted\n", key);
 	}
 	mem_free(wish);
 }
@@ -249,7 +223,7 @@ static bool is_gone(const char *path)
 }
 
 /* 1: it was to be made anew, and is. The number stays: it is handed on to each cache. */
-static int listen_again(const char *path, int old, bool all, struct err *e)
+static int listen_again(struct supervisor *s, const char *path, int old, bool all, struct err *e)
 {
 	int fd = -1;
 	int rc;
@@ -257,6 +231,8 @@ static int listen_again(const char *path, int old, bool all, struct err *e)
 	if (path == NULL || (!all && !is_gone(path)))
 		return 0;
 	rc = listen_unix(path, &fd, e);
+	if (rc == 0)
+		rc = http_listen_give(s, path, e);
 	if (rc == 0 && dup3(fd, old, O_CLOEXEC) < 0)
 		rc = err_errno(e, errno, "listen on %s", path);
 	if (fd >= 0)
@@ -269,8 +245,8 @@ static int listen_again(const char *path, int old, bool all, struct err *e)
 static int remake_sockets(struct supervisor *s, bool all, struct err *e)
 {
 	char *control = mem_printf("%s/control.sock", s->o.path[OPTION_RUN_DIR]);
-	int cache = listen_again(s->cache_socket, s->cache_listener, all, e);
-	int web = listen_again(http_listen_path(s), s->http_listener, all, e);
+	int cache = listen_again(s, s->cache_socket, s->cache_listener, all, e);
+	int web = listen_again(s, http_listen_path(s), s->http_listener, all, e);
 	int rc = 0;
 
 	if (cache > 0 || web > 0)
@@ -288,7 +264,7 @@ static int remake_state(struct supervisor *s, struct err *e)
 {
 	char *store = mem_printf("%s/store", s->o.path[OPTION_STATE_DIR]);
 	struct buf told = { 0 };
-	int rc = load_node_id(s, e);
+	int rc = dir_node_id(s->o.path[OPTION_STATE_DIR], s->node_id, e);
 
 	if (rc == 0 && mkdir(store, 0700) < 0 && errno != EEXIST)
 		rc = err_errno(e, errno, "create %s", store);
@@ -699,7 +675,7 @@ static int prepare(struct supervisor *s, struct err *e)
 			rc = 0; /* log_open() says what follows */
 	}
 	if (rc == 0)
-		rc = load_node_id(s, e);
+		rc = dir_node_id(s->o.path[OPTION_STATE_DIR], s->node_id, e);
 	if (rc == 0) {
 		if (s->o.path[OPTION_LOG_DIR] != NULL)
 			log_path = mem_printf("%s/supervisor.log", s->o.path[OPTION_LOG_DIR]);
@@ -717,6 +693,8 @@ static int prepare(struct supervisor *s, struct err *e)
 		rc = listen_unix(s->cache_socket, &s->cache_listener, e);
 	}
 	if (rc == 0)
+		rc = http_listen_give(s, s->cache_socket, e);
+	if (rc == 0)
 		rc = http_listen_open(s, e);
 	return rc;
 }
@@ -732,7 +710,7 @@ int supervisor_open(struct supervisor **out, uv_loop_t *loop, const struct optio
 	s->answer = answer;
 	s->dirs[WORK_STATE] =
 		(struct dir){ o->path[OPTION_STATE_DIR], "--state-dir", 0700, true, -1 };
-	s->dirs[WORK_RUN] = (struct dir){ o->path[OPTION_RUN_DIR], "--run-dir", 0750, true, -1 };
+	s->dirs[WORK_RUN] = (struct dir){ o->path[OPTION_RUN_DIR], "--run-dir", 0751, true, -1 };
 	s->dirs[WORK_LOG] = (struct dir){ o->path[OPTION_LOG_DIR], "--log-dir", 0750, false, -1 };
 	s->cache_listener = -1;
 	s->http_listener = -1;

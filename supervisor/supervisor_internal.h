@@ -30,7 +30,7 @@ struct supervisor {
 	char *http_wish;	       /* what the configuration asked for at the start */
 	struct dir dirs[WORK__COUNT];
 	struct err dir_err; /* why one that was removed could not be made anew; code 0: none */
-	char node_id[40];
+	char node_id[RANDOM_HEX_BYTES];
 	struct nonces nonces;
 	struct err nonce_err; /* code 0: the last one was kept */
 	struct role role;
@@ -71,5 +71,7 @@ void status_notify(struct supervisor *s);			/* to systemd, when it changed */
 char *
 http_listen_wish(const struct config *c) MUST_USE; /* what it asks for, as a text to compare */
 int http_listen_open(struct supervisor *s, struct err *e) MUST_USE;
+/* A socket that gateways ask at, this one or the cache's, to their group. */
+int http_listen_give(const struct supervisor *s, const char *path, struct err *e) MUST_USE;
 const char *http_listen_path(const struct supervisor *s); /* NULL: it listens on no Unix socket */
 void http_listen_close(struct supervisor *s);

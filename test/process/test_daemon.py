@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon as a service: locks, signals, logs, systemd, its listener."""
+import grp
 import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -198,6 +201,38 @@ def test_reload_says_what_waits_for_a_restart_and_what_moves(daemon):
     assert "zonesync.control.group: changes when the daemon is restarted" in text
     assert "restarting fetcher: its part changed; the primary role moves, if another node stands" in text
     daemon.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_gateways_have_a_group_that_steers_nothing(daemon):
+    daemon.configure(extra="  gateway: {group: games}\n  control: {group: nogroup}")
+    daemon.start()
+    daemon.dir.chmod(0o755)
+    games, nogroup = grp.getgrnam("games").gr_gid, grp.getgrnam("nogroup").gr_gid
+
+    def group_of(name):
+        st = (daemon.run / name).stat()
+        assert st.st_mode & 0o777 == 0o660
+        return st.st_gid
+
+    def may(group, name):
+        code = f"import socket; socket.socket(socket.AF_UNIX).connect({str(daemon.run / name)!r})"
+        return subprocess.run([sys.executable, "-c", code], user=65533, group=group, extra_groups=[],
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    for name in ("cache.sock", "http.sock"):
+        assert group_of(name) == games and may(games, name) and not may(nogroup, name)
+    assert group_of("control.sock") == nogroup and may(nogroup, "control.sock") and not may(games, "control.sock")
+    # Made anew it is theirs, too.
+    (daemon.run / "cache.sock").unlink()
+    daemon.until(lambda: (daemon.run / "cache.sock").exists() and group_of("cache.sock") == games, "made anew")
+    daemon.stop()
+
+
+def test_a_group_that_is_not_there_is_told_with_its_key(daemon):
+    daemon.configure(extra="  gateway: {group: nobodys-group}")
+    assert daemon.spawn().wait(DEADLINE) == 78
+    assert "zonesync.gateway.group: there is no group nobodys-group" in daemon.stderr.read_text()
 
 
 def test_another_zone_is_not_entered_by_mistake(daemon):
