@@ -153,6 +153,18 @@ def test_a_subscription_that_moves_to_an_unknown_api_leaves_the_old_one(zone):
     until("neither it nor its key is left", lambda: n.names() == ["API:a"])
 
 
+def test_files_of_other_editors_are_read(zone):
+    """With a byte order mark, in UTF-16: as the configuration, and what it says is the same."""
+    zone.write("apis/a.json", b"\xef\xbb\xbf" + json.dumps(api("a")).encode())
+    zone.write("apis/b.json", json.dumps(api("b", name="Größe"), ensure_ascii=False).encode("utf-16"))
+    zone.write("apis/c.json", b"\xfe\xff" + json.dumps(api("c")).encode("utf-16-be"))
+    zone.write("apis/d.json", b"\xff\xfe{")
+    zone.start(1)
+    zone.settled(count=3)
+    assert "Größe".encode() in zone.nodes[0].get("API", "b")
+    until("told", lambda: "save it as UTF-8" in json.dumps(zone.nodes[0].fetcher()["quarantine"]))
+
+
 def test_a_half_written_file_is_read_again_before_it_is_judged(zone):
     zone.start(1)
     n = zone.nodes[0]

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "workers/fetcher/source/files/encoding.h"
 #include "workers/fetcher/source/files/source_file.h"
 
 #include <dirent.h>
@@ -85,6 +86,8 @@ static int read_file(const struct source_file *s, const char *path, struct buf *
 			rc = err_errno(e, errno, "read");
 		else if (out->len > s->max_bytes)
 			rc = err_set(e, ERR_LIMIT, "it grew beyond the limit while it was read");
+		else
+			rc = encoding_to_utf8(out, e);
 	}
 	if (fd >= 0)
 		(void)close(fd);
