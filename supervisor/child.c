@@ -41,6 +41,7 @@ struct child {
 	struct chan *chan; /* owned */
 	struct output *out;
 	unsigned generation;
+	unsigned failures;
 	unsigned deaths; /* in a row */
 	struct backoff backoff;
 	uv_timer_t timer; /* READY, stop, or backoff, by state */
@@ -108,6 +109,7 @@ struct child_facts child_facts(const struct child *c)
 
 	return (struct child_facts){
 		.generation = c->generation,
+		.failures = c->failures,
 		.since_ms = c->since_ms,
 		.heard_ms = c->heard_ms,
 		.down_since_ms = up ? INT64_MAX : c->down_ms,
@@ -243,8 +245,10 @@ static void maybe_gone(struct child *c)
 		c->deaths = 0;
 		backoff_reset(&c->backoff);
 	}
-	if (c->state == CHILD_UP || c->state == CHILD_STARTING)
+	if (c->state == CHILD_UP || c->state == CHILD_STARTING) {
 		c->deaths++;
+		c->failures++;
+	}
 	c->down_ms = clock_boot_ms();
 	c->why[0] = '\0';
 	if (give_up) {

@@ -47,6 +47,7 @@ struct death {
 
 struct child_facts { /* times are boot times */
 	unsigned generation;
+	unsigned failures;     /* ends that nobody asked for */
 	int64_t since_ms;      /* the last spawn */
 	int64_t heard_ms;      /* the last sign of life */
 	int64_t down_since_ms; /* INT64_MAX while up */

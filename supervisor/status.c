@@ -225,6 +225,7 @@ static Control__Worker *worker_status(struct supervisor *s, unsigned i)
 					 : child_state_name(child_state(c)));
 	w->pid = child_pid(c);
 	w->generation = f.generation;
+	w->failures = f.failures;
 	w->uptime_ms = child_pid(c) != 0 ? now - f.since_ms : 0;
 	w->restart_in_ms = f.restart_ms != 0 ? MAX(f.restart_ms - now, 0) : 0;
 	w->error = mem_strdup(f.given_up && why != NULL ? why

@@ -171,7 +171,7 @@ static void note_of(struct buf *out, const Control__Worker *w)
 
 static void add_workers(struct buf *out, const Control__Status *st)
 {
-	static const char *const heads[] = { "worker", "state", "pid", "up", "restarts", "" };
+	static const char *const heads[] = { "worker", "state", "pid", "up", "failures", "" };
 	struct columns t = { .columns = ARRAY_LEN(heads) };
 	size_t i;
 
@@ -189,7 +189,7 @@ static void add_workers(struct buf *out, const Control__Status *st)
 		table_cell(&t, "%s", w->state);
 		table_cell(&t, w->pid == 0 ? "-" : "%d", w->pid);
 		table_cell(&t, "%s", buf_cstr(&up));
-		table_cell(&t, "%u", w->generation > 0 ? w->generation - 1 : 0);
+		table_cell(&t, "%u", w->failures);
 		table_cell(&t, "%s", note.len == 0 ? " " : buf_cstr(&note));
 		buf_reset(&up);
 		buf_reset(&note);

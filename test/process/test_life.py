@@ -101,6 +101,22 @@ def test_worker_that_ignores_term_is_killed(daemon):
     daemon.stop()
 
 
+def test_only_ends_that_nobody_asked_for_are_failures(daemon):
+    daemon.start()
+    daemon.cli("restart", "cache")
+    daemon.until(lambda: daemon.worker("cache")["generation"] == 2, "restarted")
+    daemon.configure(sync_delay=6000)
+    daemon.cli("reload")
+    daemon.until(lambda: daemon.worker("fetcher")["generation"] == 2, "restarted")
+    assert [daemon.worker(w)["failures"] for w in WORKERS] == [0, 0, 0]
+    daemon.until_up()
+    os.kill(daemon.worker("cache")["pid"], signal.SIGKILL)
+    daemon.until(lambda: daemon.worker("cache")["failures"] == 1, "counted")
+    daemon.until_up()
+    assert "failures" in daemon.cli("status", code=None).stdout
+    daemon.stop()
+
+
 def test_stalled_worker_is_killed(daemon):
     daemon.start()
     rest = others(daemon, "fetcher")

@@ -400,6 +400,7 @@ static void set_daemon(Control__Status *st)
 	workers[0].state = TEXT("up");
 	workers[0].pid = 7;
 	workers[0].generation = UINT32_MAX;
+	workers[0].failures = 6;
 	workers[0].uptime_ms = 8;
 	workers[0].restart_in_ms = 9;
 	workers[0].error = TEXT("e");
@@ -424,9 +425,9 @@ static void set_daemon(Control__Status *st)
 	"\"uptime_ms\":9223372036854775807,\"config\":\"/etc/z.yml\","                                \
 	"\"cache_socket\":\"/run/c.sock\",\"warnings\":[\"one \\\"w\\\"\",\"two\"],"                  \
 	"\"workers\":[{\"name\":\"cache\",\"state\":\"up\",\"pid\":7,\"generation\":4294967295,"      \
-	"\"uptime_ms\":8,\"restart_in_ms\":9,\"error\":\"e\",\"log\":\"/l\"},"                        \
+	"\"uptime_ms\":8,\"restart_in_ms\":9,\"error\":\"e\",\"log\":\"/l\",\"failures\":6},"         \
 	"{\"name\":\"\",\"state\":\"\",\"pid\":0,\"generation\":0,\"uptime_ms\":0,"                   \
-	"\"restart_in_ms\":0,\"error\":\"\",\"log\":\"\"}],"                                          \
+	"\"restart_in_ms\":0,\"error\":\"\",\"log\":\"\",\"failures\":0}],"                           \
 	"\"deaths\":[{\"at_ms\":1,\"worker\":\"elector\",\"pid\":2,\"exit_code\":-1,\"signal\":9,"    \
 	"\"uptime_ms\":3,\"why\":\"died\"}],"
 
