@@ -165,6 +165,14 @@ def test_files_of_other_editors_are_read(zone):
     until("told", lambda: "save it as UTF-8" in json.dumps(zone.nodes[0].fetcher()["quarantine"]))
 
 
+def test_a_row_of_events_is_no_definition_and_is_told_so(zone):
+    zone.write("apis/a.json", {"_id": "a", "type": "PUBLISH_API", "payload": json.dumps(api("a")), "environments": ["DEFAULT"]})
+    zone.write("apis/b.json", api("b"))
+    zone.start(1)
+    zone.settled(count=1)
+    until("told", lambda: "it is a row of events_latest; write" in json.dumps(zone.nodes[0].fetcher()["quarantine"]))
+
+
 def test_a_half_written_file_is_read_again_before_it_is_judged(zone):
     zone.start(1)
     n = zone.nodes[0]

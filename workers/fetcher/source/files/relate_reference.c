@@ -113,7 +113,11 @@ void relate_api(struct relate *r, struct doc *doc, struct json_span row, int64_t
 	bool lost = doc->lost && str_equal(doc->id, out.ev.id);
 	enum map_say say = map_judge(&r->products, &out, lost);
 
-	if (rc < 0 || out.outcome != MAP_EVENT) {
+	if (relate_has_type(row)) {
+		relate_quarantine(r, doc,
+				  "it is a row of events_latest; write the API's definition, which "
+				  "is in its payload, or the row of apis");
+	} else if (rc < 0 || out.outcome != MAP_EVENT) {
 		relate_quarantine(r, doc, rc < 0 ? e.text : out.reason);
 	} else if (say == MAP_DOUBT) {
 		relate_quarantine(r, doc,
