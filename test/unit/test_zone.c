@@ -1871,6 +1871,41 @@ static void a_user_without_rights_is_told_the_cure(void **state)
 	assert_string_equal(seen.barred, "");
 }
 
+/* Case: ACL without SCRIPT or EVALSHA, and a server on which they have another name. */
+static void a_server_that_bars_scripts_is_told_the_cure(void **state)
+{
+	const struct position pos = { 0 };
+	const struct follow_ask ask = { &pos, pos.token, 1 };
+	static const char *const renamed[] = { "--rename-command", "SCRIPT", "", NULL };
+
+	UNUSED(state);
+	(void)kit_ask(&kit, "ACL", "SETUSER", "u", "on", ">pw", "~*", "&*", "+@all", "-script",
+		      NULL);
+	zone_conn_close(&zone);
+	zone_sink_free(&pen);
+	open_zone("u", "pw");
+	kit_until(&kit, &downed);
+	assert_non_null(strstr(why_down.text, "+script|load +evalsha"));
+	(void)kit_ask(&kit, "ACL", "SETUSER", "u", "+script", "-evalsha", NULL);
+	kit_until(&kit, &up);
+	replied = false;
+	assert_int_equal(follow_read(zone, &ask, on_page, NULL), 0);
+	kit_until(&kit, &replied);
+	assert_int_equal(page_rc, ERR_REMOTE);
+	assert_non_null(strstr(page_why.text, "+script|load +evalsha"));
+	zone_conn_close(&zone);
+	kit_kill(&kit);
+	kit_start(&kit, renamed);
+	open_zone(NULL, NULL);
+	do { /* it may be on its way up */
+		downed = false;
+		kit_until(&kit, &downed);
+	} while (strstr(why_down.text, "connect") != NULL);
+	assert_non_null(strstr(why_down.text, "+script|load +evalsha"));
+	assert_null(strstr(why_down.text, "KEYS"));
+	assert_null(strstr(why_down.text, "zone lease"));
+}
+
 static void a_user_without_the_channel_still_writes_whole_pages(void **state)
 {
 	UNUSED(state);
@@ -2003,6 +2038,7 @@ int main(void)
 		T(a_replica_is_refused),
 		cmocka_unit_test(cluster_mode_is_refused),
 		T(a_user_without_rights_is_told_the_cure),
+		T(a_server_that_bars_scripts_is_told_the_cure),
 		T(a_user_without_the_channel_still_writes_whole_pages),
 		cmocka_unit_test(a_stamp_is_read_as_it_was_written_or_not_at_all),
 		cmocka_unit_test(zone_ids_that_cannot_be_keys_are_refused),
