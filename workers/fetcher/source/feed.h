@@ -90,7 +90,7 @@ struct feed_item {
 	int rc;
 	struct event ev;
 	struct hash hash;
-	enum kind kind; /* QUARANTINE: of what */
+	enum kind kind; /* QUARANTINE: of what; KIND__COUNT: of an event, nobody knows which */
 	unsigned
 		blocks; /* QUARANTINE, DOUBT: a bit for each kind of which nothing is removed meanwhile,
 			    since the last good version can be named neither by `id` nor by KEPT */

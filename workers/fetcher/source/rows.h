@@ -90,6 +90,8 @@ int rows_rejudge(struct rows *r, enum pass_kind kind, struct err *e) MUST_USE;
 /* A row that cannot be used, and one that can. `name` of its event: NULL when unknown. */
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,
 		     const char *why);
+/* The same of a kind that is told; sets where and blocks. */
+void rows_quarantine_of(struct rows *r, enum db_table t, struct feed_bad *bad, const char *name);
 void rows_fine(struct rows *r, enum db_table t, const char *id);
 
 /* Its row cannot be read: it stays as it is. */
