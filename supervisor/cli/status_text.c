@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -110,6 +111,42 @@ static void add_lease(struct buf *out, const Ipc__ElectorReport *e)
 	buf_addc(out, '\n');
 }
 
+/* "API keys", "dictionaries": of a type's name. */
+static void plural(struct buf *out, const char *type, uint64_t n)
+{
+	size_t len = strlen(type);
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		buf_addc(out, type[i] == '_' ? ' '
+			      : str_starts(type, "API") && i < 3
+				      ? type[i]
+				      : (char)tolower((unsigned char)type[i]));
+	if (n != 1 && len > 0 && type[len - 1] == 'Y' && !str_ends(type, "KEY")) {
+		out->len--;
+		buf_adds(out, "ies");
+	} else if (n != 1) {
+		buf_addc(out, 's');
+	}
+}
+
+static void add_unpublished(struct buf *out, const Ipc__FetcherReport *f)
+{
+	struct buf b = { 0 };
+	size_t i;
+
+	for (i = 0; i < f->n_unpublished; i++) {
+		const Ipc__Unpublished *u = f->unpublished[i];
+
+		buf_printf(&b, "%s%" PRIu64 " ", i == 0 ? "not published: " : "; ", u->count);
+		plural(&b, u->type, u->count);
+		buf_printf(&b, ", %s", u->reason);
+	}
+	if (b.len > 0)
+		line(out, "", buf_cstr(&b));
+	buf_reset(&b);
+}
+
 static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 {
 	if (f == NULL)
@@ -130,6 +167,7 @@ static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 	label(out, "quarantine");
 	buf_printf(out, "%" PRIu64 "%s\n", f->quarantined,
 		   f->quarantined == 0 ? "" : ", see `zonesync quarantine`");
+	add_unpublished(out, f);
 }
 
 /* The elector knows what follows from it; a node without one has the cache's word. */

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from zone import api, until
+from zone import api, apikey, subscription, until
 
 
 def alive(node):
@@ -34,6 +34,35 @@ def test_a_file_whose_name_is_no_utf8_is_listed_and_ends_nobody(zone):
     zone.write("apis/b.json", api("b"))
     zone.settled(count=2)
     assert alive(node) == before and "child_protocol" not in node.logs()
+
+
+@pytest.mark.sources("file")
+def test_documents_that_are_not_published_are_counted(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    zone.write("subscriptions/lost.json", subscription("lost", "nowhere"))
+    zone.write("subscriptions/closed.json", subscription("closed", "nowhere", status="CLOSED"))
+    zone.write("subscriptions/bare.json", {k: v for k, v in subscription("bare", "a").items() if k != "status"})
+    zone.write("api-keys/k.json", apikey("k", ["s"]))
+    zone.write("api-keys/orphan.json", apikey("orphan", ["who"]))
+    zone.write("api-keys/revoked.json", apikey("revoked", [], revoked=True))
+    for i in range(7):
+        zone.write(f"api-keys/alone{i}.json", apikey(f"alone{i}", []))
+    zone.start()
+    zone.settled(count=3)
+    n = zone.nodes[0]
+    account = lambda: {(u["type"], u["reason"]): (u["count"], u["examples"]) for u in n.fetcher()["unpublished"]}
+    until("counted", lambda: account() == {
+        ("API_KEY", "without a subscription"): (7, [f"api-keys/alone{i}.json" for i in range(5)]),
+        ("API_KEY", "of a subscription that is not known"): (1, ["api-keys/orphan.json"]),
+        ("SUBSCRIPTION", "without a status"): (1, ["subscriptions/bare.json"]),
+        ("SUBSCRIPTION", "of an API that is not known"): (1, ["subscriptions/lost.json"])})
+    assert "not published: 7 API keys, without a subscription;" in n.cli("status", check=False).stdout
+    zone.write("apis/nowhere.json", api("nowhere"))
+    zone.write("subscriptions/who.json", subscription("who", "a"))
+    zone.write("api-keys/alone0.json", apikey("alone0", ["s"]))
+    until("fewer", lambda: {k[1]: v[0] for k, v in account().items()} == {
+        "without a subscription": 6, "without a status": 1})
 
 
 class RudeRedis:

@@ -260,6 +260,15 @@ void rows_quarantine_of(struct rows *r, enum db_table t, struct feed_bad *bad, c
 	mem_free(where);
 }
 
+bool rows_is_bad(const struct rows *r, enum db_table t, const char *id)
+{
+	char *where = where_of(t, id);
+	bool bad = table_get(&r->quarantine, where) != NULL;
+
+	mem_free(where);
+	return bad;
+}
+
 void rows_fine(struct rows *r, enum db_table t, const char *id)
 {
 	char *where;

@@ -52,8 +52,9 @@ struct doc {
 	bool missing; /* not there at first sight: looked for again before it is gone */
 	bool doubted; /* unreadable at first sight: read again before it is judged */
 	bool quarantined;
-	bool shadowed;	      /* another path has the same id */
-	struct map_ids names; /* of events it made, deployed or not */
+	bool shadowed;		 /* another path has the same id */
+	const char *unpublished; /* static: why it makes nothing, if a person would ask; or NULL */
+	struct map_ids names;	 /* of events it made, deployed or not */
 
 	bool deployed;		/* API, product */
 	char *version;		/* API, product: owned; of its event's content */

@@ -660,6 +660,30 @@ static int read_everything(struct source_file *s, bool full, struct err *e)
 	return rc;
 }
 
+/* Of all documents, in the order of their paths. */
+static void account(struct source_file *s)
+{
+	struct unpublished u = { 0 };
+	struct map_ids l = { 0 };
+	const char *path;
+	size_t at = 0;
+	size_t i;
+	void *v;
+
+	while (table_next(&s->r.docs.paths, &at, &path, &v))
+		if (((struct doc *)v)->unpublished != NULL && !((struct doc *)v)->quarantined)
+			map_ids_add(&l, path);
+	map_ids_sort(&l);
+	for (i = 0; i < l.n; i++) {
+		const struct doc *doc = docs_find(&s->r.docs, l.v[i]);
+
+		unpublished_add(&u, kind_name(docs_form(doc->dir)->kind), doc->unpublished,
+				doc->path);
+	}
+	map_ids_reset(&l);
+	feed_unpublished(s->feed, &u);
+}
+
 static int file_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)
 {
 	struct source_file *s = self_of(base);
@@ -682,6 +706,8 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 	}
 	if (rc == 0)
 		clear_changes(s);
+	if (rc == 0)
+		account(s);
 	if (s->missing > 0)
 		feed_partial(f); /* they may be there */
 	s->list_all = rc < 0;
