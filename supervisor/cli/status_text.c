@@ -142,8 +142,10 @@ static void add_unpublished(struct buf *out, const Ipc__FetcherReport *f)
 		plural(&b, u->type, u->count);
 		buf_printf(&b, ", %s", u->reason);
 	}
-	if (b.len > 0)
+	if (b.len > 0) {
+		buf_adds(&b, ", see `zonesync quarantine --all`");
 		line(out, "", buf_cstr(&b));
+	}
 	buf_reset(&b);
 }
 
@@ -324,4 +326,31 @@ void quarantine_text(struct buf *out, const Control__Status *st)
 	table_reset(&t);
 	if (f->quarantined > f->n_quarantine)
 		buf_printf(out, "and %" PRIu64 " more\n", f->quarantined - f->n_quarantine);
+}
+
+void unpublished_text(struct buf *out, const Ipc__FetcherReport *f)
+{
+	static const char *const heads[] = { "not published", "count", "why", "for example" };
+	struct columns t = { .columns = ARRAY_LEN(heads) };
+	size_t i, k;
+
+	if (f->n_unpublished == 0)
+		return;
+	for (i = 0; i < ARRAY_LEN(heads); i++)
+		table_cell(&t, "%s", heads[i]);
+	for (i = 0; i < f->n_unpublished; i++) {
+		const Ipc__Unpublished *u = f->unpublished[i];
+		struct buf ids = { 0 };
+
+		for (k = 0; k < u->n_examples; k++)
+			buf_printf(&ids, "%s%s", k == 0 ? "" : ", ", u->examples[k]);
+		table_cell(&t, "%s", u->type);
+		table_cell(&t, "%" PRIu64, u->count);
+		table_cell(&t, "%s", u->reason);
+		table_cell(&t, "%s", ids.len == 0 ? "-" : buf_cstr(&ids));
+		buf_reset(&ids);
+	}
+	buf_addc(out, '\n');
+	table_print(&t, out);
+	table_reset(&t);
 }

@@ -564,6 +564,12 @@ static void what_is_not_published_has_a_line(void **state)
 	status_text(&b, &st, false);
 	assert_non_null(strstr(buf_cstr(&b), "not published: 5 API keys, without a subscription;"));
 	assert_non_null(strstr(buf_cstr(&b), "dictionaries,"));
+	assert_non_null(strstr(buf_cstr(&b), "--all"));
+	buf_clear(&b);
+	unpublished_text(&b, &fetcher);
+	assert_non_null(strstr(buf_cstr(&b), "API_KEY"));
+	assert_non_null(strstr(buf_cstr(&b), "k1, k2\n"));
+	assert_non_null(strstr(buf_cstr(&b), "lost"));
 	buf_reset(&b);
 }
 
