@@ -57,12 +57,39 @@ def test_documents_that_are_not_published_are_counted(zone):
         ("API_KEY", "of a subscription that is not known"): (1, ["api-keys/orphan.json"]),
         ("SUBSCRIPTION", "without a status"): (1, ["subscriptions/bare.json"]),
         ("SUBSCRIPTION", "of an API that is not known"): (1, ["subscriptions/lost.json"])})
+    listed = n.cli("quarantine", "--all")
+    assert "api-keys/orphan.json" in listed and "of an API that is not known" in listed, listed
+    assert len(n.cli("quarantine", "--all", "--json").splitlines()) == 4 and not n.cli("quarantine", "--json")
     assert "not published: 7 API keys, without a subscription;" in n.cli("status", check=False).stdout
     zone.write("apis/nowhere.json", api("nowhere"))
     zone.write("subscriptions/who.json", subscription("who", "a"))
     zone.write("api-keys/alone0.json", apikey("alone0", ["s"]))
     until("fewer", lambda: {k[1]: v[0] for k, v in account().items()} == {
         "without a subscription": 6, "without a status": 1})
+
+
+@pytest.mark.sources("file")
+def test_what_lies_in_a_wrong_place_is_named(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.write("api/b.json", api("b"))
+    zone.write("api_keys/k.json", apikey("k", ["s"]))
+    zone.write("apis/team/c.json", api("c"))
+    zone.write("d.json", api("d"))
+    for quiet in ("README.md", ".gitignore", "apis/.d.json.swp"):
+        (zone.data / quiet).write_text("x")
+    (zone.data / "apis/x.txt").write_text("{}")
+    zone.start()
+    zone.settled(count=1)
+    n = zone.nodes[0]
+    account = lambda: {(u["type"], u["reason"]): u["examples"] for u in n.fetcher()["unpublished"]}
+    until("named", lambda: account() == {
+        ("DIRECTORY", "whose name is that of no type"): ["api", "api_keys"],
+        ("DIRECTORY", "within that of a type"): ["apis/team"],
+        ("FILE", "in none of the directories of types"): ["d.json"],
+        ("FILE", "whose name does not end in .json"): ["apis/x.txt"]})
+    assert "2 directories, whose name" in " ".join(n.cli("status", check=False).stdout.split())
+    (zone.data / "api").rename(zone.data / "shared-policy-groups")
+    until("one less", lambda: account()["DIRECTORY", "whose name is that of no type"] == ["api_keys"])
 
 
 class RudeRedis:

@@ -81,6 +81,7 @@ struct docs_form {	 /* of what a directory holds */
 	const char *type, *property, *id;
 };
 const struct docs_form *docs_form(enum docs_dir d);
+bool docs_is_document(const char *name); /* of a file in such a directory */
 struct doc *docs_find(const struct docs *d, const char *path);
 struct doc *docs_add(struct docs *d, enum docs_dir dir, const char *path);
 void docs_remove(struct docs *d, struct doc *doc);
