@@ -19,7 +19,7 @@ const struct command commands[] = {
 	{ "reload", "[--zone ID]", "read the configuration again; the old one stays when it is wrong, and says what is restarted for it, and what waits for a restart; --zone: it may move the node to that zone", AT_SUPERVISOR, 0, 0, true },
 	{ "reopen-logs", "", "open the log files again, after logrotate", AT_SUPERVISOR, 0, 0, true },
 	{ "logs", "[-f] [-n LINES] [WORKER]", "print the logs, of all processes or of one", AT_CLI, 0, 1 },
-	{ "quarantine", "[--json]", "what could not be read at the source, and why", AT_SUPERVISOR, 0, 0 },
+	{ "quarantine", "[--all] [--json]", "what could not be read at the source, and why; --all: and what can be read and is not published, though nobody withdrew it", AT_SUPERVISOR, 0, 0 },
 	{ "config check", "[--strict] [FILE]", "check a configuration as the daemon and its workers read it, without connecting: FILE, or the daemon's, or - for stdin; --strict: a warning is an error", AT_CLI, 0, 1 },
 	{ "config show", "[FILE]", "effective values and where they come from; secrets masked", AT_CLI, 0, 1 },
 	{ "config sample", "", "print a configuration with every key explained", AT_CLI, 0, 0 },

@@ -293,20 +293,31 @@ int redis_subscribe(struct redis *r, const char *channel)
 
 /* --- reading --- */
 
+/* An error of the greeting, and the setting that it is about. */
+static int refused(const struct redis *r, const struct redis_reply *reply, struct err *e)
+{
+	const char *text = redis_str(reply, NULL);
+	const char *own = r->o.password_setting;
+
+	if (redis_error_is(reply, "NOAUTH"))
+		return err_set(e, ERR_REMOTE, "%s (%s is not set)", text,
+			       own == NULL ? "distributed-sync.redis.password" : own);
+	if (redis_error_is(reply, "WRONGPASS"))
+		return err_set(e, ERR_REMOTE, "%s (see %s)", text,
+			       own == NULL ? "distributed-sync.redis.username and password" : own);
+	return err_set(e, ERR_REMOTE, "%s", text);
+}
+
 /* What is wrong with an answer of the greeting; false: nothing. */
-static bool unwelcome(const struct redis_reply *reply, enum greeting what, struct err *e)
+static bool unwelcome(const struct redis *r, const struct redis_reply *reply, enum greeting what,
+		      struct err *e)
 {
 	const char *role = redis_str(redis_at(reply, 0), NULL);
 
 	if (what == GREET_MAY)
 		return false;
 	if (redis_is_error(reply))
-		return err_set(e, ERR_REMOTE, "%s%s", redis_str(reply, NULL),
-			       redis_error_is(reply, "NOAUTH")
-				       ? " (distributed-sync.redis.password is not set)"
-			       : redis_error_is(reply, "WRONGPASS")
-				       ? " (see distributed-sync.redis.username and password)"
-				       : "") < 0;
+		return refused(r, reply, e) < 0;
 	if (what == GREET_ROLE && (role == NULL || strcmp(role, "master") != 0))
 		return err_set(e, ERR_REMOTE,
 			       "the Sentinels named a server that is no master yet: %s",
@@ -318,7 +329,7 @@ static void greeted(struct redis *r, const struct redis_reply *reply, enum greet
 {
 	struct err e = { 0 };
 
-	if (unwelcome(reply, what, &e)) {
+	if (unwelcome(r, reply, what, &e)) {
 		lose(r, &e);
 		return;
 	}

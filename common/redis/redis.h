@@ -70,8 +70,9 @@ struct redis_opts {
 	const char *socket;		  /* Unix socket; wins over host and port when not empty */
 	const char *username;
 	const char *password;
-	const Ipc__Tls *tls;	 /* NULL: plain */
-	const char *client_name; /* shown by CLIENT LIST */
+	const char *password_setting; /* static: the setting that errors name; NULL: Redis' */
+	const Ipc__Tls *tls;	      /* NULL: plain */
+	const char *client_name;      /* shown by CLIENT LIST */
 	uint32_t connect_timeout_ms;
 	uint32_t command_timeout_ms;
 	uint32_t idle_ping_ms;	  /* 0: never; else a PING on a silent connection */

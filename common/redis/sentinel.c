@@ -150,7 +150,8 @@ static void on_master(void *arg, const struct redis_reply *r, const struct err *
 	known = redis_count(r) == 2 && take_address(&at, redis_at(r, 0), redis_at(r, 1));
 	if (!known && s->asking == ASK_MASTER) {
 		if (redis_is_error(r))
-			(void)err_set(&s->last, ERR_REMOTE, "%s", redis_str(r, NULL));
+			(void)err_set(&s->last, ERR_REMOTE, "%s:%u: %s", s->o.host, s->o.port,
+				      redis_str(r, NULL));
 		else
 			s->unknown = true;
 		to_the_back(s);
@@ -191,7 +192,7 @@ static void on_down(void *arg, const struct err *why)
 		listen_to_next(s);
 		return;
 	}
-	s->last = *why;
+	(void)err_set(&s->last, why->code, "%s:%u: %s", s->o.host, s->o.port, why->text);
 	to_the_back(s);
 	ask_next(s);
 }
@@ -294,6 +295,7 @@ static int open_set(struct locator **out, uv_loop_t *loop, const struct redis_op
 	s->hooks = *h;
 	s->master = mem_strdup(set->master);
 	s->o = (struct redis_opts){ .password = mem_strdup(set->password),
+				    .password_setting = "distributed-sync.redis.sentinel.password",
 				    .client_name = mem_strdup(o->client_name),
 				    .window = 4,
 				    .reply_max_bytes = SENTINEL_REPLY_BYTES };

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/mem.h"
 
@@ -30,6 +31,30 @@ const struct zone_keys *zone_conn_keys(const struct zone_conn *z)
 struct redis *zone_conn_redis(struct zone_conn *z)
 {
 	return z->redis;
+}
+
+/* --- rights --- */
+
+/* Does the server say that SCRIPT or EVALSHA is not to be had? It says so with the arguments of
+   the command, which are Lua. */
+static bool bars_scripts(const struct redis_reply *r)
+{
+	bool barred = redis_error_is(r, "NOPERM") || redis_error_is(r, "ERR unknown command");
+	const char *name = barred ? strpbrk(redis_str(r, NULL), "'`") : NULL;
+
+	return name != NULL && (strncasecmp(name + 1, "script", strlen("script")) == 0 ||
+				strncasecmp(name + 1, "evalsha", strlen("evalsha")) == 0);
+}
+
+static int say_barred(const struct redis_reply *r, struct err *e)
+{
+	const char *text = redis_str(r, NULL);
+
+	return err_set(
+		e, ERR_REMOTE,
+		"no script may be loaded or run (%.*s): ACL SETUSER ... +script|load +evalsha, "
+		"and no rename-command of them; see REDIS in zonesyncd(8)",
+		(int)MIN(strcspn(text, ","), 90), text);
 }
 
 /* --- coming up: load the scripts --- */
@@ -150,6 +175,8 @@ int zone_check(struct zone_conn *z, const struct redis_reply *r, const struct er
 		return err_set(e, lost->code == 0 ? ERR_STATE : lost->code, "%s", lost->text);
 	if (!redis_is_error(r))
 		return 0;
+	if (bars_scripts(r))
+		return say_barred(r, e);
 	text = redis_str(r, NULL);
 	for (i = 0; i < ARRAY_LEN(fatal); i++) {
 		if (redis_error_is(r, fatal[i])) {

@@ -8,12 +8,25 @@
 --    above = the revision at which the oldest epoch above the one that is served began; -1 there is none
 --    event = {name, revision, id, type, action, updatedAt, zs, payload}
 local call = redis.call
-local m = call('HMGET', KEYS[1], 'lineage', 'rev', 'count', 'd0', 'd1', 'd2', 'd3', 'complete', 'caught', 'horizon',
+-- Redis says which script failed; a person needs to know which key.
+local function is_refused(r)
+	return type(r) == 'table' and r.err
+end
+local function refuse(key, r)
+	return redis.error_reply('ERR ' .. key .. ': ' .. r.err)
+end
+local m = redis.pcall('HMGET', KEYS[1], 'lineage', 'rev', 'count', 'd0', 'd1', 'd2', 'd3', 'complete', 'caught', 'horizon',
 	'polls', 'unread', 'accepted', 'held', 'lag', 'version')
+if is_refused(m) then
+	return refuse(KEYS[1], m)
+end
 for i = 1, 16 do
 	m[i] = m[i] or ''
 end
-local newest = call('LINDEX', KEYS[3], -1) or ''
+local newest = redis.pcall('LINDEX', KEYS[3], -1) or ''
+if is_refused(newest) then
+	return refuse(KEYS[3], newest)
+end
 local own, above = -2, -1
 local function is_own(entry)
 	return ARGV[4] ~= '' and string.sub(entry, 1, #ARGV[4] + 1) == ARGV[4] .. ' '
@@ -43,7 +56,10 @@ local events = {}
 local most_bytes, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 if most > 0 then
 	local bytes = 0
-	local page = call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+	local page = redis.pcall('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+	if is_refused(page) then
+		return refuse(KEYS[2], page)
+	end
 	for i = 1, #page, 2 do
 		-- A key that is no hash is a lost one: h.err, and no fields.
 		local h = redis.pcall('HMGET', ARGV[5] .. page[i], 'id', 'type', 'syncAction', 'updatedAt', 'zs', 'payload')

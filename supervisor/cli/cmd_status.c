@@ -86,17 +86,23 @@ int verb_quarantine(struct cli *c)
 	Control__Reply *r = NULL;
 	struct err e = { 0 };
 	int rc = daemon_status(c->socket, &r, &e);
+	bool all = args_has(&c->args, "--all");
 	const Ipc__FetcherReport *f;
 	size_t i;
 
 	if (rc != 0)
 		return cli_fail(rc, "%s", e.text);
 	f = r->status->fetcher;
-	if (!args_has(&c->args, "--json"))
+	if (!args_has(&c->args, "--json")) {
 		quarantine_text(&out, r->status);
-	else
+		if (all && f != NULL)
+			unpublished_text(&out, f);
+	} else {
 		for (i = 0; f != NULL && i < f->n_quarantine; i++)
 			json_line(&out, &f->quarantine[i]->base);
+		for (i = 0; all && f != NULL && i < f->n_unpublished; i++)
+			json_line(&out, &f->unpublished[i]->base);
+	}
 	cli_print(&out);
 	control__reply__free_unpacked(r, NULL);
 	return CLI_OK;

@@ -11,6 +11,8 @@
 
 void status_text(struct buf *out, const Control__Status *st, bool colour);
 void quarantine_text(struct buf *out, const Control__Status *st);
+/* Nothing when all is published. */
+void unpublished_text(struct buf *out, const Ipc__FetcherReport *f);
 
 /* What `zonesync status` ends with. */
 int status_exit_code(const Control__Status *st);

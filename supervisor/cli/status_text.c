@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -110,6 +111,44 @@ static void add_lease(struct buf *out, const Ipc__ElectorReport *e)
 	buf_addc(out, '\n');
 }
 
+/* "API keys", "dictionaries": of a type's name. */
+static void plural(struct buf *out, const char *type, uint64_t n)
+{
+	size_t len = strlen(type);
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		buf_addc(out, type[i] == '_' ? ' '
+			      : str_starts(type, "API") && i < 3
+				      ? type[i]
+				      : (char)tolower((unsigned char)type[i]));
+	if (n != 1 && len > 0 && type[len - 1] == 'Y' && !str_ends(type, "KEY")) {
+		out->len--;
+		buf_adds(out, "ies");
+	} else if (n != 1) {
+		buf_addc(out, 's');
+	}
+}
+
+static void add_unpublished(struct buf *out, const Ipc__FetcherReport *f)
+{
+	struct buf b = { 0 };
+	size_t i;
+
+	for (i = 0; i < f->n_unpublished; i++) {
+		const Ipc__Unpublished *u = f->unpublished[i];
+
+		buf_printf(&b, "%s%" PRIu64 " ", i == 0 ? "not published: " : "; ", u->count);
+		plural(&b, u->type, u->count);
+		buf_printf(&b, ", %s", u->reason);
+	}
+	if (b.len > 0) {
+		buf_adds(&b, ", see `zonesync quarantine --all`");
+		line(out, "", buf_cstr(&b));
+	}
+	buf_reset(&b);
+}
+
 static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 {
 	if (f == NULL)
@@ -130,6 +169,7 @@ static void add_source(struct buf *out, const Ipc__FetcherReport *f)
 	label(out, "quarantine");
 	buf_printf(out, "%" PRIu64 "%s\n", f->quarantined,
 		   f->quarantined == 0 ? "" : ", see `zonesync quarantine`");
+	add_unpublished(out, f);
 }
 
 /* The elector knows what follows from it; a node without one has the cache's word. */
@@ -286,4 +326,31 @@ void quarantine_text(struct buf *out, const Control__Status *st)
 	table_reset(&t);
 	if (f->quarantined > f->n_quarantine)
 		buf_printf(out, "and %" PRIu64 " more\n", f->quarantined - f->n_quarantine);
+}
+
+void unpublished_text(struct buf *out, const Ipc__FetcherReport *f)
+{
+	static const char *const heads[] = { "not published", "count", "why", "for example" };
+	struct columns t = { .columns = ARRAY_LEN(heads) };
+	size_t i, k;
+
+	if (f->n_unpublished == 0)
+		return;
+	for (i = 0; i < ARRAY_LEN(heads); i++)
+		table_cell(&t, "%s", heads[i]);
+	for (i = 0; i < f->n_unpublished; i++) {
+		const Ipc__Unpublished *u = f->unpublished[i];
+		struct buf ids = { 0 };
+
+		for (k = 0; k < u->n_examples; k++)
+			buf_printf(&ids, "%s%s", k == 0 ? "" : ", ", u->examples[k]);
+		table_cell(&t, "%s", u->type);
+		table_cell(&t, "%" PRIu64, u->count);
+		table_cell(&t, "%s", u->reason);
+		table_cell(&t, "%s", ids.len == 0 ? "-" : buf_cstr(&ids));
+		buf_reset(&ids);
+	}
+	buf_addc(out, '\n');
+	table_print(&t, out);
+	table_reset(&t);
 }

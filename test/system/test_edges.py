@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from zone import api, until
+from zone import api, apikey, subscription, until
 
 
 def alive(node):
@@ -34,6 +34,62 @@ def test_a_file_whose_name_is_no_utf8_is_listed_and_ends_nobody(zone):
     zone.write("apis/b.json", api("b"))
     zone.settled(count=2)
     assert alive(node) == before and "child_protocol" not in node.logs()
+
+
+@pytest.mark.sources("file")
+def test_documents_that_are_not_published_are_counted(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.write("subscriptions/s.json", subscription("s", "a"))
+    zone.write("subscriptions/lost.json", subscription("lost", "nowhere"))
+    zone.write("subscriptions/closed.json", subscription("closed", "nowhere", status="CLOSED"))
+    zone.write("subscriptions/bare.json", {k: v for k, v in subscription("bare", "a").items() if k != "status"})
+    zone.write("api-keys/k.json", apikey("k", ["s"]))
+    zone.write("api-keys/orphan.json", apikey("orphan", ["who"]))
+    zone.write("api-keys/revoked.json", apikey("revoked", [], revoked=True))
+    for i in range(7):
+        zone.write(f"api-keys/alone{i}.json", apikey(f"alone{i}", []))
+    zone.start()
+    zone.settled(count=3)
+    n = zone.nodes[0]
+    account = lambda: {(u["type"], u["reason"]): (u["count"], u["examples"]) for u in n.fetcher()["unpublished"]}
+    until("counted", lambda: account() == {
+        ("API_KEY", "without a subscription"): (7, [f"api-keys/alone{i}.json" for i in range(5)]),
+        ("API_KEY", "of a subscription that is not known"): (1, ["api-keys/orphan.json"]),
+        ("SUBSCRIPTION", "without a status"): (1, ["subscriptions/bare.json"]),
+        ("SUBSCRIPTION", "of an API that is not known"): (1, ["subscriptions/lost.json"])})
+    listed = n.cli("quarantine", "--all")
+    assert "api-keys/orphan.json" in listed and "of an API that is not known" in listed, listed
+    assert len(n.cli("quarantine", "--all", "--json").splitlines()) == 4 and not n.cli("quarantine", "--json")
+    assert "not published: 7 API keys, without a subscription;" in n.cli("status", check=False).stdout
+    zone.write("apis/nowhere.json", api("nowhere"))
+    zone.write("subscriptions/who.json", subscription("who", "a"))
+    zone.write("api-keys/alone0.json", apikey("alone0", ["s"]))
+    until("fewer", lambda: {k[1]: v[0] for k, v in account().items()} == {
+        "without a subscription": 6, "without a status": 1})
+
+
+@pytest.mark.sources("file")
+def test_what_lies_in_a_wrong_place_is_named(zone):
+    zone.write("apis/a.json", api("a"))
+    zone.write("api/b.json", api("b"))
+    zone.write("api_keys/k.json", apikey("k", ["s"]))
+    zone.write("apis/team/c.json", api("c"))
+    zone.write("d.json", api("d"))
+    for quiet in ("README.md", ".gitignore", "apis/.d.json.swp"):
+        (zone.data / quiet).write_text("x")
+    (zone.data / "apis/x.txt").write_text("{}")
+    zone.start()
+    zone.settled(count=1)
+    n = zone.nodes[0]
+    account = lambda: {(u["type"], u["reason"]): u["examples"] for u in n.fetcher()["unpublished"]}
+    until("named", lambda: account() == {
+        ("DIRECTORY", "whose name is that of no type"): ["api", "api_keys"],
+        ("DIRECTORY", "within that of a type"): ["apis/team"],
+        ("FILE", "in none of the directories of types"): ["d.json"],
+        ("FILE", "whose name does not end in .json"): ["apis/x.txt"]})
+    assert "2 directories, whose name" in " ".join(n.cli("status", check=False).stdout.split())
+    (zone.data / "api").rename(zone.data / "shared-policy-groups")
+    until("one less", lambda: account()["DIRECTORY", "whose name is that of no type"] == ["api_keys"])
 
 
 class RudeRedis:

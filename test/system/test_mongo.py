@@ -60,6 +60,40 @@ def plan_of(definition):
                  if p["status"].lower() in ("published", "deprecated") and "id" in p), "none")
 
 
+def test_what_is_not_published_is_counted(zone):
+    """Where a person would ask why; not what is revoked, closed, or of what was withdrawn."""
+    put_api(zone, "a")
+    put_sub(zone, "s", "a")
+    put_key(zone, "k", ["s"])
+    zone.event("gone", "UNPUBLISH_API", m.bean(api("gone")), updated=OLD)
+    put_sub(zone, "of-gone", "gone")
+    put_sub(zone, "closed", "nowhere", status="CLOSED")
+    put_sub(zone, "lost", "nowhere")
+    put_sub(zone, "bare", "a", status=None)
+    put_key(zone, "revoked", [], revoked=True)
+    put_key(zone, "of-closed", ["closed"])
+    for i in range(7):
+        put_key(zone, f"alone{i}", [])
+    put_key(zone, "orphan", ["who"])
+    n = one_node(zone)
+    zone.settled(count=3)
+    account = lambda: {(u["type"], u["reason"]): (u["count"], u["examples"]) for u in n.fetcher()["unpublished"]}
+    until("counted", lambda: account() == {
+        ("API_KEY", "without a subscription"): (7, [f"alone{i}" for i in range(5)]),
+        ("API_KEY", "of a subscription that is not known"): (1, ["orphan"]),
+        ("SUBSCRIPTION", "without a status"): (1, ["bare"]),
+        ("SUBSCRIPTION", "of an API that is not known"): (1, ["lost"])})
+    assert "not published: 1 subscription, " in n.cli("status", check=False).stdout
+    assert n.names() == ["API:a", "API_KEY:k", "SUBSCRIPTION:s"]
+    for i in range(7):
+        put_key(zone, f"alone{i}", [], updated=m.NOW, revoked=True)
+    zone.compare()
+    until("fewer", lambda: len(account()) == 3)
+    put_api(zone, "nowhere", updated=m.NOW)
+    zone.compare()
+    until("fewer still, since its API came", lambda: len(account()) == 2 and "SUBSCRIPTION:lost" in n.names())
+
+
 def test_a_database_makes_the_bytes_that_files_make(zone):
     files = z.Zone(zone.base / "files")
     places = [("environments", {"id": "DEFAULT", "hrids": ["default"], "name": "d", "organizationId": "ORG"}),

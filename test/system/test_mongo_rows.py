@@ -74,6 +74,17 @@ def stays_and_is_mended(zone, n, table, id, before, names=ALL):
     assert n.names() == names
 
 
+def test_what_is_set_aside_is_called_what_it_is(zone):
+    """By its type, whatever else of it cannot be read; and no API where that cannot be read either."""
+    n = fill(zone)
+    kind = lambda: {q["where"]: q["type"] for q in map(json.loads, n.cli("quarantine", "--json").splitlines())}
+    damage(zone, "events_latest", "d", properties="none")
+    damage(zone, "events_latest", "b", type=5)
+    zone.compare()
+    until("both", lambda: kind() == {"events_latest/d": "DICTIONARY", "events_latest/b": "EVENT"})
+    assert n.names() == ALL
+
+
 EVENT = [("type", 5), ("type", ["PUBLISH_API"]), ("type", "PAUSE_API"), ("payload", 7), ("payload", "{"), ("payload", {"id": "a"}),
          ("payload", None), ("properties", "none"), ("properties", {"api_id": 9}),
          ("properties", {"api_id": "a", "deployment_number": ["x"]}), ("createdAt", "yesterday"),

@@ -190,9 +190,12 @@ def test_a_name_the_sentinels_do_not_know_is_told(zone):
 
 def test_a_wrong_password_of_the_sentinels_is_told(zone):
     zone.redis.start(replicas=0, sentinels=1)
+    at = zone.redis.sentinels[0].port
     zone.redis.sentinel_password = "wrong"
     zone.node("n1")
     says(zone, "WRONGPASS")
+    says(zone, f"127.0.0.1:{at}")
+    says(zone, "see distributed-sync.redis.sentinel.password")
 
 
 def test_a_server_that_is_no_master_is_not_used(zone):

@@ -457,6 +457,9 @@ static void set_fetcher(Ipc__FetcherReport *r)
 {
 	static Ipc__Quarantined q[2];
 	static Ipc__Quarantined *list[] = { &q[0], &q[1] };
+	static Ipc__Unpublished u[2];
+	static Ipc__Unpublished *unpublished[] = { &u[0], &u[1] };
+	static char *ids[] = { TEXT("k1"), TEXT("k2") };
 
 	ipc__fetcher_report__init(r);
 	ipc__quarantined__init(&q[0]);
@@ -483,17 +486,34 @@ static void set_fetcher(Ipc__FetcherReport *r)
 	q[0].since_ms = 6;
 	r->quarantine = list;
 	r->n_quarantine = 2;
+	ipc__unpublished__init(&u[0]);
+	ipc__unpublished__init(&u[1]);
+	u[0].type = TEXT("API_KEY");
+	u[0].reason = TEXT("without a subscription");
+	u[0].count = 5;
+	u[0].examples = ids;
+	u[0].n_examples = ARRAY_LEN(ids);
+	u[1].type = TEXT("DICTIONARY");
+	u[1].reason = TEXT("lost");
+	u[1].count = 2;
+	r->unpublished = unpublished;
+	r->n_unpublished = 2;
 }
 
 #define QUARANTINED_JSON                                                                           \
 	"{\"type\":\"API\",\"id\":\"id\\\"\",\"where\":\"f.json\",\"reason\":\"r\",\"since_ms\":6}"
 #define NO_QUARANTINED_JSON                                                                        \
 	"{\"type\":\"\",\"id\":\"\",\"where\":\"\",\"reason\":\"\",\"since_ms\":0}"
+#define UNPUBLISHED_JSON                                                                           \
+	"{\"type\":\"API_KEY\",\"reason\":\"without a subscription\",\"count\":5,"                 \
+	"\"examples\":[\"k1\",\"k2\"]},"                                                           \
+	"{\"type\":\"DICTIONARY\",\"reason\":\"lost\",\"count\":2,\"examples\":[]}"
 #define FETCHER_JSON                                                                                  \
 	"\"fetcher\":{\"state\":\"steady\",\"token\":\"t\",\"source\":\"up\",\"source_heard\":true,"  \
 	"\"notify\":\"off\",\"rows\":18446744073709551615,\"published\":2,\"batch\":3,\"outbox\":4,"  \
 	"\"guard\":\"g\",\"guard_set\":\"gs\",\"error\":\"e\",\"index\":\"there\",\"quarantined\":5," \
-	"\"quarantine\":[" QUARANTINED_JSON "," NO_QUARANTINED_JSON "]},"
+	"\"quarantine\":[" QUARANTINED_JSON "," NO_QUARANTINED_JSON "],"                              \
+	"\"unpublished\":[" UNPUBLISHED_JSON "]},"
 
 static void set_cache(Ipc__CacheReport *r)
 {
@@ -530,6 +550,28 @@ static void set_cache(Ipc__CacheReport *r)
 	"\"error\":\"e\",\"generation\":3,\"applied_ms\":4,\"redis\":\"down: x\",\"socket\":\"/s\"," \
 	"\"http\":\"/h\",\"reads\":5,\"read_ms\":6,\"errors\":7,\"java\":\"j\",\"set_aside\":8,"     \
 	"\"unwritten\":true}"
+
+static void what_is_not_published_has_a_line(void **state)
+{
+	Ipc__FetcherReport fetcher;
+	Control__Status st;
+	struct buf b = { 0 };
+
+	UNUSED(state);
+	control__status__init(&st);
+	set_fetcher(&fetcher);
+	st.fetcher = &fetcher;
+	status_text(&b, &st, false);
+	assert_non_null(strstr(buf_cstr(&b), "not published: 5 API keys, without a subscription;"));
+	assert_non_null(strstr(buf_cstr(&b), "dictionaries,"));
+	assert_non_null(strstr(buf_cstr(&b), "--all"));
+	buf_clear(&b);
+	unpublished_text(&b, &fetcher);
+	assert_non_null(strstr(buf_cstr(&b), "API_KEY"));
+	assert_non_null(strstr(buf_cstr(&b), "k1, k2\n"));
+	assert_non_null(strstr(buf_cstr(&b), "lost"));
+	buf_reset(&b);
+}
 
 static void status_as_json_is_what_programs_know(void **state)
 {
@@ -698,6 +740,7 @@ int main(void)
 		cmocka_unit_test(logs_cut_lines_without_end),
 		cmocka_unit_test(receive_gives_one_message_at_a_time),
 		cmocka_unit_test(status_of_a_bare_daemon_can_be_shown),
+		cmocka_unit_test(what_is_not_published_has_a_line),
 		cmocka_unit_test(long_lines_are_broken_between_words),
 		cmocka_unit_test(status_as_json_is_what_programs_know),
 		cmocka_unit_test(findings_as_json_are_what_programs_know),

@@ -148,6 +148,27 @@ static void a_wrong_password_is_told_and_a_right_one_taken(void **state)
 	connect_with(&o);
 	kit_until(&kit, &down);
 	assert_non_null(strstr(why.text, "NOAUTH"));
+	assert_non_null(strstr(why.text, "distributed-sync.redis.password"));
+}
+
+static void a_password_is_called_by_the_setting_that_holds_it(void **state)
+{
+	struct redis_opts o;
+
+	UNUSED(state);
+	kit_start(&kit, NULL);
+	(void)kit_ask(&kit, "CONFIG", "SET", "requirepass", "right", NULL);
+	kit_opts(&kit, &o);
+	o.password_setting = "redis.sentinel.password";
+	connect_with(&o);
+	kit_until(&kit, &down);
+	assert_non_null(strstr(why.text, "(redis.sentinel.password is not set)"));
+	redis_close(&r);
+	o.password = "wrong";
+	connect_with(&o);
+	kit_until(&kit, &down);
+	assert_non_null(strstr(why.text, "WRONGPASS"));
+	assert_non_null(strstr(why.text, "(see redis.sentinel.password)"));
 }
 
 static void a_killed_server_is_found_again(void **state)
@@ -515,6 +536,7 @@ int main(void)
 		T(commands_are_answered_in_order),
 		T(messages_of_a_channel_arrive),
 		T(a_wrong_password_is_told_and_a_right_one_taken),
+		T(a_password_is_called_by_the_setting_that_holds_it),
 		T(a_killed_server_is_found_again),
 		T(a_full_window_is_busy),
 		T(a_connection_may_be_closed_inside_each_callback),

@@ -45,6 +45,7 @@ static unsigned done_count;
 static bool was_broken;
 static struct page page;
 static int page_rc;
+static struct err page_why;
 static struct probe seen;
 
 /* --- the zone's hooks --- */
@@ -401,13 +402,12 @@ static void found_zone(void)
 
 static void on_page(void *arg, const struct redis_reply *r, const struct err *lost)
 {
-	struct err e = { 0 };
-
 	UNUSED(arg);
 	replied = true;
-	page_rc = zone_check(zone, r, lost, &e);
+	page_why = (struct err){ 0 };
+	page_rc = zone_check(zone, r, lost, &page_why);
 	if (page_rc == 0)
-		page_rc = follow_parse(r, &page, &e);
+		page_rc = follow_parse(r, &page, &page_why);
 }
 
 static void read_page(const struct position *pos, unsigned events)
@@ -687,6 +687,28 @@ static void other_sums_are_corrected_by_the_first_page(void **state)
 	prove();
 	assert_int_equal(page.head.digest.count, 2);
 	assert_string_equal(kit_ask(&kit, "EXISTS", SUSPECT, NULL), "0");
+}
+
+static void the_key_of_a_wrong_type_is_named(void **state)
+{
+	static const char *const keys[] = { LOG, META, "zonesync:{z}:epochs" };
+	const struct position pos = { 0 };
+	const struct follow_ask ask = { &pos, pos.token, 1 };
+	unsigned i;
+
+	UNUSED(state);
+	found_zone();
+	for (i = 0; i < ARRAY_LEN(keys); i++) {
+		(void)kit_ask(&kit, "RENAME", keys[i], "aside", NULL);
+		(void)kit_ask(&kit, "SET", keys[i], "text", NULL);
+		replied = false;
+		assert_int_equal(follow_read(zone, &ask, on_page, NULL), 0);
+		kit_until(&kit, &replied);
+		assert_int_equal(page_rc, ERR_REMOTE);
+		assert_non_null(strstr(page_why.text, keys[i]));
+		assert_non_null(strstr(page_why.text, "WRONGTYPE"));
+		(void)kit_ask(&kit, "RENAME", "aside", keys[i], NULL);
+	}
 }
 
 /* A key of the zone's own that is in the way: the page says so, and the next refill removes it. */
@@ -1849,6 +1871,41 @@ static void a_user_without_rights_is_told_the_cure(void **state)
 	assert_string_equal(seen.barred, "");
 }
 
+/* Case: ACL without SCRIPT or EVALSHA, and a server on which they have another name. */
+static void a_server_that_bars_scripts_is_told_the_cure(void **state)
+{
+	const struct position pos = { 0 };
+	const struct follow_ask ask = { &pos, pos.token, 1 };
+	static const char *const renamed[] = { "--rename-command", "SCRIPT", "", NULL };
+
+	UNUSED(state);
+	(void)kit_ask(&kit, "ACL", "SETUSER", "u", "on", ">pw", "~*", "&*", "+@all", "-script",
+		      NULL);
+	zone_conn_close(&zone);
+	zone_sink_free(&pen);
+	open_zone("u", "pw");
+	kit_until(&kit, &downed);
+	assert_non_null(strstr(why_down.text, "+script|load +evalsha"));
+	(void)kit_ask(&kit, "ACL", "SETUSER", "u", "+script", "-evalsha", NULL);
+	kit_until(&kit, &up);
+	replied = false;
+	assert_int_equal(follow_read(zone, &ask, on_page, NULL), 0);
+	kit_until(&kit, &replied);
+	assert_int_equal(page_rc, ERR_REMOTE);
+	assert_non_null(strstr(page_why.text, "+script|load +evalsha"));
+	zone_conn_close(&zone);
+	kit_kill(&kit);
+	kit_start(&kit, renamed);
+	open_zone(NULL, NULL);
+	do { /* it may be on its way up */
+		downed = false;
+		kit_until(&kit, &downed);
+	} while (strstr(why_down.text, "connect") != NULL);
+	assert_non_null(strstr(why_down.text, "+script|load +evalsha"));
+	assert_null(strstr(why_down.text, "KEYS"));
+	assert_null(strstr(why_down.text, "zone lease"));
+}
+
 static void a_user_without_the_channel_still_writes_whole_pages(void **state)
 {
 	UNUSED(state);
@@ -1943,6 +2000,7 @@ int main(void)
 		T(a_damaged_tombstone_is_mended_whole),
 		T(children_that_were_lost_leave_the_sums_right),
 		T(other_sums_are_corrected_by_the_first_page),
+		T(the_key_of_a_wrong_type_is_named),
 		T(keys_of_a_wrong_type_lead_to_a_refill),
 		T(a_load_learns_what_is_lost),
 		T(suspects_are_bounded),
@@ -1980,6 +2038,7 @@ int main(void)
 		T(a_replica_is_refused),
 		cmocka_unit_test(cluster_mode_is_refused),
 		T(a_user_without_rights_is_told_the_cure),
+		T(a_server_that_bars_scripts_is_told_the_cure),
 		T(a_user_without_the_channel_still_writes_whole_pages),
 		cmocka_unit_test(a_stamp_is_read_as_it_was_written_or_not_at_all),
 		cmocka_unit_test(zone_ids_that_cannot_be_keys_are_refused),

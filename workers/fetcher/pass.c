@@ -345,6 +345,17 @@ void pass_suspects(struct fetcher *f, const char *const *names, size_t n)
 
 /* --- taking --- */
 
+static void take_unpublished(struct fetcher *f, struct feed_item *i)
+{
+	struct unpublished before = f->reading.unpublished;
+
+	if (unpublished_equal(&before, &i->unpublished))
+		return;
+	f->reading.unpublished = i->unpublished;
+	i->unpublished = before;
+	worker_report(f->w);
+}
+
 static void take(struct fetcher *f, struct feed_item *i)
 {
 	switch (i->type) {
@@ -393,6 +404,9 @@ static void take(struct fetcher *f, struct feed_item *i)
 		log_note(EV("notify"), KV("by", i->text));
 		str_copy(f->reading.notify, sizeof(f->reading.notify), i->text);
 		worker_report(f->w);
+		break;
+	case FEED_UNPUBLISHED:
+		take_unpublished(f, i);
 		break;
 	case FEED_END:
 		end_pass(f, i);
@@ -450,6 +464,27 @@ static bool is_heard(struct fetcher *f)
 	return now - f->reading.ok_ms < limit;
 }
 
+static void report_unpublished(const struct unpublished *u, Ipc__FetcherReport *out)
+{
+	static Ipc__Unpublished items[UNPUBLISHED_REASONS];
+	static Ipc__Unpublished *list[UNPUBLISHED_REASONS];
+	size_t i;
+
+	for (i = 0; i < u->n; i++) {
+		const struct unpublished_reason *r = &u->v[i];
+
+		ipc__unpublished__init(&items[i]);
+		items[i].type = (char *)(uintptr_t)r->type;
+		items[i].reason = (char *)(uintptr_t)r->reason;
+		items[i].count = r->count;
+		items[i].examples = (char **)(uintptr_t)r->examples;
+		items[i].n_examples = r->n_examples;
+		list[i] = &items[i];
+	}
+	out->unpublished = list;
+	out->n_unpublished = u->n;
+}
+
 void pass_report(struct fetcher *f, Ipc__FetcherReport *out)
 {
 	static char text[ERR_TEXT_BYTES + 8];
@@ -461,6 +496,7 @@ void pass_report(struct fetcher *f, Ipc__FetcherReport *out)
 	out->source_reached = f->reading.reached;
 	out->rows = f->reading.rows;
 	out->notify = f->reading.notify;
+	report_unpublished(&f->reading.unpublished, out);
 }
 
 void pass_reset(struct fetcher *f)
@@ -471,6 +507,7 @@ void pass_reset(struct fetcher *f)
 	quarantine_reset(f);
 	settle_reset(f);
 	table_reset(&r->lower);
+	unpublished_reset(&r->unpublished);
 	f->pass = 0;
 	*r = (struct reading){ .reached = r->reached, .rows = r->rows };
 }

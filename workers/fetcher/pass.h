@@ -29,6 +29,7 @@ struct reading {
 	uint32_t lacks_of;		  /* number of the full pass of which is known */
 	bool lacks;			  /* whether the zone holds products that it did not meet */
 	uint64_t rows;
+	struct unpublished unpublished; /* owned: as the source told it last */
 	bool asking_suspects;
 };
 

@@ -57,7 +57,8 @@ static bool touch_by_id(struct fetcher *f, enum kind k, const char *id)
 {
 	char *name;
 
-	if (id[0] == '\0' || k == KIND_SUBSCRIPTION || k == KIND_API_KEY || k == KIND_NODE_METADATA)
+	if (id[0] == '\0' || k == KIND__COUNT || k == KIND_SUBSCRIPTION || k == KIND_API_KEY ||
+	    k == KIND_NODE_METADATA)
 		return false;
 	name = event_name(k, id, NULL);
 	quarantine_keep(f, name);
@@ -109,7 +110,9 @@ void quarantine_report(const struct fetcher *f, Ipc__FetcherReport *r)
 		Ipc__Quarantined *out = &items[r->n_quarantine];
 
 		ipc__quarantined__init(out);
-		out->type = (char *)(uintptr_t)kind_name(q->kind);
+		/* The type of a row of events may be what cannot be read. */
+		out->type =
+			(char *)(uintptr_t)(q->kind == KIND__COUNT ? "EVENT" : kind_name(q->kind));
 		out->id = q->id;
 		out->where = q->where;
 		out->reason = q->text;

@@ -108,15 +108,17 @@ int map_event_about(const struct map_ctx *ctx, struct json_span text, struct map
 	struct json_span id;
 	int rc = member_check_object(text, "row", &row, e);
 
+	out->kind = KIND__COUNT;
 	if (rc < 0)
 		return rc;
 	if (json_type(json_get(row, "type")) != JSON_STRING)
 		return err_set(e, ERR_PARSE, "row: type is not text");
 	route = route_of(ctx, json_get(row, "type"));
 	if (route == NULL) {
-		*out = (struct map_about){ 0 };
+		*out = (struct map_about){ .kind = KIND__COUNT };
 		return 0;
 	}
+	out->kind = route->kind;
 	made.kind = route->kind;
 	made.withdraws = route->write == NULL;
 	rc = check_properties(json_get(row, "properties"), e);

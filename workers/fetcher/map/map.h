@@ -63,7 +63,7 @@ int map_event(const struct map_ctx *ctx, struct json_span row, struct map_out *o
 /* What a row of events_latest is about, without its payload. MAP_NOTHING: another type. */
 struct map_about {
 	enum map_outcome outcome;
-	enum kind kind;
+	enum kind kind; /* after an error too: as its type alone says, or KIND__COUNT */
 	char *id;	/* owned, reset by the caller */
 	bool withdraws; /* its event is an UNDEPLOY, whatever the payload */
 };

@@ -4,7 +4,7 @@
 const struct db_table_form *db_table_form(enum db_table t)
 {
 	static const struct db_table_form forms[DB__COUNT] = {
-		[DB_EVENTS] = { "events_latest", KIND_API, true },
+		[DB_EVENTS] = { "events_latest", KIND__COUNT, true },
 		[DB_SUBSCRIPTIONS] = { "subscriptions", KIND_SUBSCRIPTION, true },
 		[DB_KEYS] = { "keys", KIND_API_KEY, true },
 		[DB_ENVIRONMENTS] = { "environments", KIND_ORGANIZATION },

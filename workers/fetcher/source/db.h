@@ -45,7 +45,7 @@ enum db_table {
 
 struct db_table_form {
 	const char *name; /* in the database, without the configured prefix */
-	enum kind kind;	  /* of what its rows are of, at least most of them */
+	enum kind kind;	  /* of what its rows are of; KIND__COUNT: their types say */
 	bool brief;	  /* the others are small: their rows are read whole */
 };
 const struct db_table_form *db_table_form(enum db_table t);

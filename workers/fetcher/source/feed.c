@@ -61,6 +61,7 @@ void feed_item_free(struct feed_item *i)
 	if (i == NULL)
 		return;
 	event_reset(&i->ev);
+	unpublished_reset(&i->unpublished);
 	mem_free(i->id);
 	mem_free(i->where);
 	mem_free(i->text);
@@ -170,6 +171,15 @@ void feed_quarantine(struct feed *f, const struct feed_bad *b)
 	i->id = mem_strdup(b->id);
 	i->where = mem_strdup(b->where);
 	i->text = mem_strdup(b->why);
+	put(f, i);
+}
+
+void feed_unpublished(struct feed *f, struct unpublished *u)
+{
+	struct feed_item *i = feed_item_new(FEED_UNPUBLISHED);
+
+	i->unpublished = *u;
+	*u = (struct unpublished){ 0 };
 	put(f, i);
 }
 

@@ -18,6 +18,7 @@
 
 #include "common/model/event.h"
 #include "workers/fetcher/source/source.h"
+#include "workers/fetcher/source/unpublished.h"
 
 #define FEED_ITEMS    2048
 #define FEED_BYTES    (16U << 20) /* but one larger item may pass alone */
@@ -41,7 +42,8 @@ enum feed_type {
 	FEED_LAG,    /* what is read from here on was true `lag_ms` before it began, at least */
 	FEED_OTHER,  /* the zone was made from another source: `text` */
 	FEED_NOTIFY, /* how the source learns of changes between two polls: `text` */
-	FEED_END     /* the pass ended; `rc` < 0: it failed and proves nothing */
+	FEED_UNPUBLISHED, /* `unpublished` is the account of all of the source, until the next */
+	FEED_END	  /* the pass ended; `rc` < 0: it failed and proves nothing */
 };
 
 /* What the zone holds of a row's event, so that what it holds is not read again. */
@@ -84,13 +86,14 @@ struct feed_item {
 	struct feed_ask *const *asks; /* not owned: the source's, which waits */
 	size_t n_asks;
 	struct feed_unmet *unmet; /* the same */
-	int64_t lag_ms;		  /* LAG */
-	bool whole;		  /* END: all of the source was looked at, read again or not */
+	struct unpublished unpublished;
+	int64_t lag_ms; /* LAG */
+	bool whole;	/* END: all of the source was looked at, read again or not */
 	enum feed_by by;
 	int rc;
 	struct event ev;
 	struct hash hash;
-	enum kind kind; /* QUARANTINE: of what */
+	enum kind kind; /* QUARANTINE: of what; KIND__COUNT: of an event, nobody knows which */
 	unsigned
 		blocks; /* QUARANTINE, DOUBT: a bit for each kind of which nothing is removed meanwhile,
 			    since the last good version can be named neither by `id` nor by KEPT */
@@ -102,8 +105,7 @@ struct feed_item {
 
 struct feed;
 
-/* `ready` runs on the loop when there is something to take. */
-typedef void feed_ready_fn(void *arg);
+typedef void feed_ready_fn(void *arg); /* on the loop: there is something to take */
 
 struct feed_opts {
 	uint32_t delay_ms;
@@ -116,8 +118,7 @@ struct feed *feed_open(uv_loop_t *loop, struct source *s, const struct feed_opts
 void feed_close(struct feed **f); /* the loop cannot end before the thread has */
 void feed_ending(void); /* the process only waits for closed feeds now, and ends without them */
 
-/* The next item, the caller's now; NULL when there is none. */
-struct feed_item *feed_take(struct feed *f);
+struct feed_item *feed_take(struct feed *f); /* the next, the caller's now; NULL: none */
 void feed_item_free(struct feed_item *i);
 void feed_answer(struct feed *f); /* the verdicts of the ASK that was taken stand */
 void feed_want(struct feed *f, enum pass_kind what); /* asks for such a pass; for sources too */
@@ -144,5 +145,6 @@ int feed_unmet(struct feed *f, struct feed_unmet *out, struct err *e) MUST_USE;
 int feed_stopped(struct feed *f, struct err *e) MUST_USE;
 void feed_unmet_add(struct feed_unmet *u, enum kind k, const char *id);
 void feed_unmet_reset(struct feed_unmet *u);
+void feed_unpublished(struct feed *f, struct unpublished *u); /* takes what is in it */
 void feed_doubt(struct feed *f, unsigned kinds, size_t least, const char *text); /* DOUBT */
 bool feed_stopping(struct feed *f);

@@ -44,7 +44,8 @@ struct rows {
 	struct table refs[2]; /* of APIs, of products: id -> struct ref, owned */
 	struct map_ids owed;  /* APIs to be judged again, since products gained or lost them */
 	struct map_unsure products;
-	struct table quarantine; /* where -> number of the pass that saw it */
+	struct unpublished *unpublished; /* not owned; NULL: not a scan of everything */
+	struct table quarantine;	 /* where -> number of the pass that saw it */
 };
 
 struct rows_edge {	     /* where a scan has come to */
@@ -90,6 +91,9 @@ int rows_rejudge(struct rows *r, enum pass_kind kind, struct err *e) MUST_USE;
 /* A row that cannot be used, and one that can. `name` of its event: NULL when unknown. */
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,
 		     const char *why);
+/* The same of a kind that is told; sets where and blocks. */
+void rows_quarantine_of(struct rows *r, enum db_table t, struct feed_bad *bad, const char *name);
+bool rows_is_bad(const struct rows *r, enum db_table t, const char *id); /* it is set aside */
 void rows_fine(struct rows *r, enum db_table t, const char *id);
 
 /* Its row cannot be read: it stays as it is. */

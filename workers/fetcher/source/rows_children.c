@@ -110,6 +110,41 @@ static int children_judge(const struct row_page *p, struct row_child *v, size_t 
 	return rc;
 }
 
+/* --- the account of what is not published --- */
+
+static void account(const struct row_page *p, enum kind k, const char *reason, const char *id)
+{
+	/* A comparison makes deltas in between: their rows it meets by itself. */
+	if (p->r->unpublished != NULL && p->kind != PASS_DELTA)
+		unpublished_add(p->r->unpublished, kind_name(k), reason, id);
+}
+
+static void account_subscription(const struct row_page *p, const struct map_subscription *s)
+{
+	const struct ref *a = ref_entry(p->r, child_scope(s), s->scope);
+
+	if (s->status == NULL)
+		account(p, KIND_SUBSCRIPTION, UNPUBLISHED_NO_STATUS, s->id);
+	if (s->accepted && a->state == REF_ABSENT && a->seen != p->r->pass)
+		account(p, KIND_SUBSCRIPTION,
+			s->product ? UNPUBLISHED_NO_PRODUCT : UNPUBLISHED_NO_API, s->id);
+}
+
+/* `parents`: those of the subscriptions that are there. */
+static void account_key(const struct row_page *p, const struct map_key *k,
+			const struct table *parents)
+{
+	size_t i;
+
+	if (k->revoked || k->paused || k->federated)
+		return;
+	for (i = 0; i < k->subscriptions.n; i++)
+		if (table_get(parents, k->subscriptions.v[i]) != NULL ||
+		    rows_is_bad(p->r, DB_SUBSCRIPTIONS, k->subscriptions.v[i]))
+			return;
+	account(p, KIND_API_KEY, i == 0 ? UNPUBLISHED_ALONE : UNPUBLISHED_NO_SUBSCRIPTION, k->id);
+}
+
 /* --- a page of keys --- */
 
 struct keys_work {
@@ -327,6 +362,9 @@ int rows_keys_page(struct row_page *p, struct err *e)
 			rows_quarantine(p->r, DB_KEYS, p->v[i].id, NULL, why.text);
 	}
 	rc = find_parents(&w, e);
+	for (i = 0; rc == 0 && i < p->n; i++)
+		if (w.keys[i].id != NULL)
+			account_key(p, &w.keys[i], &w.parents);
 	if (rc == 0)
 		rc = make_pairs(&w, e);
 	if (rc == 0)
@@ -430,6 +468,9 @@ int rows_subscriptions_page(struct row_page *p, struct err *e)
 		else
 			rows_quarantine(p->r, DB_SUBSCRIPTIONS, p->v[i].id, NULL, why.text);
 	}
+	for (i = 0; rc == 0 && i < p->n; i++)
+		if (facts[i].id != NULL)
+			account_subscription(p, &facts[i]);
 	if (rc == 0)
 		rc = children_judge(p, v, p->n, e);
 	if (rc == 0)

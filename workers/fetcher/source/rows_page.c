@@ -229,14 +229,25 @@ void rows_unreadable(struct rows *r, enum kind k, const char *id)
 void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char *name,
 		     const char *why)
 {
+	enum kind k = db_table_form(t)->kind;
+	const char *of;
+
+	if (k == KIND__COUNT && name != NULL && event_name_parse(name, NULL, &k, &of, NULL) < 0)
+		k = KIND__COUNT;
+	rows_quarantine_of(r, t, &(struct feed_bad){ .kind = k, .id = id, .why = why }, name);
+}
+
+void rows_quarantine_of(struct rows *r, enum db_table t, struct feed_bad *bad, const char *name)
+{
 	static const enum kind kinds[] = { KIND_API, KIND_API_PRODUCT, KIND_DICTIONARY,
 					   KIND_ORGANIZATION };
+	const char *id = bad->id;
 	char *where = where_of(t, id);
-	const struct feed_bad bad = { db_table_form(t)->kind, name == NULL ? blocks_of(t) : 0, id,
-				      where, why };
 	unsigned k;
 
-	feed_quarantine(r->feed, &bad);
+	bad->blocks = name == NULL ? blocks_of(t) : 0;
+	bad->where = where;
+	feed_quarantine(r->feed, bad);
 	if (name != NULL)
 		feed_say(r->feed, FEED_KEPT, name, NULL);
 	/* Which of them it is the row may not say. */
@@ -247,6 +258,15 @@ void rows_quarantine(struct rows *r, enum db_table t, const char *id, const char
 	}
 	(void)table_set(&r->quarantine, where, (void *)(uintptr_t)r->pass);
 	mem_free(where);
+}
+
+bool rows_is_bad(const struct rows *r, enum db_table t, const char *id)
+{
+	char *where = where_of(t, id);
+	bool bad = table_get(&r->quarantine, where) != NULL;
+
+	mem_free(where);
+	return bad;
 }
 
 void rows_fine(struct rows *r, enum db_table t, const char *id)

@@ -94,22 +94,22 @@ static int list_row(void *arg, const struct db_row *row, struct err *e)
 {
 	struct rows *r = arg;
 	struct ref *p = ref_entry(r, KIND_API_PRODUCT, row->id);
-	const char *bad = row->bad;
+	struct feed_bad bad = { .kind = KIND_API_PRODUCT, .id = row->id, .why = row->bad };
 	struct map_out out = { 0 };
 	struct err why = { 0 };
 	int rc = 0;
 
 	UNUSED(e);
-	if (bad == NULL)
+	if (bad.why == NULL)
 		rc = map_event(r->ctx, row->json, &out, &why);
 	if (rc == 0 && out.outcome == MAP_EVENT)
 		rc = rows_check_id(out.ev.kind, out.ev.id, row->id, &why);
 	if (rc == 0 && out.outcome == MAP_EVENT)
 		rc = learn_product(r, &out, &why);
 	if (rc < 0)
-		bad = why.text;
-	if (bad != NULL) {
-		rows_quarantine(r, DB_EVENTS, row->id, NULL, bad);
+		bad.why = why.text;
+	if (bad.why != NULL) {
+		rows_quarantine_of(r, DB_EVENTS, &bad, NULL);
 		p->listed = r->pass;
 		r->products.doubt |= !p->learned; /* else its last good version counts */
 	}
@@ -158,11 +158,13 @@ int rows_check_id(enum kind k, const char *of, const char *id, struct err *e)
 void rows_bad_event(struct rows *r, const struct row *row, const char *why)
 {
 	struct map_about about = { 0 };
+	struct feed_bad bad = { .id = row->id, .why = why };
 	char *name = NULL;
 
 	if (map_event_about(r->ctx, page_row(row), &about, NULL) == 0 && about.outcome == MAP_EVENT)
 		name = event_name(about.kind, about.id, NULL);
-	rows_quarantine(r, DB_EVENTS, row->id, name, why);
+	bad.kind = about.kind;
+	rows_quarantine_of(r, DB_EVENTS, &bad, name);
 	mem_free(about.id);
 	mem_free(name);
 }

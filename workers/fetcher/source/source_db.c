@@ -557,6 +557,7 @@ static int ask_for_absent(struct source_db *s, struct err *e)
 
 static int read_rows(struct source_db *s, struct err *e)
 {
+	struct unpublished account = { 0 };
 	int64_t begin_ms = clock_boot_ms();
 	int rc = rows_rejudge(&s->rows, s->what, e);
 
@@ -567,7 +568,12 @@ static int read_rows(struct source_db *s, struct err *e)
 		watch_changes_reset(&s->changes);
 		s->lost = false;
 		s->paged_ms = begin_ms;
+		s->rows.unpublished = &account;
 		rc = scan_everything(s, e);
+		s->rows.unpublished = NULL;
+		if (rc == 0)
+			feed_unpublished(s->rows.feed, &account);
+		unpublished_reset(&account);
 	}
 	if (rc == 0)
 		rc = rows_rejudge(&s->rows, s->what, e); /* what children's look-ups brought up */

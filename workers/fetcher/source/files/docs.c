@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/fetcher/source/files/docs.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -31,6 +32,11 @@ const struct docs_form *docs_form(enum docs_dir d)
 
 	CHECK(d < DIR__COUNT);
 	return &forms[d];
+}
+
+bool docs_is_document(const char *name)
+{
+	return name[0] != '.' && str_ends(name, ".json") && strlen(name) < NAME_MAX;
 }
 
 struct doc *docs_find(const struct docs *d, const char *path)

@@ -52,8 +52,9 @@ struct doc {
 	bool missing; /* not there at first sight: looked for again before it is gone */
 	bool doubted; /* unreadable at first sight: read again before it is judged */
 	bool quarantined;
-	bool shadowed;	      /* another path has the same id */
-	struct map_ids names; /* of events it made, deployed or not */
+	bool shadowed;		 /* another path has the same id */
+	const char *unpublished; /* static: why it makes nothing, if a person would ask; or NULL */
+	struct map_ids names;	 /* of events it made, deployed or not */
 
 	bool deployed;		/* API, product */
 	char *version;		/* API, product: owned; of its event's content */
@@ -80,6 +81,7 @@ struct docs_form {	 /* of what a directory holds */
 	const char *type, *property, *id;
 };
 const struct docs_form *docs_form(enum docs_dir d);
+bool docs_is_document(const char *name); /* of a file in such a directory */
 struct doc *docs_find(const struct docs *d, const char *path);
 struct doc *docs_add(struct docs *d, enum docs_dir dir, const char *path);
 void docs_remove(struct docs *d, struct doc *doc);

@@ -68,6 +68,12 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		map_out_reset(&out);
 		out = made_withdrawal(KIND_SUBSCRIPTION, doc->id, doc->facts.scope);
 	}
+	if (doc->facts.status == NULL)
+		doc->unpublished = UNPUBLISHED_NO_STATUS;
+	else if (h == HANG_NOTHING && doc->facts.accepted && o == OURS &&
+		 docs_owner(&r->docs, doc->facts.product ? DIR_API_PRODUCTS : DIR_APIS,
+			    doc->facts.scope) == NULL)
+		doc->unpublished = doc->facts.product ? UNPUBLISHED_NO_PRODUCT : UNPUBLISHED_NO_API;
 	/* What has no document takes its children along, or the guard keeps them all. */
 	if (h == HANG_NOTHING && o != NOT_OURS)
 		relate_publish(r, doc, &none, LEFT_KEPT);
@@ -116,6 +122,19 @@ static int relate_key_of(struct relate *r, const struct doc *key, const struct b
 	return rc;
 }
 
+/* Why it makes nothing, though nobody said that it should not be used; NULL: that it is not so. */
+static const char *why_alone(const struct relate *r, const struct map_key *k)
+{
+	size_t i;
+
+	if (k->revoked || k->paused || k->federated)
+		return NULL;
+	for (i = 0; i < k->subscriptions.n; i++)
+		if (docs_owner(&r->docs, DIR_SUBSCRIPTIONS, k->subscriptions.v[i]) != NULL)
+			return NULL;
+	return i == 0 ? UNPUBLISHED_ALONE : UNPUBLISHED_NO_SUBSCRIPTION;
+}
+
 static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 {
 	struct key_events to = { .left = LEFT_WITHDRAWN };
@@ -128,8 +147,10 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	rc = map_key_read(row, &facts, &to.e);
-	if (rc == 0)
+	if (rc == 0) {
+		doc->unpublished = why_alone(r, &facts);
 		docs_set_subscriptions(&r->docs, doc, &facts);
+	}
 	to.owner = relate_owner(r, row, NULL);
 	map_key_narrow(row, &narrow);
 	for (i = 0; rc == 0 && i < facts.subscriptions.n; i++)
@@ -151,6 +172,7 @@ void relate_doc(struct relate *r, struct doc *doc, const struct buf *text, int64
 	struct err e = { 0 };
 
 	docs_unmark(&r->docs, doc);
+	doc->unpublished = NULL;
 	if (json_check(text->data, text->len, &row, &e) < 0) {
 		relate_quarantine(r, doc, e.text);
 		return;

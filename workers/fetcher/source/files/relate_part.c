@@ -171,6 +171,7 @@ void relate_unknown(struct relate *r, struct doc *doc)
 		relate_quarantine(r, doc, "its environment, or organization, cannot be read");
 	else
 		relate_publish(r, doc, &none, LEFT_ABSENT);
+	doc->unpublished = UNPUBLISHED_NO_ENVIRONMENT;
 }
 
 void relate_publish_owned(struct relate *r, struct doc *doc, struct map_out *out, enum owner o)

@@ -17,6 +17,7 @@
 #include "common/base/mem.h"
 #include "common/json/scan.h"
 #include "workers/fetcher/source/files/relate.h"
+#include "workers/fetcher/source/files/strays.h"
 
 #define CHANGES_MAX  1024 /* names inotify told of; beyond it everything is listed */
 #define NAP_MS	     20
@@ -198,11 +199,6 @@ static void take_doc(struct source_file *s, struct doc *doc)
 
 /* --- listing --- */
 
-static bool is_document(const char *name)
-{
-	return name[0] != '.' && str_ends(name, ".json") && strlen(name) < NAME_MAX;
-}
-
 /* Paths of the documents in a directory, sorted. -ENOENT: there is no such directory. */
 static int list_dir(const struct source_file *s, enum docs_dir dir, struct map_ids *out,
 		    struct err *e)
@@ -217,7 +213,7 @@ static int list_dir(const struct source_file *s, enum docs_dir dir, struct map_i
 	while (d != NULL && (errno = 0, ent = readdir(d)) != NULL) {
 		char *path = mem_printf("%s/%s", docs_form(dir)->dir, ent->d_name);
 
-		if (is_document(ent->d_name))
+		if (docs_is_document(ent->d_name))
 			map_ids_add(out, path);
 		mem_free(path);
 	}
@@ -400,7 +396,7 @@ static bool note_change(struct source_file *s, const struct inotify_event *ev)
 		return true;
 	}
 	for (i = 0; i < DIR__COUNT; i++) {
-		bool document = is_document(ev->name);
+		bool document = docs_is_document(ev->name);
 
 		if (s->watch[i] != ev->wd)
 			continue;
@@ -660,6 +656,31 @@ static int read_everything(struct source_file *s, bool full, struct err *e)
 	return rc;
 }
 
+/* Of all documents, in the order of their paths. */
+static void account(struct source_file *s)
+{
+	struct unpublished u = { 0 };
+	struct map_ids l = { 0 };
+	const char *path;
+	size_t at = 0;
+	size_t i;
+	void *v;
+
+	strays_add(s->root, &u);
+	while (table_next(&s->r.docs.paths, &at, &path, &v))
+		if (((struct doc *)v)->unpublished != NULL && !((struct doc *)v)->quarantined)
+			map_ids_add(&l, path);
+	map_ids_sort(&l);
+	for (i = 0; i < l.n; i++) {
+		const struct doc *doc = docs_find(&s->r.docs, l.v[i]);
+
+		unpublished_add(&u, kind_name(docs_form(doc->dir)->kind), doc->unpublished,
+				doc->path);
+	}
+	map_ids_reset(&l);
+	feed_unpublished(s->feed, &u);
+}
+
 static int file_pass(struct source *base, enum pass_kind what, struct feed *f, struct err *e)
 {
 	struct source_file *s = self_of(base);
@@ -682,6 +703,8 @@ static int file_pass(struct source *base, enum pass_kind what, struct feed *f, s
 	}
 	if (rc == 0)
 		clear_changes(s);
+	if (rc == 0 && s->lists)
+		account(s);
 	if (s->missing > 0)
 		feed_partial(f); /* they may be there */
 	s->list_all = rc < 0;
