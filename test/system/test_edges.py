@@ -92,6 +92,24 @@ def test_what_lies_in_a_wrong_place_is_named(zone):
     until("one less", lambda: account()["DIRECTORY", "whose name is that of no type"] == ["api_keys"])
 
 
+@pytest.mark.sources("file")
+def test_documents_of_other_environments_are_in_no_account(zone):
+    for e in ("E", "F"):
+        zone.write(f"environments/{e}.json", {"id": e, "hrids": [e.lower()], "name": e})
+    zone.write("api-keys/here.json", apikey("here", [], environmentId="E"))
+    zone.write("api-keys/there.json", apikey("there", [], environmentId="F"))
+    zone.write("api-keys/nowhere.json", apikey("nowhere", [], environmentId="G"))
+    bare = subscription("bare", "a", environmentId="F")
+    del bare["status"]
+    zone.write("subscriptions/bare.json", bare)
+    zone.start(1, more="environments: e")
+    n = zone.nodes[0]
+    account = lambda: {(u["type"], u["reason"]): u["examples"] for u in n.fetcher()["unpublished"]}
+    until("counted", lambda: account() == {
+        ("API_KEY", "without a subscription"): ["api-keys/here.json"],
+        ("API_KEY", "of an environment that is not known"): ["api-keys/nowhere.json"]})
+
+
 class RudeRedis:
     """Answers everything with an error that is no UTF-8, or with last words and the end."""
 

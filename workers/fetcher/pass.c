@@ -349,10 +349,10 @@ static void take_unpublished(struct fetcher *f, struct feed_item *i)
 {
 	struct unpublished before = f->reading.unpublished;
 
-	if (unpublished_equal(&before, &i->unpublished))
+	if (unpublished_equal(&before, i->unpublished))
 		return;
-	f->reading.unpublished = i->unpublished;
-	i->unpublished = before;
+	f->reading.unpublished = *i->unpublished;
+	*i->unpublished = before;
 	worker_report(f->w);
 }
 

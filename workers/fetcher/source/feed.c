@@ -61,7 +61,9 @@ void feed_item_free(struct feed_item *i)
 	if (i == NULL)
 		return;
 	event_reset(&i->ev);
-	unpublished_reset(&i->unpublished);
+	if (i->unpublished != NULL)
+		unpublished_reset(i->unpublished);
+	mem_free(i->unpublished);
 	mem_free(i->id);
 	mem_free(i->where);
 	mem_free(i->text);
@@ -178,7 +180,7 @@ void feed_unpublished(struct feed *f, struct unpublished *u)
 {
 	struct feed_item *i = feed_item_new(FEED_UNPUBLISHED);
 
-	i->unpublished = *u;
+	i->unpublished = mem_dup(u, sizeof(*u));
 	*u = (struct unpublished){ 0 };
 	put(f, i);
 }

@@ -85,10 +85,10 @@ struct feed_item {
 	int64_t at_ms;		      /* BEGIN, END: boot time of it */
 	struct feed_ask *const *asks; /* not owned: the source's, which waits */
 	size_t n_asks;
-	struct feed_unmet *unmet; /* the same */
-	struct unpublished unpublished;
-	int64_t lag_ms; /* LAG */
-	bool whole;	/* END: all of the source was looked at, read again or not */
+	struct feed_unmet *unmet;	 /* the same */
+	struct unpublished *unpublished; /* UNPUBLISHED: owned */
+	int64_t lag_ms;			 /* LAG */
+	bool whole; /* END: all of the source was looked at, read again or not */
 	enum feed_by by;
 	int rc;
 	struct event ev;

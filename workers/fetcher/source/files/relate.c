@@ -68,7 +68,7 @@ static void relate_subscription(struct relate *r, struct doc *doc, struct json_s
 		map_out_reset(&out);
 		out = made_withdrawal(KIND_SUBSCRIPTION, doc->id, doc->facts.scope);
 	}
-	if (doc->facts.status == NULL)
+	if (doc->facts.status == NULL && o == OURS)
 		doc->unpublished = UNPUBLISHED_NO_STATUS;
 	else if (h == HANG_NOTHING && doc->facts.accepted && o == OURS &&
 		 docs_owner(&r->docs, doc->facts.product ? DIR_API_PRODUCTS : DIR_APIS,
@@ -147,11 +147,11 @@ static void relate_key(struct relate *r, struct doc *doc, struct json_span row)
 	if (!relate_identify(r, doc, json_get(row, "id")))
 		return;
 	rc = map_key_read(row, &facts, &to.e);
-	if (rc == 0) {
-		doc->unpublished = why_alone(r, &facts);
+	if (rc == 0)
 		docs_set_subscriptions(&r->docs, doc, &facts);
-	}
 	to.owner = relate_owner(r, row, NULL);
+	if (rc == 0 && to.owner == OURS)
+		doc->unpublished = why_alone(r, &facts);
 	map_key_narrow(row, &narrow);
 	for (i = 0; rc == 0 && i < facts.subscriptions.n; i++)
 		rc = relate_key_of(r, doc, &narrow, facts.subscriptions.v[i], &to);
