@@ -91,7 +91,7 @@ def test_peer_that_does_not_read_its_answer_does_not_hold_up_the_stop(daemon):
     import struct
     daemon.start()
     daemon.order("fetcher", "quarantine 1000")
-    daemon.until(lambda: daemon.status()["fetcher"]["quarantined"] == 1000, "reported")
+    daemon.until(lambda: (daemon.status()["fetcher"] or {}).get("quarantined") == 1000, "reported")
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     s.connect(str(daemon.run / "control.sock"))
     s.sendall(struct.pack(">I", 8) + b"\x0a\x06status")
