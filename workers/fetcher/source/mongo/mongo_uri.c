@@ -53,15 +53,15 @@ static int bad_host(const char *what, struct err *e)
 /* "host", "host:port", "[address]:port"; a socket's path has its slashes encoded. */
 static int check_host(const char *s, size_t n, struct err *e)
 {
-	const char *close = n > 0 && s[0] == '[' ? memchr(s, ']', n) : NULL;
-	const char *name_end = close == NULL ? s : close;
-	const char *colon = memchr(name_end, ':', n - (size_t)(name_end - s));
+	const char *colon = n == 0 ? NULL : memrchr(s, ':', n);
 	uint64_t port = 0;
 
 	if (n == 0 || colon == s)
 		return bad_host("a host has no name", e);
-	if (colon != NULL && (!str_to_u64(colon + 1, (size_t)(s + n - colon) - 1, &port) ||
-			      port == 0 || port > PORT_MAX))
+	if (colon == NULL || s[n - 1] == ']') /* of an address */
+		return 0;
+	if (!str_to_u64(colon + 1, (size_t)(s + n - colon) - 1, &port) || port == 0 ||
+	    port > PORT_MAX)
 		return bad_host("a port is none of 1 to 65535", e);
 	return 0;
 }
