@@ -205,7 +205,7 @@ def test_a_standby_says_hello_and_reads_nothing(zone):
     n = zone.node("n2", start=False)
     configure(zone, n, [f"127.0.0.1:{p.port}"])
     n.start()
-    until("it said hello", lambda: p.asked > 0 and n.status()["health"] == "ok")
+    until("it said hello", lambda: n.fetcher()["source"] == "up" and n.status()["health"] == "ok")
     asked = []
     for id in "bc":
         put_api(zone, id)
