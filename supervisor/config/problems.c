@@ -71,6 +71,9 @@ static bool is_known(const struct problems *p, const char *text)
 }
 
 static char *make_text(const struct problem_place *at, const char *fmt, va_list ap)
+	PRINTF_LIKE(2, 0);
+
+static char *make_text(const struct problem_place *at, const char *fmt, va_list ap)
 {
 	char text[TEXT_MAX_BYTES];
 	struct buf b = { 0 };
