@@ -59,10 +59,12 @@ const char *http_listen_path(const struct supervisor *s)
 
 void http_listen_close(struct supervisor *s)
 {
+	const char *path = http_listen_path(s);
+
 	if (s->http_listener >= 0)
 		(void)close(s->http_listener);
-	if (http_listen_path(s) != NULL)
-		(void)unlink(http_listen_path(s));
+	if (path != NULL)
+		(void)unlink(path);
 	mem_free(s->http_url);
 	mem_free(s->http_wish);
 }

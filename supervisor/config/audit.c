@@ -150,7 +150,7 @@ static void audit_item(struct audit *a, const struct problem_place *at, enum cfg
 	while (first > 0 && strncmp(schema_row((enum cfg)(first - 1))->key, row->key,
 				    (size_t)(index + 2 - row->key)) == 0)
 		first--;
-	item = atoi(key + (index + 1 - row->key));
+	item = (int)strtol(key + (index + 1 - row->key), NULL, 10);
 	full_key(host, (enum cfg)first, item);
 	if (!resolve_find(a->r, host, &f))
 		problems_add(a->p, PROBLEM_ERROR, at,
@@ -295,7 +295,7 @@ static void compare_item(struct named *best, const char *name, enum cfg id)
 		(void)snprintf(without, sizeof(without), "%.*s%s", (int)(s - name), name,
 			       s + 1 + n);
 		squeeze(without, without, strlen(without));
-		compare(best, without, id, atoi(s + 1));
+		compare(best, without, id, (int)strtol(s + 1, NULL, 10));
 	}
 }
 

@@ -407,7 +407,7 @@ static void note_merge(struct yaml_reader *r, const yaml_event_t *ev)
 
 static void take_merge(struct yaml_reader *r, const yaml_event_t *value)
 {
-	yaml_event_t ev;
+	yaml_event_t ev = { 0 };
 	bool more = true;
 
 	if (value->type != YAML_SEQUENCE_START_EVENT) {
@@ -454,7 +454,7 @@ static void take_member(struct yaml_reader *r, const yaml_event_t *key)
 	bool merge = key->type == YAML_SCALAR_EVENT &&
 		     key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
 		     str_equal((const char *)key->data.scalar.value, "<<");
-	yaml_event_t value;
+	yaml_event_t value = { 0 };
 
 	if (!merge)
 		take_key(r, key);
@@ -484,7 +484,7 @@ static void take_container(struct yaml_reader *r, const yaml_event_t *start)
 	size_t first_merge = r->nmerge;
 	unsigned index = 0;
 	bool more = true;
-	yaml_event_t ev;
+	yaml_event_t ev = { 0 };
 
 	r->depth++;
 	while (more && next(r, &ev)) {
@@ -534,7 +534,7 @@ static void take_root(struct yaml_reader *r, const yaml_event_t *ev)
 
 static void parse(struct yaml_reader *r)
 {
-	yaml_event_t ev;
+	yaml_event_t ev = { 0 };
 	bool more = true;
 
 	CHECK(yaml_parser_initialize(&r->parser) == 1);

@@ -81,6 +81,7 @@ static size_t index_len(const char *s)
 /* What is left of `key` behind the pattern; NULL when it does not begin with it. */
 static const char *match_prefix(const char *pattern, const char *key)
 {
+	CHECK(key != NULL);
 	while (*pattern != '\0') {
 		size_t n;
 

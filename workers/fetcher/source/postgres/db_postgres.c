@@ -191,7 +191,7 @@ static int postgres_rows(struct db *d, const struct db_query *q, db_row_fn *fn, 
 static int postgres_now(struct db *d, int64_t *ms, struct err *e)
 {
 	struct db_postgres *m = (struct db_postgres *)d;
-	struct pg_value v[2];
+	struct pg_value v[2] = { 0 };
 	int64_t us = 0;
 	int rc = connect_once(m, e);
 

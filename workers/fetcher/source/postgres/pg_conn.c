@@ -388,7 +388,7 @@ static int connect_any(PGconn **out, const struct pg_options *o, struct err *e)
 static int ask_pooled(struct pg_conn *c, bool *pooled, struct err *e)
 {
 	struct pg_select q = { 0 };
-	struct pg_value v;
+	struct pg_value v = { 0 };
 	int rc;
 
 	buf_printf(&q.text, "SELECT pg_backend_pid() <> %d AND NOT pg_is_in_recovery()",

@@ -107,7 +107,7 @@ static int check(struct watcher_postgres *m, struct err *e)
 		"('zonesync_notify_insert', 'zonesync_notify_update', 'zonesync_notify_delete', "
 		"'zonesync_notify_truncate')) t";
 	struct pg_select q;
-	struct pg_value v[3];
+	struct pg_value v[3] = { 0 };
 	int rc;
 
 	pg_about_tables(&q, sql, m->prefix);
