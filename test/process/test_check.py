@@ -81,12 +81,24 @@ def test_what_this_user_may_not_read_is_not_checked(daemon):
     assert done.returncode == 0 and f"not checked: (stdin):1: management.file.path: {secret}: Permission denied" in done.stderr
 
 
-def test_a_pipe_is_read_to_its_end(check, tmp_path):
+def test_a_pipe_is_read_to_its_end(libexec, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    writer = subprocess.Popen(["sh", "-c", f"exec >{fifo}; sleep 0.2; echo 'zonesync.lease.ttl: 5'"])
-    assert "fifo:1: zonesync.lease.ttl" in check("", code=78, path=fifo)
-    assert writer.wait(DEADLINE) == 0
+    end = os.open(fifo, os.O_RDWR)  # a writer that has said nothing yet
+    done = subprocess.Popen([BUILD / "supervisor/cli/zonesync", "config", "check", fifo], stderr=subprocess.PIPE,
+                            env={**os.environ, "ZONESYNC_LIBEXEC_DIR": str(libexec)}, text=True)
+    until(lambda: str(fifo) in opened(done.pid), "it waits for what comes")
+    os.write(end, b"zonesync.lease.ttl: 5\n")
+    os.close(end)
+    assert "fifo:1: zonesync.lease.ttl" in done.communicate(timeout=DEADLINE)[1]
+    assert done.returncode == 78
+
+
+def opened(pid):
+    try:
+        return [os.readlink(f) for f in os.scandir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []
 
 
 def test_workers_that_do_not_answer_are_no_fault_of_the_file(daemon):

@@ -12,36 +12,9 @@
 #include "common/zone/find.h"
 #include "common/zone/java.h"
 #include "workers/cache/follow/marks.h"
+#include "test/unit/resp_kit.h"
 
-/* --- answers in short: "(2 (a b) c)", words are texts and "#5" a number --- */
-
-static const char *put(struct buf *out, const char *p)
-{
-	size_t n;
-
-	while (*p == ' ')
-		p++;
-	if (*p == '(') {
-		struct buf inner = { 0 };
-		size_t count = 0;
-
-		for (p++; *p != ')'; count++) {
-			p = put(&inner, p);
-			while (*p == ' ')
-				p++;
-		}
-		buf_printf(out, "*%zu\r\n", count);
-		buf_add(out, inner.data, inner.len);
-		buf_reset(&inner);
-		return p + 1;
-	}
-	n = strcspn(p, " ()");
-	if (*p == '#')
-		buf_printf(out, ":%.*s\r\n", (int)n - 1, p + 1);
-	else
-		buf_printf(out, "$%zu\r\n%.*s\r\n", n, (int)n, p);
-	return p + n;
-}
+/* --- answers in short: resp_kit.h --- */
 
 struct asked {
 	reader_fn *fn;
@@ -64,7 +37,7 @@ static void with_reply(const char *shape, reader_fn *fn, void *arg)
 	struct buf wire = { 0 };
 	struct err e = { 0 };
 
-	(void)put(&wire, shape);
+	(void)resp_put(&wire, shape);
 	assert_int_equal(reader_feed(r, wire.data, wire.len, on_reply, &a, &e), 0);
 	assert_true(a.called);
 	buf_reset(&wire);

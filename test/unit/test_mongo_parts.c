@@ -16,6 +16,15 @@ static char *lend(const char *s)
 }
 
 static struct mongo_client client;
+static char *one_host[] = { (char[]){ "h:1" } };
+
+/* Of one host. */
+static void one(Ipc__Mongo *m)
+{
+	ipc__mongo__init(m);
+	m->hosts = one_host;
+	m->n_hosts = 1;
+}
 
 static const mongoc_uri_t *uri_of(const Ipc__Mongo *m)
 {
@@ -56,16 +65,13 @@ static void all_hosts_are_told_in_their_order(void **state)
 static void a_password_may_have_any_character(void **state)
 {
 	static const char *const passwords[] = { "p@ss:w/rd?a=b&c#d%41", "\xc3\xbc", "" };
-	char *hosts[] = { lend("h:1") };
 	size_t i;
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(passwords); i++) {
 		Ipc__Mongo m;
 
-		ipc__mongo__init(&m);
-		m.hosts = hosts;
-		m.n_hosts = 1;
+		one(&m);
 		m.username = lend("us:er@x");
 		m.password = lend(passwords[i]);
 		m.auth_source = lend("admin");
@@ -93,16 +99,13 @@ static void each_read_preference_is_the_drivers(void **state)
 		{ "nearest", MONGOC_READ_NEAREST },
 		{ "nonsense", MONGOC_READ_PRIMARY },
 	};
-	char *hosts[] = { lend("h:1") };
 	size_t i;
 
 	UNUSED(state);
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
 		Ipc__Mongo m;
 
-		ipc__mongo__init(&m);
-		m.hosts = hosts;
-		m.n_hosts = 1;
+		one(&m);
 		m.read_preference = lend(rows[i].name);
 		assert_int_equal(
 			mongoc_read_prefs_get_mode(mongoc_uri_get_read_prefs_t(uri_of(&m))),
@@ -113,7 +116,6 @@ static void each_read_preference_is_the_drivers(void **state)
 
 static void tags_narrow_whom_to_read_from(void **state)
 {
-	char *hosts[] = { lend("h:1") };
 	char *tags[] = { lend("dc:ny"), lend("rack:a:b"), lend("no tag") };
 	const bson_t *set;
 	bson_iter_t at;
@@ -121,9 +123,7 @@ static void tags_narrow_whom_to_read_from(void **state)
 	Ipc__Mongo m;
 
 	UNUSED(state);
-	ipc__mongo__init(&m);
-	m.hosts = hosts;
-	m.n_hosts = 1;
+	one(&m);
 	m.read_preference = lend("nearest");
 	m.read_tags = tags;
 	m.n_read_tags = 3;
@@ -144,15 +144,12 @@ static void tags_narrow_whom_to_read_from(void **state)
 /* The primary is one server: with tags it would be none, and the driver refuses the two. */
 static void the_primary_is_read_whatever_the_tags(void **state)
 {
-	char *hosts[] = { lend("h:1") };
 	char *tags[] = { lend("dc:ny") };
 	const mongoc_read_prefs_t *prefs;
 	Ipc__Mongo m;
 
 	UNUSED(state);
-	ipc__mongo__init(&m);
-	m.hosts = hosts;
-	m.n_hosts = 1;
+	one(&m);
 	m.read_preference = lend("primary");
 	m.read_tags = tags;
 	m.n_read_tags = 1;
@@ -165,13 +162,10 @@ static void the_primary_is_read_whatever_the_tags(void **state)
 
 static void times_are_told_where_there_are_any(void **state)
 {
-	char *hosts[] = { lend("h:1") };
 	Ipc__Mongo m;
 
 	UNUSED(state);
-	ipc__mongo__init(&m);
-	m.hosts = hosts;
-	m.n_hosts = 1;
+	one(&m);
 	m.socket_timeout_ms = 1001;
 	m.local_threshold_ms = 1002;
 	m.heartbeat_ms = 1003;
@@ -220,9 +214,8 @@ static void a_host_that_is_none_is_refused(void **state)
 		struct err e = { 0 };
 		Ipc__Mongo m;
 
-		ipc__mongo__init(&m);
+		one(&m);
 		m.hosts = hosts;
-		m.n_hosts = 1;
 		if (mongo_client_init(&client, &m, &e) != ERR_CONFIG)
 			fail_msg("`%s` is a host", bad[i]);
 		assert_memory_equal(e.text, "management.mongodb: ", 20);
@@ -232,14 +225,11 @@ static void a_host_that_is_none_is_refused(void **state)
 /* One for the pages, one for the changes: neither shares what the other closes. */
 static void a_copy_is_told_the_same_and_lives_by_itself(void **state)
 {
-	char *hosts[] = { lend("h:1") };
 	struct mongo_client copy;
 	Ipc__Mongo m;
 
 	UNUSED(state);
-	ipc__mongo__init(&m);
-	m.hosts = hosts;
-	m.n_hosts = 1;
+	one(&m);
 	m.database = lend("gravitee");
 	(void)uri_of(&m);
 	mongo_client_copy(&copy, &client);

@@ -15,6 +15,7 @@
 #include "common/redis/reply.h"
 #include "common/zone/follow.h"
 #include "common/zone/lease.h"
+#include "test/unit/resp_kit.h"
 
 /* --- the reader --- */
 
@@ -347,45 +348,13 @@ static void commands_are_written_by_their_lengths(void **state)
 	buf_reset(&c.words);
 }
 
-/* --- answers of scripts: words, "#5" a number, "-" nil, "(" ")" an array, '' the empty text --- */
-
-static const char *put(struct buf *out, const char *p)
-{
-	size_t n;
-
-	while (*p == ' ')
-		p++;
-	if (*p == '(') {
-		struct buf inner = { 0 };
-		size_t count = 0;
-
-		for (p++; *p != ')'; count++) {
-			p = put(&inner, p);
-			while (*p == ' ')
-				p++;
-		}
-		buf_printf(out, "*%zu\r\n", count);
-		buf_add(out, inner.data, inner.len);
-		buf_reset(&inner);
-		return p + 1;
-	}
-	n = strcspn(p, " ()");
-	if (*p == '#')
-		buf_printf(out, ":%.*s\r\n", (int)n - 1, p + 1);
-	else if (n == 1 && *p == '-')
-		buf_adds(out, "$-1\r\n");
-	else if (n == 2 && memcmp(p, "''", 2) == 0)
-		buf_adds(out, "$0\r\n\r\n");
-	else
-		buf_printf(out, "$%zu\r\n%.*s\r\n", n, (int)n, p);
-	return p + n;
-}
+/* --- answers of scripts, in short: resp_kit.h --- */
 
 static void with_shape(const char *shape, look_fn *fn, const void *arg)
 {
 	struct buf b = { 0 };
 
-	(void)put(&b, shape);
+	(void)resp_put(&b, shape);
 	with(b.data, b.len, fn, arg);
 	buf_reset(&b);
 }
